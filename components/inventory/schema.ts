@@ -159,7 +159,9 @@ export const RegionSchema = SettingsSchema.extend({
     .string()
     .regex(/^[^/\\]+\.csv$/, "is not a CSV file beside this one - write e.g. tokyo.csv")
     .optional()
-    .describe("CSV file beside this one with a header row: id,host,model[,ring][,hostKey][,identityKey][,user][,port]"),
+    .describe(
+      "CSV file beside this one. Its header names fields by path: id,host,model, then any of ring,hostKey,identityKey,ssh.user,ssh.port,labels.<key>,...",
+    ),
 });
 
 /** `stacks/models.yaml`: hardware classes by name. */

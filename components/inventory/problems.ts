@@ -1,0 +1,128 @@
+/**
+ * Inventory problems as an operator reads them: `file:line:column path: what is wrong - what to write`. All problems of
+ * all files are gathered before anything is thrown, so one run shows everything that has to be mended.
+ */
+import { type Document, isCollection, isMap, isNode, isPair, isScalar, type LineCounter } from "yaml";
+import type { core } from "zod";
+import type { Position } from "./types.ts";
+
+/** Thrown by the loader with every problem that it found. */
+export class InventoryError extends Error {
+  /** One line per problem, sorted by file and line. */
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the inventory has ${problems.length} problem(s):\n${problems.join("\n")}`);
+    this.name = "InventoryError";
+    this.problems = problems;
+  }
+}
+
+/** A path into a document: keys of maps, indices of lists. */
+export type FieldPath = readonly PropertyKey[];
+
+/** `devices[12].host` for `["devices", 12, "host"]`; `(file)` for the empty path. */
+export function formatPath(path: FieldPath): string {
+  const text = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+  return text.replace(/^\./, "") || "(file)";
+}
+
+/** One problem line. */
+export function formatProblem(position: Position, path: string, message: string): string {
+  return `${position.file}:${position.line}:${position.column} ${path}: ${message}`;
+}
+
+/**
+ * Where a field stands in its YAML document: the value, or for a missing field the nearest enclosing value.
+ * @param key point to the key of the last path element instead of its value (for unknown keys)
+ */
+export function locate(file: string, document: Document, lines: LineCounter, path: FieldPath, key = false): Position {
+  let node: unknown = document.contents;
+  let offset = offsetOf(node) ?? 0;
+  for (const [depth, part] of path.entries()) {
+    const last = depth === path.length - 1;
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === part);
+      if (pair === undefined) break;
+      offset = offsetOf(last && key ? pair.key : pair.value) ?? offsetOf(pair.key) ?? offset;
+      node = pair.value;
+    } else if (isCollection(node) && typeof part === "number") {
+      node = node.items[part];
+      offset = offsetOf(node) ?? offset;
+    } else break;
+  }
+  const { line, col } = lines.linePos(offset);
+  return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+}
+
+/** A schema issue as `[path, message]` pairs: one per unknown key, else one. */
+export function describeIssue(issue: core.$ZodIssue, knownKeys: readonly string[]): [FieldPath, string, boolean][] {
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => [[...issue.path, key], unknownKeyMessage(key, knownKeys), true]);
+    case "invalid_type":
+      return [[issue.path, issue.input === undefined ? missingMessage(issue.expected) : typeMessage(issue), false]];
+    case "invalid_value":
+      return [[issue.path, `is not one of the allowed values - use ${issue.values.map(String).join(", ")}`, false]];
+    case "too_small":
+      return [[issue.path, `is below the minimum - use ${issue.minimum} or more`, false]];
+    case "too_big":
+      return [[issue.path, `is above the maximum - use ${issue.maximum} or less`, false]];
+    case "invalid_key":
+      return [[issue.path, `the key ${issue.issues[0]?.message ?? "is invalid"}`, true]];
+    default:
+      return [[issue.path, issue.message, false]];
+  }
+}
+
+/** The known key nearest to a mistyped one, if it is near enough to be meant. */
+export function nearestKey(key: string, known: readonly string[]): string | undefined {
+  const typed = key.toLowerCase();
+  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(typed, candidate.toLowerCase()) }));
+  ranked.sort((a, b) => a.distance - b.distance || a.candidate.localeCompare(b.candidate));
+  const best = ranked[0];
+  if (best !== undefined && best.distance <= Math.min(3, Math.ceil(best.candidate.length / 3))) return best.candidate;
+  return known.find((candidate) => typed.length >= 4 && candidate.toLowerCase().startsWith(typed));
+}
+
+function unknownKeyMessage(key: string, known: readonly string[]): string {
+  const nearest = nearestKey(key, known);
+  const mend = nearest === undefined ? `remove it or use one of ${known.join(", ")}` : `did you mean ${nearest}?`;
+  return `is not a known field - ${mend}`;
+}
+
+/** JavaScript's names for what an operator writes as YAML. */
+const YAML_NAMES: Readonly<Record<string, string>> = {
+  object: "map",
+  record: "map",
+  array: "list",
+  int: "whole number",
+};
+
+function missingMessage(expected: string): string {
+  return `is missing - write a ${YAML_NAMES[expected] ?? expected}`;
+}
+
+function typeMessage(issue: { expected: string; input?: unknown }): string {
+  const type = Array.isArray(issue.input) ? "array" : typeof issue.input;
+  const found = issue.input === null ? "empty" : `a ${YAML_NAMES[type] ?? type}`;
+  return `is ${found} - write a ${YAML_NAMES[issue.expected] ?? issue.expected}`;
+}
+
+function offsetOf(node: unknown): number | undefined {
+  return isNode(node) && node.range ? node.range[0] : undefined;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

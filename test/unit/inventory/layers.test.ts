@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { explainDevice, loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
+import { mergeLayers, mergeValues } from "../../../components/inventory/layers.ts";
+import type { Settings } from "../../../components/inventory/schema.ts";
+import { FLEET, inventoryFolder, MODELS, REGION } from "./folder.ts";
+
+/** Any settings object that the schema's shape allows, sparse. */
+const settings: fc.Arbitrary<Settings> = fc.record(
+  {
+    ring: fc.constantFrom("canary", "early", "broad"),
+    labels: fc.dictionary(fc.constantFrom("site", "floor", "owner"), fc.constantFrom("a", "b", "c"), {
+      noNullPrototype: true,
+    }),
+    ssh: fc.record(
+      { user: fc.constantFrom("root", "edge"), port: fc.integer({ min: 1, max: 65535 }) },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+    k3s: fc.record(
+      {
+        version: fc.constantFrom("v1.36.2+k3s1", "v1.35.6+k3s1"),
+        disable: fc.array(fc.constantFrom("traefik" as const, "servicelb" as const)),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+  },
+  { requiredKeys: [], noNullPrototype: true },
+);
+
+test("merging is associative: grouping of layers does not matter", () => {
+  fc.assert(
+    fc.property(settings, settings, settings, (a, b, c) => {
+      const left = mergeValues(mergeValues(a, b), c);
+      const right = mergeValues(a, mergeValues(b, c));
+      assert.deepEqual(left, right);
+    }),
+  );
+});
+
+test("an empty layer changes nothing", () => {
+  fc.assert(fc.property(settings, (a) => assert.deepEqual([mergeValues(a, {}), mergeValues({}, a)], [a, a])));
+});
+
+test("each value comes from the nearest layer that sets it", () => {
+  const layers = ["default", "fleet", "model", "region", "device"] as const;
+  fc.assert(
+    fc.property(fc.tuple(settings, settings, settings, settings, settings), (values) => {
+      const merged = mergeLayers(values.map((value, index) => ({ layer: layers[index] ?? "device", values: value })));
+      const last = values.findLastIndex((value) => value.ring !== undefined);
+      assert.equal(merged.settings.ring, values[last]?.ring);
+      assert.equal(merged.origins.ring, last < 0 ? undefined : layers[last]);
+    }),
+  );
+});
+
+test("a profile keeps the layer of each value", () => {
+  const directory = inventoryFolder({
+    "fleet.yaml": `${FLEET}labels: {owner: shops}\n`,
+    "models.yaml": `${MODELS}  k3s: {disable: [traefik]}\n`,
+    "tokyo.yaml": `${REGION}    ring: canary\nssh: {user: edge}\n`,
+  });
+  const inventory = loadInventory(directory);
+  const profile = resolveProfile(inventory, "tokyo-0001");
+  assert.equal(profile.ring, "canary");
+  assert.equal(profile.memoryMiB, 4096);
+  assert.deepEqual(profile.k3s.disable, ["traefik"]);
+  const layers = Object.fromEntries(explainDevice(inventory, "tokyo-0001").map(({ path, layer }) => [path, layer]));
+  assert.deepEqual(
+    {
+      ring: layers.ring,
+      version: layers["k3s.version"],
+      disable: layers["k3s.disable"],
+      user: layers["ssh.user"],
+      port: layers["ssh.port"],
+      owner: layers["labels.owner"],
+    },
+    { ring: "device", version: "fleet", disable: "model", user: "region", port: "default", owner: "fleet" },
+  );
+});
+
+test("an unknown device is refused by name", () => {
+  const inventory = loadInventory(inventoryFolder());
+  assert.throws(() => resolveProfile(inventory, "osaka-1"), /device osaka-1 is in no region .* - use one of the ids/);
+});
