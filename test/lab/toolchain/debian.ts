@@ -1,0 +1,74 @@
+/**
+ * Debian packages that the lab's devices and networks need: from commands to an apt-get line, which is run where this
+ * process may do so and named in the error where it may not.
+ */
+import { execFile } from "node:child_process";
+import { delimiter } from "node:path";
+import { promisify } from "node:util";
+import { findOnPath } from "./build.ts";
+
+const execute = promisify(execFile);
+
+/** Folders that a normal user's PATH lacks on Debian, though daemons and `ip` lie there. */
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** What stands around the decision, for tests. */
+export interface Host {
+  /** Folders in PATH's syntax. */
+  readonly path: string;
+  /** Whether this process runs as root. */
+  readonly root: boolean;
+  /** Runs a command; rejects when it fails. */
+  readonly run: (command: string, args: readonly string[]) => Promise<void>;
+}
+
+/**
+ * The packages of commands that are not there.
+ * @param commands command to package, `{ sshd: "openssh-server" }`
+ * @param path folders in PATH's syntax; the system folders of Debian are added
+ * @returns package names, sorted, each once
+ */
+export function missingPackages(commands: Readonly<Record<string, string>>, path: string): string[] {
+  const searched = [path, ...SYSTEM_FOLDERS].join(delimiter);
+  const missing = Object.entries(commands).filter(([command]) => !findOnPath(command, searched));
+  return [...new Set(missing.map(([, name]) => name))].sort();
+}
+
+/**
+ * Installs the packages of commands that are not there.
+ * @param report gets a line before packages are installed
+ * @param commands command to package
+ * @param host the machine. Default: this one
+ * @throws Error naming the apt-get line when this process is not root or apt-get is missing
+ */
+export async function ensureDebianPackages(
+  report: (line: string) => void,
+  commands: Readonly<Record<string, string>>,
+  host: Host = thisHost(),
+): Promise<void> {
+  const packages = missingPackages(commands, host.path);
+  if (packages.length === 0) return;
+  const install = ["install", "--yes", "--no-install-recommends", ...packages];
+  if (!host.root || !findOnPath("apt-get", host.path)) {
+    throw new Error(
+      `packages are missing: ${packages.join(", ")} - run as root: apt-get update && apt-get ${install.join(" ")}`,
+    );
+  }
+  report(`installing Debian packages ${packages.join(", ")}`);
+  await host.run("apt-get", ["update"]);
+  await host.run("apt-get", install);
+  const still = missingPackages(commands, host.path);
+  if (still.length > 0)
+    throw new Error(`packages ${still.join(", ")} were installed, yet a command of theirs is missing`);
+}
+
+function thisHost(): Host {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  return {
+    path: process.env.PATH ?? "",
+    root: process.getuid?.() === 0,
+    run: async (command, args) => {
+      await execute(command, [...args], { env, maxBuffer: 64 * 1024 * 1024 });
+    },
+  };
+}

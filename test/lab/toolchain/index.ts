@@ -1,0 +1,183 @@
+/**
+ * The lab's toolchain: from part names to executables on a PATH. The real thing yields nothing to a stand-in: an
+ * installed `pulumi` is used with its own language host and plugins, an installed kustomize or kubeconform as it is;
+ * only what is missing is built (once, into a cache outside the repository).
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import { build, findGo, findOnPath, type Go } from "./build.ts";
+import { cached, cacheKey, cacheRoot } from "./cache.ts";
+import { acceptedVersion, buildArguments, GO_PARTS, type GoPart, PART_NAMES, type PartName } from "./parts.ts";
+
+export type { PartName } from "./parts.ts";
+
+const execute = promisify(execFile);
+
+/** Builds that run at the same time: each keeps every core busy by itself, two fill the gaps at start and link. */
+const CONCURRENT_BUILDS = 2;
+
+/** How long an installed program may take to print its version, in milliseconds. */
+const VERSION_TIMEOUT_MS = 15_000;
+
+/** Parts that belong to a Pulumi installation: a real `pulumi` brings or downloads its own. */
+const PULUMI_COMPANIONS: readonly PartName[] = [
+  "pulumi-language-nodejs",
+  "pulumi-resource-command",
+  "pulumi-resource-kubernetes",
+];
+
+/** One part, for reports and for use. */
+export interface Part {
+  readonly name: string;
+  /** true: the real thing (installed, or built from its own Go module); false: a stand-in of this lab. */
+  readonly real: boolean;
+  /** Version text for reports. */
+  readonly version: string;
+  /** The executable; of a companion of an installed `pulumi`, that `pulumi`. */
+  readonly path: string;
+}
+
+/** What `ensureToolchain` made available. */
+export interface Toolchain {
+  /** Folder with every part that is not installed, under its command name. */
+  readonly binDir: string;
+  readonly parts: readonly Part[];
+  /** Environment to add: `PATH` with `binDir` first, and what keeps Pulumi off the network where it was built here. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes parts available, building what is missing.
+ * @param report gets progress lines; while a build runs, at least one every 10 s
+ * @param parts the wanted parts. Default: all
+ * @returns where they are
+ * @throws Error naming what to install when a compiler is missing, or showing why a build failed
+ */
+export async function ensureToolchain(
+  report: (line: string) => void,
+  parts: readonly PartName[] = PART_NAMES,
+): Promise<Toolchain> {
+  const installed = await findInstalled(parts);
+  const missing = parts.filter((name) => !installed.has(name));
+  const built = await buildAll(missing, report);
+  const binDir = await assembleBin([...built.values()], missing.includes("pulumi-language-nodejs"), report);
+  const host: Part = {
+    name: "pulumi-language-nodejs",
+    real: false,
+    version: `stand-in on Node ${process.version}`,
+    path: join(binDir, "pulumi-language-nodejs"),
+  };
+  const found = parts.map((name) => installed.get(name) ?? built.get(name) ?? host);
+  for (const part of found) report(`${part.name}: ${part.real ? "real" : "STAND-IN"}, ${part.version}`);
+  const env = {
+    PATH: [binDir, process.env.PATH].filter(Boolean).join(delimiter),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    ...(built.has("pulumi") ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
+  };
+  return { binDir, parts: found, env };
+}
+
+/** The parts that are installed, with the companions of an installed `pulumi`. */
+async function findInstalled(wanted: readonly PartName[]): Promise<Map<PartName, Part>> {
+  const found = new Map<PartName, Part>();
+  const needsPulumi = wanted.some((name) => PULUMI_COMPANIONS.includes(name));
+  for (const part of GO_PARTS) {
+    if (!wanted.includes(part.name) && !(part.name === "pulumi" && needsPulumi)) continue;
+    const installed = await installedPart(part);
+    if (installed) found.set(part.name, installed);
+  }
+  const pulumi = found.get("pulumi");
+  if (pulumi) {
+    for (const name of PULUMI_COMPANIONS) {
+      found.set(name, {
+        name,
+        real: true,
+        version: `the one that pulumi ${pulumi.version} chooses`,
+        path: pulumi.path,
+      });
+    }
+  }
+  return found;
+}
+
+/**
+ * The installed program of a part, where there is one that is new enough. Executables of the cache do not count: a
+ * process that was itself started with a toolchain's PATH would otherwise call them installed.
+ * @param part the part
+ * @param path folders to look in, in PATH's syntax. Default: this process's PATH
+ * @returns the part, undefined when nothing usable is installed
+ */
+export async function installedPart(part: GoPart, path = process.env.PATH ?? ""): Promise<Part | undefined> {
+  if (!part.installed) return undefined;
+  const cache = `${cacheRoot()}/`;
+  const file = findOnPath(part.name, path, (candidate) => !realpathSync(candidate).startsWith(cache));
+  if (!file) return undefined;
+  try {
+    const { stdout, stderr } = await execute(file, part.installed.arguments, { timeout: VERSION_TIMEOUT_MS });
+    const version = acceptedVersion(stdout || stderr, part.installed);
+    return version ? { name: part.name, real: true, version, path: file } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function buildAll(names: readonly PartName[], report: (line: string) => void): Promise<Map<PartName, Part>> {
+  const queue = GO_PARTS.filter((part) => names.includes(part.name));
+  const built = new Map<PartName, Part>();
+  if (queue.length === 0) return built;
+  const go = await findGo();
+  const worker = async () => {
+    for (let part = queue.shift(); part; part = queue.shift()) {
+      built.set(part.name, await buildPart(go, part, report));
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_BUILDS }, worker));
+  return built;
+}
+
+async function buildPart(go: Go, part: GoPart, report: (line: string) => void): Promise<Part> {
+  const key = cacheKey(part.directory, go.identity, buildArguments(part));
+  const fill = (directory: string) => build(go, part, directory, report);
+  const directory = await cached(cacheRoot(), `${part.name}-${key}`, fill, report);
+  return { name: part.name, real: part.real, version: part.version, path: join(directory, part.name) };
+}
+
+/** A folder of links, so that PATH grows by one entry and holds exactly the wanted parts. */
+function assembleBin(parts: readonly Part[], languageHost: boolean, report: (line: string) => void): Promise<string> {
+  const host = join(import.meta.dirname, "language-host.ts");
+  const wanted = [parts.map((part) => part.path).sort(), languageHost ? [process.execPath, host] : []];
+  const key = createHash("sha256").update(JSON.stringify(wanted)).digest("hex").slice(0, 16);
+  const fill = async (directory: string) => {
+    for (const part of parts) symlinkSync(part.path, join(directory, part.name));
+    if (!languageHost) return;
+    const script = join(directory, "pulumi-language-nodejs");
+    writeFileSync(
+      script,
+      `#!/bin/sh\n# Stand-in, see the TypeScript file.\nexec '${process.execPath}' '${host}' "$@"\n`,
+    );
+    chmodSync(script, 0o755);
+  };
+  return cached(cacheRoot(), `bin-${key}`, fill, report);
+}
+
+/**
+ * The `manifests/` folder of Argo CD (CRDs, `namespace-install.yaml`), from the Go module that `argocd-manifests/go.mod`
+ * pins: downloaded through the Go module proxy, verified, never compiled.
+ * @returns version of the module and path of the folder
+ * @throws Error naming what to install, or why the module could not be had
+ */
+export async function argocdManifests(): Promise<{ version: string; directory: string }> {
+  const directory = join(import.meta.dirname, "argocd-manifests");
+  const pin = /^require (\S+) (v\S+)$/m.exec(readFileSync(join(directory, "go.mod"), "utf8"));
+  if (!pin) throw new Error(`${join(directory, "go.mod")} has no line "require <module> <version>" - restore it`);
+  const [, module, version = ""] = pin;
+  const go = await findGo();
+  const { stdout } = await execute(go.path, ["mod", "download", "-json", `${module}@${version}`], {
+    cwd: directory,
+    env: { ...process.env, GOWORK: "off" },
+  });
+  return { version, directory: join((JSON.parse(stdout) as { Dir: string }).Dir, "manifests") };
+}

@@ -1,0 +1,156 @@
+/**
+ * The parts of the lab's toolchain: from a part's name to how it is built from its Go module, and how the installed one
+ * of the same name is recognised. Adding a part is one entry in `GO_PARTS`.
+ */
+import { join } from "node:path";
+
+/** A part that a caller can ask for. */
+export type PartName =
+  | "pulumi"
+  | "pulumi-language-nodejs"
+  | "pulumi-resource-command"
+  | "pulumi-resource-kubernetes"
+  | "hub-apiserver"
+  | "kustomize"
+  | "kubeconform";
+
+/** A part that is compiled; the language host is TypeScript and needs no build. */
+export type GoPartName = Exclude<PartName, "pulumi-language-nodejs">;
+
+/** How an installed program yields its version, and which one is new enough. */
+export interface Installed {
+  /** Arguments that make it print its version. */
+  readonly arguments: readonly string[];
+  /** Lowest usable version, `[major, minor]`. */
+  readonly minimum: readonly [number, number];
+}
+
+/** How one part is built. */
+export interface GoPart {
+  readonly name: GoPartName;
+  /** Version text for reports. */
+  readonly version: string;
+  /** true: the code is the real project's; false: a stand-in of this lab. */
+  readonly real: boolean;
+  /** Folder of the Go module. */
+  readonly directory: string;
+  /** Package to build inside that module: `.`, or the path of the module's `tool`. */
+  readonly package: string;
+  /** Values for the linker's `-X`. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** How the installed one of the same name is recognised; absent: a built one is always used. */
+  readonly installed?: Installed;
+}
+
+/** Kubernetes version of the hub stand-in. */
+const KUBERNETES = "v1.36.2";
+
+/** Version of the kubernetes provider's module: the newest one that the Go module proxy serves. */
+const KUBERNETES_PROVIDER = "v4.0.0-20260115033456-f47bc2d6f199";
+
+/** Package whose variables make a component report its Kubernetes version. */
+const KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version";
+
+/** The parts, longest build first: with two builds at once the total is then shortest. */
+export const GO_PARTS: readonly GoPart[] = [
+  {
+    name: "pulumi-resource-kubernetes",
+    version: fromModule(KUBERNETES_PROVIDER),
+    real: true,
+    directory: folder("pulumi-resource-kubernetes"),
+    package: ".",
+    variables: {},
+  },
+  {
+    name: "hub-apiserver",
+    version: `Kubernetes ${KUBERNETES} API server and controllers on kine (stand-in for a hub cluster)`,
+    real: false,
+    directory: folder("hub-apiserver"),
+    package: ".",
+    variables: {
+      "main.version": KUBERNETES,
+      [`${KUBERNETES_VERSION_PACKAGE}.gitVersion`]: KUBERNETES,
+      [`${KUBERNETES_VERSION_PACKAGE}.gitMajor`]: "1",
+      [`${KUBERNETES_VERSION_PACKAGE}.gitMinor`]: "36",
+      [`${KUBERNETES_VERSION_PACKAGE}.gitTreeState`]: "clean",
+    },
+  },
+  {
+    name: "pulumi",
+    version: fromModule("v3.274.1"),
+    real: true,
+    directory: folder("pulumi"),
+    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    variables: {},
+    installed: { arguments: ["version"], minimum: [3, 256] },
+  },
+  {
+    name: "pulumi-resource-command",
+    version: "stand-in for 1.2.1",
+    real: false,
+    directory: folder("pulumi-resource-command"),
+    package: ".",
+    variables: {},
+  },
+  {
+    name: "kustomize",
+    version: fromModule("v5.8.0"),
+    real: true,
+    directory: folder("kustomize"),
+    package: "sigs.k8s.io/kustomize/kustomize/v5",
+    variables: { "sigs.k8s.io/kustomize/api/provenance.version": "v5.8.0" },
+    installed: { arguments: ["version"], minimum: [5, 0] },
+  },
+  {
+    name: "kubeconform",
+    version: fromModule("v0.7.0"),
+    real: true,
+    directory: folder("kubeconform"),
+    package: "github.com/yannh/kubeconform/cmd/kubeconform",
+    variables: { "main.version": "v0.7.0" },
+    installed: { arguments: ["-v"], minimum: [0, 6] },
+  },
+];
+
+/** Every part, in the order of reports. */
+export const PART_NAMES: readonly PartName[] = [
+  "pulumi",
+  "pulumi-language-nodejs",
+  "pulumi-resource-command",
+  "pulumi-resource-kubernetes",
+  "hub-apiserver",
+  "kustomize",
+  "kubeconform",
+];
+
+/**
+ * The arguments of `go build` for a part, without the output file.
+ * @param part the part
+ * @returns arguments after `go`; the same list for the same part, so it can be hashed
+ */
+export function buildArguments(part: GoPart): string[] {
+  const variables = Object.entries(part.variables).map(([name, value]) => `-X ${name}=${value}`);
+  return ["build", "-buildvcs=false", "-trimpath", "-ldflags", ["-s", "-w", ...variables].join(" "), part.package];
+}
+
+/**
+ * Whether what a program printed names a version that is new enough.
+ * @param text output of the version command
+ * @param installed the requirement
+ * @returns the version as printed (`v3.259.0`), undefined when there is none or it is too old
+ */
+export function acceptedVersion(text: string, installed: Installed): string | undefined {
+  const match = /v?(\d+)\.(\d+)\.\d+[-+.\w]*/.exec(text);
+  if (!match) return undefined;
+  const [major, minor] = [Number(match[1]), Number(match[2])];
+  const [minMajor, minMinor] = installed.minimum;
+  return major > minMajor || (major === minMajor && minor >= minMinor) ? match[0] : undefined;
+}
+
+function folder(name: string): string {
+  return join(import.meta.dirname, name);
+}
+
+function fromModule(version: string): string {
+  return `${version} (built from its Go module)`;
+}
