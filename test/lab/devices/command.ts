@@ -1,0 +1,40 @@
+/** Runs a command for a test: from its arguments to what it printed and how it ended, whatever the exit code. */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+
+/** What a command printed and how it ended. */
+export interface CommandResult {
+  /** Exit code, or 128 + signal number. */
+  readonly code: number;
+  /** Standard output as UTF-8. */
+  readonly stdout: string;
+  /** Standard error as UTF-8. */
+  readonly stderr: string;
+}
+
+/**
+ * Runs a command with an empty standard input and waits until it has ended and its output is read.
+ * @param command executable, looked up on the PATH of `env`
+ * @param args its arguments
+ * @param env its whole environment. Default: this process's
+ * @throws Error when it cannot be started
+ */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream].setEncoding("utf8").on("data", (text: string) => {
+        output[stream] += text;
+      });
+    }
+    child.once("error", reject);
+    child.once("close", (code, signal) =>
+      resolve({ code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), ...output }),
+    );
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * The dispatcher process: from a TCP connection's local address to the OpenSSH server of that device. The connection
+ * itself becomes the standard input and output of `sshd -i`, so no byte of it passes through Node.js.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { openSync, writeSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import type { DispatcherOptions, Endpoint, Order, Report } from "./dispatcher.ts";
+
+const BACKLOG = 4096;
+const endpoints = new Map<string, Endpoint>();
+const silentSockets = new Map<string, Socket[]>();
+const servers = new Set<ChildProcess>();
+
+function report(message: Report): void {
+  process.send?.(message);
+}
+
+function listen(options: DispatcherOptions): void {
+  for (const endpoint of options.endpoints) endpoints.set(endpoint.address, endpoint);
+  const log = openSync(options.logPath, "a", 0o600);
+  const connections = openSync(options.connectionsPath, "a", 0o600);
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    const endpoint = endpoints.get(socket.localAddress ?? "");
+    if (endpoint === undefined) socket.destroy();
+    else if (endpoint.silent)
+      silentSockets.set(endpoint.address, [...(silentSockets.get(endpoint.address) ?? []), socket]);
+    else {
+      writeSync(connections, `${endpoint.address}\n`);
+      serve(endpoint, socket, options.sshdConfig, log);
+    }
+  });
+  server.on("error", (error) => report({ type: "failed", message: error.message }));
+  server.listen({ host: "0.0.0.0", port: options.port, backlog: BACKLOG }, () => report({ type: "ready" }));
+}
+
+function serve(endpoint: Endpoint, socket: Socket, sshdConfig: string, log: number): void {
+  const sshd = ["/usr/sbin/sshd", "-i", "-e", "-f", sshdConfig, "-h", endpoint.hostKey];
+  const args = [`--uts=${endpoint.hostName}`, ...sshd, "-o", `ChrootDirectory=${endpoint.root}`];
+  const child = spawn("nsenter", args, { stdio: [socket, socket, log] });
+  servers.add(child);
+  child.on("exit", () => servers.delete(child));
+  child.on("error", (error) => {
+    servers.delete(child);
+    writeSync(log, `dispatcher: cannot start an SSH server for ${endpoint.address}: ${error.message}\n`);
+  });
+  socket.destroy();
+}
+
+function setSilent(address: string, silent: boolean): void {
+  const endpoint = endpoints.get(address);
+  if (endpoint !== undefined) endpoints.set(address, { ...endpoint, silent });
+  if (silent) return;
+  for (const socket of silentSockets.get(address) ?? []) socket.destroy();
+  silentSockets.delete(address);
+}
+
+process.on("message", (order: Order) => {
+  if (order.type === "start") return listen(order.options);
+  setSilent(order.address, order.silent);
+  report({ type: "done", sequence: order.sequence });
+});
+
+process.on("disconnect", () => {
+  for (const child of servers) child.kill("SIGKILL");
+  process.exit(0);
+});

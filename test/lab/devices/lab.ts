@@ -1,0 +1,170 @@
+/**
+ * Loopback devices: from a list of ids to as many SSH-reachable devices on 127.77.x.y:2222, each with a root file system,
+ * a host name and a host key of its own, behind the real OpenSSH server. Runs inside the lab's namespaces only
+ * (test/lab/namespace.ts). Devices share the machine's kernel, processes and network: no containment, no boot.
+ */
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { insideNamespaces } from "../namespace.ts";
+import { DEVICE_PORT, deviceAddress } from "./address.ts";
+import { type CommandResult, runCommand } from "./command.ts";
+import { type Dispatcher, startDispatcher } from "./dispatcher.ts";
+import { generateSshKey } from "./keys.ts";
+import { loadScript, modeScript, REMOVE_SCRIPT, TABLE_SCRIPT } from "./network.ts";
+import {
+  BASE,
+  HOST_KEY,
+  hostNamePath,
+  mountRoots,
+  type RootRequest,
+  rootPath,
+  unmountRoots,
+  writeHostKey,
+} from "./roots.ts";
+import { prepareSshAccess, type SshAccess } from "./ssh.ts";
+import type { DeviceLab, DeviceLabOptions, DeviceMode, LabDevice } from "./types.ts";
+
+export type { CommandResult } from "./command.ts";
+export type * from "./types.ts";
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const ID = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
+
+interface DeviceState extends LabDevice {
+  hostKey: string;
+  mode: DeviceMode;
+}
+
+/**
+ * Starts a lab. One lab at a time in one set of namespaces.
+ * @throws Error outside the namespaces, for a wrong or doubled id, or when a tool is missing
+ */
+export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab> {
+  checkOptions(options);
+  const requests = options.devices.map((device, index) => ({
+    ...device,
+    host: deviceAddress(index),
+    key: generateSshKey(),
+  }));
+  try {
+    mountRoots(requests, options.files ?? []);
+    const access = prepareSshAccess(options.directory, BASE);
+    const states = new Map(
+      requests.map((request) => [request.id, deviceState(request, options.mode?.[request.id] ?? "up")]),
+    );
+    const filtered = [...states.values()].map(({ host, mode }) => modeScript(host, "up", mode)).join("");
+    await loadScript(TABLE_SCRIPT + filtered);
+    const paths = { logPath: join(options.directory, "sshd.log"), connectionsPath: join(BASE, "connections") };
+    writeFileSync(paths.connectionsPath, "");
+    const endpoints = [...states.values()].map(({ id, host, root, mode }) => ({
+      ...{ address: host, root, hostName: hostNamePath(id), hostKey: join(root, HOST_KEY), silent: mode === "silent" },
+    }));
+    const dispatcher = await startDispatcher({ port: DEVICE_PORT, endpoints, sshdConfig: access.sshdConfig, ...paths });
+    return new RunningLab(states, access, dispatcher, paths);
+  } catch (error) {
+    unmountRoots();
+    throw error;
+  }
+}
+
+function checkOptions({ devices, mode = {} }: DeviceLabOptions): void {
+  if (!insideNamespaces()) throw new Error("lab: devices need namespaces - call enterNamespaces() first");
+  const ids = new Set<string>();
+  for (const { id } of devices) {
+    if (!ID.test(id)) throw new Error(`lab: device id ${JSON.stringify(id)} - use lower-case letters, digits, - and .`);
+    if (ids.has(id)) throw new Error(`lab: device id ${id} occurs twice - use each id once`);
+    ids.add(id);
+  }
+  const unknown = Object.keys(mode).find((id) => !ids.has(id));
+  if (unknown !== undefined) throw new Error(`lab: mode names ${unknown}, which is no device - use an id of the list`);
+}
+
+function deviceState({ id, architecture, host, key }: RootRequest, mode: DeviceMode): DeviceState {
+  return { id, architecture, host, port: DEVICE_PORT, root: rootPath(id), hostKey: key.publicKey, mode };
+}
+
+class RunningLab implements DeviceLab {
+  readonly devices: readonly LabDevice[];
+  readonly agentSocket: string;
+  readonly clientKeyPath: string;
+  readonly logPath: string;
+  readonly #states: ReadonlyMap<string, DeviceState>;
+  readonly #agentPid: number;
+  readonly #dispatcher: Dispatcher;
+  readonly #connectionsPath: string;
+  #countFrom = 0;
+  #lastChange: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+
+  constructor(
+    states: ReadonlyMap<string, DeviceState>,
+    access: SshAccess,
+    dispatcher: Dispatcher,
+    paths: { readonly logPath: string; readonly connectionsPath: string },
+  ) {
+    this.devices = [...states.values()];
+    this.agentSocket = access.agentSocket;
+    this.clientKeyPath = access.clientKeyPath;
+    this.logPath = paths.logPath;
+    this.#states = states;
+    this.#agentPid = access.agentPid;
+    this.#dispatcher = dispatcher;
+    this.#connectionsPath = paths.connectionsPath;
+  }
+
+  setMode(id: string, mode: DeviceMode): Promise<void> {
+    const state = this.#state(id);
+    const change = this.#lastChange.then(async () => {
+      await loadScript(modeScript(state.host, state.mode, mode));
+      if ((mode === "silent") !== (state.mode === "silent"))
+        await this.#dispatcher.setSilent(state.host, mode === "silent");
+      state.mode = mode;
+    });
+    this.#lastChange = change.catch(() => undefined);
+    return change;
+  }
+
+  async changeHostKey(id: string): Promise<string> {
+    const state = this.#state(id);
+    const key = generateSshKey();
+    writeHostKey(state.root, key);
+    state.hostKey = key.publicKey;
+    return key.publicKey;
+  }
+
+  connections(id: string): number {
+    const { host } = this.#state(id);
+    const lines = readFileSync(this.#connectionsPath, "latin1").slice(this.#countFrom).split("\n");
+    return lines.filter((line) => line === host).length;
+  }
+
+  resetConnections(): void {
+    this.#countFrom = statSync(this.#connectionsPath).size;
+  }
+
+  exec(id: string, command: string): Promise<CommandResult> {
+    const { root } = this.#state(id);
+    const args = [`--uts=${hostNamePath(id)}`, `--root=${root}`, `--wd=${root}/root`, "/bin/sh", "-c", command];
+    const env = { PATH, HOME: "/root", USER: "root", LOGNAME: "root", SHELL: "/bin/sh" };
+    return runCommand("nsenter", args, env);
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopOnce();
+    return this.#stopped;
+  }
+
+  async #stopOnce(): Promise<void> {
+    await this.#lastChange;
+    await this.#dispatcher.stop();
+    process.kill(this.#agentPid);
+    await loadScript(REMOVE_SCRIPT);
+    unmountRoots();
+  }
+
+  #state(id: string): DeviceState {
+    const state = this.#states.get(id);
+    if (state === undefined) throw new Error(`lab: ${id} is no device of this lab - use an id of the list`);
+    return state;
+  }
+}

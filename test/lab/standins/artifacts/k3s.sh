@@ -1,0 +1,167 @@
+#!/bin/sh
+# Stand-in of the loopback lab for the K3s binary, release @VERSION@: a server that is one sleeping process, and the few
+# kubectl requests by which edge-fleet asks for its health. It runs no workloads.
+# /run/standin-k3s tells what the running server was started with.
+# A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|slow> [release]`.
+set -eu
+VERSION='@VERSION@'
+FAULT='@FAULT@'
+READY_SECONDS='@READY_SECONDS@'
+CONFIG=/etc/rancher/k3s
+DATA=/var/lib/rancher/k3s
+RUN=/run/standin-k3s
+KEYS=' node-name node-ip node-label write-kubeconfig-mode disable flannel-backend cluster-cidr service-cidr tls-san
+  secrets-encryption secrets-encryption-provider protect-kernel-defaults kube-apiserver-arg kube-controller-manager-arg
+  kubelet-arg '
+
+refuse() {
+  echo "level=fatal msg=\"$*\"" >&2
+  exit 1
+}
+
+fault() {
+  word=$FAULT
+  if [ -z "$word" ] && [ -r /etc/edge-fleet-lab/fault ]; then
+    read -r word release </etc/edge-fleet-lab/fault || :
+    case ${release:-$VERSION} in "$VERSION") ;; *) word= ;; esac
+  fi
+}
+
+check_config() {
+  node=$(hostname)
+  for file in "$CONFIG/config.yaml" "$CONFIG"/config.yaml.d/*.yaml; do
+    [ -f "$file" ] || continue
+    [ -r "$file" ] || refuse "cannot read $file"
+    while IFS= read -r line; do
+      case $line in
+        [a-z]*:*) ;;
+        ' '* | '#'* | '' | '- '*) continue ;;
+        *) refuse "$file: not a setting: $line" ;;
+      esac
+      key=${line%%:*}
+      case $KEYS in *[[:space:]]"$key"[[:space:]]*) ;; *) refuse "$file: flag provided but not defined: -$key" ;; esac
+      [ "$key" != node-name ] || node=${line#*: }
+    done <"$file"
+  done
+  for argument in admission-control-config-file audit-policy-file; do
+    path=$(sed -n "s/^ *- $argument=//p" "$CONFIG/config.yaml" 2>/dev/null || :)
+    [ -z "$path" ] || [ -s "$path" ] || refuse "$argument: cannot read $path"
+  done
+}
+
+# Labels of the configuration act at the first registration only, as on a real node.
+register() {
+  [ -f "$DATA/server/db/node" ] && return 0
+  sed -n 's/^  - \([^ =]*=[^ ]*\)$/\1/p' "$CONFIG"/config.yaml.d/*.yaml "$CONFIG/config.yaml" 2>/dev/null |
+    grep -v -e ^admission- -e ^audit- -e ^service-account -e ^tls- -e ^event- -e ^terminated- -e ^streaming- |
+    sort -u >"$DATA/server/db/labels" || :
+  echo "$node" >"$DATA/server/db/node"
+}
+
+server() {
+  check_config
+  fault
+  now=$(date +%s)
+  ready=$((now + READY_SECONDS))
+  case $word in
+    crash) refuse "the stand-in was told to crash" ;;
+    never-ready) ready=99999999999 ;;
+    slow) ready=$((now + 8)) ;;
+  esac
+  mkdir -p "$DATA/server/db" "$RUN"
+  [ -f "$DATA/server/db/state.db" ] || echo "stand-in datastore, made $(date -u +%FT%TZ)" >"$DATA/server/db/state.db"
+  register
+  (umask 077 && printf 'apiVersion: v1\nkind: Config\nclusters: []\n' >"$CONFIG/k3s.yaml")
+  cksum <"$CONFIG/config.yaml" >"$RUN/config"
+  echo "$VERSION" >"$RUN/version"
+  echo "$$ $ready $node" >"$RUN/server.new"
+  mv -f "$RUN/server.new" "$RUN/server"
+  exec sleep 2147483647
+}
+
+require_ready() {
+  pid='' ready=99999999999 node=
+  [ ! -f "$RUN/server" ] || read -r pid ready node <"$RUN/server" || :
+  grep -q sleep "/proc/${pid:-none}/cmdline" 2>/dev/null && [ "$(date +%s)" -ge "$ready" ] && return 0
+  echo "The connection to the server 127.0.0.1:6443 was refused" >&2
+  exit 1
+}
+
+require_node() {
+  [ "$1" = "$node" ] && return 0
+  echo "Error from server (NotFound): nodes \"$1\" not found" >&2
+  exit 1
+}
+
+json_labels() { sed 's/\(.*\)=\(.*\)/"\1":"\2"/' "$DATA/server/db/labels" | paste -s -d , -; }
+
+get_node() {
+  require_node "$1"
+  heartbeat=$(date -u +%FT%TZ)
+  case $output in
+    '') printf 'NAME STATUS ROLES AGE VERSION\n%s Ready control-plane 1m %s\n' "$1" "$VERSION" ;;
+    jsonpath=*lastHeartbeatTime*) echo "True $heartbeat" ;;
+    jsonpath=*kubeletVersion*) echo "$VERSION" ;;
+    json)
+      printf '{"kind":"Node","metadata":{"name":"%s","labels":{%s}},"status":{"nodeInfo":{"kubeletVersion":"%s"},' \
+        "$1" "$(json_labels)" "$VERSION"
+      printf '"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"%s"}]}}\n' "$heartbeat"
+      ;;
+    *) refuse "the stand-in has no output $output for a node" ;;
+  esac
+}
+
+label_node() {
+  require_node "$1"
+  shift
+  labels=$DATA/server/db/labels
+  for label; do
+    case $label in
+      *=*) key=${label%%=*} ;;
+      *-) key=${label%-} ;;
+      *) refuse "not a label: $label" ;;
+    esac
+    grep -v "^$key=" "$labels" >"$labels.new" || :
+    case $label in *=*) echo "$label" >>"$labels.new" ;; esac
+    mv -f "$labels.new" "$labels"
+  done
+  echo "node/$node labeled"
+}
+
+get_deployment() {
+  [ "$1" = coredns ] || refuse "deployments.apps \"$1\" not found"
+  case $output in jsonpath=*availableReplicas*) echo 1 ;; *) echo "coredns 1/1 1 1 1m" ;; esac
+}
+
+kubectl() {
+  output=
+  words=
+  while [ "$#" -gt 0 ]; do
+    case $1 in
+      --raw=/readyz) require_ready; echo ok; exit 0 ;;
+      -o) output=$2; shift ;;
+      -n) shift ;;
+      --* | -o=*) ;;
+      *) words="$words $1" ;;
+    esac
+    shift
+  done
+  # shellcheck disable=SC2086
+  set -- $words
+  require_ready
+  case "${1-} ${2-}" in
+    'get node' | 'get nodes') get_node "${3-$node}" ;;
+    'label node') shift 2; label_node "$@" ;;
+    'get deployment' | 'get deploy') get_deployment "${3-}" ;;
+    'rollout status') echo "deployment \"coredns\" successfully rolled out" ;;
+    *) refuse "the stand-in does not answer: kubectl $*" ;;
+  esac
+}
+
+case ${1-} in
+  --version) printf 'k3s version %s (stand-in)\ngo version go1.26.0\n' "$VERSION" ;;
+  server) server ;;
+  check-config) check_config && echo "STATUS: pass" ;;
+  kubectl) shift && kubectl "$@" ;;
+  *) refuse "the stand-in has no command ${1-}" ;;
+esac

@@ -1,0 +1,112 @@
+/**
+ * A throw-away device for one test: this machine's root as the lower layer of an overlay on tmpfs, inside mount and
+ * process namespaces of its own, with the stand-ins in `/usr/local/bin`. Nothing that runs in it changes the machine:
+ * `/proc/sys` is read-only and everything is gone with the process. Needs root.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { STANDIN_BIN } from "./index.ts";
+
+/** What a command in the sandbox did. */
+export interface SandboxOutcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Shell that is `/bin/sh` in the sandbox. */
+export type SandboxShell = "dash" | "busybox";
+
+const SET_UP = `set -eu
+mount -t tmpfs -o mode=755 sandbox "$1"
+cd "$1"
+mkdir upper work root
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work sandbox root
+cd root
+mount -t proc proc proc
+mount --bind proc/sys proc/sys
+mount -o remount,bind,ro proc/sys
+mount --rbind /dev dev
+mount -t tmpfs -o mode=755 run run
+mount -t tmpfs -o mode=1777 tmp tmp
+rm -rf etc/rancher etc/edge-fleet-lab var/lib/rancher var/lib/edge-fleet var/log/edge-fleet etc/systemd/system/k3s.service usr/local/bin
+mkdir -p run/systemd/system sys/fs/cgroup usr/local/bin etc/edge-fleet-lab
+echo "cpuset cpu io memory pids" >sys/fs/cgroup/cgroup.controllers
+cp "$2"/* usr/local/bin/
+ln -sf "/bin/$3" usr/bin/sh
+echo ready
+exec sleep infinity
+`;
+
+/** A running sandbox. */
+export class Sandbox {
+  /** Its root as seen from the machine. */
+  readonly root: string;
+  readonly #directory: string;
+  readonly #process: ChildProcess;
+  readonly #init: string;
+
+  private constructor(directory: string, process: ChildProcess) {
+    const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+    this.#init = children.trim();
+    this.#directory = directory;
+    this.#process = process;
+    this.root = `/proc/${this.#init}/root${directory}/root`;
+  }
+
+  /**
+   * Starts a sandbox.
+   * @throws Error when the kernel refuses a namespace or a mount
+   */
+  static async start(shell: SandboxShell): Promise<Sandbox> {
+    const directory = mkdtempSync(join(tmpdir(), "edge-fleet-sandbox-"));
+    const arguments_ = ["-m", "-p", "--fork", "--mount-proc", "--kill-child"];
+    const process = spawn("unshare", [...arguments_, "sh", "-c", SET_UP, "sh", directory, STANDIN_BIN, shell], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise<void>((resolve, reject) => {
+      process.stdout?.once("data", () => resolve());
+      process.once("exit", (code) => reject(new Error(`sandbox: its set-up ended with ${code}`)));
+    });
+    return new Sandbox(directory, process);
+  }
+
+  /** Runs a sh text inside and waits for it. */
+  run(text: string, stdin = ""): SandboxOutcome {
+    const { status, stdout, stderr } = spawnSync("nsenter", [...this.#enter(), "sh", "-c", text], {
+      input: stdin,
+      encoding: "utf8",
+    });
+    return { code: status, stdout, stderr };
+  }
+
+  /** Starts a sh text inside and does not wait for it. */
+  start(text: string, stdin: string): Promise<SandboxOutcome> {
+    const child = spawn("nsenter", [...this.#enter(), "sh", "-c", text], { stdio: ["pipe", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output.stdout += chunk));
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (output.stderr += chunk));
+    child.stdin.end(stdin);
+    return new Promise((resolve) => child.once("close", (code) => resolve({ code, ...output })));
+  }
+
+  /** Writes a file inside, with its folders. */
+  write(path: string, content: string): void {
+    mkdirSync(dirname(this.root + path), { recursive: true });
+    writeFileSync(this.root + path, content);
+  }
+
+  /** Ends everything in the sandbox. */
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await ended;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #enter(): string[] {
+    return ["-t", this.#init, "-m", "-p", "chroot", `${this.#directory}/root`];
+  }
+}
