@@ -1,0 +1,56 @@
+/**
+ * From a device's profile to the plan of its Kubernetes distribution: which files, which binary, which service, and what
+ * counts as ready. The apply script is the same for all of them. A new distribution is one file and one line in
+ * {@link DISTRIBUTIONS}.
+ */
+import type { Profile } from "../../inventory/types.ts";
+import { renderK3s } from "./k3s.ts";
+
+/** A file that the apply script puts on the device, owned by root. */
+export interface DeviceFile {
+  /** Absolute path without blanks. */
+  readonly path: string;
+  /** Octal mode, e.g. `0600`. */
+  readonly mode: string;
+  /** Text, ending in a newline. */
+  readonly content: string;
+  /** True where a change takes effect without a restart of the service. */
+  readonly live: boolean;
+}
+
+/** Everything that a distribution puts on a device, and how its health is asked for. */
+export interface DistributionPlan {
+  /** Release, e.g. `v1.36.2+k3s1`. */
+  readonly version: string;
+  /** Absolute path of the one binary. */
+  readonly binary: string;
+  /** systemd service, without `.service`. */
+  readonly service: string;
+  /** Path of the service's unit; one of {@link files}. */
+  readonly unit: string;
+  /** Folder of the distribution's settings, searched for {@link foreignSetting}. */
+  readonly configDirectory: string;
+  /** A setting that marks an installation which edge-fleet must not take over. */
+  readonly foreignSetting: string;
+  /** The kubectl command on the device, with a bound on each request. */
+  readonly kubectl: string;
+  /** Deployments in kube-system that must be available before an apply counts as good. */
+  readonly deployments: readonly string[];
+  /** Labels of the node as `key=value`, sorted; reconciled after each apply. */
+  readonly labels: readonly string[];
+  /** Files in the order in which they are put. */
+  readonly files: readonly DeviceFile[];
+}
+
+/** Distributions by the name under which an inventory asks for them. */
+export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], (profile: Profile) => DistributionPlan>> = {
+  k3s: renderK3s,
+};
+
+/**
+ * Plans the distribution that the profile names.
+ * @throws Error naming the device, the setting and the mend, where the profile cannot work
+ */
+export function renderDistribution(profile: Profile): DistributionPlan {
+  return DISTRIBUTIONS[profile.distribution](profile);
+}

@@ -1,0 +1,57 @@
+/** Profiles and a lock for the tests of the device component: a model's defaults, and what a test changes of them. */
+import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
+import type { Profile } from "../../../components/inventory/types.ts";
+
+/** Hardware classes of the golden scripts. */
+export const MODELS: Readonly<Record<string, Pick<Profile, "model" | "architecture" | "memoryMiB" | "gitops">>> = {
+  "rpi4-4g": { model: "rpi4-4g", architecture: "arm64", memoryMiB: 4096, gitops: { engine: "argocd-agent" } },
+  "iot-2g": { model: "iot-2g", architecture: "arm64", memoryMiB: 2048, gitops: { engine: "flux" } },
+  "nuc-4g": { model: "nuc-4g", architecture: "amd64", memoryMiB: 4096, gitops: { engine: "argocd" } },
+};
+
+/** A resolved profile of `nuc-4g` unless `changes` says otherwise. */
+export function buildProfile(changes: Partial<Profile> = {}): Profile {
+  return {
+    id: "edge-0001",
+    region: "tokyo",
+    model: "nuc-4g",
+    ring: "canary",
+    architecture: "amd64",
+    memoryMiB: 4096,
+    host: "edge-0001.example.com",
+    hostKey: undefined,
+    identityKey: undefined,
+    labels: { site: "shibuya" },
+    ssh: { user: "root", port: 22, proxy: undefined },
+    distribution: "k3s",
+    k3s: {
+      version: "v1.36.2+k3s1",
+      disable: ["traefik", "servicelb", "metrics-server"],
+      flannelBackend: "host-gw",
+      clusterCidr: "10.42.0.0/16",
+      serviceCidr: "10.43.0.0/16",
+    },
+    artifacts: { delivery: "fetch", mirror: undefined },
+    gitops: { engine: "argocd-agent" },
+    readiness: { timeoutSeconds: 300 },
+    origins: {},
+    ...changes,
+  };
+}
+
+/** A lock with one release; the hashes are of no real file. */
+export const LOCK: ArtifactsLock = {
+  k3s: {
+    "v1.36.2+k3s1": {
+      amd64: {
+        url: "https://github.com/k3s-io/k3s/releases/download/v1.36.2+k3s1/k3s",
+        sha256: "a".repeat(64),
+        size: 73_400_320,
+      },
+      arm64: {
+        url: "https://github.com/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1/k3s-arm64",
+        sha256: "b".repeat(64),
+      },
+    },
+  },
+};
