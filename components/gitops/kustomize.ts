@@ -1,0 +1,127 @@
+/**
+ * The emitted half of the Kustomize tree: one Component per model and per region, one overlay per pair of them that has
+ * devices. From the facts of a model or region to the bytes of its kustomization.yaml.
+ */
+import { stringify } from "yaml";
+import { MODEL_LABEL, REGION_LABEL, SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
+import { formatYaml } from "./yaml.ts";
+
+const COMPONENT = { apiVersion: "kustomize.config.k8s.io/v1alpha1", kind: "Component" };
+const KUSTOMIZATION = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" };
+const MEMORY_STEP_MIB = 32;
+
+/** Hardware class as the tree sees it. */
+export interface TreeModel {
+  readonly architecture: "amd64" | "arm64";
+  /** RAM in MiB. */
+  readonly memoryMiB: number;
+}
+
+/** What one sized workload gets on a model. */
+export interface WorkloadSize {
+  /** Memory limit in MiB; the request is half of it. */
+  readonly limitMiB: number;
+  readonly requestMiB: number;
+  readonly replicas: number;
+}
+
+/**
+ * The share of a device that one sized workload may take: a sixteenth of the RAM in steps of 32 MiB, from 64 to 512 MiB,
+ * because the cluster and its pull engine already hold over 1 GiB. A second replica only from 8 GiB on: on one node it
+ * guards against a crash of the process, not of the machine.
+ */
+export function workloadSize(memoryMiB: number): WorkloadSize {
+  const share = Math.floor(memoryMiB / 16 / MEMORY_STEP_MIB) * MEMORY_STEP_MIB;
+  const limitMiB = Math.min(Math.max(share, 2 * MEMORY_STEP_MIB), 512);
+  return { limitMiB, requestMiB: limitMiB / 2, replicas: memoryMiB >= 8192 ? 2 : 1 };
+}
+
+/** `components/model/<m>/kustomization.yaml`: architecture for all workloads, size for those that ask for it. */
+export function renderModelComponent(name: string, model: TreeModel): string {
+  const { limitMiB, requestMiB, replicas } = workloadSize(model.memoryMiB);
+  const architecture = stringify({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "any" },
+    spec: { template: { spec: { nodeSelector: { "kubernetes.io/arch": model.architecture } } } },
+  });
+  const size = stringify([
+    { op: "add", path: "/spec/replicas", value: replicas },
+    { op: "add", path: "/spec/template/spec/containers/0/resources/requests/memory", value: `${requestMiB}Mi` },
+    { op: "add", path: "/spec/template/spec/containers/0/resources/limits/memory", value: `${limitMiB}Mi` },
+  ]);
+  return formatYaml(
+    [
+      ...emittedHeader(`the model's architecture and memory in models.yaml`, `components/model/${name}/team/`),
+      `A Deployment labelled \`${SIZE_LABEL}: model\` gets its replicas and the memory of its first container from here;`,
+      "that container must set resources.requests and resources.limits.",
+    ],
+    {
+      ...COMPONENT,
+      labels: [{ pairs: { [MODEL_LABEL]: name }, includeTemplates: true }],
+      patches: [
+        { target: { group: "apps", kind: "Deployment|StatefulSet|DaemonSet" }, patch: architecture },
+        { target: { group: "apps", kind: "Deployment", labelSelector: `${SIZE_LABEL}=model` }, patch: size },
+      ],
+    },
+  );
+}
+
+/** `components/region/<r>/kustomization.yaml`: the facts of the region for the workloads, and its label. */
+export function renderRegionComponent(fleet: string, region: string): string {
+  return formatYaml(
+    [
+      ...emittedHeader("the inventory", `components/region/${region}/team/`),
+      "Workloads read the facts of their region from the ConfigMap edge-fleet-region.",
+    ],
+    {
+      ...COMPONENT,
+      labels: [{ pairs: { [REGION_LABEL]: region }, includeTemplates: true }],
+      configMapGenerator: [
+        {
+          name: "edge-fleet-region",
+          literals: [`fleet=${fleet}`, `region=${region}`],
+          options: { disableNameSuffixHash: true },
+        },
+      ],
+    },
+  );
+}
+
+/** `overlays/<r>/<m>/kustomization.yaml`. Later Components patch later: the team's have the last word. */
+export function renderOverlay(region: string, model: string): string {
+  const own = [`../../../components/region/${region}`, `../../../components/model/${model}`];
+  return formatYaml(
+    emittedHeader("the inventory", `base/, components/region/${region}/team/ or components/model/${model}/team/`),
+    {
+      ...KUSTOMIZATION,
+      namespace: WORKLOAD_NAMESPACE,
+      resources: ["../../../base"],
+      components: [...own, ...own.map((component) => `${component}/team`)],
+    },
+  );
+}
+
+/** The scaffolded Component of the team beside an emitted one. Its empty list keeps kustomize from calling it empty. */
+export function renderTeamComponent(what: string): string {
+  return formatYaml(
+    [
+      "Written once by edge-fleet and yours from now on: never overwritten, never deleted.",
+      `Resources and patches for the devices of ${what}. They are applied after edge-fleet's own.`,
+    ],
+    { ...COMPONENT, patches: [] },
+  );
+}
+
+/**
+ * The comment on top of an emitted file.
+ * @param source where its facts come from
+ * @param mine where the team writes instead
+ */
+export function emittedHeader(source: string, mine: string): string[] {
+  return [
+    "Emitted by edge-fleet from the inventory: a copy changed by hand is refused, not overwritten.",
+    `Change ${source} and run \`edge-fleet render\`.`,
+    `Your own resources and patches go to ${mine}.`,
+  ];
+}

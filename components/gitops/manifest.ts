@@ -1,0 +1,52 @@
+/**
+ * The manifest of a tree: which of its files edge-fleet emitted and with which bytes. Everything that it does not list
+ * is the team's. From a tree to the manifest's text, and back to hashes by path.
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { Tree } from "./tree.ts";
+
+/** File name of the manifest, in the tree's folder. */
+export const MANIFEST_FILE = ".fleet-manifest.json";
+
+const ManifestSchema = z.strictObject({
+  version: z.literal(1),
+  files: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+});
+
+/** SHA-256 in lower-case hex by path. */
+export type Hashes = ReadonlyMap<string, string>;
+
+/** SHA-256 of a file's bytes in lower-case hex. */
+export function hashContent(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** The manifest of a tree, one line per emitted file so that Git merges it. */
+export function renderManifest(tree: Tree): string {
+  const emitted = [...tree].filter(([, file]) => file.owner === "emitted");
+  const files = Object.fromEntries(emitted.map(([path, { content }]) => [path, hashContent(content)]));
+  return `${JSON.stringify({ version: 1, files }, null, 2)}\n`;
+}
+
+/**
+ * Reads a manifest.
+ * @param file its path, for the message
+ * @throws Error when it is not a manifest, e.g. because of a merge conflict
+ */
+export function parseManifest(file: string, text: string): Hashes {
+  try {
+    return new Map(Object.entries(ManifestSchema.parse(JSON.parse(text)).files));
+  } catch (cause) {
+    throw new Error(
+      `${file}: is not a manifest of edge-fleet (${firstLine(cause)}) - restore it with \`git checkout -- ${file}\`, or ` +
+        "delete it: files that differ from the inventory are then refused until you have reviewed them",
+      { cause },
+    );
+  }
+}
+
+function firstLine(cause: unknown): string {
+  const message = cause instanceof z.ZodError ? (cause.issues[0]?.message ?? "") : String((cause as Error).message);
+  return message.split("\n", 1)[0] ?? "";
+}

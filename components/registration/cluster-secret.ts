@@ -1,0 +1,60 @@
+/**
+ * The cluster Secret of a device on the hub: what makes it a destination that the region's ApplicationSet finds by its
+ * labels. From a profile to the object. It holds no secret: the device dials out and nobody dials in.
+ */
+import {
+  AGENT_LABEL,
+  controlPlaneNamespace,
+  MODEL_LABEL,
+  REGION_LABEL,
+  RING_LABEL,
+  SECRET_TYPE_LABEL,
+  SKIP_RECONCILE_ANNOTATION,
+} from "../gitops/labels.ts";
+import type { ObjectMeta } from "../gitops/objects.ts";
+import type { Profile } from "../inventory/types.ts";
+
+/** A v1 Secret of Argo CD's type `cluster`. */
+export interface ClusterSecret {
+  readonly apiVersion: "v1";
+  readonly kind: "Secret";
+  readonly type: "Opaque";
+  readonly metadata: Required<ObjectMeta>;
+  readonly stringData: {
+    /** Name of the cluster in Applications' destinations: the device's id. */
+    readonly name: string;
+    /** Unique per cluster; never dialled. */
+    readonly server: string;
+    /** Connection settings as JSON: none. */
+    readonly config: string;
+  };
+}
+
+/**
+ * Renders a device's cluster Secret. The labels of the profile are taken over; edge-fleet's and Argo CD's own win over
+ * them. The label for an agent is there only if the device runs one.
+ */
+export function renderClusterSecret(
+  profile: Pick<Profile, "id" | "region" | "model" | "ring" | "labels" | "gitops">,
+): ClusterSecret {
+  const { id, region, model, ring, labels, gitops } = profile;
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "Opaque",
+    metadata: {
+      name: `cluster-${id}`,
+      namespace: controlPlaneNamespace(region),
+      labels: {
+        ...labels,
+        ...(gitops.engine === "argocd-agent" ? { [AGENT_LABEL]: id } : {}),
+        [SECRET_TYPE_LABEL]: "cluster",
+        [REGION_LABEL]: region,
+        [MODEL_LABEL]: model,
+        [RING_LABEL]: ring,
+      },
+      annotations: { [SKIP_RECONCILE_ANNOTATION]: "true" },
+    },
+    stringData: { name: id, server: `https://argocd-agent-resource-proxy:9090?agentName=${id}`, config: "{}" },
+  };
+}

@@ -1,0 +1,175 @@
+/**
+ * What a region needs on the hub besides Argo CD itself: its namespace, its projects, and an account for its stack whose
+ * rights end at that namespace. From the region's name and the Git URL to plain objects, in the order of their creation.
+ */
+import { controlPlaneNamespace, PROJECT_NAME, REGION_LABEL, WORKLOAD_NAMESPACE } from "../gitops/labels.ts";
+import type { AppProject, GroupKind, ObjectMeta } from "../gitops/objects.ts";
+
+/** ServiceAccount, Role, RoleBinding and token of a region's stack. */
+export const REGION_ACCOUNT = "edge-fleet-region";
+
+/** v1 Namespace. */
+export interface Namespace {
+  readonly apiVersion: "v1";
+  readonly kind: "Namespace";
+  readonly metadata: ObjectMeta;
+}
+
+/** v1 ServiceAccount. */
+export interface ServiceAccount {
+  readonly apiVersion: "v1";
+  readonly kind: "ServiceAccount";
+  readonly metadata: ObjectMeta;
+  readonly automountServiceAccountToken: boolean;
+}
+
+/** What may be done with which resources. */
+export interface PolicyRule {
+  readonly apiGroups: string[];
+  readonly resources: string[];
+  readonly verbs: string[];
+}
+
+/** rbac.authorization.k8s.io/v1 Role. */
+export interface Role {
+  readonly apiVersion: "rbac.authorization.k8s.io/v1";
+  readonly kind: "Role";
+  readonly metadata: ObjectMeta;
+  readonly rules: PolicyRule[];
+}
+
+/** rbac.authorization.k8s.io/v1 RoleBinding. */
+export interface RoleBinding {
+  readonly apiVersion: "rbac.authorization.k8s.io/v1";
+  readonly kind: "RoleBinding";
+  readonly metadata: ObjectMeta;
+  readonly roleRef: { readonly apiGroup: string; readonly kind: "Role"; readonly name: string };
+  readonly subjects: { readonly kind: "ServiceAccount"; readonly name: string; readonly namespace: string }[];
+}
+
+/** v1 Secret that the API server fills with a token of the account named in its annotation. */
+export interface TokenSecret {
+  readonly apiVersion: "v1";
+  readonly kind: "Secret";
+  readonly type: "kubernetes.io/service-account-token";
+  readonly metadata: ObjectMeta;
+}
+
+/** The objects of one region. */
+export interface ControlPlane {
+  readonly namespace: Namespace;
+  /** Project of all workloads. */
+  readonly project: AppProject;
+  /** Argo CD's own project `default`, emptied: as installed it may deploy anything anywhere. */
+  readonly defaultProject: AppProject;
+  readonly serviceAccount: ServiceAccount;
+  readonly role: Role;
+  readonly roleBinding: RoleBinding;
+  readonly token: TokenSecret;
+}
+
+/** Kinds that no workload may bring along: they would widen its rights or lift the namespace's limits. */
+const FORBIDDEN_KINDS: GroupKind[] = [
+  { group: "rbac.authorization.k8s.io", kind: "Role" },
+  { group: "rbac.authorization.k8s.io", kind: "RoleBinding" },
+  { group: "", kind: "ResourceQuota" },
+  { group: "", kind: "LimitRange" },
+];
+
+/** Everything the stack owns itself. */
+const MANAGE = ["get", "list", "watch", "create", "update", "patch", "delete"];
+/** Applications are made by the controller; the stack watches them, and deletes that of a device that leaves. */
+const OBSERVE_AND_DELETE = ["get", "list", "watch", "delete"];
+
+/**
+ * Renders the objects of a region.
+ * @param region name of the region
+ * @param gitUrl URL of the fleet's repository: the only source that its project may deploy from
+ */
+export function renderControlPlane(region: string, gitUrl: string): ControlPlane {
+  const namespace = controlPlaneNamespace(region);
+  const metadata = (name: string) => ({ name, namespace, labels: { [REGION_LABEL]: region } });
+  const account = metadata(REGION_ACCOUNT);
+  return {
+    namespace: renderNamespace(region),
+    project: renderProject(metadata(PROJECT_NAME), gitUrl),
+    defaultProject: renderDefaultProject(metadata("default")),
+    serviceAccount: {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: account,
+      automountServiceAccountToken: false,
+    },
+    role: {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: account,
+      rules: [
+        { apiGroups: [""], resources: ["secrets"], verbs: MANAGE },
+        { apiGroups: ["argoproj.io"], resources: ["applicationsets"], verbs: MANAGE },
+        { apiGroups: ["argoproj.io"], resources: ["applications"], verbs: OBSERVE_AND_DELETE },
+      ],
+    },
+    roleBinding: {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: account,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: REGION_ACCOUNT },
+      subjects: [{ kind: "ServiceAccount", name: REGION_ACCOUNT, namespace }],
+    },
+    token: {
+      apiVersion: "v1",
+      kind: "Secret",
+      type: "kubernetes.io/service-account-token",
+      metadata: {
+        ...metadata(`${REGION_ACCOUNT}-token`),
+        annotations: { "kubernetes.io/service-account.name": REGION_ACCOUNT },
+      },
+    },
+  };
+}
+
+function renderNamespace(region: string): Namespace {
+  return {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: {
+      name: controlPlaneNamespace(region),
+      labels: {
+        [REGION_LABEL]: region,
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
+      },
+    },
+  };
+}
+
+function renderProject(metadata: AppProject["metadata"], gitUrl: string): AppProject {
+  return {
+    apiVersion: "argoproj.io/v1alpha1",
+    kind: "AppProject",
+    metadata,
+    spec: {
+      description: "Workloads of the region's devices. Managed by edge-fleet.",
+      sourceRepos: [gitUrl],
+      destinations: [{ name: "*", namespace: WORKLOAD_NAMESPACE }],
+      clusterResourceWhitelist: [{ group: "", kind: "Namespace" }],
+      namespaceResourceBlacklist: FORBIDDEN_KINDS,
+    },
+  };
+}
+
+function renderDefaultProject(metadata: AppProject["metadata"]): AppProject {
+  return {
+    apiVersion: "argoproj.io/v1alpha1",
+    kind: "AppProject",
+    metadata,
+    spec: {
+      description: "Emptied by edge-fleet: nothing may deploy through it.",
+      sourceRepos: [],
+      destinations: [],
+      clusterResourceWhitelist: [],
+      namespaceResourceBlacklist: [],
+    },
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * Fleets for the tests of the tree: one small example, and an arbitrary fleet whose names include those that YAML 1.1
+ * takes for booleans or numbers.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, posix } from "node:path";
+import fc from "fast-check";
+import type { TreeInput } from "../../../components/gitops/tree.ts";
+
+const MODELS: TreeInput["models"] = {
+  "n100-8g": { architecture: "amd64", memoryMiB: 8192 },
+  "rpi4-2g": { architecture: "arm64", memoryMiB: 2048 },
+  "rpi4-4g": { architecture: "arm64", memoryMiB: 4096 },
+};
+
+const GIT = { url: "https://git.example.com/acme/fleet.git", branch: "main", path: "fleet" };
+
+/** Two regions, three models, three rings, seven devices, five leaves. */
+export const EXAMPLE: TreeInput = {
+  fleetName: "acme",
+  git: GIT,
+  rings: ["canary", "early", "broad"],
+  models: MODELS,
+  devices: [
+    { id: "osaka-0001", region: "osaka", model: "rpi4-4g", ring: "canary", engine: "argocd-agent" },
+    { id: "osaka-0002", region: "osaka", model: "rpi4-4g", ring: "broad", engine: "argocd-agent" },
+    { id: "osaka-0003", region: "osaka", model: "n100-8g", ring: "broad", engine: "argocd" },
+    { id: "tokyo-0001", region: "tokyo", model: "rpi4-4g", ring: "canary", engine: "argocd-agent" },
+    { id: "tokyo-0002", region: "tokyo", model: "n100-8g", ring: "early", engine: "argocd-agent" },
+    { id: "tokyo-0003", region: "tokyo", model: "rpi4-2g", ring: "early", engine: "flux" },
+    { id: "tokyo-0004", region: "tokyo", model: "rpi4-4g", ring: "broad", engine: "argocd-agent" },
+  ],
+};
+
+/** Names that a careless YAML writer turns into false, true, null or a number. */
+export const TREACHEROUS_NAMES = ["no", "on", "y", "yes", "null", "1e3", "0o17", "0x1f", "007", "2026-11-24", "12"];
+
+const name = fc.oneof(
+  fc.constantFrom(...TREACHEROUS_NAMES),
+  fc.stringMatching(/^[a-z]([a-z0-9-]{0,8}[a-z0-9])?$/, { maxLength: 10 }),
+);
+const names = fc.uniqueArray(name, { minLength: 1, maxLength: 4 });
+
+/** Any fleet of up to 40 devices. */
+export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
+  .record({
+    regions: names,
+    models: names,
+    rings: names,
+    picks: fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat()), { maxLength: 40 }),
+  })
+  .map(({ regions, models, rings, picks }) => ({
+    fleetName: "acme",
+    git: GIT,
+    rings,
+    models: Object.fromEntries(
+      models.map((model, index) => [
+        model,
+        { architecture: index % 2 ? ("amd64" as const) : ("arm64" as const), memoryMiB: 1024 << (index % 4) },
+      ]),
+    ),
+    devices: picks.map(([region, model, ring, engine], index) => ({
+      id: `device-${index}`,
+      region: pick(regions, region),
+      model: pick(models, model),
+      ring: pick(rings, ring),
+      engine: pick(["argocd-agent", "argocd", "flux"] as const, engine),
+    })),
+  }));
+
+function pick<T>(list: readonly T[], index: number): T {
+  const value = list[index % list.length];
+  if (value === undefined) throw new Error("an empty list has nothing to pick");
+  return value;
+}
+
+/** Runs a test in a folder of its own and removes it. */
+export function inFolder(run: (directory: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-tree-"));
+  try {
+    run(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Every regular file below a folder with its content. Follows no symbolic link, as `readdir` with `recursive` would. */
+export function readFolder(directory: string, below = ""): Map<string, string> {
+  const entries = readdirSync(join(directory, below), { withFileTypes: true });
+  return new Map(
+    entries
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((entry): [string, string][] => {
+        const path = posix.join(below, entry.name);
+        if (entry.isDirectory()) return [...readFolder(directory, path)];
+        return entry.isFile() ? [[path, readFileSync(join(directory, path), "utf8")]] : [];
+      })
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
