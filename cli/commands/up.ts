@@ -1,0 +1,57 @@
+/** `edge-fleet up`: `pulumi up` with the levers, bounded by a watchdog; then what became of each device. */
+import type { Command } from "commander";
+import { UsageError } from "../exit.ts";
+import { type DeviceRow, deviceRows, formatDevices, upExitCode } from "../pulumi/report.ts";
+import { plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
+import { usesColour } from "../terminal.ts";
+import { jsonOption, printJson } from "./options.ts";
+import { addPulumiArguments, type PulumiOptions, stackFacts } from "./pulumi-options.ts";
+
+interface UpOptions extends PulumiOptions {
+  readonly yes?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+Exit codes: 0 all applied, 1 something failed, 2 wrong usage or inventory, 3 nothing failed but devices are pending.`;
+
+/** Registers the command. */
+export function registerUp(program: Command): void {
+  addPulumiArguments(program.command("up").description("apply a stack and say what became of each device"))
+    .option("-y, --yes", "without preview and without asking")
+    .addOption(jsonOption())
+    .addHelpText("after", HELP)
+    .action(async (stack: string, extra: string[], options: UpOptions) => {
+      process.exitCode = await up(stack, extra, options);
+    });
+}
+
+async function up(stack: string, extra: readonly string[], options: UpOptions): Promise<number> {
+  if (options.yes !== true && !process.stdin.isTTY)
+    throw new UsageError("nobody can confirm here (no terminal) - use --yes after a reviewed preview");
+  const run = {
+    operation: "up" as const,
+    stack,
+    ...stackFacts(stack, options),
+    parallel: options.parallel,
+    yes: options.yes === true,
+    stdout: options.json ? ("stderr" as const) : ("stdout" as const),
+    extra,
+  };
+  const result = await runPulumi(run);
+  if (result.stalled !== undefined) process.stderr.write(`${stallMessage(run, result.stalled)}\n`);
+  if (run.isHub || result.stalled !== undefined) return plainExitCode(result);
+  return reportRegion(stack, result.exitCode !== 0, options);
+}
+
+async function reportRegion(stack: string, cliFailed: boolean, options: UpOptions): Promise<number> {
+  let rows: DeviceRow[] = [];
+  try {
+    rows = deviceRows(await stackOutputs(stack));
+  } catch (error) {
+    if (!cliFailed) throw error;
+  }
+  if (options.json) printJson({ stack, devices: rows });
+  else process.stdout.write(formatDevices(stack, rows, usesColour(process.stdout)));
+  return upExitCode(rows, cliFailed);
+}

@@ -1,0 +1,84 @@
+/**
+ * Cloned images: devices that answer with the same host key, machine id or identity key as another one. From the
+ * outcomes of a run and what the whole inventory has pinned, to outcomes in which none of the clones is enrolled.
+ */
+import type { Inventory } from "../../components/inventory/index.ts";
+import type { EnrolledOutcome, Enrolment, EnrolReason, FailedOutcome, Outcome } from "./outcome.ts";
+
+interface Trait {
+  readonly reason: EnrolReason;
+  readonly name: string;
+  readonly mend: string;
+  readonly read: (enrolment: PartialEnrolment) => string | undefined;
+}
+
+interface PartialEnrolment {
+  readonly hostKey?: string | undefined;
+  readonly identityKey?: string | undefined;
+  readonly facts?: { readonly machineId?: string | undefined } | undefined;
+}
+
+const TRAITS: readonly Trait[] = [
+  {
+    reason: "duplicate-host-key",
+    name: "host key",
+    mend: "remove /etc/ssh/ssh_host_* on the clone, run ssh-keygen -A, restart its SSH server; or two entries mean one device",
+    read: ({ hostKey }) => hostKey,
+  },
+  {
+    reason: "duplicate-machine-id",
+    name: "machine id",
+    mend: "remove /etc/machine-id on the clone and run systemd-machine-id-setup",
+    read: ({ facts }) => facts?.machineId,
+  },
+  {
+    reason: "duplicate-identity-key",
+    name: "identity key",
+    mend: "remove /var/lib/edge-fleet/identity.key on the clone",
+    read: ({ identityKey }) => identityKey,
+  },
+];
+
+/**
+ * Refuses every newly enrolled device that shares a trait with another device, new or pinned.
+ * @param outcomes of one run
+ * @param inventory as it was when the run began
+ */
+export function refuseDuplicates(outcomes: readonly Outcome[], inventory: Inventory): Outcome[] {
+  const owners = TRAITS.map((trait) => ownersOf(trait, outcomes, inventory));
+  return outcomes.map((outcome) => {
+    if (outcome.state !== "enrolled") return outcome;
+    for (const [index, trait] of TRAITS.entries()) {
+      const value = trait.read(outcome.enrolment);
+      const others = [...(owners[index]?.get(value ?? "") ?? [])].filter((id) => id !== outcome.id);
+      if (value !== undefined && others.length > 0) return refused(outcome, trait, others);
+    }
+    return outcome;
+  });
+}
+
+function ownersOf(trait: Trait, outcomes: readonly Outcome[], inventory: Inventory): Map<string, Set<string>> {
+  const owners = new Map<string, Set<string>>();
+  const add = (id: string, enrolment: PartialEnrolment): void => {
+    const value = trait.read(enrolment);
+    if (value !== undefined) owners.set(value, (owners.get(value) ?? new Set()).add(id));
+  };
+  const fresh = new Map<string, Enrolment>();
+  for (const outcome of outcomes) if (outcome.state === "enrolled") fresh.set(outcome.id, outcome.enrolment);
+  for (const { devices } of inventory.regions.values()) {
+    for (const { entry } of devices) if (!fresh.has(entry.id)) add(entry.id, entry);
+  }
+  for (const [id, enrolment] of fresh) add(id, enrolment);
+  return owners;
+}
+
+function refused(outcome: EnrolledOutcome, trait: Trait, others: readonly string[]): FailedOutcome {
+  const list = others.length > 3 ? `${others.slice(0, 3).join(", ")} and ${others.length - 3} more` : others.join(", ");
+  return {
+    id: outcome.id,
+    state: "refused",
+    reason: trait.reason,
+    message: `same ${trait.name} as ${list}: a cloned image - ${trait.mend}`,
+    fingerprint: outcome.fingerprint,
+  };
+}

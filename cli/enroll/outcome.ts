@@ -1,0 +1,186 @@
+/**
+ * What enrolling one device came to: from the device's inventory entry, the end of its SSH connection and the host key
+ * that the connection used, to an outcome. What a device says is checked like any other foreign input.
+ */
+import { z } from "zod";
+import type { DeviceRecord, Profile } from "../../components/inventory/index.ts";
+import { PublicKeySchema } from "../../components/inventory/schema.ts";
+import type { RunResult } from "../process.ts";
+import { classifyFailure, type PendingReason, type RefusedReason } from "../ssh/classify.ts";
+import { fingerprintOf } from "../ssh/keys.ts";
+import { printable } from "../terminal.ts";
+
+/** Facts that a device tells about itself, as the inventory keeps them. */
+export interface DeviceFacts {
+  readonly architecture: "amd64" | "arm64";
+  readonly memoryMiB: number;
+  readonly os?: string;
+  readonly kernel?: string;
+  /** SHA-256 of /etc/machine-id. */
+  readonly machineId?: string;
+  /** RFC 3339 date. */
+  readonly enrolledAt: string;
+}
+
+/** What goes into the inventory. */
+export interface Enrolment {
+  /** `<type> <base64>` */
+  readonly hostKey: string;
+  /** `<type> <base64>` */
+  readonly identityKey: string;
+  readonly facts: DeviceFacts;
+}
+
+/** A device that answered as it should. */
+export interface EnrolledOutcome {
+  readonly id: string;
+  readonly state: "enrolled";
+  readonly enrolment: Enrolment;
+  /** Of the host key. */
+  readonly fingerprint: string;
+  /** Of the host key that the inventory had before, when it is another one. */
+  readonly replacedFingerprint: string | undefined;
+}
+
+/** A device whose entry has both keys already. */
+export interface AlreadyOutcome {
+  readonly id: string;
+  readonly state: "already";
+  readonly fingerprint: string;
+}
+
+/** Reasons beyond those of the connection. */
+export type EnrolReason =
+  | PendingReason
+  | RefusedReason
+  | "architecture"
+  | "identity-key-changed"
+  | "duplicate-host-key"
+  | "duplicate-machine-id"
+  | "duplicate-identity-key"
+  | "declined"
+  | "inventory-changed";
+
+/** A device that is not enrolled. */
+export interface FailedOutcome {
+  readonly id: string;
+  /** `pending`: try again later. `refused`: a person has to look at it. */
+  readonly state: "pending" | "refused";
+  readonly reason: EnrolReason;
+  readonly message: string;
+  /** Of the host key that the device offered. */
+  readonly fingerprint: string | undefined;
+}
+
+export type Outcome = EnrolledOutcome | AlreadyOutcome | FailedOutcome;
+
+/** What the judgement needs to know about a device. */
+export interface Candidate {
+  readonly record: DeviceRecord;
+  readonly profile: Profile;
+  /** Its pinned keys may be replaced. */
+  readonly acceptNewKey: boolean;
+}
+
+const AnswerSchema = z.object({
+  edgeFleet: z.literal(1),
+  identityKey: PublicKeySchema.startsWith("ecdsa-sha2-nistp256 ").max(300),
+  architecture: z.string().max(128),
+  memoryMiB: z.int().positive(),
+  os: z.string().max(128),
+  kernel: z.string().max(128),
+  machineId: z.string().regex(/^([0-9a-f]{64})?$/),
+});
+
+/**
+ * Judges one connection.
+ * @param result how ssh ended
+ * @param usedHostKey key in the connection's known_hosts file afterwards
+ * @param now RFC 3339 date for `enrolledAt`
+ */
+export function judgeConnection(
+  candidate: Candidate,
+  result: RunResult,
+  usedHostKey: string | undefined,
+  now: string,
+): EnrolledOutcome | FailedOutcome {
+  const { record, profile, acceptNewKey } = candidate;
+  const { id, hostKey: pinned, identityKey: known } = record.entry;
+  const answer = result.exitCode === 0 && result.ended === undefined ? parseAnswer(result.stdout) : undefined;
+  if (answer === undefined || usedHostKey === undefined) return failed(candidate, result);
+  const fingerprint = fingerprintOf(usedHostKey);
+  const refuse = (reason: EnrolReason, message: string): FailedOutcome => ({
+    id,
+    state: "refused",
+    reason,
+    message,
+    fingerprint,
+  });
+  if (answer.architecture !== profile.architecture) {
+    return refuse(
+      "architecture",
+      `the device is ${printable(answer.architecture, 40)}, its model ${profile.model} is ${profile.architecture} - give it another model`,
+    );
+  }
+  if (known !== undefined && known !== answer.identityKey && !acceptNewKey) {
+    return refuse(
+      "identity-key-changed",
+      `identity key is ${fingerprintOf(answer.identityKey)}, the inventory has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
+    );
+  }
+  return {
+    id,
+    state: "enrolled",
+    enrolment: {
+      hostKey: usedHostKey,
+      identityKey: answer.identityKey,
+      facts: factsOf(answer, profile.architecture, now),
+    },
+    fingerprint,
+    replacedFingerprint: pinned !== undefined && pinned !== usedHostKey ? fingerprintOf(pinned) : undefined,
+  };
+}
+
+/** The last line of the output that is the script's answer: log-in shells may print lines of their own before. */
+export function parseAnswer(stdout: string): z.infer<typeof AnswerSchema> | undefined {
+  const line = stdout.split("\n").findLast((text) => text.startsWith('{"edgeFleet":'));
+  if (line === undefined) return undefined;
+  try {
+    return AnswerSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function failed(candidate: Candidate, result: RunResult): FailedOutcome {
+  const { entry } = candidate.record;
+  const { state, reason, message, offeredFingerprint: fingerprint } = classifyFailure(result);
+  if (reason !== "host-key-changed" || entry.hostKey === undefined)
+    return { id: entry.id, state, reason, message, fingerprint };
+  const pinned = fingerprintOf(entry.hostKey);
+  return {
+    id: entry.id,
+    state,
+    reason,
+    fingerprint,
+    message: `host key changed: pinned ${pinned}, offered ${fingerprint ?? "unknown"} - if that is right, use --accept-new-key ${entry.id}`,
+  };
+}
+
+function factsOf(
+  answer: z.infer<typeof AnswerSchema>,
+  architecture: DeviceFacts["architecture"],
+  now: string,
+): DeviceFacts {
+  const { memoryMiB, machineId } = answer;
+  const os = printable(answer.os, 128);
+  const kernel = printable(answer.kernel, 128);
+  return {
+    architecture,
+    memoryMiB,
+    ...(os === "" ? {} : { os }),
+    ...(kernel === "" ? {} : { kernel }),
+    ...(machineId === "" ? {} : { machineId }),
+    enrolledAt: now,
+  };
+}

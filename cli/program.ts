@@ -1,0 +1,47 @@
+/**
+ * The command line as commander sees it: every command is one file that registers itself here. Errors are thrown, never
+ * printed and exited from inside, so that the program can be tested.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { registerEnroll } from "./commands/enroll.ts";
+import { registerExplain } from "./commands/explain.ts";
+import type { Register } from "./commands/options.ts";
+import { registerPreview } from "./commands/preview.ts";
+import { registerPromote } from "./commands/promote.ts";
+import { registerPush } from "./commands/push.ts";
+import { registerRender } from "./commands/render.ts";
+import { registerSchema } from "./commands/schema.ts";
+import { registerScript } from "./commands/script.ts";
+import { registerUp } from "./commands/up.ts";
+
+/** The commands in the order in which an operator meets them. */
+const COMMANDS: readonly Register[] = [
+  registerEnroll,
+  registerPush,
+  registerPreview,
+  registerUp,
+  registerRender,
+  registerPromote,
+  registerExplain,
+  registerScript,
+  registerSchema,
+];
+
+/** The whole program. Parsing throws CommanderError for help, version and wrong usage. */
+export function buildProgram(): Command {
+  const program = new Command("edge-fleet")
+    .description("Bare Linux devices to autonomous Kubernetes clusters that pull their workloads from Git")
+    .version(version(), "--version")
+    .showHelpAfterError("(see --help)")
+    .showSuggestionAfterError()
+    .exitOverride();
+  for (const register of COMMANDS) register(program);
+  return program;
+}
+
+function version(): string {
+  const file = readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8");
+  return String((JSON.parse(file) as { version: unknown }).version);
+}

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { selectCandidates } from "../../../cli/enroll/candidates.ts";
+import { refuseDuplicates } from "../../../cli/enroll/duplicates.ts";
+import { type Candidate, type EnrolledOutcome, judgeConnection } from "../../../cli/enroll/outcome.ts";
+import { enrollExitCode, formatOutcomes, nextStep, summarize } from "../../../cli/enroll/report.ts";
+import type { RunResult } from "../../../cli/process.ts";
+import { fingerprintOf } from "../../../cli/ssh/keys.ts";
+import { type Inventory, loadInventory } from "../../../components/inventory/index.ts";
+import { writeInventory } from "./inventory.ts";
+
+const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
+const NOW = "2026-11-24T20:00:00.000Z";
+
+function hostKey(seed: string): string {
+  return `ssh-ed25519 ${Buffer.from(`host ${seed}`).toString("base64")}`;
+}
+
+function identityKey(seed: string): string {
+  return `ecdsa-sha2-nistp256 ${Buffer.from(`identity ${seed}`).toString("base64")}`;
+}
+
+function answer(seed: string, more: object = {}): RunResult {
+  const facts = { architecture: ARCHITECTURE, memoryMiB: 3906, os: "Debian", kernel: "6.1", machineId: "" };
+  const line = JSON.stringify({ edgeFleet: 1, identityKey: identityKey(seed), ...facts, ...more });
+  return { exitCode: 0, stdout: `${line}\n`, stderr: "", ended: undefined };
+}
+
+const REGION = `region: tokyo
+devices:
+  - { id: new, host: h1, model: box }
+  - { id: half, host: h2, model: box, hostKey: ${hostKey("half")} }
+  - { id: done, host: h3, model: box, hostKey: ${hostKey("done")}, identityKey: ${identityKey("done")} }
+`;
+const OTHER = `region: osaka\ndevices:\n  - { id: far, host: h9, model: box, hostKey: ${hostKey("far")}, identityKey: ${identityKey("far")} }\n`;
+
+function inventoryFor(context: Parameters<typeof writeInventory>[0]): Inventory {
+  return loadInventory(writeInventory(context, { "tokyo.yaml": REGION, "osaka.yaml": OTHER }));
+}
+
+function candidate(inventory: Inventory, id: string, acceptNewKey = false): Candidate {
+  const selection = { devices: [id], acceptNewKey: acceptNewKey ? [id] : [] };
+  const found = selectCandidates(inventory, "tokyo", selection).candidates[0];
+  assert.ok(found);
+  return found;
+}
+
+const selections: { name: string; devices: string[]; accept: string[]; connect: string[]; already: string[] }[] = [
+  { name: "without names: all that lack a key", devices: [], accept: [], connect: ["new", "half"], already: ["done"] },
+  { name: "a named device, enrolled or not", devices: ["done"], accept: [], connect: ["done"], already: [] },
+  { name: "a device whose new key is accepted", devices: [], accept: ["done"], connect: ["done"], already: [] },
+];
+
+for (const { name, devices, accept, connect, already } of selections) {
+  test(`selected are, ${name}`, (context) => {
+    const selected = selectCandidates(inventoryFor(context), "tokyo", { devices, acceptNewKey: accept });
+    assert.deepEqual(
+      [selected.candidates.map(({ profile }) => profile.id), selected.already.map(({ id }) => id)],
+      [connect, already],
+    );
+  });
+}
+
+test("an unknown region or device is a usage error that names the mend", (context) => {
+  const inventory = inventoryFor(context);
+  const none = { devices: [], acceptNewKey: [] };
+  assert.throws(() => selectCandidates(inventory, "kyoto", none), /use one of osaka, tokyo/);
+  assert.throws(
+    () => selectCandidates(inventory, "tokyo", { ...none, devices: ["far"] }),
+    /far: no such device in .*tokyo\.yaml/,
+  );
+});
+
+test("a device that answers is enrolled with the key that the connection used", (context) => {
+  const outcome = judgeConnection(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), NOW);
+  assert.deepEqual(outcome, {
+    id: "new",
+    state: "enrolled",
+    enrolment: {
+      hostKey: hostKey("new"),
+      identityKey: identityKey("new"),
+      facts: { architecture: ARCHITECTURE, memoryMiB: 3906, os: "Debian", kernel: "6.1", enrolledAt: NOW },
+    },
+    fingerprint: fingerprintOf(hostKey("new")),
+    replacedFingerprint: undefined,
+  });
+});
+
+test("a device that lost its identity is refused until its new keys are accepted", (context) => {
+  const inventory = inventoryFor(context);
+  const judge = (accept: boolean) =>
+    judgeConnection(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), NOW);
+  const refused = judge(false);
+  assert.equal(refused.state === "refused" && refused.reason, "identity-key-changed");
+  assert.equal(judge(true).state, "enrolled");
+});
+
+const refused: { name: string; result: RunResult; reason: string }[] = [
+  {
+    name: "another architecture than its model",
+    result: answer("new", { architecture: "riscv64" }),
+    reason: "architecture",
+  },
+  { name: "an answer without a key", result: answer("new", { identityKey: "" }), reason: "unexpected-output" },
+  { name: "an answer of the wrong shape", result: answer("new", { memoryMiB: "lots" }), reason: "unexpected-output" },
+  { name: "an answer but a failing exit", result: { ...answer("new"), exitCode: 1 }, reason: "device" },
+];
+
+for (const { name, result, reason } of refused) {
+  test(`a device with ${name} is not enrolled`, (context) => {
+    const outcome = judgeConnection(candidate(inventoryFor(context), "new"), result, hostKey("new"), NOW);
+    assert.deepEqual([outcome.state, "reason" in outcome && outcome.reason], ["refused", reason]);
+  });
+}
+
+function enrolled(id: string, seeds: { host?: string; identity?: string; machine?: string } = {}): EnrolledOutcome {
+  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW } as const;
+  const key = hostKey(seeds.host ?? id);
+  return {
+    id,
+    state: "enrolled",
+    enrolment: {
+      hostKey: key,
+      identityKey: identityKey(seeds.identity ?? id),
+      facts: seeds.machine === undefined ? facts : { ...facts, machineId: seeds.machine.padStart(64, "0") },
+    },
+    fingerprint: fingerprintOf(key),
+    replacedFingerprint: undefined,
+  };
+}
+
+const clones: { name: string; outcomes: EnrolledOutcome[]; reasons: Record<string, string> }[] = [
+  {
+    name: "two new devices with one host key are both refused",
+    outcomes: [enrolled("new", { host: "x" }), enrolled("half", { host: "x" })],
+    reasons: { new: "duplicate-host-key", half: "duplicate-host-key" },
+  },
+  {
+    name: "two new devices with one machine id are both refused",
+    outcomes: [enrolled("new", { machine: "1" }), enrolled("half", { machine: "1" })],
+    reasons: { new: "duplicate-machine-id", half: "duplicate-machine-id" },
+  },
+  {
+    name: "a clone of a device in another region is refused",
+    outcomes: [enrolled("new", { identity: "far" }), enrolled("half")],
+    reasons: { new: "duplicate-identity-key", half: "enrolled" },
+  },
+  {
+    name: "a device that only gets a new key is no clone of itself",
+    outcomes: [enrolled("done", { identity: "done" }), enrolled("new")],
+    reasons: { done: "enrolled", new: "enrolled" },
+  },
+];
+
+for (const { name, outcomes, reasons } of clones) {
+  test(name, (context) => {
+    const judged = refuseDuplicates(outcomes, inventoryFor(context));
+    const found = judged.map((outcome) => [outcome.id, "reason" in outcome ? outcome.reason : outcome.state]);
+    assert.deepEqual(Object.fromEntries(found), reasons);
+  });
+}
+
+test("the report shows fingerprints, counts, the next step, and refusals last", () => {
+  const outcomes = [
+    { id: "x", state: "refused", reason: "no-sudo", message: "no sudo", fingerprint: undefined },
+    enrolled("new"),
+    { id: "y", state: "pending", reason: "silent", message: "no banner", fingerprint: undefined },
+    { id: "done", state: "already", fingerprint: "SHA256:d" },
+  ] as const;
+  assert.equal(
+    formatOutcomes(outcomes, false),
+    [
+      "DEVICE  STATE     HOST KEY                                            DETAIL",
+      `new     enrolled  ${fingerprintOf(hostKey("new"))}  ${ARCHITECTURE}, 1 MiB`,
+      "y       pending   -                                                   silent: no banner",
+      "x       refused   -                                                   no-sudo: no sudo",
+      "",
+    ].join("\n"),
+  );
+  assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 refused");
+  assert.match(
+    nextStep("tokyo", outcomes, ["stacks/tokyo.yaml"]),
+    /commit stacks\/tokyo\.yaml, then: edge-fleet preview tokyo/,
+  );
+  assert.equal(enrollExitCode(outcomes), 1);
+  assert.equal(enrollExitCode(outcomes.slice(1)), 3);
+  assert.equal(enrollExitCode([enrolled("new")]), 0);
+});

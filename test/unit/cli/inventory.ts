@@ -1,0 +1,41 @@
+/** A small inventory folder for the tests of the command line: one fleet, one model, one region. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+
+const MACHINE = process.arch === "arm64" ? "arm64" : "amd64";
+
+/** Files of the folder, by name, without the region. */
+export const BASE_FILES: Readonly<Record<string, string>> = {
+  "fleet.yaml": `fleet: acme
+git: { url: "https://git.example.com/fleet.git" }
+rings: [canary, broad]
+ring: broad
+k3s: { version: v1.34.2+k3s1 }
+hub: { argocd: { version: v3.2.0 } }
+`,
+  "models.yaml": `box: { architecture: ${MACHINE}, memory: 4Gi }
+other: { architecture: ${MACHINE === "amd64" ? "arm64" : "amd64"}, memory: 4Gi }
+`,
+  "artifacts.lock.yaml": `k3s:
+  v1.34.2+k3s1:
+    amd64: { url: "https://example.com/k3s", sha256: ${"a".repeat(64)} }
+    arm64: { url: "https://example.com/k3s-arm64", sha256: ${"b".repeat(64)} }
+`,
+};
+
+/** A temporary folder, removed after the test. */
+export function temporaryDirectory(context: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-test-"));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Writes an inventory folder. @returns its path */
+export function writeInventory(context: TestContext, files: Readonly<Record<string, string>>): string {
+  const directory = join(temporaryDirectory(context), "stacks");
+  mkdirSync(directory);
+  for (const [name, text] of Object.entries({ ...BASE_FILES, ...files })) writeFileSync(join(directory, name), text);
+  return directory;
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+import { buildProgram } from "../../../cli/program.ts";
+import { formatTable, usesColour } from "../../../cli/terminal.ts";
+import { edgeFleet } from "./command.ts";
+import { temporaryDirectory, writeInventory } from "./inventory.ts";
+
+const TOKYO =
+  "region: tokyo\ndevices:\n  - { id: a, host: 10.0.0.1, model: box, ring: canary }\n  - { id: b, host: 10.0.0.2, model: other }\n";
+
+test("every command explains itself and ends with 0", async () => {
+  const names = buildProgram().commands.map((command) => command.name());
+  for (const args of [["--help"], ...names.map((name) => [name, "--help"])]) {
+    const { exitCode, stdout, stderr } = await edgeFleet(args);
+    assert.deepEqual([exitCode, stderr], [0, ""], args.join(" "));
+    assert.match(stdout, /^Usage: edge-fleet /);
+  }
+});
+
+test("every command is in the overview", async () => {
+  const { stdout } = await edgeFleet(["--help"]);
+  for (const command of buildProgram().commands) assert.match(stdout, new RegExp(`^ {2}${command.name()} `, "m"));
+});
+
+const wrong: { args: string[]; message: RegExp }[] = [
+  { args: ["--nonsense"], message: /unknown option '--nonsense'/ },
+  { args: ["enrol"], message: /Did you mean enroll\?/ },
+  { args: ["enroll"], message: /missing required argument 'region'/ },
+  { args: ["enroll", "tokyo", "--paralel", "3"], message: /Did you mean --parallel\?/ },
+  { args: ["enroll", "tokyo", "--parallel", "0"], message: /Use a whole number from 1\./ },
+  { args: ["up", "tokyo", "--stall-minutes", "soon"], message: /Use a number of minutes above 0\./ },
+  { args: ["render", "--inventory", "/nowhere"], message: /nowhere\/fleet\.yaml:1:1 \(file\): does not exist - / },
+];
+
+for (const { args, message } of wrong) {
+  test(`edge-fleet ${args.join(" ")} ends with 2 and says what to do`, async () => {
+    const { exitCode, stdout, stderr } = await edgeFleet(args);
+    assert.deepEqual([exitCode, stdout], [2, ""]);
+    assert.match(stderr, message);
+  });
+}
+
+test("no command at all prints the help and ends with 2", async () => {
+  const { exitCode, stderr } = await edgeFleet([]);
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /^Usage: edge-fleet/);
+});
+
+test("up without a terminal needs --yes", async (context) => {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const { exitCode, stderr } = await edgeFleet(["up", "tokyo", "--inventory", stacks]);
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /use --yes after a reviewed preview/);
+});
+
+test("preview without a Pulumi CLI says what to install", async (context) => {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const { exitCode, stderr } = await edgeFleet(["preview", "tokyo", "--inventory", stacks], {
+    environment: { PATH: temporaryDirectory(context) },
+  });
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /pulumi is not on PATH - install/);
+});
+
+test("explain names the layer of each setting", async (context) => {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const { exitCode, stdout } = await edgeFleet(["explain", "a", "--inventory", stacks]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^k3s\.version +v1\.34\.2\+k3s1 +fleet$/m);
+  assert.match(stdout, /^ring +canary +device$/m);
+  assert.match(stdout, /^ssh\.port +22 +default$/m);
+  const unknown = await edgeFleet(["explain", "zzz", "--inventory", stacks]);
+  assert.equal(unknown.exitCode, 2);
+});
+
+test("script prints a shell script that a shell can parse", async (context) => {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const { exitCode, stdout } = await edgeFleet(["script", "a", "--inventory", stacks]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^#!\/bin\/sh\n/);
+  assert.equal(spawnSync("dash", ["-n"], { input: stdout, encoding: "utf8" }).stderr, "");
+});
+
+test("schema prints the schemas and writes the same ones", async (context) => {
+  const directory = join(temporaryDirectory(context), "schema");
+  const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, unknown>;
+  assert.equal((await edgeFleet(["schema", "--write", "--directory", directory])).exitCode, 0);
+  assert.deepEqual(readdirSync(directory).sort(), Object.keys(printed).sort());
+  for (const [name, schema] of Object.entries(printed))
+    assert.deepEqual(JSON.parse(readFileSync(join(directory, name), "utf8")), schema);
+});
+
+/** A repository with an inventory and a rendered, committed tree. */
+async function repository(context: TestContext) {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const cwd = join(stacks, "..");
+  const git = (...args: string[]): string => {
+    const identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+    const { status, stdout, stderr } = spawnSync("git", [...identity, ...args], { cwd, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    return stdout.trim();
+  };
+  const commit = (): string => {
+    git("add", "-A");
+    git("commit", "-q", "-m", "change");
+    return git("rev-parse", "HEAD");
+  };
+  git("init", "-q", "-b", "main");
+  return { cwd, stacks, git, commit, run: (...args: string[]) => edgeFleet(args, { cwd }) };
+}
+
+test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {
+  const { cwd, stacks, run } = await repository(context);
+  const stale = await run("render", "--check");
+  assert.equal(stale.exitCode, 1);
+  assert.match(stale.stdout, /^create overlays\/tokyo\/box\/kustomization\.yaml$/m);
+  assert.ok(!existsSync(join(cwd, "fleet")));
+  assert.equal((await run("render")).exitCode, 0);
+  assert.equal((await run("render", "--check")).exitCode, 0);
+  appendFileSync(join(stacks, "models.yaml"), "new: { architecture: arm64, memory: 2Gi }\n");
+  appendFileSync(join(stacks, "tokyo.yaml"), "  - { id: c, host: 10.0.0.3, model: new }\n");
+  const again = await run("render", "--check");
+  assert.equal(again.exitCode, 1);
+  assert.match(again.stdout, /^create overlays\/tokyo\/new\/kustomization\.yaml$/m);
+});
+
+test("promote pins a ring to the full SHA of a commit that exists, and passes it on to the next ring", async (context) => {
+  const { cwd, git, commit, run } = await repository(context);
+  await run("render");
+  const sha = commit();
+  git("tag", "v1");
+  const first = await run("promote", "canary", "--to", "v1");
+  assert.equal(first.exitCode, 0, first.stderr);
+  assert.match(first.stdout, new RegExp(`^canary: nothing -> ${sha}$`, "m"));
+  assert.match(first.stdout, /^Next: git add fleet\/rings\/canary\.yaml && git commit/m);
+  assert.match(first.stderr, /on no remote branch yet/);
+  assert.match(readFileSync(join(cwd, "fleet/rings/canary.yaml"), "utf8"), new RegExp(sha));
+  assert.equal((await run("promote", "broad", "--from", "canary")).exitCode, 0);
+  assert.match(readFileSync(join(cwd, "fleet/rings/broad.yaml"), "utf8"), new RegExp(sha));
+  assert.match((await run("promote", "broad", "--to", sha)).stdout, /already at/);
+});
+
+test("promote refuses unknown rings, unknown commits and commits without the ring's overlays", async (context) => {
+  const { cwd, commit, run } = await repository(context);
+  const bare = commit();
+  await run("render");
+  commit();
+  const refusals: [string[], RegExp][] = [
+    [["beta", "--to", "HEAD"], /ring beta is not one of the fleet's - use one of canary, broad/],
+    [["canary", "--to", "0".repeat(40)], /has no commit 0{40} - fetch it/],
+    [["canary", "--to", "--all"], /has no commit --all/],
+    [["canary", "--to", bare], /lacks 1 overlay\(s\) that devices of ring canary deploy: overlays\/tokyo\/box/],
+    [["canary"], /either --to <commit> or --from <ring>/],
+    [["canary", "--from", "broad"], /ring broad deploys nothing yet/],
+    [["canary", "--from", "canary"], /is the ring itself/],
+  ];
+  for (const [args, message] of refusals) {
+    const { exitCode, stderr } = await run("promote", ...args);
+    assert.equal(exitCode, 2, args.join(" "));
+    assert.match(stderr, message);
+  }
+  assert.ok(!existsSync(join(cwd, "fleet/rings")));
+});
+
+test("colour only on a terminal, and never with NO_COLOR", () => {
+  const write = (): void => {};
+  assert.equal(usesColour({ isTTY: true, write }, {}), true);
+  assert.equal(usesColour({ isTTY: true, write }, { NO_COLOR: "1" }), false);
+  assert.equal(usesColour({ write }, {}), false);
+});
+
+test("columns line up with and without colour", () => {
+  const rows = [
+    ["a", { text: "ok", colour: "green" as const }, ""],
+    ["long", "no", "why"],
+  ];
+  assert.equal(formatTable(["X", "S", "W"], rows, false), "X     S   W\na     ok\nlong  no  why\n");
+  assert.equal(
+    stripVTControlCharacters(formatTable(["X", "S", "W"], rows, true)),
+    formatTable(["X", "S", "W"], rows, false),
+  );
+});
