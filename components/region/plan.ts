@@ -1,0 +1,79 @@
+/**
+ * What one `up` of a region does with each of its devices: apply, hold, or leave pending. Pure: profiles, the previous
+ * run's outputs and the probe's results in, decisions out.
+ */
+import type { Reachability } from "../device/reachability.ts";
+import type { Profile } from "../inventory/index.ts";
+
+/** What the plan is made from. */
+export interface RegionPlanInput {
+  readonly region: string;
+  readonly profiles: readonly Profile[];
+  /** Output `devices` of the stack's previous run: applied hash by device id. Empty on the first run. */
+  readonly previous: Readonly<Record<string, string>>;
+  /** Probe results by device id. A device without one counts as reachable: previews never dial. */
+  readonly reachability: ReadonlyMap<string, Reachability>;
+  /** How many applied devices may be missing from the inventory. */
+  readonly maxRemovals: number;
+}
+
+/** A decision for each device, each list in id order. */
+export interface RegionPlan {
+  /** Applied in this run (a no-op where nothing changed). */
+  readonly apply: readonly Profile[];
+  /** Applied before, does not answer now: kept in the state untouched until it does. */
+  readonly hold: readonly PendingDevice[];
+  /** Never applied and cannot be now: not registered. */
+  readonly wait: readonly PendingDevice[];
+  /** Applied before, gone from the inventory: leave the state; the device itself is left alone. */
+  readonly remove: readonly string[];
+}
+
+/** A device that this run cannot apply, and why. */
+export interface PendingDevice {
+  readonly profile: Profile;
+  readonly reason: string;
+}
+
+/**
+ * @throws Error when more applied devices are missing from the inventory than the guard allows, with their list
+ */
+export function planRegion(input: RegionPlanInput): RegionPlan {
+  const profiles = [...input.profiles].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const apply: Profile[] = [];
+  const hold: PendingDevice[] = [];
+  const wait: PendingDevice[] = [];
+  for (const profile of profiles) {
+    const reason = obstacle(profile, input);
+    if (reason === undefined) apply.push(profile);
+    else if (Object.hasOwn(input.previous, profile.id) && profile.hostKey !== undefined) hold.push({ profile, reason });
+    else wait.push({ profile, reason });
+  }
+  return { apply, hold, wait, remove: guardRemovals(input) };
+}
+
+/** Why a device cannot be applied now, if so. */
+function obstacle({ id, region, hostKey }: Profile, { reachability }: RegionPlanInput): string | undefined {
+  if (hostKey === undefined) return `not enrolled - run edge-fleet enroll ${region}`;
+  const seen = reachability.get(id);
+  return seen === undefined || seen.reachable ? undefined : seen.reason;
+}
+
+function guardRemovals({ region, profiles, previous, maxRemovals }: RegionPlanInput): string[] {
+  const ids = new Set(profiles.map(({ id }) => id));
+  const removed = Object.keys(previous)
+    .filter((id) => !ids.has(id))
+    .sort();
+  if (removed.length <= maxRemovals) return removed;
+  throw new Error(
+    `${removed.length} applied devices of region ${region} are no longer in its inventory, and at most ${maxRemovals} may leave at once: ` +
+      `${removed.join(", ")} - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals ${removed.length}`,
+  );
+}
+
+/** Devices that need a probe: those that a connection could be opened to. */
+export function probeTargets(profiles: readonly Profile[]) {
+  return profiles
+    .filter(({ hostKey }) => hostKey !== undefined)
+    .map(({ id, host, ssh }) => ({ id, host, port: ssh.port, proxy: ssh.proxy }));
+}
