@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { registerEnroll } from "./commands/enroll.ts";
 import { registerExplain } from "./commands/explain.ts";
+import { registerLock } from "./commands/lock.ts";
 import type { Register } from "./commands/options.ts";
 import { registerPreview } from "./commands/preview.ts";
 import { registerPromote } from "./commands/promote.ts";
@@ -18,6 +19,7 @@ import { registerUp } from "./commands/up.ts";
 
 /** The commands in the order in which an operator meets them. */
 const COMMANDS: readonly Register[] = [
+  registerLock,
   registerEnroll,
   registerPush,
   registerPreview,

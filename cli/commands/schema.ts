@@ -1,32 +1,43 @@
-/** `edge-fleet schema`: the JSON Schemas of the inventory files, for editors and for CI. */
+/** `edge-fleet schema`: what the inventory files may hold, as JSON Schemas for editors and CI and as a page for people. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { inventorySchemas } from "../../components/inventory/index.ts";
+import { inventoryReference } from "../../components/inventory/reference.ts";
 import { printJson } from "./options.ts";
 
-const SCHEMA_DIRECTORY = join(import.meta.dirname, "..", "..", "components", "inventory", "schema");
+const REPOSITORY = join(import.meta.dirname, "..", "..");
+
+/** Where a generated file goes, relative to the repository, and its text. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  const schemas = Object.entries(inventorySchemas());
+  return new Map([
+    ...schemas.map(([name, text]): [string, string] => [`components/inventory/schema/${name}`, text]),
+    ["docs/inventory.md", inventoryReference()],
+  ]);
+}
 
 /** Registers the command. */
 export function registerSchema(program: Command): void {
   program
     .command("schema")
     .description("print the JSON Schemas of the inventory files")
-    .option("--write", "write them to components/inventory/schema instead")
-    .option("--directory <dir>", "folder for --write", SCHEMA_DIRECTORY)
-    .action((options: { write?: true; directory: string }) => {
-      if (options.write) writeSchemas(options.directory);
-      else
+    .option("--write", "write them to components/inventory/schema, and the reference to docs/inventory.md, instead")
+    .option("--directory <dir>", "with --write: write the schemas alone, into this folder")
+    .action((options: { write?: true; directory?: string }) => {
+      if (!options.write)
         printJson(
           Object.fromEntries(Object.entries(inventorySchemas()).map(([name, text]) => [name, JSON.parse(text)])),
         );
+      else if (options.directory === undefined) writeFiles(REPOSITORY, generatedFiles());
+      else writeFiles(options.directory, new Map(Object.entries(inventorySchemas())));
     });
 }
 
-function writeSchemas(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  for (const [name, text] of Object.entries(inventorySchemas())) {
-    const file = join(directory, name);
+function writeFiles(directory: string, files: ReadonlyMap<string, string>): void {
+  for (const [path, text] of files) {
+    const file = join(directory, path);
+    mkdirSync(join(file, ".."), { recursive: true });
     writeFileSync(file, text);
     process.stdout.write(`${file}\n`);
   }

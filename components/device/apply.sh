@@ -191,7 +191,7 @@ rollback() {
 }
 
 finish() {
-  trap '' HUP INT TERM
+  trap : HUP INT TERM
   trap - EXIT
   set +e
   if [ "$1" = failed ]; then

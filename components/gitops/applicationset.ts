@@ -8,6 +8,7 @@
  */
 import { posix } from "node:path";
 import {
+  AGENT_LABEL,
   APPLICATION_SET_NAME,
   applicationName,
   controlPlaneNamespace,
@@ -71,7 +72,7 @@ export function predictApplications(
   revisions: ReadonlyMap<string, string>,
 ): PredictedApplication[] {
   return input.devices
-    .filter((device) => device.region === region)
+    .filter((device) => device.region === region && device.engine === "argocd-agent")
     .flatMap(({ id, model, ring }) => {
       const revision = revisions.get(ring);
       const path = posix.join(input.git.path, "overlays", region, model);
@@ -107,8 +108,12 @@ function devicesGenerator(region: string) {
     clusters: {
       selector: {
         matchLabels: { [REGION_LABEL]: region, [RING_LABEL]: "{{.ring}}" },
-        // `index` yields "" for a label that is missing, so the path would end at the region: ask for the label.
-        matchExpressions: [{ key: MODEL_LABEL, operator: "Exists" as const }],
+        // `index` yields "" for a label that is missing, so the path would end at the region: ask for the label. A device
+        // without an agent pulls by itself: an Application for it on the hub would never be reconciled.
+        matchExpressions: [
+          { key: MODEL_LABEL, operator: "Exists" as const },
+          { key: AGENT_LABEL, operator: "Exists" as const },
+        ],
       },
     },
   };

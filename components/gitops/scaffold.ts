@@ -6,7 +6,7 @@ import type { types } from "@pulumi/kubernetes";
 import { SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
 import { formatYaml } from "./yaml.ts";
 
-/** Multi-architecture index of a small demonstration web server, pinned by digest. Source: the project's registry. */
+/** Multi-architecture index of a small demonstration web server, pinned by digest. The digest is the one that upstream's documents name; `docker buildx imagetools inspect` shows it. */
 const IMAGE =
   "ghcr.io/stefanprodan/podinfo:6.9.1@sha256:262578cde928d5c9eba3bce079976444f624c13ed0afb741d90d5423877496cb";
 const PORT = 9898;

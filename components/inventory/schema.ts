@@ -179,7 +179,10 @@ export const FleetSchema = SettingsSchema.extend({
     branch: z.string().min(1).optional().describe("Branch whose ring files the hub follows. Default main"),
     path: z
       .string()
-      .regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, "is not a relative folder - write e.g. fleet")
+      .regex(
+        /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/,
+        "is not a folder below the root - write e.g. fleet",
+      )
       .optional()
       .describe("Folder of the tree inside the repository. Default fleet"),
   }),

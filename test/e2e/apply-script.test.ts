@@ -3,164 +3,30 @@
  * under dash and under busybox ash.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
-import {
-  type ApplyResult,
-  packApplyScript,
-  parseApplyResult,
-  renderApplyScript,
-} from "../../components/device/apply.ts";
 import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
-import type { ArtifactsLock } from "../../components/inventory/schema.ts";
-import type { Profile } from "../../components/inventory/types.ts";
-import { k3sStandin } from "../lab/standins/index.ts";
-import { Sandbox, type SandboxOutcome, type SandboxShell } from "../lab/standins/sandbox.ts";
-import { buildProfile } from "../unit/device/profile.ts";
+import {
+  BROKEN,
+  CRASHING,
+  Device,
+  flannel,
+  LOCK,
+  lockFor,
+  NEW,
+  OLD,
+  profileWith,
+  RELEASES,
+  readOutcome,
+  SLOW,
+  sha256,
+} from "../lab/standins/apply-device.ts";
+import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 
-const OLD = "v1.36.2+k3s1";
-const NEW = "v1.36.4+k3s1";
-const SLOW = "v1.36.3+k3s1";
-const BROKEN = "v1.36.5+k3s1";
-const CRASHING = "v1.36.6+k3s1";
-const RELEASES: Readonly<Record<string, string>> = {
-  [OLD]: k3sStandin(OLD),
-  [NEW]: k3sStandin(NEW),
-  [SLOW]: k3sStandin(SLOW, { readySeconds: 3 }),
-  [BROKEN]: k3sStandin(BROKEN, { fault: "never-ready" }),
-  [CRASHING]: k3sStandin(CRASHING, { fault: "crash" }),
-};
 const KILL_STEPS = ["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"];
 const KILL_PUTS = Array.from({ length: 9 }, (_, index) => `put${index + 1}`);
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
-
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-
-function lockFor(url: string): ArtifactsLock {
-  const entries = Object.entries(RELEASES).map(([version, text]) => {
-    const file = { url: `${url}/${version}/k3s`, sha256: sha256(text), size: text.length };
-    return [version, { amd64: file, arm64: file }] as const;
-  });
-  return { k3s: Object.fromEntries(entries) };
-}
-
-const LOCK = lockFor("http://127.0.0.1:9");
-
-function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
-  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64" });
-  return {
-    ...base,
-    k3s: { ...base.k3s, version },
-    artifacts: { delivery: "push", mirror: undefined },
-    readiness: { timeoutSeconds: 30 },
-    ...changes,
-  };
-}
-
-/** Counts files as they are put, and as they are brought back. */
-const KILL_IN_PUT = 'c=$((c + 1)); case $STEP in rollback) kill_at "restore$c" ;; *) kill_at "put$c" ;; esac';
-
-/** Makes the script quick, and lets it kill itself where /etc/edge-fleet-lab/kill says so. */
-function instrument(text: string): string {
-  const kill = 'kill_at() { [ "$1" != "$(cat /etc/edge-fleet-lab/kill 2>/dev/null)" ] || kill -9 $$; }';
-  const edits: readonly (readonly [string, string])[] = [
-    ["\nPOLL=2\n", `\nPOLL=0.2 c=0\n${kill}\n`],
-    ["    sleep 1\n", "    sleep 0.2\n"],
-    ['  journal "$1" begin\n', '  journal "$1" begin\n  kill_at "$1"\n'],
-    ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],
-    ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
-    ["  enter rollback\n", "  c=0\n  enter rollback\n"],
-    ['    finished || journal end "$RESULT"\n', '    kill_at end\n    finished || journal end "$RESULT"\n'],
-  ];
-  return edits.reduce((script, [from, to]) => {
-    assert.equal(script.split(from).length, 2, `the script has ${from} once`);
-    return script.replace(from, () => to);
-  }, text);
-}
-
-class Device {
-  readonly #sandbox: Sandbox;
-
-  constructor(sandbox: Sandbox) {
-    this.#sandbox = sandbox;
-  }
-
-  push(version: string, content = RELEASES[version] ?? ""): void {
-    this.#sandbox.write(`${ARTIFACT_STORE}/${sha256(RELEASES[version] ?? "")}`, content);
-  }
-
-  packed(profile: Profile, lock = LOCK): { create: string; stdin: string } {
-    const script = renderApplyScript(profile, lock);
-    return packApplyScript({ ...script, text: instrument(script.text) });
-  }
-
-  apply(profile: Profile, lock = LOCK): ApplyResult {
-    const { create, stdin } = this.packed(profile, lock);
-    return readOutcome(this.#sandbox.run(create, stdin));
-  }
-
-  start(profile: Profile, lock = LOCK): Promise<SandboxOutcome> {
-    const { create, stdin } = this.packed(profile, lock);
-    return this.#sandbox.start(create, stdin);
-  }
-
-  /** stdout of a sh text that must succeed. */
-  sh(text: string): string {
-    const { code, stdout, stderr } = this.#sandbox.run(text);
-    assert.equal(code, 0, `${text}: ${stderr}${this.#sandbox.run("tail -n 30 /var/log/edge-fleet/apply.log").stdout}`);
-    return stdout.trim();
-  }
-
-  pid(): string {
-    return this.sh("systemctl show -p MainPID --value k3s");
-  }
-
-  killAt(point: string): void {
-    this.#sandbox.write("/etc/edge-fleet-lab/kill", `${point}\n`);
-  }
-
-  /** Back to a device that edge-fleet has never seen. */
-  wipe(): void {
-    this.killAt("");
-    this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl disable k3s
-      rm -rf /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s \\
-        /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s; systemctl daemon-reload`);
-  }
-
-  /** Asserts that the device is exactly what the profile says, is running that, and that nothing is left over. */
-  assertIs(profile: Profile): void {
-    const version = profile.k3s.version;
-    assert.equal(this.sh("sha256sum </usr/local/bin/k3s | cut -d ' ' -f 1"), sha256(RELEASES[version] ?? ""));
-    assert.equal(this.sh("cat /run/standin-k3s/version"), version);
-    assert.equal(this.sh("cat /run/standin-k3s/config"), this.sh("cksum </etc/rancher/k3s/config.yaml"));
-    assert.match(
-      this.sh("cat /etc/rancher/k3s/config.yaml"),
-      new RegExp(`flannel-backend: ${profile.k3s.flannelBackend}\n`),
-    );
-    assert.equal(this.sh("k3s kubectl get --raw=/readyz; systemctl is-enabled k3s"), "ok\nenabled");
-    this.assertTidy();
-  }
-
-  assertTidy(): void {
-    const leftovers = `find /etc /usr/local /var/lib/edge-fleet /var/lib/rancher /tmp -xdev \\( -name '.edge-fleet.*' -o -name '*.new' \\
-      -o -name '*.part' -o -name 'tmp.*' -o -name '.result' -o -name '.apply.sh' \\) 2>/dev/null; ls -d /var/lib/edge-fleet/stage 2>/dev/null; readlink /var/lib/edge-fleet/lock; :`;
-    assert.equal(this.sh(leftovers), "");
-  }
-}
-
-function readOutcome({ code, stdout, stderr }: SandboxOutcome): ApplyResult {
-  assert.equal(stderr, "");
-  assert.match(stdout, /^\{[^\n]+\}\n$/, "stdout is exactly one line");
-  const result = parseApplyResult(stdout);
-  assert.equal(code, ["applied", "unchanged"].includes(result.result) ? 0 : 1);
-  return result;
-}
-
-function flannel(profile: Profile, flannelBackend: string): Profile {
-  return { ...profile, k3s: { ...profile.k3s, flannelBackend } };
-}
 
 for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
   describe(`apply script under ${shell}`, () => {

@@ -447,7 +447,7 @@ rollback() {
   fi
 }
 finish() {
-  trap '' HUP INT TERM
+  trap : HUP INT TERM
   trap - EXIT
   set +e
   if [ "$1" = failed ]; then

@@ -3,7 +3,7 @@
  * a host name and a host key of its own, behind the real OpenSSH server. Runs inside the lab's namespaces only
  * (test/lab/namespace.ts). Devices share the machine's kernel, processes and network: no containment, no boot.
  */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { insideNamespaces } from "../namespace.ts";
 import { DEVICE_PORT, deviceAddress } from "./address.ts";
@@ -37,7 +37,7 @@ interface DeviceState extends LabDevice {
 
 /**
  * Starts a lab. One lab at a time in one set of namespaces.
- * @throws Error outside the namespaces, for a wrong or doubled id, or when a tool is missing
+ * @throws Error outside the namespaces, for a wrong or doubled id, beside another lab, when port 2222 is taken or a tool is missing
  */
 export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab> {
   checkOptions(options);
@@ -46,9 +46,10 @@ export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab
     host: deviceAddress(index),
     key: generateSshKey(),
   }));
+  let access: SshAccess | undefined;
   try {
     mountRoots(requests, options.files ?? []);
-    const access = prepareSshAccess(options.directory, BASE);
+    access = prepareSshAccess(options.directory, BASE);
     const states = new Map(
       requests.map((request) => [request.id, deviceState(request, options.mode?.[request.id] ?? "up")]),
     );
@@ -62,12 +63,13 @@ export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab
     const dispatcher = await startDispatcher({ port: DEVICE_PORT, endpoints, sshdConfig: access.sshdConfig, ...paths });
     return new RunningLab(states, access, dispatcher, paths);
   } catch (error) {
-    unmountRoots();
+    await cleanUp(access);
     throw error;
   }
 }
 
 function checkOptions({ devices, mode = {} }: DeviceLabOptions): void {
+  if (existsSync(BASE)) throw new Error(`lab: ${BASE} exists - stop the other lab in these namespaces first`);
   if (!insideNamespaces()) throw new Error("lab: devices need namespaces - call enterNamespaces() first");
   const ids = new Set<string>();
   for (const { id } of devices) {
@@ -83,13 +85,19 @@ function deviceState({ id, architecture, host, key }: RootRequest, mode: DeviceM
   return { id, architecture, host, port: DEVICE_PORT, root: rootPath(id), hostKey: key.publicKey, mode };
 }
 
+async function cleanUp(access: SshAccess | undefined): Promise<void> {
+  if (access !== undefined) process.kill(access.agentPid);
+  await loadScript(REMOVE_SCRIPT);
+  unmountRoots();
+}
+
 class RunningLab implements DeviceLab {
   readonly devices: readonly LabDevice[];
   readonly agentSocket: string;
   readonly clientKeyPath: string;
   readonly logPath: string;
   readonly #states: ReadonlyMap<string, DeviceState>;
-  readonly #agentPid: number;
+  readonly #access: SshAccess;
   readonly #dispatcher: Dispatcher;
   readonly #connectionsPath: string;
   #countFrom = 0;
@@ -107,7 +115,7 @@ class RunningLab implements DeviceLab {
     this.clientKeyPath = access.clientKeyPath;
     this.logPath = paths.logPath;
     this.#states = states;
-    this.#agentPid = access.agentPid;
+    this.#access = access;
     this.#dispatcher = dispatcher;
     this.#connectionsPath = paths.connectionsPath;
   }
@@ -157,9 +165,7 @@ class RunningLab implements DeviceLab {
   async #stopOnce(): Promise<void> {
     await this.#lastChange;
     await this.#dispatcher.stop();
-    process.kill(this.#agentPid);
-    await loadScript(REMOVE_SCRIPT);
-    unmountRoots();
+    await cleanUp(this.#access);
   }
 
   #state(id: string): DeviceState {

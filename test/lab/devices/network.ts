@@ -22,8 +22,8 @@ export const TABLE_SCRIPT = `table ${TABLE} {
 }
 `;
 
-/** Removes the table and with it every mode. */
-export const REMOVE_SCRIPT = `delete table ${TABLE}\n`;
+/** Removes the table and with it every mode; adds it first, because deleting an absent one is an error. */
+export const REMOVE_SCRIPT = `add table ${TABLE}\ndelete table ${TABLE}\n`;
 
 /**
  * The statements that move one address between modes; empty when the packet filter has no part in it.

@@ -84,10 +84,9 @@ export function hostNamePath(id: string): string {
  * Mounts the roots of all devices.
  * @param devices who gets a root
  * @param files files for every device, over the stand-ins
- * @throws Error when another lab runs in these namespaces or the kernel refuses a mount
+ * @throws Error when the kernel refuses a mount
  */
 export function mountRoots(devices: readonly RootRequest[], files: readonly DeviceFile[]): void {
-  if (existsSync(BASE)) throw new Error(`lab: ${BASE} exists - stop the other lab in these namespaces first`);
   mkdirSync(BASE);
   run("mount", ["-t", "tmpfs", "-o", "mode=755", "edge-fleet-lab", BASE]);
   hideMachine();

@@ -98,7 +98,7 @@ test("region, model and ring of the inventory win over labels of the same name",
 });
 
 test("the kubelet drop-in repeats the disk thresholds, because it replaces the whole map", () => {
-  const eviction = settings(buildProfile({ memoryMiB: 2048 }), KUBELET)["evictionHard"];
+  const eviction = settings(buildProfile({ memoryMiB: 2048 }), KUBELET).evictionHard;
   assert.deepEqual(eviction, { "memory.available": "120Mi", "nodefs.available": "5%", "imagefs.available": "5%" });
 });
 

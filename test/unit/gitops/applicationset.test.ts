@@ -57,23 +57,24 @@ test("the prediction is what the set's generators and template yield over the cl
   );
 });
 
-test("every predicted path is a leaf of the tree, and each device with a pinned ring has one Application", () => {
+test("every predicted path is a leaf of the tree, and each device with an agent and a pinned ring has one Application", () => {
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
       const tree = renderTree(fleet);
       const revisions = new Map(fleet.rings.map((ring) => [ring, "c".repeat(40)]));
       const regions = [...new Set(fleet.devices.map((device) => device.region))];
       const predicted = regions.flatMap((region) => predictApplications(region, fleet, revisions));
-      assert.deepEqual(predicted.map(({ cluster }) => cluster).sort(), fleet.devices.map(({ id }) => id).sort());
+      const withAgent = fleet.devices.filter(({ engine }) => engine === "argocd-agent");
+      assert.deepEqual(predicted.map(({ cluster }) => cluster).sort(), withAgent.map(({ id }) => id).sort());
       for (const { path } of predicted)
         assert.ok(tree.has(`${path.slice("fleet/".length)}/kustomization.yaml`), `${path} has no leaf`);
     }),
   );
 });
 
-test("a ring without a revision deploys nothing", () => {
+test("a ring without a revision deploys nothing, and a device that pulls without an agent needs no Application", () => {
   const names = predictApplications("tokyo", EXAMPLE, REVISIONS).map(({ name }) => name);
-  assert.deepEqual(names, ["tokyo-0001-workloads", "tokyo-0002-workloads", "tokyo-0003-workloads"]);
+  assert.deepEqual(names, ["tokyo-0001-workloads", "tokyo-0002-workloads"]);
   assert.deepEqual(predictApplications("tokyo", EXAMPLE, new Map()), []);
 });
 
@@ -83,7 +84,7 @@ test("names stay within Kubernetes' limits at the longest id and region", () => 
     region: "r".repeat(30),
     model: "rpi4-4g",
     ring: "canary",
-    engine: "flux",
+    engine: "argocd-agent",
   } as const;
   const [application] = predictApplications(device.region, { ...EXAMPLE, devices: [device] }, REVISIONS);
   assert.equal(application?.name.length, 63);

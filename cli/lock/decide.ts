@@ -1,0 +1,48 @@
+/**
+ * What happens to each entry of the lock file: from what is used, what is locked and what the release has now to a
+ * decision. Pure.
+ */
+import type { ArtifactFile } from "../../components/inventory/index.ts";
+import type { UsedArtifact } from "./plan.ts";
+
+/** What the user allows. */
+export interface LockPolicy {
+  /** Hashes may be replaced by others. */
+  readonly acceptChanged: boolean;
+  /** Replace the URL of an entry whose hash is the same. True for a project whose base was given on the command line. */
+  readonly moveUrl: (used: UsedArtifact) => boolean;
+}
+
+/** A decision. `refused` keeps anything from being written. */
+export interface LockDecision {
+  readonly used: UsedArtifact;
+  readonly resolved: ArtifactFile;
+  readonly state: "added" | "kept" | "moved" | "changed" | "refused";
+}
+
+/** Decides about one entry. A locked entry whose hash still holds keeps its URL and size. */
+export function decide(used: UsedArtifact, resolved: ArtifactFile, policy: LockPolicy): LockDecision {
+  const { locked } = used;
+  const decision = (state: LockDecision["state"]): LockDecision => ({ used, resolved, state });
+  if (locked === undefined) return decision("added");
+  if (locked.sha256 !== resolved.sha256) return decision(policy.acceptChanged ? "changed" : "refused");
+  return decision(policy.moveUrl(used) && locked.url !== resolved.url ? "moved" : "kept");
+}
+
+/** What the lock file is to say after the decision. */
+export function entryAfter({ used, resolved, state }: LockDecision): ArtifactFile {
+  return state === "kept" || state === "refused" ? (used.locked ?? resolved) : resolved;
+}
+
+/** Why a decision is a refusal. */
+export function refusalMessage(file: string, { used, resolved }: LockDecision): string {
+  return (
+    `${file} ${used.field}: locked is ${used.locked?.sha256}, but ${resolved.url} now is ${resolved.sha256} - ` +
+    "a release was changed after it was locked: find out why, then use --accept-changed"
+  );
+}
+
+/** Why an entry is needed that is not there. */
+export function missingMessage(file: string, { field, usedBy }: UsedArtifact): string {
+  return `${file} ${field}: is not locked, needed by ${usedBy} - run edge-fleet lock`;
+}

@@ -1,0 +1,63 @@
+/**
+ * Decisions into the lock file: its text is edited through the YAML document, so that comments and the entries of other
+ * versions stay, and the file is swapped in whole.
+ */
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseDocument } from "yaml";
+import { replaceFile } from "../../components/gitops/disk.ts";
+import { rewriteFile } from "../inventory-edit/write.ts";
+import type { LockDecision } from "./decide.ts";
+import { LOCK_FILE } from "./plan.ts";
+
+/** Text of a lock file that does not exist yet. */
+const NEW_FILE = `# yaml-language-server: $schema=../components/inventory/schema/artifacts-lock.schema.json
+# What each version is, byte for byte. Written by \`edge-fleet lock\`; reviewed and committed like code.
+
+`;
+
+/**
+ * Writes what was decided.
+ * @param directory the inventory's folder
+ * @returns whether the file was written
+ * @throws Error naming the file
+ */
+export function writeLock(directory: string, decisions: readonly LockDecision[]): boolean {
+  const changes = decisions.filter(({ state }) => state !== "kept" && state !== "refused");
+  if (changes.length === 0) return false;
+  const file = join(directory, LOCK_FILE);
+  if (existsSync(file)) rewriteFile(file, (text) => ({ text: editLock(text, changes), conflicts: new Map() }));
+  else createFile(file, editLock(NEW_FILE, changes));
+  return true;
+}
+
+/**
+ * Edits the text of the lock file.
+ * @param changes entries to add or to replace
+ * @throws Error when the text is not YAML
+ */
+export function editLock(text: string, changes: readonly LockDecision[]): string {
+  const document = parseDocument(text);
+  const problem = document.errors[0];
+  if (problem !== undefined) throw new Error(`${problem.message} - mend the syntax`);
+  for (const { used, resolved } of changes) {
+    if (!document.hasIn(used.path)) {
+      document.setIn(used.path, document.createNode({ ...resolved }));
+      continue;
+    }
+    document.setIn([...used.path, "url"], resolved.url);
+    document.setIn([...used.path, "sha256"], resolved.sha256);
+    if (resolved.size === undefined) document.deleteIn([...used.path, "size"]);
+    else document.setIn([...used.path, "size"], resolved.size);
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
+function createFile(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    replaceFile(file, text, temporary);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The demo: the main job on a region of 20 loopback devices with the failures of real ones, through the real `pulumi`
+ * engine. It prints each command, what came of it, and what to look at. `--keep` leaves everything running.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs, styleText } from "node:util";
+import { parse } from "yaml";
+import { type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "./fleet.ts";
+import { listApi } from "./hub/api.ts";
+import { enterNamespaces, insideNamespaces } from "./namespace.ts";
+import { LAB_PACKAGES } from "./prerequisites.ts";
+import { hold } from "./shell.ts";
+import { ensureDebianPackages } from "./toolchain/debian.ts";
+import { ensureToolchain } from "./toolchain/index.ts";
+
+const { keep } = parseArgs({ options: { keep: { type: "boolean", default: false } } }).values;
+const colour = process.stdout.isTTY && !process.env.NO_COLOR;
+const paint = (style: Parameters<typeof styleText>[0], text: string) => (colour ? styleText(style, text) : text);
+const say = (text = "") => process.stdout.write(`${text}\n`);
+const started = performance.now();
+
+/** Devices with a part in the story; the others simply work. */
+const DARK = "shop-18";
+const NEVER_SEEN = "shop-19";
+const SILENT = "shop-17";
+const CHANGED_KEY = "shop-16";
+
+function deviceRequests(): LabDeviceRequest[] {
+  const models = ["nuc-4g", "rpi4-4g", "iot-2g"] as const;
+  return Array.from({ length: 20 }, (_, index) => ({
+    id: `shop-${String(index).padStart(2, "0")}`,
+    model: models[index % models.length] ?? "nuc-4g",
+    ring: index < 2 ? "canary" : index < 6 ? "early" : "broad",
+    mode: `shop-${index}` === NEVER_SEEN ? "dark" : "up",
+  }));
+}
+
+let stepNumber = 0;
+function title(text: string): void {
+  stepNumber++;
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  say(`\n${paint("bold", `${stepNumber}. ${text}`)} ${paint("dim", `(${seconds} s)`)}`);
+}
+
+/** Runs one command of the lab, shows it and the part of its output that matters, and checks its exit code. */
+async function show(
+  fleet: LabFleet,
+  tool: "pulumi" | "edgeFleet",
+  args: readonly string[],
+  { expect = 0, pick = (output: string) => output }: { expect?: number; pick?: (output: string) => string } = {},
+): Promise<void> {
+  say(paint("cyan", `$ ${tool === "pulumi" ? "pulumi" : "edge-fleet"} ${args.join(" ")}`));
+  const ticker = setInterval(() => process.stderr.write("."), 2000);
+  const result = await fleet[tool](args);
+  clearInterval(ticker);
+  const text = pick(result.stdout).trimEnd();
+  say(text.replaceAll(/^/gm, "  "));
+  say(paint("dim", `  exit code ${result.code}, ${(result.milliseconds / 1000).toFixed(1)} s`));
+  if (result.code !== expect) throw new Error(`expected exit code ${expect}\n${result.stdout}\n${result.stderr}`);
+}
+
+/** The end of `pulumi`'s output: what it counted, and for a region the table of `edge-fleet up`. */
+function summary(output: string): string {
+  const resources = /^Resources:\n(?:[ \t]+.*\n)+/m.exec(output)?.[0] ?? "";
+  const table = /\nDuration: .*\n([\s\S]*)$/.exec(output)?.[1] ?? "";
+  return `${resources.trimEnd()}\n${table.trim()}`;
+}
+
+/** Lines of a preview that speak of the tree and of counts. */
+function previewSummary(output: string): string {
+  const tree = [...output.matchAll(/^\s+create (\S+)/gm)].map(([, path]) => path);
+  return `${summary(output)}\n${tree.length} files of the GitOps tree would be created, e.g. ${tree.at(0)}, ${tree.at(-2)}`;
+}
+
+async function firstRun(fleet: LabFleet): Promise<void> {
+  title("Render: the GitOps tree from the inventory, no device needed");
+  await show(fleet, "edgeFleet", ["render", "--tree", fleet.tree]);
+  title("Enroll: pin each SSH host key, let each device make its identity key. One device has never been switched on");
+  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes"], { expect: 3 });
+  title("Hub: Argo CD's definitions once, a control plane for the region, an account that ends at its namespace");
+  await show(fleet, "pulumi", ["up", "--stack", "hub", "--yes", "--skip-preview"], { pick: summary });
+  title("Preview: what would change; dials nobody");
+  await show(fleet, "edgeFleet", ["preview", REGION], { pick: previewSummary });
+  title(
+    `Up, on a bad day: ${DARK} has gone dark, ${SILENT} accepts and stays silent, ${CHANGED_KEY} shows another host key`,
+  );
+  await fleet.devices.setMode(DARK, "dark");
+  await fleet.devices.setMode(SILENT, "silent");
+  await fleet.devices.changeHostKey(CHANGED_KEY);
+  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
+}
+
+async function laterRuns(fleet: LabFleet): Promise<void> {
+  title("Up again: nothing changed, so nothing is touched; what failed is tried again");
+  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
+  title(`${DARK} comes back: the next up creates that one and no other`);
+  await fleet.devices.setMode(DARK, "up");
+  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
+  title(`${CHANGED_KEY} was reflashed on purpose: accept its new key by name, then up`);
+  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes", "--device", CHANGED_KEY, "--accept-new-key", CHANGED_KEY]);
+  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 3, pick: summary });
+}
+
+async function lookAtHub(fleet: LabFleet): Promise<void> {
+  title("The hub's API: one cluster Secret per device that is known, and the region's ApplicationSet");
+  const kubeconfig = fleet.kubeconfig ?? "";
+  const namespace = `argocd-${REGION}`;
+  const secrets = await listApi(
+    kubeconfig,
+    `/api/v1/namespaces/${namespace}/secrets?labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster`,
+  );
+  for (const { metadata } of secrets) {
+    const { "edge-fleet.dev/ring": ring, "edge-fleet.dev/model": model } = metadata.labels ?? {};
+    say(`  Secret ${namespace}/${metadata.name}  ring ${ring}  model ${model}`);
+  }
+  const sets = await listApi(kubeconfig, `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applicationsets`);
+  for (const { metadata } of sets) say(`  ApplicationSet ${namespace}/${metadata.name}`);
+}
+
+async function lookAtFleet(fleet: LabFleet): Promise<void> {
+  title("What the stack says of its devices");
+  type Report = Record<"devices" | "pending" | "failed", Record<string, string>>;
+  const { devices, pending, failed } = await fleet.outputs<Report>(REGION);
+  for (const id of fleet.devices.devices.map((device) => device.id)) {
+    const state = failed[id] !== undefined ? "failed" : pending[id] !== undefined ? "pending" : "applied";
+    const style = state === "applied" ? "green" : state === "failed" ? "red" : "yellow";
+    say(`  ${id}  ${paint(style, state.padEnd(8))} ${failed[id] ?? pending[id] ?? (devices[id] ?? "").slice(0, 12)}`);
+  }
+  const file = join(fleet.inventory, `${REGION}.yaml`);
+  const tree = parse(
+    (await import("node:fs")).readFileSync(join(fleet.tree, ".fleet-manifest.json"), "utf8"),
+  ) as object;
+  say(`\n  inventory       ${file}`);
+  say(`  GitOps tree     ${fleet.tree} (${Object.keys(tree).length > 0 ? "manifest .fleet-manifest.json" : "empty"})`);
+  say(`  a device's root ${fleet.devices.devices[0]?.root}`);
+}
+
+/** Puts a file with the lab's environment beside it, for a second terminal. */
+function writeEnvironment(fleet: LabFleet): string {
+  const file = join(fleet.directory, "env.sh");
+  mkdirSync(fleet.directory, { recursive: true });
+  writeFileSync(
+    file,
+    Object.entries(fleet.env)
+      .map(([name, value]) => `export ${name}='${value}'\n`)
+      .join(""),
+  );
+  return file;
+}
+
+async function main(): Promise<void> {
+  if (!insideNamespaces()) {
+    say("edge-fleet demo: 20 loopback devices on this machine, the real Pulumi engine, nothing left behind.");
+    await ensureDebianPackages(say, LAB_PACKAGES);
+    await ensureToolchain((line) => say(paint("dim", `  ${line}`)));
+  }
+  await enterNamespaces();
+  const toolchain = await ensureToolchain(() => {});
+  const fleet = await startLabFleet({ toolchain, devices: deviceRequests() });
+  try {
+    await firstRun(fleet);
+    await laterRuns(fleet);
+    await lookAtHub(fleet);
+    await lookAtFleet(fleet);
+    say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s. Real parts and stand-ins:`);
+    for (const { name, real, version } of toolchain.parts)
+      say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);
+    if (keep) await hold(say, fleet, writeEnvironment(fleet));
+    else say("\nEverything has been taken down. To look around in it: npm run demo -- --keep");
+  } finally {
+    await fleet.stop();
+  }
+}
+
+await main();

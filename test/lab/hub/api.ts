@@ -1,0 +1,65 @@
+/** Reads from a Kubernetes API with a kubeconfig: what the demo and the tests look at after the program has run. */
+import { readFileSync } from "node:fs";
+import { request } from "node:https";
+import { parse } from "yaml";
+
+/** A Kubernetes object as the API returns it. */
+export interface ApiObject {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly [field: string]: unknown;
+}
+
+interface Kubeconfig {
+  readonly clusters: readonly [{ readonly cluster: { readonly server: string; "certificate-authority-data": string } }];
+  readonly users: readonly [
+    { readonly user: { "client-certificate-data"?: string; "client-key-data"?: string; token?: string } },
+  ];
+}
+
+/** Answer of one request. */
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One GET. @param kubeconfig its text */
+export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
+  const { clusters, users } = parse(kubeconfig) as Kubeconfig;
+  const { server, "certificate-authority-data": ca } = clusters[0].cluster;
+  const { "client-certificate-data": cert, "client-key-data": key, token } = users[0].user;
+  const pem = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
+  return new Promise((resolve, reject) => {
+    const call = request(
+      `${server}${path}`,
+      {
+        ca: pem(ca),
+        cert: pem(cert),
+        key: pem(key),
+        timeout: 10_000,
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => {
+          text += chunk;
+        });
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }));
+      },
+    );
+    call.once("error", reject);
+    call.once("timeout", () => call.destroy(new Error(`${server} does not answer`)));
+    call.end();
+  });
+}
+
+/** The objects of a list, e.g. of `/api/v1/namespaces/argocd-loopback/secrets`. @throws Error on any answer but 200 */
+export async function listApi(kubeconfigPath: string, path: string): Promise<readonly ApiObject[]> {
+  const { status, body } = await getApi(readFileSync(kubeconfigPath, "utf8"), path);
+  if (status !== 200) throw new Error(`${path}: the API server answers ${status}`);
+  return (body as { items: ApiObject[] }).items;
+}

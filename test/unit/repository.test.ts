@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { buildProgram } from "../../cli/program.ts";
+
+const REPOSITORY = join(import.meta.dirname, "..", "..");
+const MAX_LINES = 300;
+
+const read = (path: string): string => readFileSync(join(REPOSITORY, path), "utf8");
+const find = (...patterns: string[]): string[] => globSync(patterns, { cwd: REPOSITORY }).sort();
+
+const DOCUMENTS = find("*.md", "docs/*.md");
+const SCRIPTS = find("{cli,components,test/lab}/**/*.sh", "test/lab/standins/bin/*");
+
+test(`no file of the product or of the lab has more than ${MAX_LINES} lines`, () => {
+  const files = find("index.ts", "{cli,components,test/lab}/**/*.{ts,sh}");
+  assert.ok(files.length > 50);
+  const long = files.map((path) => [path, read(path).trimEnd().split("\n").length] as const);
+  assert.deepEqual(
+    long.filter(([, lines]) => lines > MAX_LINES),
+    [],
+  );
+});
+
+for (const script of SCRIPTS) {
+  test(`${script} passes shellcheck`, () => {
+    const { stdout, stderr, error } = spawnSync("shellcheck", [join(REPOSITORY, script)], { encoding: "utf8" });
+    assert.deepEqual([error?.message, stdout, stderr], [undefined, "", ""]);
+  });
+}
+
+/** `edge-fleet <command> …` as the documents write it in code. */
+function commandLines(text: string): string[] {
+  const code = [...text.matchAll(/```sh\n(.*?)```|`([^`\n]+)`/gs)].map(([, block, inline]) => block ?? inline ?? "");
+  return code
+    .flatMap((part) => part.split(/\n|&&/))
+    .flatMap((line) => /\bedge-fleet( +[a-z-].*)$/.exec(line)?.[1] ?? []);
+}
+
+for (const path of DOCUMENTS) {
+  test(`${path} names commands and options that exist`, () => {
+    const program = buildProgram();
+    for (const line of commandLines(read(path))) {
+      const [name = "", ...words] = line.split("#")[0]?.trim().split(/\s+/) ?? [];
+      const command = name.startsWith("-") ? program : program.commands.find((candidate) => candidate.name() === name);
+      assert.ok(command, `edge-fleet ${line.trim()}`);
+      const known = ["--help", ...command.options.map(({ long }) => long)];
+      for (const word of [name, ...words].filter((text) => text.startsWith("--")))
+        assert.ok(known.includes(word), `edge-fleet ${line.trim()}: ${word}`);
+    }
+  });
+
+  test(`${path} links to files and headings that exist`, () => {
+    for (const [, target = ""] of read(path).matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [file = "", heading] = target.split("#");
+      const linked = file === "" ? path : join(dirname(path), file);
+      assert.ok(existsSync(join(REPOSITORY, linked)), target);
+      if (heading !== undefined) assert.ok(headings(read(linked)).includes(heading), target);
+    }
+  });
+}
+
+/** Anchors as GitHub makes them. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+    title
+      .toLowerCase()
+      .replace(/[^a-z0-9 _-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+test("the README's table of configuration keys is that of Pulumi.yaml", () => {
+  const { config } = parse(read("Pulumi.yaml")) as { config: Record<string, { default: unknown }> };
+  const table = read("README.md").split("## Configuration of a stack")[1] ?? "";
+  const rows = [...table.matchAll(/^\| `(\w+)` +\| (?:`([^`]+)`|empty) +\|/gm)].map(([, key, value]) => [
+    key,
+    value ?? "",
+  ]);
+  const expected = Object.entries(config).map(([key, { default: value }]) => [key.split(":")[1], String(value)]);
+  assert.deepEqual(rows, expected);
+});
