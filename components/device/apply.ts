@@ -107,7 +107,7 @@ export function renderApplyScript(profile: Profile, lock: ArtifactsLock): ApplyS
  * do not depend on the zlib of the Node release.
  */
 export function packApplyScript(script: ApplyScript): PackedScript {
-  const gzipped = gzipSync(strToU8(script.text), { level: 9, mem: 12, mtime: 0 });
+  const gzipped = gzipSync(strToU8(script.text), { level: 9, mem: 4, mtime: 0 });
   const header = `${sha256(script.text)} ${script.readySeconds + KILL_AFTER_SECONDS}`;
   return { create: CREATE, stdin: `${header}\n${Buffer.from(gzipped).toString("base64")}\n` };
 }

@@ -36,9 +36,12 @@ export async function runRegionStack(
   const fleet = resolveFleet(inventory);
   const profiles = fleet.filter((profile) => profile.region === region);
   const tree = treeInput(inventory, fleet);
-  const previous = await previousDevices();
-  const reachability: ReadonlyMap<string, Reachability> =
-    pulumi.runtime.isDryRun() || !settings.probe ? new Map() : await probeDevices(probeTargets(profiles));
+  const probing = !pulumi.runtime.isDryRun() && settings.probe;
+  const [reachability, previous, hubKubeconfig] = await Promise.all([
+    probing ? probeDevices(probeTargets(profiles)) : new Map<string, Reachability>(),
+    previousDevices(),
+    regionKubeconfig(inventory.fleet.hub.stack ?? "hub", region),
+  ]);
   const maxRemovals = (inventory.fleet.guard?.maxRemovals ?? MAX_REMOVALS) + settings.allowRemovals;
   const plan = planRegion({ region, profiles, previous, reachability, maxRemovals });
   await reportPlan(plan);
@@ -48,7 +51,7 @@ export async function runRegionStack(
     artifacts: inventory.artifacts,
     previous,
     applicationSet: renderApplicationSet(region, tree),
-    hubKubeconfig: await regionKubeconfig(inventory.fleet.hub.stack ?? "hub", region),
+    hubKubeconfig,
   });
   return { devices: outputs.devices, pending: outputs.pending, failed: outputs.failed };
 }

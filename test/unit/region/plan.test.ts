@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Reachability } from "../../../components/device/reachability.ts";
+import { collectOutputs } from "../../../components/region/outputs.ts";
+import { planRegion, type RegionPlanInput } from "../../../components/region/plan.ts";
+import { buildProfile } from "../device/profile.ts";
+
+const DARK: Reachability = { reachable: false, reason: "no answer within 3 s" };
+const HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
+
+const device = (id: string, enrolled = true) => buildProfile({ id, hostKey: enrolled ? HOST_KEY : undefined });
+
+function plan(input: Partial<RegionPlanInput>) {
+  return planRegion({
+    region: "tokyo",
+    profiles: [],
+    previous: {},
+    reachability: new Map(),
+    maxRemovals: 1,
+    ...input,
+  });
+}
+
+const CASES = [
+  { name: "an enrolled device that answers is applied", enrolled: true, known: false, seen: undefined, list: "apply" },
+  {
+    name: "a device that answers again after it was held is applied",
+    enrolled: true,
+    known: true,
+    seen: { reachable: true },
+    list: "apply",
+  },
+  { name: "a known device that does not answer is held", enrolled: true, known: true, seen: DARK, list: "hold" },
+  { name: "an unknown device that does not answer waits", enrolled: true, known: false, seen: DARK, list: "wait" },
+  { name: "a device without a pinned host key waits", enrolled: false, known: false, seen: undefined, list: "wait" },
+] as const;
+
+for (const { name, enrolled, known, seen, list } of CASES) {
+  test(name, () => {
+    const result = plan({
+      profiles: [device("a", enrolled)],
+      previous: known ? { a: "hash" } : {},
+      reachability: seen === undefined ? new Map() : new Map([["a", seen]]),
+    });
+    const counts = { apply: result.apply.length, hold: result.hold.length, wait: result.wait.length };
+    assert.deepEqual(counts, { apply: 0, hold: 0, wait: 0, [list]: 1 });
+  });
+}
+
+test("a device that is not enrolled is told how to enroll, one that is dark what the probe saw", () => {
+  const result = plan({ profiles: [device("a", false), device("b")], reachability: new Map([["b", DARK]]) });
+  assert.deepEqual(
+    result.wait.map(({ profile, reason }) => [profile.id, reason]),
+    [
+      ["a", `not enrolled - run edge-fleet enroll ${device("a").region}`],
+      ["b", "no answer within 3 s"],
+    ],
+  );
+});
+
+test("every device is in exactly one list, whatever the order of the inventory", () => {
+  const state = fc.record({ enrolled: fc.boolean(), known: fc.boolean(), reachable: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(state, { maxLength: 30 }), fc.nat(), (states, rotation) => {
+      const profiles = states.map(({ enrolled }, index) => device(`d-${index}`, enrolled));
+      const input = {
+        profiles,
+        previous: Object.fromEntries(states.flatMap(({ known }, index) => (known ? [[`d-${index}`, "hash"]] : []))),
+        reachability: new Map(
+          states.map(({ reachable }, i) => [`d-${i}`, reachable ? ({ reachable } as const) : DARK]),
+        ),
+      };
+      const result = plan(input);
+      const ids = [...result.apply, ...[...result.hold, ...result.wait].map(({ profile }) => profile)].map(
+        ({ id }) => id,
+      );
+      assert.deepEqual([...ids].sort(), profiles.map(({ id }) => id).sort());
+      const at = profiles.length === 0 ? 0 : rotation % profiles.length;
+      assert.deepEqual(plan({ ...input, profiles: [...profiles.slice(at), ...profiles.slice(0, at)] }), result);
+    }),
+  );
+});
+
+test("a removal within the guard leaves the state, one beyond it is refused with the list and the way out", () => {
+  const previous = { a: "1", b: "2", c: "3" };
+  assert.deepEqual(plan({ profiles: [device("a"), device("b")], previous }).remove, ["c"]);
+  assert.throws(
+    () => plan({ profiles: [device("b")], previous }),
+    /2 applied devices of region tokyo .* at most 1 .*: a, c - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals 2/,
+  );
+});
+
+test("outputs: applied devices report their hash, failed and held ones keep the one before", () => {
+  const profiles = ["ok", "broken", "new", "gone"].map((id) => device(id));
+  const previous = { ok: "old", broken: "old", gone: "old" };
+  const result = plan({
+    profiles: [...profiles, device("waiting", false)],
+    previous,
+    reachability: new Map([["gone", DARK]]),
+  });
+  const applied = (hash: string) => ({
+    applied: { device: "", result: "applied", hash, version: "", reason: "" } as const,
+  });
+  const outputs = collectOutputs(result, previous, {
+    ok: applied("1"),
+    broken: { failed: "rolled-back: not-ready" },
+    new: { failed: "no answer" },
+    gone: applied("old"),
+  });
+  assert.deepEqual(outputs, {
+    devices: { broken: "old", gone: "old", ok: "1" },
+    failed: { broken: "rolled-back: not-ready", new: "no answer" },
+    pending: { gone: "no answer within 3 s", waiting: `not enrolled - run edge-fleet enroll ${device("a").region}` },
+  });
+});

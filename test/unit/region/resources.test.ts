@@ -1,0 +1,190 @@
+/** The shape of a region's resources, by Pulumi's mocks: names, parents, options, one command a device, secrets kept. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
+import { renderApplicationSet, treeInput } from "../../../components/gitops/index.ts";
+import type { Profile } from "../../../components/inventory/index.ts";
+import { planRegion } from "../../../components/region/plan.ts";
+import { buildProfile, LOCK } from "../device/profile.ts";
+
+interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+/** Marks a secret in what the mocks see (sdk/nodejs/runtime/rpc.ts, specialSecretSig). */
+const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
+const DARK = { reachable: false, reason: "no answer within 3 s" } as const;
+
+// The SDK's mock monitor knows resource hooks but no error hooks (sdk/nodejs/runtime/mocks.ts, 3.270).
+Object.assign(MockMonitor.prototype, {
+  registerErrorHook: (_request: unknown, done: (error: null, answer: object) => void) => done(null, {}),
+});
+
+const registered: Registered[] = [];
+const optionsByName = new Map<string, pulumi.CustomResourceOptions>();
+const resources = new Map<string, pulumi.Resource>();
+
+function answer({ device, hash }: { device: string; hash: string }): string {
+  return JSON.stringify({ device, result: "applied", hash, version: "v1.36.2+k3s1", reason: "" });
+}
+
+async function registerRegion(): Promise<{ devices: unknown; pending: unknown; failed: unknown }> {
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs }) => {
+        registered.push({ type, name, inputs });
+        const stdout = type.startsWith("command:") ? { stdout: answer({ device: name, hash: `hash-of-${name}` }) } : {};
+        return { id: `${name}-id`, state: { ...inputs, ...stdout } };
+      },
+      call: () => ({}),
+    },
+    "edge-fleet",
+    "tokyo",
+    false,
+  );
+  const { Region } = await import("../../../components/region/index.ts");
+  const enrolled = (id: string, changes: Partial<Profile> = {}) => buildProfile({ id, hostKey: KEY, ...changes });
+  const proxy = { host: "jump.example.com", port: 22, user: "edge", hostKey: KEY };
+  const profiles = [
+    enrolled("tokyo-0001"),
+    enrolled("tokyo-0002", { ssh: { user: "edge", port: 2222, proxy } }),
+    enrolled("tokyo-0003"),
+    buildProfile({ id: "tokyo-0004" }),
+  ];
+  const previous = { "tokyo-0003": "hash-before" };
+  const reachability = new Map([["tokyo-0003", DARK]]);
+  const plan = planRegion({ region: "tokyo", profiles, previous, reachability, maxRemovals: 1 });
+  const fleet = { fleet: { fleet: "acme", git: { url: "https://git.example.com/x.git" }, rings: ["canary"] } };
+  const region = new Region(
+    "tokyo",
+    {
+      plan,
+      artifacts: LOCK,
+      previous,
+      applicationSet: renderApplicationSet("tokyo", treeInput(fleet as never, profiles)),
+      hubKubeconfig: pulumi.secret("kubeconfig-with-token"),
+    },
+    {
+      transformations: [
+        ({ name, opts, resource }) => {
+          optionsByName.set(name, opts);
+          resources.set(name, resource);
+          return undefined;
+        },
+      ],
+    },
+  );
+  return new Promise((resolve) => region.outputs.apply((outputs) => resolve(outputs)));
+}
+
+function urnOf(name: string): Promise<string> {
+  return new Promise((resolve) => resources.get(name)?.urn.apply(resolve));
+}
+
+const outputs = await registerRegion();
+await new Promise((resolve) => setTimeout(resolve, 50));
+const commands = registered.filter(({ type }) => type === "command:remote:Command");
+
+test("each registered device has one component and one command, named after it", () => {
+  const components = registered.filter(({ type }) => type === "edge-fleet:index:Device").map(({ name }) => name);
+  assert.deepEqual(components.sort(), ["tokyo-0001", "tokyo-0002", "tokyo-0003"]);
+  assert.deepEqual(
+    commands.map(({ name }) => name).sort(),
+    components.map((id) => `${id}-apply`),
+  );
+});
+
+test("a device that was never applied and cannot be now has no resource", () => {
+  assert.equal(
+    registered.some(({ name }) => name.includes("tokyo-0004")),
+    false,
+  );
+});
+
+test("children carry their parent's name and sit below it", async () => {
+  for (const [name, opts] of optionsByName) {
+    const parent = (opts.parent as unknown as { __name?: string } | undefined)?.__name;
+    if (name !== "tokyo")
+      assert.ok(
+        parent !== undefined && name.startsWith(parent.replace(/-registration$/, "")),
+        `${name} under ${parent}`,
+      );
+  }
+  assert.match(
+    await urnOf("tokyo-0001-apply"),
+    /Device\$command:remote:Command::tokyo-0001-apply$/,
+  );
+});
+
+test("a command never deletes on the device, never triggers a replacement, never logs", () => {
+  for (const { inputs } of commands) {
+    assert.deepEqual(Object.keys(inputs).sort(), [
+      "addPreviousOutputInEnv",
+      "connection",
+      "create",
+      "logging",
+      "stdin",
+    ]);
+    assert.equal(inputs.logging, "none");
+    assert.equal(inputs.addPreviousOutputInEnv, false);
+  }
+});
+
+test("only a held device ignores changes", () => {
+  const ignoring = commands.filter(({ name }) => optionsByName.get(name)?.ignoreChanges !== undefined);
+  assert.deepEqual(
+    ignoring.map(({ name }) => [name, optionsByName.get(name)?.ignoreChanges]),
+    [["tokyo-0003-apply", ["*"]]],
+  );
+  for (const { name } of commands) assert.equal(optionsByName.get(name)?.retainOnDelete, true);
+});
+
+test("every connection pins the host key and is bounded, also through a jump host", () => {
+  const connection = (name: string) => {
+    const inputs = commands.find((command) => command.name === `${name}-apply`)?.inputs as {
+      connection: { value: Record<string, unknown> };
+    };
+    assert.equal(JSON.stringify(inputs.connection).includes(SECRET_MARK), true, "the connection is secret");
+    return inputs.connection.value;
+  };
+  const dial = { dialErrorLimit: 0, perDialTimeout: 5, hostKey: KEY };
+  assert.deepEqual(connection("tokyo-0001"), { host: "edge-0001.example.com", port: 22, user: "root", ...dial });
+  assert.deepEqual(connection("tokyo-0002"), {
+    ...{ host: "edge-0001.example.com", port: 2222, user: "edge", ...dial },
+    proxy: { host: "jump.example.com", port: 22, user: "edge", ...dial },
+  });
+});
+
+test("the kubeconfig of the region's account stays secret", () => {
+  const provider = registered.find(({ type }) => type === "pulumi:providers:kubernetes");
+  const text = JSON.stringify(provider?.inputs);
+  assert.ok(text.includes(SECRET_MARK) && text.includes("kubeconfig-with-token"));
+  const elsewhere = registered.filter(({ type }) => type !== "pulumi:providers:kubernetes");
+  assert.equal(JSON.stringify(elsewhere).includes("kubeconfig-with-token"), false);
+});
+
+test("each registered device has one cluster Secret, the region one ApplicationSet", () => {
+  const secrets = registered.filter(({ type }) => type === "kubernetes:core/v1:Secret");
+  assert.deepEqual(secrets.map(({ inputs }) => (inputs.metadata as { name: string }).name).sort(), [
+    "cluster-tokyo-0001",
+    "cluster-tokyo-0002",
+    "cluster-tokyo-0003",
+  ]);
+  assert.equal(registered.filter(({ type }) => type === "kubernetes:argoproj.io/v1alpha1:ApplicationSet").length, 1);
+});
+
+test("outputs tell applied from pending", () => {
+  assert.deepEqual(outputs, {
+    devices: {
+      "tokyo-0001": "hash-of-tokyo-0001-apply",
+      "tokyo-0002": "hash-of-tokyo-0002-apply",
+      "tokyo-0003": "hash-of-tokyo-0003-apply",
+    },
+    pending: { "tokyo-0003": "no answer within 3 s", "tokyo-0004": "not enrolled - run edge-fleet enroll tokyo" },
+    failed: {},
+  });
+});
