@@ -16,7 +16,7 @@ const ROOT = join(import.meta.dirname, "golden");
  */
 export function assertGolden(name: string, actual: string): void {
   const file = join(ROOT, name);
-  if (process.env["UPDATE_GOLDEN"] === "1") {
+  if (process.env.UPDATE_GOLDEN === "1") {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, actual);
     return;

@@ -44,6 +44,8 @@ export function planPulumi(request: PulumiRequest): PulumiCall {
     environment: {
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_CONTINUE_ON_ERROR: "true",
+      // A self-managed backend then keeps a third of the bytes; it reads either form, whatever wrote it.
+      PULUMI_DIY_BACKEND_ZSTD: "true",
       // --event-log is a debugging flag of the CLI and unknown to it without this.
       PULUMI_DEBUG_COMMANDS: "true",
       ...(skipCheckpoints ? { PULUMI_SKIP_CHECKPOINTS: "true" } : {}),

@@ -2,8 +2,9 @@
  * The lab fleet as benchmarks use it: loopback devices of one model without a hub, an inventory that a benchmark can
  * rewrite between two runs, and what each device would be sent. See test/lab/fleet.ts.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import { parse, stringify } from "yaml";
 import { type DeviceSpec, planDevice } from "../../components/device/plan.ts";
 import { loadInventory, resolveRegion } from "../../components/inventory/index.ts";
@@ -62,11 +63,27 @@ export function deviceSpecs({ inventory: directory }: LabFleet): DeviceSpec[] {
   return resolveRegion(inventory, REGION).map((profile) => planDevice(profile, inventory.artifacts));
 }
 
-/** Bytes and resources of the region's state on disk. */
-export function readState({ directory }: LabFleet): { readonly bytes: number; readonly types: readonly string[] } {
-  const text = readFileSync(join(directory, STATE_FILE), "utf8");
-  const state = JSON.parse(text) as { checkpoint: { latest: { resources: readonly { type: string }[] } } };
-  return { bytes: Buffer.byteLength(text), types: state.checkpoint.latest.resources.map(({ type }) => type) };
+/** The region's state on disk. */
+export interface StoredState {
+  /** Bytes of the checkpoint as JSON. */
+  readonly bytes: number;
+  /** Bytes of the file, compressed where `edge-fleet` wrote it. */
+  readonly storedBytes: number;
+  /** Type of each resource. */
+  readonly types: readonly string[];
+}
+
+/** Reads the region's state, compressed or not. */
+export function readState({ directory }: LabFleet): StoredState {
+  const plain = join(directory, STATE_FILE);
+  const compressed = `${plain}.zst`;
+  const stored = readFileSync(existsSync(compressed) ? compressed : plain);
+  const text = existsSync(compressed) ? zstdDecompressSync(stored) : stored;
+  const state = JSON.parse(text.toString("utf8")) as {
+    checkpoint: { latest: { resources: readonly { type: string }[] } };
+  };
+  const types = state.checkpoint.latest.resources.map(({ type }) => type);
+  return { bytes: text.length, storedBytes: stored.length, types };
 }
 
 /**

@@ -149,7 +149,7 @@ function report(
     },
   });
   const loops = `same create and stdin on ${REACHABLE} fresh devices`;
-  const { types, bytes } = reachable.state;
+  const { types, bytes, storedBytes } = reachable.state;
   const own = types.filter((type) => ["edge-fleet:index:Device", "command:remote:Command"].includes(type)).length;
   const added = up.run.wallSeconds - reachable.run.wallSeconds;
   printResult({
@@ -183,7 +183,8 @@ function report(
         unit: "",
         note: `${types.length - own} more in the stack`,
       },
-      { name: "state per device", value: Math.round(bytes / REACHABLE), unit: "B" },
+      { name: "state per device, as JSON", value: Math.round(bytes / REACHABLE), unit: "B" },
+      { name: "state per device, as stored", value: Math.round(storedBytes / REACHABLE), unit: "B" },
     ],
   });
 }

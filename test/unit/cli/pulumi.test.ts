@@ -55,6 +55,7 @@ for (const { name, request, flags, skipsCheckpoints } of calls) {
     assert.equal(environment.PULUMI_SKIP_CHECKPOINTS, skipsCheckpoints ? "true" : undefined);
     assert.equal(environment.PULUMI_CONTINUE_ON_ERROR, "true");
     assert.equal(environment.PULUMI_SKIP_UPDATE_CHECK, "true");
+    assert.equal(environment.PULUMI_DIY_BACKEND_ZSTD, "true");
   });
 }
 

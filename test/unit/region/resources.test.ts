@@ -114,10 +114,7 @@ test("children carry their parent's name and sit below it", async () => {
         `${name} under ${parent}`,
       );
   }
-  assert.match(
-    await urnOf("tokyo-0001-apply"),
-    /Device\$command:remote:Command::tokyo-0001-apply$/,
-  );
+  assert.match(await urnOf("tokyo-0001-apply"), /Device\$command:remote:Command::tokyo-0001-apply$/);
 });
 
 test("a command never deletes on the device, never triggers a replacement, never logs", () => {
