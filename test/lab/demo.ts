@@ -5,7 +5,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
-import { parse } from "yaml";
 import { type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "./fleet.ts";
 import { listApi } from "./hub/api.ts";
 import { enterNamespaces, insideNamespaces } from "./namespace.ts";
@@ -20,9 +19,10 @@ const paint = (style: Parameters<typeof styleText>[0], text: string) => (colour 
 const say = (text = "") => process.stdout.write(`${text}\n`);
 const started = performance.now();
 
+/** Number of the device that has never been switched on. */
+const NEVER_SEEN = 19;
 /** Devices with a part in the story; the others simply work. */
 const DARK = "shop-18";
-const NEVER_SEEN = "shop-19";
 const SILENT = "shop-17";
 const CHANGED_KEY = "shop-16";
 
@@ -32,7 +32,7 @@ function deviceRequests(): LabDeviceRequest[] {
     id: `shop-${String(index).padStart(2, "0")}`,
     model: models[index % models.length] ?? "nuc-4g",
     ring: index < 2 ? "canary" : index < 6 ? "early" : "broad",
-    mode: `shop-${index}` === NEVER_SEEN ? "dark" : "up",
+    mode: index === NEVER_SEEN ? "dark" : "up",
   }));
 }
 
@@ -67,12 +67,6 @@ function summary(output: string): string {
   return `${resources.trimEnd()}\n${table.trim()}`;
 }
 
-/** Lines of a preview that speak of the tree and of counts. */
-function previewSummary(output: string): string {
-  const tree = [...output.matchAll(/^\s+create (\S+)/gm)].map(([, path]) => path);
-  return `${summary(output)}\n${tree.length} files of the GitOps tree would be created, e.g. ${tree.at(0)}, ${tree.at(-2)}`;
-}
-
 async function firstRun(fleet: LabFleet): Promise<void> {
   title("Render: the GitOps tree from the inventory, no device needed");
   await show(fleet, "edgeFleet", ["render", "--tree", fleet.tree]);
@@ -81,7 +75,7 @@ async function firstRun(fleet: LabFleet): Promise<void> {
   title("Hub: Argo CD's definitions once, a control plane for the region, an account that ends at its namespace");
   await show(fleet, "pulumi", ["up", "--stack", "hub", "--yes", "--skip-preview"], { pick: summary });
   title("Preview: what would change; dials nobody");
-  await show(fleet, "edgeFleet", ["preview", REGION], { pick: previewSummary });
+  await show(fleet, "edgeFleet", ["preview", REGION], { pick: summary });
   title(
     `Up, on a bad day: ${DARK} has gone dark, ${SILENT} accepts and stays silent, ${CHANGED_KEY} shows another host key`,
   );
@@ -128,11 +122,8 @@ async function lookAtFleet(fleet: LabFleet): Promise<void> {
     say(`  ${id}  ${paint(style, state.padEnd(8))} ${failed[id] ?? pending[id] ?? (devices[id] ?? "").slice(0, 12)}`);
   }
   const file = join(fleet.inventory, `${REGION}.yaml`);
-  const tree = parse(
-    (await import("node:fs")).readFileSync(join(fleet.tree, ".fleet-manifest.json"), "utf8"),
-  ) as object;
   say(`\n  inventory       ${file}`);
-  say(`  GitOps tree     ${fleet.tree} (${Object.keys(tree).length > 0 ? "manifest .fleet-manifest.json" : "empty"})`);
+  say(`  GitOps tree     ${fleet.tree}`);
   say(`  a device's root ${fleet.devices.devices[0]?.root}`);
 }
 

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { type Document, parseDocument, stringify } from "yaml";
 import { startArtifactServer } from "./devices/artifacts.ts";
 import { startDevices } from "./devices/lab.ts";
 import type { DeviceArchitecture, DeviceLab, DeviceMode } from "./devices/types.ts";
@@ -18,6 +18,8 @@ import { argocdManifests, type Toolchain } from "./toolchain/index.ts";
 const REPOSITORY = join(import.meta.dirname, "../..");
 /** Name of the lab's one region and of its stack. */
 export const REGION = "loopback";
+/** Passphrase of the lab's stacks, distinctive enough to be looked for in what must not hold it. */
+export const PASSPHRASE = "loopback-lab-passphrase";
 /** K3s releases that the lab's artifact server has. */
 export const K3S_VERSIONS = ["v1.36.2+k3s1", "v1.36.3+k3s1"] as const;
 
@@ -37,6 +39,8 @@ export interface LabFleetOptions {
   readonly withHub?: boolean;
   /** Seconds that the K3s stand-in takes to become ready. Default 1. */
   readonly readySeconds?: number;
+  /** `readiness.timeoutSeconds` of the fleet. Default 30. */
+  readonly readinessTimeoutSeconds?: number;
 }
 
 /** A running lab fleet. */
@@ -58,6 +62,10 @@ export interface LabFleet {
   edgeFleet(args: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** Outputs of a stack. */
   outputs<T>(stack: string): Promise<T>;
+  /** Changes a file of the inventory as an operator would, e.g. `edit("fleet.yaml", (file) => file.setIn(["k3s", "version"], "..."))`. */
+  edit(name: string, change: (file: Document) => void): void;
+  /** Ends the hub alone, as an outage would. */
+  stopHub(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -98,7 +106,7 @@ export async function startLabFleet(options: LabFleetOptions): Promise<LabFleet>
     SSH_AUTH_SOCK: devices.agentSocket,
     PULUMI_HOME: join(directory, "pulumi-home"),
     PULUMI_BACKEND_URL: `file://${join(directory, "state")}`,
-    PULUMI_CONFIG_PASSPHRASE: "lab",
+    PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
     PULUMI_SKIP_UPDATE_CHECK: "true",
     ...(hub === undefined ? {} : { KUBECONFIG: hub.kubeconfigPath }),
   };
@@ -112,10 +120,18 @@ export async function startLabFleet(options: LabFleetOptions): Promise<LabFleet>
     kubeconfig: hub?.kubeconfigPath,
     env,
     ...fleet,
+    edit: (name, change) => editYaml(join(inventory, name), change),
+    stopHub: async () => hub?.stop(),
     stop: async () => {
       await Promise.all([devices.stop(), artifacts.stop(), hub?.stop()]);
     },
   };
+}
+
+function editYaml(path: string, change: (file: Document) => void): void {
+  const file = parseDocument(readFileSync(path, "utf8"));
+  change(file);
+  writeFileSync(path, file.toString({ lineWidth: 0 }));
 }
 
 type Commands = Pick<LabFleet, "pulumi" | "edgeFleet" | "outputs">;
@@ -160,7 +176,7 @@ async function initStack({ pulumi }: Commands, stack: string): Promise<void> {
 async function writeInventory(
   inventory: string,
   artifacts: string,
-  { devices, readySeconds = 1 }: LabFleetOptions,
+  { devices, readySeconds = 1, readinessTimeoutSeconds = 30 }: LabFleetOptions,
   lab: DeviceLab,
   artifactsUrl: string,
 ): Promise<void> {
@@ -173,7 +189,7 @@ async function writeInventory(
     hub: { argocd: { version } },
     guard: { maxRemovals: 1 },
     k3s: { version: K3S_VERSIONS[0] },
-    readiness: { timeoutSeconds: 30 },
+    readiness: { timeoutSeconds: readinessTimeoutSeconds },
   });
   write("models.yaml", MODELS);
   const addresses = new Map(lab.devices.map(({ id, host, port }) => [id, { host, port }]));

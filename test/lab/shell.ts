@@ -7,15 +7,14 @@ import type { LabFleet } from "./fleet.ts";
  */
 export async function hold(say: (text: string) => void, fleet: LabFleet, environmentFile: string): Promise<void> {
   const [device] = fleet.devices.devices;
-  const pid = process.ppid;
   say(`
 Still running. In another terminal, as root:
   nsenter --target $(pgrep -f -n 'lab/demo.ts.*--keep') --mount --net --pid
   . ${environmentFile}; cd ${fleet.directory}/project
   pulumi stack output --stack loopback
   kubectl get secrets,applicationsets -A                (where kubectl is installed)
-  ssh -o StrictHostKeyChecking=no -p ${device?.port} root@${device?.host} k3s --version
-Ctrl-C here stops everything (process ${pid} inside the lab's namespaces).`);
+  ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p ${device?.port} root@${device?.host} k3s --version
+Ctrl-C here stops everything.`);
   await new Promise<void>((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);

@@ -1,6 +1,7 @@
-/** Reads from a Kubernetes API with a kubeconfig: what the demo and the tests look at after the program has run. */
+/** Speaks to a Kubernetes API with a kubeconfig: what the demo and the tests look at after the program has run. */
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 
 /** A Kubernetes object as the API returns it. */
@@ -29,6 +30,26 @@ export interface ApiAnswer {
 
 /** One GET. @param kubeconfig its text */
 export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
+  return callApi(kubeconfig, "GET", path);
+}
+
+type Method = "GET" | "POST" | "DELETE";
+
+/**
+ * One request, repeated after a second for up to 10 s while the server answers 429, as every Kubernetes client does: it
+ * says so of a resource whose first reader has just made it build its cache.
+ * @param kubeconfig its text
+ * @param object what is sent, as JSON
+ */
+export async function callApi(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
+  for (let tries = 1; ; tries++) {
+    const answer = await send(kubeconfig, method, path, object);
+    if (answer.status !== 429 || tries === 10) return answer;
+    await sleep(1000);
+  }
+}
+
+function send(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
   const { clusters, users } = parse(kubeconfig) as Kubeconfig;
   const { server, "certificate-authority-data": ca } = clusters[0].cluster;
   const { "client-certificate-data": cert, "client-key-data": key, token } = users[0].user;
@@ -40,8 +61,12 @@ export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
         ca: pem(ca),
         cert: pem(cert),
         key: pem(key),
+        method,
         timeout: 10_000,
-        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(object === undefined ? {} : { "content-type": "application/json" }),
+        },
       },
       (response) => {
         let text = "";
@@ -53,7 +78,7 @@ export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
     );
     call.once("error", reject);
     call.once("timeout", () => call.destroy(new Error(`${server} does not answer`)));
-    call.end();
+    call.end(object === undefined ? undefined : JSON.stringify(object));
   });
 }
 

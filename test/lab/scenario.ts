@@ -1,0 +1,133 @@
+/**
+ * What the engine tests share: runs of `pulumi` from their arguments to what the engine's own events say was done to
+ * each resource, and what devices say of themselves when asked past SSH.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { DeviceLab } from "./devices/types.ts";
+import { type LabFleet, REGION, type RunOptions } from "./fleet.ts";
+import { enterNamespaces, insideNamespaces } from "./namespace.ts";
+import type { CommandResult } from "./run-command.ts";
+import { ensureToolchain, type Toolchain } from "./toolchain/index.ts";
+
+/** Gets the toolchain, then continues the current test file inside the lab's namespaces, where no network is. Call first. */
+export async function enterLab(): Promise<Toolchain> {
+  if (!insideNamespaces()) await ensureToolchain((line) => process.stderr.write(`${line}\n`));
+  await enterNamespaces();
+  return ensureToolchain(() => {});
+}
+
+/** Outputs of a region's stack. */
+export type RegionReport = Readonly<Record<"devices" | "pending" | "failed", Readonly<Record<string, string>>>>;
+
+/** A run of the engine as its events tell it. */
+export interface EngineRun extends CommandResult {
+  /** What the engine did or tried, by resource name: `same`, `create`, `update`, `delete`, ... */
+  readonly operations: ReadonlyMap<string, string>;
+  /** All that it printed. */
+  readonly text: string;
+}
+
+/** What `edge-fleet up` sets for a region's stack (cli/pulumi/plan.ts). */
+const LEVERS = {
+  PULUMI_CONTINUE_ON_ERROR: "true",
+  PULUMI_DEBUG_COMMANDS: "true",
+  PULUMI_SKIP_CHECKPOINTS: "true",
+} as const;
+
+/** `pulumi up` with the levers of `edge-fleet up`, and its event log read back. */
+export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}): Promise<EngineRun> {
+  return runEngine(fleet, ["up", "--yes", "--skip-preview", "--stack", stack, "--parallel", "64"], options);
+}
+
+/** `pulumi preview` with the same levers. */
+export function preview(fleet: LabFleet, stack = REGION): Promise<EngineRun> {
+  return runEngine(fleet, ["preview", "--stack", stack, "--parallel", "64"], {});
+}
+
+async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
+  const log = join(fleet.directory, "events.jsonl");
+  rmSync(log, { force: true });
+  const env = { ...LEVERS, ...options.env };
+  const result = await fleet.pulumi([...args, "--event-log", log], { ...options, env });
+  // A run that never reached the engine, e.g. because the stack is locked, leaves no log.
+  const operations = result.code === 0 || existsSync(log) ? readOperations(log) : new Map<string, string>();
+  return { ...result, operations, text: `${result.stdout}\n${result.stderr}` };
+}
+
+interface EngineEvent {
+  readonly resourcePreEvent?: { readonly metadata: { readonly op: string; readonly urn: string } };
+}
+
+function readOperations(log: string): Map<string, string> {
+  const operations = new Map<string, string>();
+  for (const line of readFileSync(log, "utf8").split("\n")) {
+    if (line === "") continue;
+    const step = (JSON.parse(line) as EngineEvent).resourcePreEvent?.metadata;
+    if (step !== undefined) operations.set(step.urn.split("::").at(-1) ?? "", step.op);
+  }
+  return operations;
+}
+
+/** Names of the resources to which a run did something: everything but `same`, and but reads of other stacks. */
+export function touched({ operations }: EngineRun): string[] {
+  return [...operations].flatMap(([name, operation]) => (["same", "read"].includes(operation) ? [] : [name])).sort();
+}
+
+/** Asks a device past SSH. @throws AssertionError when the command fails there */
+export async function ask(lab: DeviceLab, id: string, command: string): Promise<string> {
+  const { code, stdout, stderr } = await lab.exec(id, command);
+  assert.equal(code, 0, `${id}: ${command}: ${stderr}`);
+  return stdout.trim();
+}
+
+/** What a device is now. */
+export interface DeviceState {
+  /** Hash of the state that it holds as applied. */
+  readonly hash: string;
+  /** Release of the binary. */
+  readonly version: string;
+  /** Process id of the server: another one means that it was restarted. */
+  readonly pid: string;
+  /** Answer of `/readyz`. */
+  readonly ready: string;
+  /** What a transaction in progress or cut off would leave: the lock and the stage. */
+  readonly leftovers: string;
+}
+
+const LOOK = `head -n 1 /var/lib/edge-fleet/applied
+k3s --version | sed -n '1s/k3s version \\([^ ]*\\).*/\\1/p'
+systemctl show -p MainPID --value k3s
+k3s kubectl get --raw=/readyz || :
+ls -d /var/lib/edge-fleet/lock /var/lib/edge-fleet/stage 2>/dev/null | paste -s -d ,`;
+
+/** Looks at one device. */
+export async function deviceState(lab: DeviceLab, id: string): Promise<DeviceState> {
+  const [hash = "", version = "", pid = "", ready = "", leftovers = ""] = (await ask(lab, id, LOOK)).split("\n");
+  return { hash, version, pid, ready, leftovers };
+}
+
+/** Looks at several devices. */
+export async function deviceStates(lab: DeviceLab, ids: readonly string[]): Promise<Record<string, DeviceState>> {
+  return Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await deviceState(lab, id)] as const)));
+}
+
+/** Log-ins that all devices have accepted so far. The probe is none: it leaves after the banner. */
+export function logIns(lab: DeviceLab): number {
+  return readFileSync(lab.logPath, "utf8").split("Accepted publickey").length - 1;
+}
+
+/** The stack as `pulumi stack export` gives it, secrets encrypted. */
+export interface StackExport {
+  readonly text: string;
+  readonly resources: readonly { readonly urn: string; readonly type: string; readonly inputs?: object }[];
+}
+
+/** Exports a stack. */
+export async function exportStack(fleet: LabFleet, stack = REGION): Promise<StackExport> {
+  const { code, stdout, stderr } = await fleet.pulumi(["stack", "export", "--stack", stack]);
+  assert.equal(code, 0, stderr);
+  const { deployment } = JSON.parse(stdout) as { deployment: { resources?: StackExport["resources"] } };
+  return { text: stdout, resources: deployment.resources ?? [] };
+}
