@@ -63,9 +63,14 @@ async function previousDevices(): Promise<Record<string, string>> {
   return (details.value as Record<string, string> | undefined) ?? {};
 }
 
+/** @throws RunError when the hub's stack does not exist or its backend does not answer */
 async function regionKubeconfig(hubStack: string, region: string): Promise<pulumi.Output<string> | undefined> {
   const hub = new pulumi.StackReference("hub", { name: stackName(hubStack) });
-  const { value, secretValue } = await hub.getOutputDetails("regions");
+  const { value, secretValue } = await hub.getOutputDetails("regions").catch(() => {
+    throw new pulumi.RunError(
+      `the outputs of the hub stack ${hubStack} cannot be read - if it does not exist yet: pulumi stack init ${hubStack}`,
+    );
+  });
   const regions = (secretValue ?? value) as Record<string, { kubeconfig?: string }> | undefined;
   const kubeconfig = regions?.[region]?.kubeconfig;
   if (kubeconfig !== undefined) return pulumi.secret(kubeconfig);

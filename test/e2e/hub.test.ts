@@ -1,0 +1,258 @@
+/**
+ * The hub through the real engine and a real API server: what is installed, what a region's account may do, what stops
+ * it, and a second region. One lab, one story.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { stringify } from "yaml";
+import { K3S_VERSIONS, type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
+import { type ApiObject, callApi, getApi, listApi } from "../lab/hub/api.ts";
+import { deviceState, type EngineRun, enterLab, exportStack, type RegionReport, touched, up } from "../lab/scenario.ts";
+
+const toolchain = await enterLab();
+
+const NAMESPACE = `argocd-${REGION}`;
+const SECRETS = `/api/v1/namespaces/${NAMESPACE}/secrets`;
+const DEVICES = ["shop-0", "shop-1"];
+const requests = DEVICES.map((id): LabDeviceRequest => ({ id, model: "nuc-4g", ring: "canary" }));
+
+test("a hub through its life", async (t) => {
+  const fleet = await startLabFleet({ toolchain, devices: requests });
+  t.after(() => fleet.stop());
+  const enrolled = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
+  assert.equal(enrolled.code, 0, enrolled.stderr);
+  const story = new Story(fleet);
+  await t.test("a region whose hub has no stack says how to make one", () => story.noHubStack());
+  await t.test("a region whose hub is not installed applies its devices and warns", () => story.regionAlone());
+  await t.test("a manifest that is not the locked one stops everything", () => story.wrongManifest());
+  await t.test("an up installs the definitions once and the region's control plane", () => story.install());
+  await t.test("projects let workloads come from the fleet's repository only", () => story.projects());
+  await t.test("a second up changes nothing and keeps the generated key", () => story.again());
+  await t.test("the region's kubeconfig is secret and ends at its namespace", () => story.account());
+  await t.test("the region then registers its devices with that account", () => story.register());
+  await t.test("a second region gets a control plane of its own and leaves the first alone", () =>
+    story.secondRegion(),
+  );
+  await t.test("while the hub is down a region's devices are applied all the same", () => story.hubDown());
+});
+
+class Story {
+  readonly #fleet: LabFleet;
+  readonly #kubeconfig: string;
+
+  constructor(fleet: LabFleet) {
+    this.#fleet = fleet;
+    this.#kubeconfig = fleet.kubeconfig ?? "";
+  }
+
+  #list(path: string): Promise<readonly ApiObject[]> {
+    return listApi(this.#kubeconfig, path);
+  }
+
+  async #names(path: string): Promise<string[]> {
+    return (await this.#list(path)).map(({ metadata }) => metadata.name).sort();
+  }
+
+  #upHub(): Promise<EngineRun> {
+    return up(this.#fleet, "hub", { env: { PULUMI_SKIP_CHECKPOINTS: "false" } });
+  }
+
+  async #settingsKey(): Promise<string> {
+    const secret = (await this.#list(SECRETS)).find(({ metadata }) => metadata.name === "argocd-secret");
+    const { data } = (secret as { data?: Record<string, string> } | undefined) ?? {};
+    return data?.["server.secretkey"] ?? "";
+  }
+
+  async noHubStack(): Promise<void> {
+    const removed = await this.#fleet.pulumi(["stack", "rm", "hub", "--yes", "--preserve-config"]);
+    assert.equal(removed.code, 0, removed.stderr);
+    const run = await up(this.#fleet);
+    assert.notEqual(run.code, 0);
+    assert.match(run.text, /the hub stack hub cannot be read - .*pulumi stack init hub/);
+    assert.deepEqual(
+      (await exportStack(this.#fleet)).resources.filter(({ type }) => type.includes("Command")),
+      [],
+    );
+    const created = await this.#fleet.pulumi(["stack", "init", "hub"]);
+    assert.equal(created.code, 0, created.stderr);
+  }
+
+  async regionAlone(): Promise<void> {
+    const run = await up(this.#fleet);
+    assert.equal(run.code, 0, run.text);
+    assert.match(run.text, /warning: the hub stack hub has no namespace argocd-loopback yet.*run pulumi up on it/);
+    const { devices } = await this.#fleet.outputs<RegionReport>(REGION);
+    assert.deepEqual(Object.keys(devices), DEVICES);
+    assert.ok(![...run.operations.keys()].some((name) => name.includes("registration")));
+  }
+
+  async wrongManifest(): Promise<void> {
+    const lock = readFileSync(`${this.#fleet.inventory}/artifacts.lock.yaml`, "utf8");
+    const locked = /namespace-install\.yaml\n\s+sha256: (\w+)/.exec(lock)?.[1] ?? "";
+    assert.match(locked, /^[0-9a-f]{64}$/);
+    const wrong = "0".repeat(64);
+    const set = (sum: string) =>
+      this.#fleet.edit("artifacts.lock.yaml", (file) => {
+        const [version] = Object.keys((file.toJS() as { argocd: object }).argocd);
+        file.setIn(["argocd", version, "controlPlane", "sha256"], sum);
+      });
+    set(wrong);
+    const run = await this.#upHub();
+    assert.notEqual(run.code, 0);
+    const message = `namespace-install.yaml: its SHA-256 is ${locked} and not ${wrong} as locked`;
+    assert.ok(run.text.includes(message), run.text);
+    assert.doesNotMatch(run.text, /^\s+at .*:\d+/m, "no stack trace");
+    const argocd = (names: string[]) => names.filter((name) => name.includes("argo"));
+    assert.deepEqual(argocd(await this.#names("/api/v1/namespaces")), []);
+    assert.deepEqual(argocd(await this.#names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")), []);
+    set(locked);
+  }
+
+  async install(): Promise<void> {
+    const run = await this.#upHub();
+    assert.equal(run.code, 0, run.text);
+    const definitions = await this.#names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+    assert.deepEqual(definitions, [
+      "applications.argoproj.io",
+      "applicationsets.argoproj.io",
+      "appprojects.argoproj.io",
+    ]);
+    assert.ok((await this.#names("/api/v1/namespaces")).includes(NAMESPACE));
+    assert.deepEqual(await this.#names(`/apis/apps/v1/namespaces/${NAMESPACE}/deployments`), [
+      "argocd-applicationset-controller",
+      "argocd-redis",
+      "argocd-repo-server",
+    ]);
+    assert.deepEqual(await this.#names(`/apis/apps/v1/namespaces/${NAMESPACE}/statefulsets`), []);
+  }
+
+  async projects(): Promise<void> {
+    const projects = await this.#list(`/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/appprojects`);
+    type Spec = { sourceRepos?: string[]; destinations?: object[]; clusterResourceWhitelist?: object[] };
+    const specs = new Map(projects.map((project) => [project.metadata.name, (project as { spec?: Spec }).spec ?? {}]));
+    assert.deepEqual([...specs.keys()].sort(), ["default", "edge-workloads"]);
+    assert.deepEqual(specs.get("edge-workloads")?.sourceRepos, ["https://git.example.com/lab/edge-fleet.git"]);
+    const { sourceRepos, destinations, clusterResourceWhitelist } = specs.get("default") ?? {};
+    for (const list of [sourceRepos, destinations, clusterResourceWhitelist]) assert.deepEqual(list ?? [], []);
+  }
+
+  async again(): Promise<void> {
+    const key = await this.#settingsKey();
+    assert.equal(Buffer.from(Buffer.from(key, "base64").toString(), "base64").length, 32);
+    const run = await this.#upHub();
+    assert.equal(run.code, 0, run.text);
+    assert.deepEqual(touched(run), []);
+    assert.ok(run.operations.size > 20, "the hub's resources were looked at");
+    assert.equal(await this.#settingsKey(), key);
+  }
+
+  async #account(region: string): Promise<string> {
+    const { regions } = await this.#fleet.outputs<{ regions: Record<string, { kubeconfig: string }> }>("hub");
+    return regions[region]?.kubeconfig ?? "";
+  }
+
+  async account(): Promise<void> {
+    const { stdout } = await this.#fleet.pulumi(["stack", "output", "--json", "--stack", "hub"]);
+    const shown = JSON.parse(stdout) as { regions: unknown };
+    assert.ok(JSON.stringify(shown.regions).includes("[secret]"), stdout);
+    assert.doesNotMatch(stdout, /apiVersion|eyJ/);
+    const account = await this.#account(REGION);
+    const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "trial" } };
+    const requests = [
+      ["GET", SECRETS, 200],
+      ["POST", SECRETS, 201],
+      ["GET", `${SECRETS}/trial`, 200],
+      ["DELETE", `${SECRETS}/trial`, 200],
+      ["GET", `/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/applicationsets`, 200],
+      ["GET", "/api/v1/secrets", 403],
+      ["GET", "/api/v1/namespaces", 403],
+      ["GET", "/api/v1/namespaces/kube-system/secrets", 403],
+      ["POST", "/api/v1/namespaces/kube-system/secrets", 403],
+      ["GET", "/api/v1/namespaces/default/secrets", 403],
+      ["POST", "/api/v1/namespaces/default/secrets", 403],
+      ["GET", `/api/v1/namespaces/${NAMESPACE}/pods`, 403],
+      ["GET", `/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles`, 403],
+      ["POST", `/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/appprojects`, 403],
+    ] as const;
+    const answers: (readonly [string, string, number])[] = [];
+    for (const [method, path] of requests) {
+      const { status } = await callApi(account, method, path, method === "POST" ? secret : undefined);
+      answers.push([method, path, status]);
+    }
+    assert.deepEqual(answers, requests);
+  }
+
+  async register(): Promise<void> {
+    const run = await up(this.#fleet);
+    assert.equal(run.code, 0, run.text);
+    assert.ok(
+      touched(run).every((name) => name.startsWith(`${REGION}-registration`)),
+      touched(run).join(", "),
+    );
+    const selector = "labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster";
+    assert.deepEqual(
+      await this.#names(`${SECRETS}?${selector}`),
+      DEVICES.map((id) => `cluster-${id}`),
+    );
+    const sets = await this.#names(`/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/applicationsets`);
+    assert.equal(sets.length, 1);
+  }
+
+  async secondRegion(): Promise<void> {
+    const before = {
+      key: await this.#settingsKey(),
+      account: await this.#account(REGION),
+      stack: await exportStack(this.#fleet, "hub"),
+    };
+    const region = { region: "harbour", devices: [] };
+    writeFileSync(`${this.#fleet.inventory}/harbour.yaml`, stringify(region));
+    const run = await this.#upHub();
+    assert.equal(run.code, 0, run.text);
+    const known = new Set(before.stack.resources.map(({ urn }) => urn.split("::").at(-1)));
+    assert.deepEqual(
+      touched(run).filter((name) => known.has(name)),
+      [],
+      "the first region is left as it is",
+    );
+    assert.ok([...run.operations.values()].every((operation) => ["same", "read", "create"].includes(operation)));
+    assert.equal(await this.#settingsKey(), before.key);
+    const other = "argocd-harbour";
+    assert.equal((await this.#names(`/apis/apps/v1/namespaces/${other}/deployments`)).length, 3);
+    const [first, second] = [await this.#account(REGION), await this.#account("harbour")];
+    assert.equal(first, before.account);
+    for (const [account, own, foreign] of [
+      [first, NAMESPACE, other],
+      [second, other, NAMESPACE],
+    ] as const) {
+      const status = async (namespace: string) =>
+        (await getApi(account, `/api/v1/namespaces/${namespace}/secrets`)).status;
+      assert.deepEqual([await status(own), await status(foreign)], [200, 403]);
+    }
+  }
+
+  async hubDown(): Promise<void> {
+    const [changed = "", other = ""] = DEVICES;
+    await this.#fleet.stopHub();
+    this.#fleet.edit(`${REGION}.yaml`, (region) => region.setIn(["devices", 0, "ring"], "broad"));
+    this.#fleet.edit("fleet.yaml", (file) => file.setIn(["k3s", "version"], K3S_VERSIONS[1]));
+    const before = await this.#fleet.outputs<RegionReport>(REGION);
+    const run = await up(this.#fleet);
+    assert.notEqual(run.code, 0, "the changed device could not be registered anew");
+    assert.match(run.text, new RegExp(`${REGION}-registration-${changed}.*unreachable`, "s"));
+    assert.doesNotMatch(run.text, /unhandled exception/);
+    assert.ok(run.milliseconds < 60_000, `it took ${run.milliseconds} ms`);
+    assert.deepEqual(touched(run), [...DEVICES.map((id) => `${id}-apply`), `${REGION}-registration-${changed}`].sort());
+    const report = await this.#fleet.outputs<RegionReport>(REGION);
+    assert.deepEqual({ pending: report.pending, failed: report.failed }, { pending: {}, failed: {} });
+    for (const id of [changed, other]) {
+      const { hash, version, ready } = await deviceState(this.#fleet.devices, id);
+      assert.deepEqual(
+        { hash, version, ready },
+        { hash: report.devices[id], version: K3S_VERSIONS[1], ready: "ok" },
+        id,
+      );
+      assert.notEqual(hash, before.devices[id], id);
+    }
+  }
+}
