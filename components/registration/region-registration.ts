@@ -31,16 +31,10 @@ export class RegionRegistration extends pulumi.ComponentResource {
       { parent: this },
     );
     const child = { parent: this, provider };
-    const secrets = args.profiles.map(
-      (profile) => new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child),
-    );
-    const applications = new kubernetes.apiextensions.CustomResource(
-      `${name}-applications`,
-      { ...args.applicationSet },
-      child,
-    );
-    // The engine reports what fails; without a handler the SDK would report it again, as an unhandled exception.
-    for (const { id } of [...secrets, applications]) pulumi.recover(id, () => "");
+    for (const profile of args.profiles) {
+      new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child);
+    }
+    new kubernetes.apiextensions.CustomResource(`${name}-applications`, { ...args.applicationSet }, child);
     this.registerOutputs();
   }
 }
