@@ -1,40 +1,29 @@
-/** Runs one program to its end and keeps what it printed. */
-import { spawn } from "node:child_process";
+/** Runs a program as {@link runDeviceCommand} does, with variables added to this process' environment, and takes its time. */
+import {
+  type CommandSetting,
+  type CommandResult as Result,
+  runCommand as runDeviceCommand,
+} from "./devices/command.ts";
 
-/** Exit code (128 + signal number is not computed: a killed program has code -1) and output. */
-export interface CommandResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
+/** What a program printed, how it ended and how long it took. */
+export interface CommandResult extends Result {
   /** Wall time in milliseconds. */
   readonly milliseconds: number;
 }
 
-export interface CommandOptions {
+export interface CommandOptions extends CommandSetting {
   readonly cwd: string;
   /** Added to this process' environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Receives stdout and stderr as they come. */
-  readonly onOutput?: (text: string) => void;
 }
 
 /** @throws Error when the program cannot be started */
-export function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+export async function runCommand(
+  command: string,
+  args: readonly string[],
+  { env, ...setting }: CommandOptions,
+): Promise<CommandResult> {
   const started = performance.now();
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const output = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
-        output[name] += text;
-        options.onOutput?.(text);
-      });
-    }
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? -1, ...output, milliseconds: performance.now() - started }));
-  });
+  const result = await runDeviceCommand(command, args, { ...process.env, ...env }, setting);
+  return { ...result, milliseconds: performance.now() - started };
 }

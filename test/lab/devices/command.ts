@@ -12,24 +12,35 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** What else a caller may set. */
+export interface CommandSetting {
+  /** Working directory. Default: this process's. */
+  readonly cwd?: string;
+  /** Receives stdout and stderr as they come. */
+  readonly onOutput?: (text: string) => void;
+}
+
 /**
  * Runs a command with an empty standard input and waits until it has ended and its output is read.
  * @param command executable, looked up on the PATH of `env`
  * @param args its arguments
  * @param env its whole environment. Default: this process's
+ * @param setting working directory and listener
  * @throws Error when it cannot be started
  */
 export function runCommand(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  { cwd, onOutput }: CommandSetting = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     const output = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"] as const) {
       child[stream].setEncoding("utf8").on("data", (text: string) => {
         output[stream] += text;
+        onOutput?.(text);
       });
     }
     child.once("error", reject);
