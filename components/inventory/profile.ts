@@ -12,17 +12,37 @@ export const DEFAULT_SETTINGS = {
   distribution: "k3s",
   k3s: {
     disable: ["traefik", "servicelb", "metrics-server"],
-    flannelBackend: "host-gw",
     clusterCidr: "10.42.0.0/16",
     serviceCidr: "10.43.0.0/16",
   },
-  artifacts: { delivery: "fetch" },
+  replace: false,
+  k0s: {
+    disable: ["metrics-server", "autopilot", "helm"],
+    podCidr: "10.244.0.0/16",
+    serviceCidr: "10.96.0.0/12",
+  },
+  microk8s: { addons: ["dns", "rbac"] },
+  kubelet: { maxPods: 30 },
+  wasm: [],
+  network: { shape: "single", dummyRoute: true },
+  security: "cis",
+  registries: {},
+  time: { zone: "UTC", ntpServers: [] },
+  maintenance: [],
+  artifacts: { delivery: "fetch", images: false },
   gitops: { engine: "argocd-agent" },
   readiness: { timeoutSeconds: 300 },
+  rollback: { afterSeconds: 1200 },
+  backup: { everyHours: 24, keep: 3 },
+  decommission: "retain",
+  values: {},
 } satisfies Settings;
 
+/** Flannel backend by network shape. https://docs.k3s.io/networking/basic-network-options */
+const FLANNEL_BACKEND = { single: "host-gw", lan: "vxlan", "multi-site": "wireguard-native" } as const;
+
 /** The keys of a device entry that are identity, not settings. */
-const IDENTITY_KEYS = ["id", "host", "model", "hostKey", "identityKey", "facts"] as const;
+const IDENTITY_KEYS = ["id", "host", "model", "hostKey", "identityKey", "facts", "joins"] as const;
 
 /** The settings part of a layer object that also carries identity fields. */
 function settingsOf<T extends object>(layer: T, identity: readonly string[]): Settings {
@@ -87,7 +107,10 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     );
   const merged = mergeLayers([
     { layer: "default", values: DEFAULT_SETTINGS },
-    { layer: "fleet", values: settingsOf(inventory.fleet, ["fleet", "git", "rings", "hub", "guard"]) },
+    {
+      layer: "fleet",
+      values: settingsOf(inventory.fleet, ["fleet", "git", "rings", "hub", "guard", "workloads", "rollout", "policy"]),
+    },
     { layer: "model", values: settingsOf(model, ["architecture", "memory"]) },
     { layer: "region", values: region.settings },
     { layer: "device", values: settingsOf(entry, IDENTITY_KEYS) },
@@ -101,32 +124,67 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     host: entry.host,
     hostKey: entry.hostKey,
     identityKey: entry.identityKey,
+    joins: entry.joins,
     ...complete(merged),
     origins: merged.origins,
   };
 }
 
-type ResolvedSettings = Pick<
+type ResolvedSettings = Omit<
   Profile,
-  "ring" | "labels" | "ssh" | "distribution" | "k3s" | "artifacts" | "gitops" | "readiness"
+  "id" | "region" | "model" | "architecture" | "memoryMiB" | "host" | "hostKey" | "identityKey" | "joins" | "origins"
 >;
 
-function complete({ settings }: MergedSettings): ResolvedSettings {
-  const { ssh, k3s } = settings as typeof DEFAULT_SETTINGS & Settings;
-  const user = ssh.user;
+/** The default layer has set every field that may be read here without a check. */
+type DefaultedSettings = Settings & typeof DEFAULT_SETTINGS;
+
+function complete(merged: MergedSettings): ResolvedSettings {
+  const settings = merged.settings as DefaultedSettings;
+  const { ssh, k3s, k0s, microk8s, network, artifacts } = settings as Settings & Required<Pick<Settings, "ssh">>;
+  const distribution: Profile["distribution"] = settings.distribution;
+  const version = (name: Profile["distribution"], value: string | undefined) =>
+    name === distribution ? required(value, `${name}.version`) : (value ?? "");
+  const shape = network?.shape ?? DEFAULT_SETTINGS.network.shape;
+  const user = settings.ssh.user;
   return {
     ring: required(settings.ring, "ring"),
-    labels: settings.labels ?? {},
-    ssh: { user, port: ssh.port, proxy: completeProxy((ssh as Settings["ssh"])?.proxy, user) },
-    distribution: settings.distribution ?? DEFAULT_SETTINGS.distribution,
-    k3s: { ...k3s, version: required((k3s as Settings["k3s"])?.version, "k3s.version") },
-    artifacts: {
-      delivery: settings.artifacts?.delivery ?? DEFAULT_SETTINGS.artifacts.delivery,
-      mirror: settings.artifacts?.mirror,
+    labels: (merged.settings.labels ?? {}) as Profile["labels"],
+    ssh: { user, port: settings.ssh.port, proxy: completeProxy(ssh?.proxy, user) },
+    distribution,
+    replace: settings.replace,
+    k3s: {
+      ...settings.k3s,
+      version: version("k3s", k3s?.version),
+      flannelBackend: k3s?.flannelBackend ?? FLANNEL_BACKEND[shape],
     },
-    gitops: { engine: settings.gitops?.engine ?? DEFAULT_SETTINGS.gitops.engine },
-    readiness: { timeoutSeconds: settings.readiness?.timeoutSeconds ?? DEFAULT_SETTINGS.readiness.timeoutSeconds },
-  } as ResolvedSettings;
+    k0s: { ...settings.k0s, version: version("k0s", k0s?.version) },
+    microk8s: { ...settings.microk8s, version: version("microk8s", microk8s?.version) },
+    kubelet: settings.kubelet,
+    wasm: settings.wasm,
+    network: {
+      shape,
+      nodeIp: network?.nodeIp,
+      interface: network?.interface,
+      resolvConf: network?.resolvConf,
+      dummyRoute: settings.network.dummyRoute,
+    },
+    security: settings.security,
+    registries: settings.registries,
+    time: settings.time,
+    maintenance: settings.maintenance,
+    artifacts: {
+      delivery: settings.artifacts.delivery,
+      mirror: artifacts?.mirror,
+      maxKiBPerSecond: artifacts?.maxKiBPerSecond,
+      images: settings.artifacts.images,
+    },
+    gitops: settings.gitops,
+    readiness: settings.readiness,
+    rollback: settings.rollback,
+    backup: settings.backup,
+    decommission: settings.decommission,
+    values: settings.values,
+  };
 }
 
 function completeProxy(proxy: NonNullable<Settings["ssh"]>["proxy"], user: string): ResolvedProxy | undefined {
@@ -142,10 +200,19 @@ function required<T>(value: T | undefined, path: string): T {
 }
 
 function valueAt(profile: Profile, path: string): unknown {
-  if (path.startsWith("labels.")) return profile.labels[path.slice("labels.".length)];
+  for (const map of ["labels", "values", "registries"] as const) {
+    if (path.startsWith(`${map}.`)) return valueOfMap(profile[map], path.slice(map.length + 1));
+  }
   return path
     .split(".")
     .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], profile);
+}
+
+/** Keys of labels, values and registries contain dots themselves. */
+function valueOfMap(map: Readonly<Record<string, unknown>>, path: string): unknown {
+  const key = Object.keys(map).find((candidate) => path === candidate || path.startsWith(`${candidate}.`));
+  if (key === undefined || key === path) return map[path];
+  return (map[key] as Record<string, unknown>)[path.slice(key.length + 1)];
 }
 
 /** `4Gi` -> 4096. */

@@ -6,126 +6,22 @@
  * over fleet.
  */
 import { z } from "zod";
+import { WasmRuntimeSchema } from "./distribution-schema.ts";
+import {
+  DeviceIdSchema,
+  HostSchema,
+  ModelNameSchema,
+  name,
+  PublicKeySchema,
+  RegionNameSchema,
+  RingNameSchema,
+  SettingsSchema,
+} from "./settings-schema.ts";
 
-const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
-const HOST = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$/;
-const LABEL_KEY = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/;
-const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$/;
-const PUBLIC_KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}$/;
+export { PublicKeySchema, type Settings, SettingsSchema } from "./settings-schema.ts";
+
 const QUANTITY = /^[1-9][0-9]*(Mi|Gi)$/;
-
-const name = (max: number) =>
-  z
-    .string()
-    .max(max, `is longer than ${max} characters - shorten it`)
-    .regex(DNS_1123, "is not a DNS-1123 label - use lower-case letters, digits and inner hyphens");
-
-/** Device id: at most 54 characters, so that `<id>-workloads` still is a label value of at most 63 (RFC 1123). */
-export const DeviceIdSchema = name(53).describe("Unique name of the device in the whole fleet; becomes its node name");
-const RegionNameSchema = name(30).describe(
-  "Name of the region: its stack, its namespace `argocd-<region>`, its overlays",
-);
-const RingNameSchema = name(30).describe("Rollout group; must be one of the fleet's `rings`");
-const ModelNameSchema = name(30).describe("Hardware class; must be a key of models.yaml");
-
-const HostSchema = z
-  .string()
-  .max(253)
-  .regex(HOST, "is not a host name or IP address - write a DNS name, an IPv4 or an IPv6 address without port");
-const PortSchema = z.int().min(1).max(65535);
-
-/** One OpenSSH public key without comment, e.g. `ssh-ed25519 AAAA…`. */
-export const PublicKeySchema = z
-  .string()
-  .regex(PUBLIC_KEY, "is not an OpenSSH public key - write `<type> <base64>` without a comment");
-
-const ProxySchema = z
-  .strictObject({
-    host: HostSchema.describe("Jump host"),
-    port: PortSchema.optional().describe("Default 22"),
-    user: z.string().min(1).optional().describe("Default: the device's user"),
-    hostKey: PublicKeySchema.describe("Pinned public host key of the jump host"),
-  })
-  .describe("Jump host between the controller and the device");
-
-const SshSchema = z
-  .strictObject({
-    user: z.string().min(1).optional().describe("Log-in user. Default `root`; another user needs password-less sudo"),
-    port: PortSchema.optional().describe("Default 22"),
-    proxy: ProxySchema.optional(),
-  })
-  .describe("How the controller reaches the device. Authentication is the controller's SSH agent");
-
-const K3sSchema = z
-  .strictObject({
-    version: z
-      .string()
-      .regex(/^v\d+\.\d+\.\d+\+k3s\d+$/, "is not a K3s release - write e.g. v1.36.2+k3s1")
-      .optional()
-      .describe("Pinned release; its artifacts must be in artifacts.lock.yaml"),
-    disable: z
-      .array(z.enum(["coredns", "traefik", "servicelb", "metrics-server", "local-storage", "runtimes"]))
-      .optional()
-      .describe("Packaged components to leave out. Default traefik, servicelb, metrics-server: they cost memory"),
-    flannelBackend: z
-      .enum(["host-gw", "vxlan", "wireguard-native", "none"])
-      .optional()
-      .describe("Default host-gw: on a single node it carries no traffic and needs no kernel module"),
-    clusterCidr: z.string().optional().describe("Pod network. Fixed at first start. Default 10.42.0.0/16"),
-    serviceCidr: z.string().optional().describe("Service network. Fixed at first start. Default 10.43.0.0/16"),
-  })
-  .describe("K3s with the embedded SQLite datastore");
-
-const ArtifactsSchema = z
-  .strictObject({
-    delivery: z
-      .enum(["fetch", "push"])
-      .optional()
-      .describe("fetch (default): the device downloads. push: `edge-fleet push` copies over SSH before `up`"),
-    mirror: z
-      .url({ protocol: /^https?$/, error: "is not an http(s) URL - write e.g. https://mirror.example.com/edge" })
-      .optional()
-      .describe("Base URL that replaces scheme and host of every artifact's URL"),
-  })
-  .describe("Where a device gets its binaries from. Every byte is checked against artifacts.lock.yaml");
-
-const GitopsSchema = z
-  .strictObject({
-    engine: z
-      .enum(["argocd-agent", "argocd", "flux"])
-      .optional()
-      .describe("What on the device pulls and heals. Default argocd-agent"),
-  })
-  .describe("How the device gets its workloads");
-
-const ReadinessSchema = z
-  .strictObject({
-    timeoutSeconds: z
-      .int()
-      .min(10)
-      .max(1800)
-      .optional()
-      .describe("How long the device may take to become ready before it is rolled back. Default 300"),
-  })
-  .describe("The health gate of one apply");
-
-/** The settings that every layer may carry. A list replaces the list of the layer below; a map is merged key by key. */
-export const SettingsSchema = z.strictObject({
-  ring: RingNameSchema.optional(),
-  labels: z
-    .record(
-      z.string().max(317).regex(LABEL_KEY, "is not a Kubernetes label key"),
-      z.string().max(63).regex(LABEL_VALUE, "is not a Kubernetes label value"),
-    )
-    .optional()
-    .describe("Labels for the node and for the device's cluster Secret on the hub"),
-  ssh: SshSchema.optional(),
-  distribution: z.enum(["k3s"]).optional().describe("Kubernetes distribution. Default k3s"),
-  k3s: K3sSchema.optional(),
-  artifacts: ArtifactsSchema.optional(),
-  gitops: GitopsSchema.optional(),
-  readiness: ReadinessSchema.optional(),
-});
+const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
 /** What `edge-fleet enroll` learnt about a device. Read by people and by preflight; never by hand. */
 export const FactsSchema = z.strictObject({
@@ -149,6 +45,9 @@ export const DeviceSchema = SettingsSchema.extend({
     "Public half of the device's own identity. Written by `edge-fleet enroll`",
   ),
   facts: FactsSchema.optional(),
+  joins: DeviceIdSchema.optional().describe(
+    "Id of the device whose cluster this machine joins as an agent. Both must be of one region, and the server comes first",
+  ),
 });
 
 /** `stacks/<region>.yaml`. */
@@ -171,6 +70,44 @@ export const ModelSchema = SettingsSchema.extend({
 });
 export const ModelsSchema = z.record(ModelNameSchema, ModelSchema);
 
+const WorkloadSchema = z.strictObject({
+  name: name(20).describe("Name of the workload; ends the Application's name"),
+  path: z
+    .string()
+    .regex(TREE_PATH, "is not a folder below the tree - write e.g. workloads/telemetry")
+    .describe("Kustomize folder below the tree's folder"),
+  namespace: name(63).describe("Namespace on the device"),
+  project: name(63).optional().describe("AppProject. Default: that of the region's workloads"),
+  models: z.array(ModelNameSchema).min(1).optional().describe("Only on these models. Default: all"),
+  rings: z
+    .array(RingNameSchema)
+    .min(1)
+    .optional()
+    .describe(
+      "Only on these rings. Default: all. Each ring pins the workload's own commit: rings/<workload>/<ring>.yaml",
+    ),
+});
+
+const RolloutSchema = z
+  .strictObject({
+    soak: z
+      .string()
+      .regex(/^\d+(m|h|d)$/, "is not a duration - write e.g. 90m, 2h or 1d")
+      .optional()
+      .describe("How long a ring must have run a commit before the next ring may take it. Default 2h"),
+    minHealthy: z
+      .string()
+      .regex(/^(100|\d{1,2})%$/, "is not a percentage - write e.g. 95%")
+      .optional()
+      .describe("Healthy share of the connected devices of the ring before. Default 95%"),
+    maxFailures: z.int().min(0).optional().describe("Connected devices that may fail. Default 2"),
+    signedCommits: z
+      .boolean()
+      .optional()
+      .describe("Only commits with a valid signature may be promoted. Default false"),
+  })
+  .describe("What a promotion must wait for");
+
 /** `stacks/fleet.yaml`. */
 export const FleetSchema = SettingsSchema.extend({
   fleet: name(30).describe("Name of the fleet"),
@@ -179,12 +116,15 @@ export const FleetSchema = SettingsSchema.extend({
     branch: z.string().min(1).optional().describe("Branch whose ring files the hub follows. Default main"),
     path: z
       .string()
-      .regex(
-        /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/,
-        "is not a folder below the root - write e.g. fleet",
-      )
+      .regex(TREE_PATH, "is not a folder below the root - write e.g. fleet")
       .optional()
       .describe("Folder of the tree inside the repository. Default fleet"),
+    layout: z
+      .enum(["live", "rendered"])
+      .optional()
+      .describe(
+        "live (default): the device runs Kustomize. rendered: CI commits every leaf fully rendered, and the device applies plain manifests",
+      ),
   }),
   rings: z.array(RingNameSchema).min(1).describe("Rollout groups in the order in which a change passes through them"),
   hub: z
@@ -197,6 +137,19 @@ export const FleetSchema = SettingsSchema.extend({
         .describe("Argo CD release; its manifests must be in artifacts.lock.yaml"),
     })
     .describe("The one reachable cluster"),
+  workloads: z
+    .array(WorkloadSchema)
+    .optional()
+    .describe(
+      "Further workloads beside the overlay of each leaf, each an Application of its own on every selected device",
+    ),
+  rollout: RolloutSchema.optional(),
+  policy: z
+    .strictObject({
+      requireDigests: z.boolean().optional().describe("Refuse images that are not pinned by digest. Default true"),
+    })
+    .optional()
+    .describe("What `edge-fleet render --check` refuses in the tree"),
   guard: z
     .strictObject({
       maxRemovals: z
@@ -216,19 +169,48 @@ const ArtifactFileSchema = z.strictObject({
   size: z.int().positive().optional().describe("Bytes"),
 });
 
+const LockedArchitecturesSchema = z.strictObject({
+  amd64: ArtifactFileSchema.optional(),
+  arm64: ArtifactFileSchema.optional(),
+  images: z
+    .strictObject({ amd64: ArtifactFileSchema.optional(), arm64: ArtifactFileSchema.optional() })
+    .optional()
+    .describe("Air-gap image archives by architecture"),
+});
+
+const LockedSnapSchema = z.strictObject({
+  revision: z.int().positive().describe("Revision of the microk8s snap"),
+  snap: ArtifactFileSchema,
+  assertions: ArtifactFileSchema.describe("Assertions that `snap ack` checks the snap's signature by"),
+  base: ArtifactFileSchema.optional().describe("The core snap that microk8s is built on, for devices without a store"),
+  baseAssertions: ArtifactFileSchema.optional(),
+});
+
 /** `stacks/artifacts.lock.yaml`: what each version is, byte for byte. */
 export const ArtifactsLockSchema = z.strictObject({
-  k3s: z
-    .record(z.string(), z.strictObject({ amd64: ArtifactFileSchema.optional(), arm64: ArtifactFileSchema.optional() }))
+  k3s: z.record(z.string(), LockedArchitecturesSchema).optional().describe("K3s binaries by release and architecture"),
+  k0s: z.record(z.string(), LockedArchitecturesSchema).optional().describe("K0s binaries by release and architecture"),
+  microk8s: z
+    .record(z.string(), z.strictObject({ amd64: LockedSnapSchema.optional(), arm64: LockedSnapSchema.optional() }))
     .optional()
-    .describe("K3s binaries by release and architecture"),
+    .describe("MicroK8s snaps by release and architecture"),
+  wasm: z
+    .partialRecord(
+      WasmRuntimeSchema,
+      z.strictObject({
+        version: z.string().min(1),
+        amd64: ArtifactFileSchema.optional(),
+        arm64: ArtifactFileSchema.optional(),
+      }),
+    )
+    .optional()
+    .describe("Shim archives (tar.gz with one binary `containerd-shim-<runtime>-v<n>`) by runtime"),
   argocd: z
     .record(z.string(), z.strictObject({ crds: z.array(ArtifactFileSchema), controlPlane: ArtifactFileSchema }))
     .optional()
     .describe("Argo CD manifests by release: the CRDs, and the namespaced install of one control plane"),
 });
 
-export type Settings = z.infer<typeof SettingsSchema>;
 export type DeviceEntry = z.infer<typeof DeviceSchema>;
 export type RegionFile = z.infer<typeof RegionSchema>;
 export type Model = z.infer<typeof ModelSchema>;

@@ -52,6 +52,29 @@ export interface ResolvedProxy {
   readonly hostKey: string;
 }
 
+/** Kubernetes distributions that edge-fleet runs. */
+export type Distribution = "k3s" | "k0s" | "microk8s";
+
+/** WASM runtimes that edge-fleet installs as containerd shims. */
+export type WasmRuntime = "spin" | "wasmtime" | "wasmedge" | "wasmer";
+
+/** Where images of one registry come from first. */
+export interface RegistryMirror {
+  readonly endpoints: readonly string[];
+  readonly username?: string | undefined;
+  /** Key of the Pulumi secret that holds the password. */
+  readonly passwordSecret?: string | undefined;
+}
+
+/** A time at which workloads may change, in the device's time zone. */
+export interface MaintenanceWindow {
+  /** Default: every day. */
+  readonly days?: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | undefined;
+  /** `HH:MM` */
+  readonly start: string;
+  readonly durationMinutes: number;
+}
+
 /** The fully resolved settings of one device. */
 export interface Profile {
   readonly id: string;
@@ -68,17 +91,55 @@ export interface Profile {
   readonly identityKey: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly ssh: { readonly user: string; readonly port: number; readonly proxy: ResolvedProxy | undefined };
-  readonly distribution: "k3s";
+  readonly distribution: Distribution;
+  /** A change of distribution may erase the old cluster. */
+  readonly replace: boolean;
   readonly k3s: {
+    /** Empty where the device runs another distribution and no layer sets it; so in {@link k0s} and {@link microk8s}. */
     readonly version: string;
     readonly disable: readonly string[];
     readonly flannelBackend: string;
     readonly clusterCidr: string;
     readonly serviceCidr: string;
   };
-  readonly artifacts: { readonly delivery: "fetch" | "push"; readonly mirror: string | undefined };
+  readonly k0s: {
+    readonly version: string;
+    readonly disable: readonly string[];
+    readonly podCidr: string;
+    readonly serviceCidr: string;
+  };
+  readonly microk8s: { readonly version: string; readonly addons: readonly string[] };
+  readonly kubelet: { readonly maxPods: number };
+  readonly wasm: readonly WasmRuntime[];
+  readonly network: {
+    readonly shape: "single" | "lan" | "multi-site";
+    readonly nodeIp: string | undefined;
+    readonly interface: string | undefined;
+    readonly resolvConf: string | undefined;
+    readonly dummyRoute: boolean;
+  };
+  readonly security: "baseline" | "cis";
+  /** Registry mirrors by registry host. */
+  readonly registries: Readonly<Record<string, RegistryMirror>>;
+  readonly time: { readonly zone: string; readonly ntpServers: readonly string[] };
+  readonly maintenance: readonly MaintenanceWindow[];
+  readonly artifacts: {
+    readonly delivery: "fetch" | "push";
+    readonly mirror: string | undefined;
+    /** KiB per second; undefined: no bound. */
+    readonly maxKiBPerSecond: number | undefined;
+    /** Deliver the air-gap images too. */
+    readonly images: boolean;
+  };
   readonly gitops: { readonly engine: "argocd-agent" | "argocd" | "flux" };
   readonly readiness: { readonly timeoutSeconds: number };
+  readonly rollback: { readonly afterSeconds: number };
+  readonly backup: { readonly everyHours: number; readonly keep: number };
+  readonly decommission: "retain" | "wipe";
+  /** Facts for workloads by key. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Id of the device whose cluster this one joins as an agent. */
+  readonly joins: string | undefined;
   /** Layer of every resolved setting by its path, e.g. `k3s.version` -> `model`. */
   readonly origins: Readonly<Record<string, Layer>>;
 }

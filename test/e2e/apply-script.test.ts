@@ -2,6 +2,7 @@
  * The rendered apply script, run as it is sent to a device, in a throw-away root with stand-ins for systemd and K3s,
  * under dash and under busybox ash.
  */
+
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -23,6 +24,7 @@ import {
   sha256,
 } from "../lab/standins/apply-device.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
+import { ARTIFACTS } from "../unit/device/profile.ts";
 
 const KILL_STEPS = ["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"];
 const KILL_PUTS = Array.from({ length: 9 }, (_, index) => `put${index + 1}`);
@@ -259,7 +261,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       }).listen(0, "127.0.0.1");
       await new Promise((resolve) => server.once("listening", resolve));
       const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-      const fetching = profileWith(OLD, { artifacts: { delivery: "fetch", mirror: undefined } });
+      const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
       try {
         sandbox.write(`${ARTIFACT_STORE}/${sha256(body)}.part`, body.slice(0, 1000));
         assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");

@@ -43,14 +43,22 @@ export interface DistributionPlan {
 }
 
 /** Distributions by the name under which an inventory asks for them. */
-export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], (profile: Profile) => DistributionPlan>> = {
-  k3s: renderK3s,
-};
+export const DISTRIBUTIONS: Readonly<Partial<Record<Profile["distribution"], (profile: Profile) => DistributionPlan>>> =
+  {
+    k3s: renderK3s,
+  };
 
 /**
  * Plans the distribution that the profile names.
  * @throws Error naming the device, the setting and the mend, where the profile cannot work
  */
 export function renderDistribution(profile: Profile): DistributionPlan {
-  return DISTRIBUTIONS[profile.distribution](profile);
+  const render = DISTRIBUTIONS[profile.distribution];
+  if (render === undefined) {
+    const known = Object.keys(DISTRIBUTIONS).join(", ");
+    throw new Error(
+      `device ${profile.id}: distribution ${profile.distribution} cannot be rendered - use one of ${known}`,
+    );
+  }
+  return render(profile);
 }

@@ -13,7 +13,7 @@ import {
 import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
-import { buildProfile } from "../../unit/device/profile.ts";
+import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
 import type { Sandbox, SandboxOutcome } from "./sandbox.ts";
 
@@ -56,7 +56,7 @@ export function profileWith(version: string, changes: Partial<Profile> = {}): Pr
   return {
     ...base,
     k3s: { ...base.k3s, version },
-    artifacts: { delivery: "push", mirror: undefined },
+    artifacts: { ...ARTIFACTS, delivery: "push", mirror: undefined },
     readiness: { timeoutSeconds: 30 },
     ...changes,
   };

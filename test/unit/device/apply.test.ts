@@ -12,7 +12,7 @@ import {
 } from "../../../components/device/apply.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { assertGolden } from "../../golden.ts";
-import { buildProfile, LOCK, MODELS } from "./profile.ts";
+import { ARTIFACTS, buildProfile, LOCK, MODELS } from "./profile.ts";
 
 const DEVICE = join(import.meta.dirname, "../../../components/device");
 const base = buildProfile();
@@ -58,8 +58,8 @@ for (const [what, changes] of [
 }
 
 for (const [what, changes] of [
-  ["the mirror", { artifacts: { delivery: "fetch", mirror: "https://mirror.example.com" } }],
-  ["the delivery", { artifacts: { delivery: "push", mirror: undefined } }],
+  ["the mirror", { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: "https://mirror.example.com" } }],
+  ["the delivery", { artifacts: { ...ARTIFACTS, delivery: "push", mirror: undefined } }],
   ["the readiness timeout", { readiness: { timeoutSeconds: 60 } }],
   ["the host name", { host: "10.0.0.7" }],
 ] satisfies [string, Partial<Profile>][]) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveArtifact } from "../../../components/device/artifact.ts";
-import { buildProfile, LOCK } from "./profile.ts";
+import { ARTIFACTS, buildProfile, LOCK } from "./profile.ts";
 
 const UPSTREAM = "/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1/k3s";
 
@@ -25,7 +25,7 @@ for (const [mirror, url] of [
   ["http://10.0.0.5:8080/edge/", `http://10.0.0.5:8080/edge${UPSTREAM}`],
 ] as const) {
   test(`the mirror ${mirror} replaces scheme and host`, () => {
-    const artifacts = { delivery: "fetch", mirror } as const;
+    const artifacts = { ...ARTIFACTS, delivery: "fetch", mirror } as const;
     assert.equal(resolveArtifact(buildProfile({ artifacts }), LOCK).url, url);
   });
 }
@@ -51,7 +51,7 @@ for (const [name, profile, lock, message] of [
   ],
   [
     "a mirror with a password, without showing it",
-    buildProfile({ artifacts: { delivery: "fetch", mirror: "https://user:hunter2@mirror.example.com" } }),
+    buildProfile({ artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: "https://user:hunter2@mirror.example.com" } }),
     LOCK,
     "device edge-0001: artifacts.mirror carries credentials - use a mirror without, or artifacts.delivery: push",
   ],

@@ -9,6 +9,14 @@ export const MODELS: Readonly<Record<string, Pick<Profile, "model" | "architectu
   "nuc-4g": { model: "nuc-4g", architecture: "amd64", memoryMiB: 4096, gitops: { engine: "argocd" } },
 };
 
+/** How artifacts reach a device by default. */
+export const ARTIFACTS: Profile["artifacts"] = {
+  delivery: "fetch",
+  mirror: undefined,
+  maxKiBPerSecond: undefined,
+  images: false,
+};
+
 /** A resolved profile of `nuc-4g` unless `changes` says otherwise. */
 export function buildProfile(changes: Partial<Profile> = {}): Profile {
   return {
@@ -31,9 +39,29 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
       clusterCidr: "10.42.0.0/16",
       serviceCidr: "10.43.0.0/16",
     },
-    artifacts: { delivery: "fetch", mirror: undefined },
+    replace: false,
+    k0s: {
+      version: "",
+      disable: ["metrics-server", "autopilot", "helm"],
+      podCidr: "10.244.0.0/16",
+      serviceCidr: "10.96.0.0/12",
+    },
+    microk8s: { version: "", addons: ["dns", "rbac"] },
+    kubelet: { maxPods: 30 },
+    wasm: [],
+    network: { shape: "single", nodeIp: undefined, interface: undefined, resolvConf: undefined, dummyRoute: true },
+    security: "cis",
+    registries: {},
+    time: { zone: "UTC", ntpServers: [] },
+    maintenance: [],
+    artifacts: ARTIFACTS,
     gitops: { engine: "argocd-agent" },
     readiness: { timeoutSeconds: 300 },
+    rollback: { afterSeconds: 1200 },
+    backup: { everyHours: 24, keep: 3 },
+    decommission: "retain",
+    values: {},
+    joins: undefined,
     origins: {},
     ...changes,
   };
