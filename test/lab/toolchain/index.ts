@@ -70,6 +70,8 @@ export async function ensureToolchain(
     version: `stand-in on Node ${process.version}`,
     path: join(binDir, "pulumi-language-nodejs"),
   };
+  // The hub runs in a namespace without a network, so what it is installed from must be there before.
+  if (parts.includes("hub-apiserver")) await argocdManifests();
   const found = parts.map((name) => installed.get(name) ?? built.get(name) ?? host);
   for (const part of found) report(`${part.name}: ${part.real ? "real" : "STAND-IN"}, ${part.version}`);
   const env = {
