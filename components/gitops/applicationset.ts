@@ -1,147 +1,148 @@
 /**
- * The ApplicationSet of a region and what its controller will make of it: from the tree's input to the object on the
- * hub, and from the same input and the rings' revisions to the Applications.
+ * The ApplicationSets of a region: from the tree's input to the objects on the hub. Each workload has its own, and a
+ * region whose Applications outgrow one set's status has several of each (shards.ts).
  *
  * One set serves all rings: the rings' files in Git give the revision, the labels of the cluster Secrets give the
  * devices. RollingSync is left off on purpose: it turns automated sync off and waits for devices that are offline
  * (applicationset/controllers/progressivesync of Argo CD).
  */
 import { posix } from "node:path";
+import { deviceSourcePatch, renderTemplate } from "./application.ts";
 import {
   AGENT_LABEL,
-  APPLICATION_SET_NAME,
   applicationName,
+  applicationSetName,
   controlPlaneNamespace,
-  DEVICE_ANNOTATION,
   MODEL_LABEL,
-  PROJECT_NAME,
+  OVERLAY_WORKLOAD,
   REGION_LABEL,
   RING_LABEL,
-  WORKLOAD_NAMESPACE,
+  SHARD_LABEL,
+  WINDOW_LABEL,
+  WORKLOAD_LABEL,
 } from "./labels.ts";
-import type { ApplicationSet, ApplicationTemplate } from "./objects.ts";
-import type { TreeDevice, TreeGit, TreeInput } from "./tree.ts";
+import type { ApplicationSet, ClusterGenerator, GitFilesGenerator, LabelRequirement } from "./objects.ts";
+import { ringPath } from "./rings.ts";
+import { planShards, type Shard, type STATUS_LIMIT_BYTES } from "./shards.ts";
+import type { TreeDevice, TreeInput, TreeWorkload } from "./tree.ts";
+import { openWindowValues, windowGroup } from "./windows.ts";
 
-/** Most devices of a region: the set's status lists every Application, and etcd refuses objects over 1.5 MiB. */
-export const MAX_DEVICES = 1000;
-/** Most devices of a region on the agent engine: a principal's start takes time with the square of them. */
+/** Above this many agents a region's principal takes long to start: its time grows with the square of them. */
 export const MAX_AGENT_DEVICES = 400;
 
-/** An Application that the controller will make. */
-export interface PredictedApplication {
-  readonly name: string;
-  /** Folder of the overlay in the repository. */
-  readonly path: string;
-  /** Full commit SHA that its ring pins. */
-  readonly revision: string;
-  /** Name of the cluster that it deploys to: the device's id. */
-  readonly cluster: string;
+/** Annotation that makes Pulumi orphan the Applications of a set that it deletes, instead of deleting them with it. */
+const ORPHAN = { "pulumi.com/deletionPropagationPolicy": "orphan" };
+
+/** What decides the Applications: those fields of the tree's input. */
+export interface ApplicationInput extends Pick<TreeInput, "git" | "rings" | "devices" | "workloads"> {
+  /** Most bytes of status entries per set. Default {@link STATUS_LIMIT_BYTES}: what etcd takes, with a margin. */
+  readonly statusLimitBytes?: number;
 }
 
 /**
- * The ApplicationSet that the region's stack applies on the hub.
- * @throws Error when the region has more devices than one set can carry
+ * The ApplicationSets that the region's stack applies on the hub: those of the overlays, then those of each workload.
+ * @throws Error when the region has more devices than 64 sets can carry
  */
-export function renderApplicationSet(region: string, input: TreeInput): ApplicationSet {
-  checkRegionSize(region, input.devices);
+export function renderApplicationSets(region: string, input: ApplicationInput): ApplicationSet[] {
+  return [undefined, ...(input.workloads ?? [])].flatMap((workload) =>
+    shardsOf(region, input, workload).map((shard) => renderSet(region, input, shard, workload)),
+  );
+}
+
+/** How the Applications of one workload are divided. @throws as {@link renderApplicationSets} */
+export function shardsOf(region: string, input: ApplicationInput, workload?: TreeWorkload): Shard[] {
+  const applications = input.devices
+    .filter((device) => device.region === region && hasApplication(device, workload))
+    .map(({ id }) => ({ device: id, name: applicationName(id, workload?.name) }));
+  return planShards(controlPlaneNamespace(region), applications, input.statusLimitBytes);
+}
+
+/**
+ * Whether a device has an Application of a workload on the hub, whatever its ring deploys. A device without an agent
+ * pulls by itself: an Application for it on the hub would never be reconciled.
+ * @param workload absent: the overlays
+ */
+export function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
+  if (engine !== "argocd-agent") return false;
+  const { models, rings } = workload ?? {};
+  return (models === undefined || models.includes(model)) && (rings === undefined || rings.includes(ring));
+}
+
+/** What the operator should know of the regions' size, one line each; empty when all is well. */
+export function describeRegionSizes(devices: readonly TreeDevice[]): string[] {
+  const agents = new Map<string, number>();
+  for (const { region, engine } of devices)
+    if (engine === "argocd-agent") agents.set(region, (agents.get(region) ?? 0) + 1);
+  return [...agents]
+    .filter(([, count]) => count > MAX_AGENT_DEVICES)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([region, count]) =>
+        `region ${region} has ${count} devices with gitops.engine argocd-agent, more than ${MAX_AGENT_DEVICES}: each ` +
+        "costs its principal a list of all Applications at its start, and the hub shows no status until it is through " +
+        "- split the region into several, or set gitops.engine to argocd or flux",
+    );
+}
+
+function renderSet(region: string, input: ApplicationInput, shard: Shard, workload?: TreeWorkload): ApplicationSet {
+  const { git } = input;
+  const facts = {
+    id: "{{.name}}",
+    idNormalized: "{{.nameNormalized}}",
+    region,
+    model: `{{index .metadata.labels "${MODEL_LABEL}"}}`,
+    ring: "{{.ring}}",
+    revision: "{{.revision}}",
+  };
   return {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "ApplicationSet",
     metadata: {
-      name: APPLICATION_SET_NAME,
+      name: `${applicationSetName(workload?.name)}${shard.suffix}`,
       namespace: controlPlaneNamespace(region),
-      labels: { [REGION_LABEL]: region },
+      labels: { [REGION_LABEL]: region, [WORKLOAD_LABEL]: workload?.name ?? OVERLAY_WORKLOAD },
+      annotations: ORPHAN,
     },
     spec: {
       goTemplate: true,
       goTemplateOptions: ["missingkey=error"],
-      generators: [{ matrix: { generators: [ringsGenerator(input.git), devicesGenerator(region)] } }],
+      generators: [
+        { matrix: { generators: [ringsGenerator(input, workload), devicesGenerator(region, input, shard, workload)] } },
+      ],
       syncPolicy: { applicationsSync: "create-update", preserveResourcesOnDeletion: true },
-      template: renderTemplate(region, input.git),
+      template: renderTemplate(facts, git, workload),
+      templatePatch: deviceSourcePatch(git.layout),
     },
   };
 }
 
-/**
- * The Applications of a region, in device order, for previews.
- * @param revisions full commit SHA by ring; a ring that is not in it deploys nothing
- */
-export function predictApplications(
+/** The files are named one by one: Argo CD hands a pattern to Git, whose `*` passes `/` and would find those of others. */
+function ringsGenerator({ git, rings }: ApplicationInput, workload?: TreeWorkload): GitFilesGenerator {
+  const files = (workload?.rings ?? rings).map((ring) => ({
+    path: posix.join(git.path, ringPath(ring, workload?.name)),
+  }));
+  return { git: { repoURL: git.url, revision: git.branch, files } };
+}
+
+function devicesGenerator(
   region: string,
-  input: Pick<TreeInput, "git" | "devices">,
-  revisions: ReadonlyMap<string, string>,
-): PredictedApplication[] {
-  return input.devices
-    .filter((device) => device.region === region && device.engine === "argocd-agent")
-    .flatMap(({ id, model, ring }) => {
-      const revision = revisions.get(ring);
-      const path = posix.join(input.git.path, "overlays", region, model);
-      return revision === undefined ? [] : [{ name: applicationName(id), path, revision, cluster: id }];
-    })
-    .sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
-}
-
-function checkRegionSize(region: string, devices: readonly TreeDevice[]): void {
+  { devices }: ApplicationInput,
+  { buckets }: Shard,
+  workload?: TreeWorkload,
+): ClusterGenerator {
   const own = devices.filter((device) => device.region === region);
-  const agents = own.filter((device) => device.engine === "argocd-agent");
-  if (own.length > MAX_DEVICES)
-    throw new Error(
-      `region ${region} has ${own.length} devices, ${MAX_DEVICES} are the most for one ApplicationSet: its status ` +
-        "lists every Application and one object may not exceed 1.5 MiB - split the region into several",
-    );
-  if (agents.length > MAX_AGENT_DEVICES)
-    throw new Error(
-      `region ${region} has ${agents.length} devices with gitops.engine argocd-agent, ${MAX_AGENT_DEVICES} are the ` +
-        "most for one principal: each of them costs it a list of all Applications at its start, and the hub shows no " +
-        "status until it is through - split the region into several, or set gitops.engine to argocd or flux",
-    );
-}
-
-function ringsGenerator(git: TreeGit) {
+  const open = openWindowValues(own.map(({ windows }) => windows ?? windowGroup([], "UTC")));
+  const { models } = workload ?? {};
+  // `index` yields "" for a label that is missing, so the path would end at the region: ask for the label.
+  const matchExpressions: LabelRequirement[] = [
+    models === undefined
+      ? { key: MODEL_LABEL, operator: "Exists" }
+      : { key: MODEL_LABEL, operator: "In", values: [...models].sort() },
+    { key: AGENT_LABEL, operator: "Exists" },
+    { key: WINDOW_LABEL, operator: "In", values: open },
+    ...(buckets === undefined ? [] : [{ key: SHARD_LABEL, operator: "In" as const, values: [...buckets] }]),
+  ];
   return {
-    git: { repoURL: git.url, revision: git.branch, files: [{ path: posix.join(git.path, "rings/*.yaml") }] },
-  };
-}
-
-function devicesGenerator(region: string) {
-  return {
-    clusters: {
-      selector: {
-        matchLabels: { [REGION_LABEL]: region, [RING_LABEL]: "{{.ring}}" },
-        // `index` yields "" for a label that is missing, so the path would end at the region: ask for the label. A device
-        // without an agent pulls by itself: an Application for it on the hub would never be reconciled.
-        matchExpressions: [
-          { key: MODEL_LABEL, operator: "Exists" as const },
-          { key: AGENT_LABEL, operator: "Exists" as const },
-        ],
-      },
-    },
-  };
-}
-
-function renderTemplate(region: string, git: TreeGit): ApplicationTemplate {
-  const model = `{{index .metadata.labels "${MODEL_LABEL}"}}`;
-  return {
-    metadata: {
-      name: applicationName("{{.nameNormalized}}"),
-      labels: { [REGION_LABEL]: region, [MODEL_LABEL]: model, [RING_LABEL]: "{{.ring}}" },
-      annotations: { [DEVICE_ANNOTATION]: "{{.name}}" },
-    },
-    spec: {
-      project: PROJECT_NAME,
-      source: {
-        repoURL: git.url,
-        targetRevision: "{{.revision}}",
-        path: posix.join(git.path, "overlays", region, model),
-        kustomize: { commonAnnotations: { [DEVICE_ANNOTATION]: "{{.name}}" } },
-      },
-      destination: { name: "{{.name}}", namespace: WORKLOAD_NAMESPACE },
-      syncPolicy: {
-        automated: { enabled: true, prune: true, selfHeal: true },
-        syncOptions: ["CreateNamespace=true", "ServerSideApply=true", "ApplyOutOfSyncOnly=true", "PruneLast=true"],
-        retry: { limit: -1, backoff: { duration: "5s", factor: 2, maxDuration: "10m" } },
-      },
-      revisionHistoryLimit: 2,
-    },
+    clusters: { selector: { matchLabels: { [REGION_LABEL]: region, [RING_LABEL]: "{{.ring}}" }, matchExpressions } },
   };
 }

@@ -1,18 +1,40 @@
 /** GitOps: the ApplicationSets, the Kustomize tree, its writer and the rings. */
-export {
-  MAX_AGENT_DEVICES,
-  MAX_DEVICES,
-  type PredictedApplication,
-  predictApplications,
-  renderApplicationSet,
-} from "./applicationset.ts";
+
+export { sourceFolder } from "./application.ts";
+export { describeRegionSizes, MAX_AGENT_DEVICES, renderApplicationSets } from "./applicationset.ts";
+export { buildManifests, withManifests } from "./build.ts";
+export { type CheckInput, checkInput, checkTree } from "./check.ts";
+export { hasKustomize } from "./check-build.ts";
+export { type FluxObjects, renderFlux } from "./flux.ts";
 export * from "./labels.ts";
 export { MANIFEST_FILE } from "./manifest.ts";
-export type { ApplicationSet, AppProject } from "./objects.ts";
-export { headRevision, missingAtRevision } from "./revision.ts";
-export { describeRings, parseRing, type Revisions, RingError, type Rings, readRings, setRing } from "./rings.ts";
+export type { Application, ApplicationSet, AppProject } from "./objects.ts";
+export { formatTreeProblem, type TreeProblem } from "./policy.ts";
+export { type PredictedApplication, type PredictionOptions, predictApplications } from "./prediction.ts";
+export { headRevision } from "./revision.ts";
 export {
+  describeRings,
+  parseRing,
+  type Revisions,
+  RingError,
+  type Rings,
+  readRings,
+  renderRing,
+  ringPath,
+  setRing,
+} from "./rings.ts";
+export * from "./rollout.ts";
+export * from "./rollout-freeze.ts";
+export * from "./rollout-gate.ts";
+export * from "./rollout-health.ts";
+export * from "./rollout-history.ts";
+export * from "./rollout-message.ts";
+export * from "./rollout-status.ts";
+export {
+  type Build,
   type Leaf,
+  leafFiles,
+  listBuilds,
   listLeaves,
   renderTree,
   type Tree,
@@ -20,6 +42,7 @@ export {
   type TreeFile,
   type TreeGit,
   type TreeInput,
+  type TreeWorkload,
   treeInput,
 } from "./tree.ts";
 export { describeChanges, hasChanges, planTree, type TreeChanges, TreeRefusedError, writeTree } from "./writer.ts";

@@ -3,7 +3,9 @@
  * devices. From the facts of a model or region to the bytes of its kustomization.yaml.
  */
 import { stringify } from "yaml";
-import { MODEL_LABEL, REGION_LABEL, SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
+import type { WasmRuntime } from "../inventory/types.ts";
+import { MANIFESTS_FILE } from "./application.ts";
+import { MODEL_LABEL, REGION_LABEL, SIZE_LABEL, WASM_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
 import { formatYaml } from "./yaml.ts";
 
 const COMPONENT = { apiVersion: "kustomize.config.k8s.io/v1alpha1", kind: "Component" };
@@ -15,6 +17,25 @@ export interface TreeModel {
   readonly architecture: "amd64" | "arm64";
   /** RAM in MiB. */
   readonly memoryMiB: number;
+}
+
+/** What a region's devices have in common, as far as workloads may want to know; what differs among them is absent. */
+export interface RegionFacts {
+  /** IANA time zone. */
+  readonly timeZone?: string;
+  /** Time servers in the order in which they are asked. */
+  readonly ntpServers?: readonly string[];
+  readonly networkShape?: string;
+  /** Endpoints by registry host. */
+  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The WASM runtimes of a model. */
+export interface ModelRuntimes {
+  /** Those that at least one of its devices has: workloads that ask for them get their RuntimeClass. */
+  readonly some: readonly WasmRuntime[];
+  /** Those that all of its devices have: the model deploys their samples. */
+  readonly all: readonly WasmRuntime[];
 }
 
 /** What one sized workload gets on a model. */
@@ -36,39 +57,72 @@ export function workloadSize(memoryMiB: number): WorkloadSize {
   return { limitMiB, requestMiB: limitMiB / 2, replicas: memoryMiB >= 8192 ? 2 : 1 };
 }
 
-/** `components/model/<m>/kustomization.yaml`: architecture for all workloads, size for those that ask for it. */
-export function renderModelComponent(name: string, model: TreeModel): string {
-  const { limitMiB, requestMiB, replicas } = workloadSize(model.memoryMiB);
-  const architecture = stringify({
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "any" },
-    spec: { template: { spec: { nodeSelector: { "kubernetes.io/arch": model.architecture } } } },
-  });
-  const size = stringify([
-    { op: "add", path: "/spec/replicas", value: replicas },
-    { op: "add", path: "/spec/template/spec/containers/0/resources/requests/memory", value: `${requestMiB}Mi` },
-    { op: "add", path: "/spec/template/spec/containers/0/resources/limits/memory", value: `${limitMiB}Mi` },
-  ]);
+/**
+ * `components/model/<m>/kustomization.yaml`: architecture for all workloads, size for those that ask for it, and the
+ * RuntimeClass for those that name a WASM runtime.
+ */
+export function renderModelComponent(name: string, model: TreeModel, runtimes: ModelRuntimes): string {
+  const wasm = runtimes.some.map((runtime) => ({
+    target: { group: "apps", kind: "Deployment", labelSelector: `${WASM_LABEL}=${runtime}` },
+    patch: podPatch({ runtimeClassName: runtime }),
+  }));
   return formatYaml(
     [
-      ...emittedHeader(`the model's architecture and memory in models.yaml`, `components/model/${name}/team/`),
+      ...emittedHeader(`the model's architecture, memory and wasm in models.yaml`, `components/model/${name}/team/`),
       `A Deployment labelled \`${SIZE_LABEL}: model\` gets its replicas and the memory of its first container from here;`,
       "that container must set resources.requests and resources.limits.",
+      ...runtimes.some.map(
+        (runtime) => `A Deployment labelled \`${WASM_LABEL}: ${runtime}\` runs with the RuntimeClass ${runtime}.`,
+      ),
     ],
     {
       ...COMPONENT,
+      ...(runtimes.all.length === 0 ? {} : { components: runtimes.all.map((runtime) => `../../wasm/${runtime}`) }),
       labels: [{ pairs: { [MODEL_LABEL]: name }, includeTemplates: true }],
       patches: [
-        { target: { group: "apps", kind: "Deployment|StatefulSet|DaemonSet" }, patch: architecture },
-        { target: { group: "apps", kind: "Deployment", labelSelector: `${SIZE_LABEL}=model` }, patch: size },
+        {
+          target: { group: "apps", kind: "Deployment|StatefulSet|DaemonSet" },
+          patch: podPatch({ nodeSelector: { "kubernetes.io/arch": model.architecture } }),
+        },
+        {
+          target: { group: "apps", kind: "Deployment", labelSelector: `${SIZE_LABEL}=model` },
+          patch: sizePatch(workloadSize(model.memoryMiB)),
+        },
+        ...wasm,
       ],
     },
   );
 }
 
+function podPatch(spec: Readonly<Record<string, unknown>>): string {
+  return stringify({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "any" },
+    spec: { template: { spec } },
+  });
+}
+
+function sizePatch({ limitMiB, requestMiB, replicas }: WorkloadSize): string {
+  return stringify([
+    { op: "add", path: "/spec/replicas", value: replicas },
+    { op: "add", path: "/spec/template/spec/containers/0/resources/requests/memory", value: `${requestMiB}Mi` },
+    { op: "add", path: "/spec/template/spec/containers/0/resources/limits/memory", value: `${limitMiB}Mi` },
+  ]);
+}
+
 /** `components/region/<r>/kustomization.yaml`: the facts of the region for the workloads, and its label. */
-export function renderRegionComponent(fleet: string, region: string): string {
+export function renderRegionComponent(fleet: string, region: string, facts: RegionFacts): string {
+  const mirrors = facts.registryMirrors;
+  const entries: [key: string, value: string | undefined][] = [
+    ["fleet", fleet],
+    ["region", region],
+    ["time-zone", facts.timeZone],
+    ["ntp-servers", facts.ntpServers?.join(" ")],
+    ["network-shape", facts.networkShape],
+    ["registry-mirrors", mirrors === undefined ? undefined : JSON.stringify(mirrors)],
+  ];
+  const literals = entries.flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
   return formatYaml(
     [
       ...emittedHeader("the inventory", `components/region/${region}/team/`),
@@ -77,29 +131,35 @@ export function renderRegionComponent(fleet: string, region: string): string {
     {
       ...COMPONENT,
       labels: [{ pairs: { [REGION_LABEL]: region }, includeTemplates: true }],
-      configMapGenerator: [
-        {
-          name: "edge-fleet-region",
-          literals: [`fleet=${fleet}`, `region=${region}`],
-          options: { disableNameSuffixHash: true },
-        },
-      ],
+      configMapGenerator: [{ name: "edge-fleet-region", literals, options: { disableNameSuffixHash: true } }],
     },
   );
 }
 
-/** `overlays/<r>/<m>/kustomization.yaml`. Later Components patch later: the team's have the last word. */
-export function renderOverlay(region: string, model: string): string {
+/**
+ * `overlays/<r>/<m>/kustomization.yaml`. Later Components patch later: the team's have the last word.
+ * @param runtimes WASM runtimes that all devices of the leaf have and the model as a whole has not
+ */
+export function renderOverlay(region: string, model: string, runtimes: readonly WasmRuntime[]): string {
   const own = [`../../../components/region/${region}`, `../../../components/model/${model}`];
+  const wasm = runtimes.map((runtime) => `../../../components/wasm/${runtime}`);
   return formatYaml(
     emittedHeader("the inventory", `base/, components/region/${region}/team/ or components/model/${model}/team/`),
     {
       ...KUSTOMIZATION,
       namespace: WORKLOAD_NAMESPACE,
       resources: ["../../../base"],
-      components: [...own, ...own.map((component) => `${component}/team`)],
+      components: [...wasm, ...own, ...own.map((component) => `${component}/team`)],
     },
   );
+}
+
+/** `rendered/<r>/<m>/kustomization.yaml`: lets a device with values annotate the rendered manifests beside it. */
+export function renderRenderedLeaf(source: string): string {
+  return formatYaml(emittedHeader("the inventory", `${source}/ or what it includes`), {
+    ...KUSTOMIZATION,
+    resources: [MANIFESTS_FILE],
+  });
 }
 
 /** The scaffolded Component of the team beside an emitted one. Its empty list keeps kustomize from calling it empty. */
@@ -117,11 +177,12 @@ export function renderTeamComponent(what: string): string {
  * The comment on top of an emitted file.
  * @param source where its facts come from
  * @param mine where the team writes instead
+ * @param command what writes the file. Default `edge-fleet render`
  */
-export function emittedHeader(source: string, mine: string): string[] {
+export function emittedHeader(source: string, mine: string, command = "edge-fleet render"): string[] {
   return [
     "Emitted by edge-fleet from the inventory: a copy changed by hand is refused, not overwritten.",
-    `Change ${source} and run \`edge-fleet render\`.`,
+    `Change ${source} and run \`${command}\`.`,
     `Your own resources and patches go to ${mine}.`,
   ];
 }

@@ -9,10 +9,20 @@ export const REGION_LABEL = "edge-fleet.dev/region";
 export const MODEL_LABEL = "edge-fleet.dev/model";
 /** Label: the rollout group of a device. Moving a device to another ring is a change of this one value. */
 export const RING_LABEL = "edge-fleet.dev/ring";
+/** Label on a cluster Secret: where its id falls among the parts of a region, see shards.ts. Never changes. */
+export const SHARD_LABEL = "edge-fleet.dev/shard";
+/** Label on a cluster Secret: which maintenance windows the device has, see windows.ts. */
+export const WINDOW_LABEL = "edge-fleet.dev/window";
+/** Label on the Application of a further workload of fleet.yaml: the workload's name. */
+export const WORKLOAD_LABEL = "edge-fleet.dev/workload";
 /** Annotation on Applications and on every workload object: the id of the device. */
 export const DEVICE_ANNOTATION = "edge-fleet.dev/device";
+/** Start of the annotations that carry the device's own values: on its cluster Secret and on its workload objects. */
+export const VALUE_ANNOTATION_PREFIX = "values.edge-fleet.dev/";
 /** Label on a workload, set by the team: `model` hands its memory and replicas to the model Component. */
 export const SIZE_LABEL = "edge-fleet.dev/size";
+/** Label on a workload, set by the team: the WASM runtime that it needs, e.g. `spin`; the model adds its RuntimeClass. */
+export const WASM_LABEL = "edge-fleet.dev/wasm";
 /** Label that makes a Secret a cluster for Argo CD. */
 export const SECRET_TYPE_LABEL = "argocd.argoproj.io/secret-type";
 /** Label that maps a cluster Secret to an agent; required by argocd-agent's principal. */
@@ -24,15 +34,20 @@ export const SKIP_RECONCILE_ANNOTATION = "argocd.argoproj.io/skip-reconcile";
 export const WORKLOAD_NAMESPACE = "edge-apps";
 /** AppProject of all workloads, in each control plane's namespace. */
 export const PROJECT_NAME = "edge-workloads";
-/** ApplicationSet of a region, in its control plane's namespace. */
-export const APPLICATION_SET_NAME = "edge-workloads";
+/** Name that the overlays go by among the workloads: ends their Applications' names. */
+export const OVERLAY_WORKLOAD = "workloads";
 
 /** Namespace of a region's control plane on the hub. At most 37 characters, as a region's name has at most 30. */
 export function controlPlaneNamespace(region: string): string {
   return `argocd-${region}`;
 }
 
-/** Name of a device's Application. At most 63 characters, as a device's id has at most 53. */
-export function applicationName(deviceId: string): string {
-  return `${deviceId}-workloads`;
+/** Name of a workload's ApplicationSets, in each control plane's namespace; a part of several adds `.<parts>-<part>`. */
+export function applicationSetName(workload = OVERLAY_WORKLOAD): string {
+  return `edge-${workload}`;
+}
+
+/** Name of a device's Application. With the default workload at most 63 characters, as a device's id has at most 53. */
+export function applicationName(deviceId: string, workload = OVERLAY_WORKLOAD): string {
+  return `${deviceId}-${workload}`;
 }

@@ -22,10 +22,17 @@ export function hashContent(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
 }
 
-/** The manifest of a tree, one line per emitted file so that Git merges it. */
-export function renderManifest(tree: Tree): string {
-  const emitted = [...tree].filter(([, file]) => file.owner === "emitted");
-  const files = Object.fromEntries(emitted.map(([path, { content }]) => [path, hashContent(content)]));
+/**
+ * The manifest of a tree, one line per emitted file so that Git merges it.
+ * @param before hashes of the manifest on disk: a built file keeps its own. Default: there is none
+ */
+export function renderManifest(tree: Tree, before: Hashes = new Map()): string {
+  const emitted = [...tree].flatMap(([path, { owner, content }]): [string, string][] => {
+    if (owner === "emitted") return [[path, hashContent(content)]];
+    const kept = owner === "built" ? before.get(path) : undefined;
+    return kept === undefined ? [] : [[path, kept]];
+  });
+  const files = Object.fromEntries(emitted);
   return `${JSON.stringify({ version: 1, files }, null, 2)}\n`;
 }
 

@@ -41,34 +41,62 @@ export interface ClusterGenerator {
   readonly clusters: { readonly selector: LabelSelector };
 }
 
-/** What an ApplicationSet stamps out. Strings may hold Go templates. */
+/** Where an Application's manifests are and what is put on top of them. */
+export interface ApplicationSource {
+  readonly repoURL: string;
+  readonly targetRevision: string;
+  readonly path: string;
+  /** The device runs Kustomize and annotates every object. */
+  readonly kustomize?: { readonly commonAnnotations: Record<string, string> };
+  /** The device applies the files as they are. */
+  readonly directory?: {
+    readonly include: string;
+    /** No options; the controller writes the field whether it is set or not. */
+    readonly jsonnet: Record<string, never>;
+  };
+}
+
+/** Fields of live objects that do not count as a difference. */
+export interface IgnoredDifference {
+  readonly group: string;
+  readonly kind: string;
+  readonly jqPathExpressions: string[];
+}
+
+/** What an Application says. As a template, its strings may hold Go templates. */
+export interface ApplicationSpec {
+  readonly project: string;
+  readonly source: ApplicationSource;
+  readonly destination: { readonly name: string; readonly namespace: string };
+  readonly syncPolicy: {
+    readonly automated: { readonly enabled: boolean; readonly prune: boolean; readonly selfHeal: boolean };
+    readonly syncOptions: string[];
+    readonly retry: {
+      /** -1: for ever. */
+      readonly limit: number;
+      readonly backoff: { readonly duration: string; readonly factor: number; readonly maxDuration: string };
+    };
+  };
+  readonly ignoreDifferences: IgnoredDifference[];
+  /** How many past syncs each Application remembers. */
+  readonly revisionHistoryLimit: number;
+}
+
+/** What an ApplicationSet stamps out. */
 export interface ApplicationTemplate {
   readonly metadata: {
     readonly name: string;
     readonly labels: Record<string, string>;
     readonly annotations: Record<string, string>;
   };
-  readonly spec: {
-    readonly project: string;
-    readonly source: {
-      readonly repoURL: string;
-      readonly targetRevision: string;
-      readonly path: string;
-      readonly kustomize: { readonly commonAnnotations: Record<string, string> };
-    };
-    readonly destination: { readonly name: string; readonly namespace: string };
-    readonly syncPolicy: {
-      readonly automated: { readonly enabled: boolean; readonly prune: boolean; readonly selfHeal: boolean };
-      readonly syncOptions: string[];
-      readonly retry: {
-        /** -1: for ever. */
-        readonly limit: number;
-        readonly backoff: { readonly duration: string; readonly factor: number; readonly maxDuration: string };
-      };
-    };
-    /** How many past syncs each Application remembers. */
-    readonly revisionHistoryLimit: number;
-  };
+  readonly spec: ApplicationSpec;
+}
+
+/** argoproj.io/v1alpha1 Application, as a set's controller makes it. */
+export interface Application extends ApplicationTemplate {
+  readonly apiVersion: "argoproj.io/v1alpha1";
+  readonly kind: "Application";
+  readonly metadata: ApplicationTemplate["metadata"] & { readonly namespace: string };
 }
 
 /** argoproj.io/v1alpha1 ApplicationSet. */
@@ -85,6 +113,8 @@ export interface ApplicationSet {
       readonly preserveResourcesOnDeletion: boolean;
     };
     readonly template: ApplicationTemplate;
+    /** Go template of a patch in YAML that is laid over the stamped template. */
+    readonly templatePatch: string;
   };
 }
 

@@ -40,7 +40,7 @@ export interface TreeChanges {
   readonly create: readonly FileWrite[];
   readonly update: readonly FileWrite[];
   readonly delete: readonly FileRemoval[];
-  /** Emitted files that are up to date, and files of the team. */
+  /** Emitted files that are up to date, files of the team, and those that only a build of the manifests writes. */
   readonly unchanged: readonly string[];
   readonly refused: readonly FileRefusal[];
   /** The new manifest, absent when the one on disk is right. */
@@ -83,16 +83,16 @@ interface ManifestPlan {
 
 function planManifest(directory: string, tree: Tree): ManifestPlan {
   const entry = inspect(directory, MANIFEST_FILE);
-  const content = renderManifest(tree);
   if (entry.kind === "obstructed")
     return { hashes: new Map(), write: undefined, refusal: obstruction(MANIFEST_FILE, entry.reason) };
   if (entry.kind === "absent")
     return {
       hashes: new Map(),
-      write: { path: MANIFEST_FILE, owner: "emitted", content, before: undefined },
+      write: { path: MANIFEST_FILE, owner: "emitted", content: renderManifest(tree), before: undefined },
       refusal: undefined,
     };
   const hashes = parseManifest(posix.join(directory, MANIFEST_FILE), entry.content);
+  const content = renderManifest(tree, hashes);
   const write =
     entry.content === content
       ? undefined
@@ -115,6 +115,7 @@ function planFile(
 ): void {
   const entry = inspect(directory, path);
   if (entry.kind === "obstructed") changes.refused.push(obstruction(path, entry.reason));
+  else if (file.owner === "built") changes.unchanged.push(path);
   else if (file.owner === "scaffold") planScaffold(directory, path, file, entry, changes);
   else if (entry.kind === "absent") changes.create.push({ path, ...file, before: undefined });
   else if (entry.content === file.content) changes.unchanged.push(path);

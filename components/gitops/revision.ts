@@ -1,7 +1,4 @@
-/**
- * What Git knows of the tree's folder, asked through the `git` command: the commit that is checked out, and whether a
- * commit holds given files of the tree.
- */
+/** What Git knows of the tree's folder, asked through the `git` command: the commit that is checked out. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
@@ -21,27 +18,6 @@ export async function headRevision(directory: string): Promise<string | undefine
   if (revision !== undefined && !/^[0-9a-f]{40}$/.test(revision))
     throw new Error(`${directory}: HEAD is ${revision}, not a 40-digit SHA - use a repository with SHA-1 objects`);
   return revision;
-}
-
-/**
- * Which files of the tree a commit lacks. A ring pinned to a commit without a device's overlay leaves that device on what
- * it has and shows a comparison error.
- * @param paths relative to the folder, e.g. `overlays/tokyo/rpi4-4g/kustomization.yaml`
- * @param revision full commit SHA
- * @throws Error when the revision is malformed or the repository has no such commit
- */
-export async function missingAtRevision(
-  directory: string,
-  revision: string,
-  paths: readonly string[],
-): Promise<string[]> {
-  if (!/^[0-9a-f]{40}$/.test(revision))
-    throw new Error(`revision ${revision} is not a full commit SHA - use 40 lower-case hex digits`);
-  const output = await git(directory, ["ls-tree", "-r", "-z", "--name-only", `${revision}^{commit}`]);
-  if (output === undefined)
-    throw new Error(`${directory}: its repository has no commit ${revision} - fetch it, or use a commit that it has`);
-  const present = new Set(output.split("\0"));
-  return paths.filter((path) => !present.has(path));
 }
 
 /** Output of a git command, undefined when there is no folder, no repository or no such object. */

@@ -1,6 +1,7 @@
 /**
  * Ring files: which commit each rollout group deploys. From `rings/<ring>.yaml` to revisions by ring, and back for
- * `edge-fleet promote`. A ring without a file deploys nothing.
+ * `edge-fleet promote`. A workload of its own has its own ones: `rings/<workload>/<ring>.yaml`. A ring without a file
+ * deploys nothing.
  */
 import { mkdirSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
@@ -18,7 +19,11 @@ const REVISION_MEND =
 const RingSchema = z.strictObject({
   ring: z.string().regex(RING_NAME, "is not a ring's name - use lower-case letters, digits and inner hyphens"),
   revision: z.string().regex(REVISION, REVISION_MEND),
+  workload: z.string().regex(RING_NAME, "is not a workload's name - use the name that fleet.yaml gives it").optional(),
 });
+
+/** A ring file's content. */
+export type Ring = z.infer<typeof RingSchema>;
 
 /** Full commit SHA by ring. */
 export type Revisions = ReadonlyMap<string, string>;
@@ -43,19 +48,29 @@ export class RingError extends Error {
   }
 }
 
+/** Path of a ring's file below the tree. @param workload name of a workload that has commits of its own */
+export function ringPath(ring: string, workload?: string): string {
+  return posix.join("rings", workload ?? "", `${ring}.yaml`);
+}
+
 /**
  * Parses one ring file.
  * @param file its path; the base name without `.yaml` must be the ring's name
+ * @param workload the workload whose file it is. Default: that of the overlays
  * @throws RingError
  */
-export function parseRing(file: string, text: string): { readonly ring: string; readonly revision: string } {
+export function parseRing(file: string, text: string, workload?: string): Ring {
   const problems: string[] = [];
   const { value, position } = parseYamlFile(file, text, RingSchema, problems);
   const expected = posix.basename(file, ".yaml");
-  if (value !== undefined && value.ring !== expected) {
-    const { line, column } = position(["ring"]);
-    problems.push(`${file}:${line}:${column} ring: is ${value.ring} in the file of ${expected} - write ${expected}`);
-  }
+  const complain = (field: string, message: string): void => {
+    const { line, column } = position([field]);
+    problems.push(`${file}:${line}:${column} ${field}: ${message}`);
+  };
+  if (value !== undefined && value.ring !== expected)
+    complain("ring", `is ${value.ring} in the file of ${expected} - write ${expected}`);
+  if (value?.workload !== undefined && value.workload !== workload)
+    complain("workload", `is ${value.workload} - ${workload === undefined ? "remove it" : `write ${workload}`}`);
   if (value === undefined || problems.length > 0) throw new RingError(problems);
   return value;
 }
@@ -64,12 +79,13 @@ export function parseRing(file: string, text: string): { readonly ring: string; 
  * Reads all ring files of a tree.
  * @param directory the tree's folder; need not exist
  * @param rings the fleet's rings in their order
+ * @param workload read the files of this workload. Default: those of the overlays
  * @throws RingError with the problems of all files
  */
-export function readRings(directory: string, rings: readonly string[]): Rings {
+export function readRings(directory: string, rings: readonly string[], workload?: string): Rings {
   const problems: string[] = [];
   const revisions = new Map<string, string>();
-  for (const path of listRingFiles(directory)) {
+  for (const path of listRingFiles(directory, workload)) {
     const file = posix.join(directory, path);
     const entry = inspect(directory, path);
     if (entry.kind !== "file") {
@@ -78,7 +94,7 @@ export function readRings(directory: string, rings: readonly string[]): Rings {
       continue;
     }
     try {
-      const { ring, revision } = parseRing(file, entry.content);
+      const { ring, revision } = parseRing(file, entry.content, workload);
       revisions.set(ring, revision);
     } catch (error) {
       if (!(error instanceof RingError)) throw error;
@@ -109,36 +125,48 @@ export function describeRings({ missing, foreign }: Rings): string[] {
 /**
  * Pins a ring to a commit by replacing its file in one step. A file that already says so is not touched.
  * @param revision full commit SHA
+ * @param workload the workload that the file is of. Default: that of the overlays
  * @returns the file's path below the tree and whether it was written
  * @throws Error when name or revision are malformed, or something other than a regular file stands there
  */
-export function setRing(directory: string, ring: string, revision: string): { path: string; written: boolean } {
-  if (!RING_NAME.test(ring)) throw new Error(`ring ${ring}: is not a ring's name - use one of the fleet's rings`);
-  if (!REVISION.test(revision)) throw new Error(`ring ${ring}: revision ${revision} ${REVISION_MEND}`);
-  const path = `rings/${ring}.yaml`;
+export function setRing(
+  directory: string,
+  ring: string,
+  revision: string,
+  workload?: string,
+): { path: string; written: boolean } {
+  const content = renderRing(ring, revision, workload);
+  const path = ringPath(ring, workload);
   const entry = inspect(directory, path);
   if (entry.kind === "obstructed") throw new Error(`${posix.join(directory, path)}: ${entry.reason} - remove it`);
-  const content = renderRing(ring, revision);
   if (entry.kind === "file" && entry.content === content) return { path, written: false };
-  mkdirSync(join(directory, "rings"), { recursive: true });
-  replaceFile(join(directory, path), content, join(directory, "rings", `.${ring}.${process.pid}.tmp`));
+  const folder = join(directory, posix.dirname(path));
+  mkdirSync(folder, { recursive: true });
+  replaceFile(join(directory, path), content, join(folder, `.${ring}.${process.pid}.tmp`));
   return { path, written: true };
 }
 
-/** The bytes of a ring file. The revision is quoted: forty digits without a letter would be a number. */
-export function renderRing(ring: string, revision: string): string {
-  return formatYaml([`The commit that ring ${ring} deploys. Set it with \`edge-fleet promote ${ring} --to <sha>\`.`], {
-    ring,
-    revision,
-  });
+/**
+ * The bytes of a ring file. The revision is quoted: forty digits without a letter would be a number.
+ * @throws Error when a name or the revision is malformed
+ */
+export function renderRing(ring: string, revision: string, workload?: string): string {
+  if (!RING_NAME.test(ring)) throw new Error(`ring ${ring}: is not a ring's name - use one of the fleet's rings`);
+  if (!REVISION.test(revision)) throw new Error(`ring ${ring}: revision ${revision} ${REVISION_MEND}`);
+  if (workload !== undefined && !RING_NAME.test(workload))
+    throw new Error(`workload ${workload}: is not a workload's name - use one of the fleet's workloads`);
+  const [of, option] = workload === undefined ? ["", ""] : [` of workload ${workload}`, ` --workload ${workload}`];
+  const header = `The commit${of} that ring ${ring} deploys. Set it with \`edge-fleet promote ${ring}${option} --to <sha>\`.`;
+  return formatYaml([header], { ring, revision, ...(workload === undefined ? {} : { workload }) });
 }
 
-function listRingFiles(directory: string): string[] {
+function listRingFiles(directory: string, workload: string | undefined): string[] {
+  const folder = posix.join("rings", workload ?? "");
   try {
-    return readdirSync(join(directory, "rings"))
+    return readdirSync(join(directory, folder))
       .filter((name) => name.endsWith(".yaml"))
       .sort()
-      .map((name) => `rings/${name}`);
+      .map((name) => posix.join(folder, name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

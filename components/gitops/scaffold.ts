@@ -3,7 +3,7 @@
  * and to prove a new fleet with. Written once; afterwards the files are the team's.
  */
 import type { types } from "@pulumi/kubernetes";
-import { SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
+import { DEVICE_ANNOTATION, SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
 import { formatYaml } from "./yaml.ts";
 
 /** Multi-architecture index of a small demonstration web server, pinned by digest. The digest is the one that upstream's documents name; `docker buildx imagetools inspect` shows it. */
@@ -13,7 +13,8 @@ const PORT = 9898;
 /** Any user but root will do: the image writes nothing. */
 const USER = 10001;
 const SELECTOR = { "app.kubernetes.io/name": "web" };
-const HEADER = ["Written once by edge-fleet and yours from now on: never overwritten, never deleted."];
+/** First line of a scaffolded file. */
+export const SCAFFOLD_HEADER = "Written once by edge-fleet and yours from now on: never overwritten, never deleted.";
 
 const NAMESPACE = {
   apiVersion: "v1",
@@ -38,6 +39,16 @@ const CONTAINER = {
   image: IMAGE,
   imagePullPolicy: "IfNotPresent",
   command: ["./podinfo", `--port=${PORT}`, "--level=warn"],
+  env: [
+    {
+      name: "TZ",
+      valueFrom: { configMapKeyRef: { name: "edge-fleet-region", key: "time-zone", optional: true } },
+    },
+    {
+      name: "DEVICE",
+      valueFrom: { fieldRef: { fieldPath: `metadata.annotations['${DEVICE_ANNOTATION}']` } },
+    },
+  ],
   ports: [{ name: "http", containerPort: PORT, protocol: "TCP" }],
   resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { memory: "64Mi" } },
   startupProbe: { ...probe("/healthz", 5), failureThreshold: 24 },
@@ -152,5 +163,7 @@ export function renderBase(): ReadonlyMap<string, string> {
     "The workloads of every device, free of facts about regions and models.",
     kustomization,
   ]);
-  return new Map(files.map(([name, comment, value]) => [`base/${name}`, formatYaml([...HEADER, comment], value)]));
+  return new Map(
+    files.map(([name, comment, value]) => [`base/${name}`, formatYaml([SCAFFOLD_HEADER, comment], value)]),
+  );
 }

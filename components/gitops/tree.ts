@@ -3,17 +3,26 @@
  * scaffolds. Leaves are pairs of region and model; a device is a label and never a folder, so 5,000 devices cost as many
  * files as 50. Ring files are not part of it: `edge-fleet promote` owns them.
  */
-import type { Inventory, Profile } from "../inventory/types.ts";
-import { renderApplicationSet } from "./applicationset.ts";
+import type { FleetFile } from "../inventory/schema.ts";
+import type { Inventory, Profile, WasmRuntime } from "../inventory/types.ts";
+import { MANIFESTS_FILE, sourceFolder } from "./application.ts";
+import { renderApplicationSets } from "./applicationset.ts";
 import {
   emittedHeader,
+  type RegionFacts,
   renderModelComponent,
   renderOverlay,
   renderRegionComponent,
+  renderRenderedLeaf,
   renderTeamComponent,
   type TreeModel,
 } from "./kustomize.ts";
+import { leafRuntimes, modelRuntimes } from "./runtimes.ts";
 import { renderBase } from "./scaffold.ts";
+import { renderWasmSample } from "./scaffold-wasm.ts";
+import { checkTree } from "./tree-check.ts";
+import { regionFacts, treeDevice } from "./tree-facts.ts";
+import type { WindowGroup } from "./windows.ts";
 import { formatYaml } from "./yaml.ts";
 
 /** Where the tree lives in Git. */
@@ -24,6 +33,8 @@ export interface TreeGit {
   readonly branch: string;
   /** Folder of the tree inside the repository. */
   readonly path: string;
+  /** `live`: the device runs Kustomize. `rendered`: it applies what CI has rendered. */
+  readonly layout: "live" | "rendered";
 }
 
 /** A device as the tree sees it. */
@@ -32,9 +43,18 @@ export interface TreeDevice {
   readonly region: string;
   readonly model: string;
   readonly ring: string;
-  /** What pulls on the device; bounds the size of a region. */
+  /** What pulls on the device; without an agent it has no Application on the hub. */
   readonly engine: Profile["gitops"]["engine"];
+  /** WASM runtimes. Absent: none. */
+  readonly wasm?: readonly WasmRuntime[];
+  /** Facts for its workloads by key. Absent: none. */
+  readonly values?: Readonly<Record<string, string>>;
+  /** When its Applications may change. Absent: always. */
+  readonly windows?: WindowGroup;
 }
+
+/** A workload beside the overlays, with Applications of its own. */
+export type TreeWorkload = NonNullable<FleetFile["workloads"]>[number];
 
 /** Everything that the tree is computed from. */
 export interface TreeInput {
@@ -44,13 +64,20 @@ export interface TreeInput {
   readonly rings: readonly string[];
   readonly models: Readonly<Record<string, TreeModel>>;
   readonly devices: readonly TreeDevice[];
+  /** What the devices of a region have in common, by region. Absent: nothing is known. */
+  readonly regions?: Readonly<Record<string, RegionFacts>>;
+  /** Absent: none. */
+  readonly workloads?: readonly TreeWorkload[];
 }
 
 /** One file of the tree. */
 export interface TreeFile {
   readonly content: string;
-  /** `emitted`: edge-fleet keeps it as it is. `scaffold`: written where absent, then the team's. */
-  readonly owner: "emitted" | "scaffold";
+  /**
+   * `emitted`: edge-fleet keeps it as it is. `scaffold`: written where absent, then the team's. `built`: emitted too, but
+   * its content comes from Kustomize (build.ts) and is empty here; a write of the tree alone leaves it as it is.
+   */
+  readonly owner: "emitted" | "scaffold" | "built";
 }
 
 /** Path below the tree's folder, with `/`, in sorted order -> file. */
@@ -61,51 +88,89 @@ export type Tree = ReadonlyMap<string, TreeFile>;
  * @param profiles the resolved devices of the whole fleet: a tree of one region would delete the others
  */
 export function treeInput({ fleet }: Inventory, profiles: readonly Profile[]): TreeInput {
+  const { url, branch = "main", path = "fleet", layout = "live" } = fleet.git;
   return {
     fleetName: fleet.fleet,
-    git: { url: fleet.git.url, branch: fleet.git.branch ?? "main", path: fleet.git.path ?? "fleet" },
+    git: { url, branch, path, layout },
     rings: fleet.rings,
     models: Object.fromEntries(
       profiles.map(({ model, architecture, memoryMiB }) => [model, { architecture, memoryMiB }]),
     ),
-    devices: profiles.map(({ id, region, model, ring, gitops }) => ({
-      id,
-      region,
-      model,
-      ring,
-      engine: gitops.engine,
-    })),
+    // An agent is a node of its server's cluster, not a cluster that could be deployed to.
+    devices: profiles.filter(({ joins }) => joins === undefined).map(treeDevice),
+    regions: regionFacts(profiles),
+    workloads: fleet.workloads ?? [],
   };
 }
 
 /**
  * Renders the tree. The same fleet gives the same bytes, in whatever order its devices come.
- * @throws Error naming the device that is listed twice, or whose ring or model the fleet does not have, or the region
- *   that is too large for one ApplicationSet
+ * @throws Error naming the device that is listed twice, or whose ring or model the fleet does not have, the workload that
+ *   cannot be deployed as it is written, or the region that is too large
  */
 export function renderTree(fleet: TreeInput): Tree {
-  checkDevices(fleet);
+  checkTree(fleet);
   const leaves = listLeaves(fleet.devices);
   const files = new Map<string, TreeFile>();
   const emit = (path: string, content: string) => files.set(path, { content, owner: "emitted" });
   const scaffold = (path: string, content: string) => files.set(path, { content, owner: "scaffold" });
+  const scaffoldAll = (rendered: ReadonlyMap<string, string>) => {
+    for (const [path, content] of rendered) scaffold(path, content);
+  };
 
-  for (const [path, content] of renderBase()) scaffold(path, content);
+  scaffoldAll(renderBase());
   for (const region of new Set(leaves.map((leaf) => leaf.region))) {
     const folder = `components/region/${region}`;
-    emit(`${folder}/kustomization.yaml`, renderRegionComponent(fleet.fleetName, region));
+    const facts = fleet.regions?.[region] ?? {};
+    emit(`${folder}/kustomization.yaml`, renderRegionComponent(fleet.fleetName, region, facts));
     scaffold(`${folder}/team/kustomization.yaml`, renderTeamComponent(`region ${region}`));
     emit(`applicationsets/${region}.yaml`, renderApplicationSetFile(region, fleet));
   }
+  const runtimes = modelRuntimes(fleet.devices);
   for (const model of new Set(leaves.map((leaf) => leaf.model))) {
     const facts = fleet.models[model];
+    const own = runtimes.get(model) ?? { some: [], all: [] };
     if (facts === undefined) continue;
-    emit(`components/model/${model}/kustomization.yaml`, renderModelComponent(model, facts));
+    emit(`components/model/${model}/kustomization.yaml`, renderModelComponent(model, facts, own));
     scaffold(`components/model/${model}/team/kustomization.yaml`, renderTeamComponent(`model ${model}`));
+    for (const runtime of own.all) scaffoldAll(renderWasmSample(runtime));
   }
-  for (const { region, model } of leaves)
-    emit(`overlays/${region}/${model}/kustomization.yaml`, renderOverlay(region, model));
+  for (const { region, model } of leaves) {
+    const own = leafRuntimes(fleet.devices, region, model, runtimes.get(model)?.all ?? []);
+    emit(`overlays/${region}/${model}/kustomization.yaml`, renderOverlay(region, model, own));
+    for (const runtime of own) scaffoldAll(renderWasmSample(runtime));
+  }
+  for (const { source, target } of listBuilds(fleet)) {
+    emit(`${target}/kustomization.yaml`, renderRenderedLeaf(source));
+    files.set(`${target}/${MANIFESTS_FILE}`, { content: "", owner: "built" });
+  }
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A folder that Kustomize renders and where the result goes, both below the tree's folder. */
+export interface Build {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** What is to be rendered: nothing in the layout `live`, else every leaf and every workload of its own, by target. */
+export function listBuilds({ git, devices, workloads = [] }: TreeInput): Build[] {
+  if (git.layout !== "rendered") return [];
+  const folders = (region: string, model: string, workload?: TreeWorkload): Build => ({
+    source: sourceFolder("live", { region, model }, workload),
+    target: sourceFolder("rendered", { region, model }, workload),
+  });
+  return [
+    ...listLeaves(devices).map(({ region, model }) => folders(region, model)),
+    ...workloads.map((workload) => folders("", "", workload)),
+  ].sort((a, b) => (a.target < b.target ? -1 : 1));
+}
+
+/** The files, below the tree's folder, that a commit must hold for a leaf to be deployed from it. */
+export function leafFiles(layout: TreeGit["layout"], leaf: Pick<Leaf, "region" | "model">): string[] {
+  const folder = sourceFolder(layout, leaf);
+  const files = layout === "rendered" ? [MANIFESTS_FILE, "kustomization.yaml"] : ["kustomization.yaml"];
+  return files.map((file) => `${folder}/${file}`);
 }
 
 /** A pair of region and model that has devices. */
@@ -126,22 +191,12 @@ export function listLeaves(devices: readonly TreeDevice[]): Leaf[] {
   return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, leaf]) => leaf);
 }
 
-function checkDevices({ devices, rings, models }: TreeInput): void {
-  const seen = new Set<string>();
-  for (const { id, ring, model } of devices) {
-    if (seen.has(id)) throw new Error(`device ${id} is listed twice - give each device an id of its own`);
-    if (!rings.includes(ring))
-      throw new Error(`device ${id}: ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
-    if (!Object.hasOwn(models, model))
-      throw new Error(`device ${id}: model ${model} is unknown - use one of ${Object.keys(models).join(", ")}`);
-    seen.add(id);
-  }
-}
-
+/** One document per set. The comment stands on top once. */
 function renderApplicationSetFile(region: string, fleet: TreeInput): string {
   const header = emittedHeader("the inventory", `base/ or components/region/${region}/team/`);
-  return formatYaml(
-    [...header, "For review only: the region's stack applies this object on the hub."],
-    renderApplicationSet(region, fleet),
+  const comment = [...header, "For review only: the region's stack applies these objects on the hub."];
+  const documents = renderApplicationSets(region, fleet).map((set, index) =>
+    formatYaml(index === 0 ? comment : [], set),
   );
+  return documents.join("---\n");
 }

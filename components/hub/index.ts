@@ -4,6 +4,7 @@
  */
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { ProjectWorkload } from "../registration/index.ts";
 import type { Cluster } from "./kubeconfig.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
 import { ControlPlane } from "./region-control-plane.ts";
@@ -19,6 +20,8 @@ export interface HubArgs {
   readonly regions: readonly string[];
   /** URL of the fleet's Git repository: the only source that workloads may come from. */
   readonly gitUrl: string;
+  /** Workloads of fleet.yaml: their namespaces and projects. Default: none. */
+  readonly workloads?: readonly ProjectWorkload[];
   /** Wait until the control planes run. False where no kubelet would ever start them. */
   readonly awaitReady: boolean;
 }

@@ -24,16 +24,18 @@ export class ControlPlane extends pulumi.ComponentResource {
 
   constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
     super("edge-fleet:index:ControlPlane", name, {}, opts);
-    const objects = renderControlPlane(args.region, args.gitUrl);
+    const objects = renderControlPlane(args.region, args.gitUrl, args.workloads);
     const namespace = objects.namespace.metadata.name;
     const child = { parent: this, provider: args.provider };
     const created = new kubernetes.core.v1.Namespace(`${name}-namespace`, objects.namespace, child);
     const inside = { ...child, dependsOn: [created] };
     this.#installArgoCd(name, args, namespace, created);
+    const further = objects.workloadProjects.map((project) => [`project-${project.metadata.name}`, project] as const);
     for (const [suffix, project] of [
-      ["project", objects.project],
-      ["default-project", objects.defaultProject],
-    ] as const) {
+      ["project", objects.project] as const,
+      ["default-project", objects.defaultProject] as const,
+      ...further,
+    ]) {
       new kubernetes.apiextensions.CustomResource(`${name}-${suffix}`, project, inside);
     }
     const account = new kubernetes.core.v1.ServiceAccount(`${name}-account`, objects.serviceAccount, inside);

@@ -24,6 +24,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     manifests,
     regions: [...inventory.regions.keys()],
     gitUrl: inventory.fleet.git.url,
+    workloads: inventory.fleet.workloads ?? [],
     awaitReady: settings.awaitReady,
   });
   return { regions: hub.regions };

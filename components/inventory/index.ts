@@ -11,4 +11,4 @@ export {
   resolveRegion,
 } from "./profile.ts";
 export type { ArtifactFile, ArtifactsLock, DeviceEntry, FleetFile, Model, Settings } from "./schema.ts";
-export type { DeviceRecord, Inventory, Layer, Position, Profile, Region, ResolvedProxy } from "./types.ts";
+export type { DeviceRecord, Inventory, Layer, Position, Profile, Region, ResolvedProxy, WasmRuntime } from "./types.ts";

@@ -85,7 +85,15 @@ export function nearestKey(key: string, known: readonly string[]): string | unde
   return known.find((candidate) => typed.length >= 4 && candidate.toLowerCase().startsWith(typed));
 }
 
+/** Fields that people bring from elsewhere and that are left out on purpose, with the reason. */
+const REFUSED_KEYS: Readonly<Record<string, string>> = {
+  datastoreendpoint:
+    "is not offered: without it K3s opens its own SQLite with a write-ahead log and a busy timeout of 30 s, which an endpoint loses, and its backups look nowhere else - remove it",
+};
+
 function unknownKeyMessage(key: string, known: readonly string[]): string {
+  const refused = REFUSED_KEYS[key.toLowerCase().replaceAll("-", "")];
+  if (refused !== undefined) return refused;
   const nearest = nearestKey(key, known);
   const mend = nearest === undefined ? `remove it or use one of ${known.join(", ")}` : `did you mean ${nearest}?`;
   return `is not a known field - ${mend}`;

@@ -15,6 +15,7 @@ export const DEFAULT_SETTINGS = {
     clusterCidr: "10.42.0.0/16",
     serviceCidr: "10.43.0.0/16",
   },
+  taints: [],
   replace: false,
   k0s: {
     disable: ["metrics-server", "autopilot", "helm"],
@@ -149,6 +150,7 @@ function complete(merged: MergedSettings): ResolvedSettings {
   return {
     ring: required(settings.ring, "ring"),
     labels: (merged.settings.labels ?? {}) as Profile["labels"],
+    taints: settings.taints,
     ssh: { user, port: settings.ssh.port, proxy: completeProxy(ssh?.proxy, user) },
     distribution,
     replace: settings.replace,

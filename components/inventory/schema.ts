@@ -31,6 +31,11 @@ export const FactsSchema = z.strictObject({
   kernel: z.string().optional(),
   machineId: z.string().optional().describe("SHA-256 of /etc/machine-id: finds cloned images without telling the id"),
   enrolledAt: z.string().optional().describe("RFC 3339 date"),
+  program: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")
+    .optional()
+    .describe("SHA-256 of the device program that was installed then"),
 });
 
 /** One device of a region. */

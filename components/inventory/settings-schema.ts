@@ -9,6 +9,8 @@ const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const HOST = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$/;
 const LABEL_KEY = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$/;
+const TAINT =
+  /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?:(NoSchedule|NoExecute|PreferNoSchedule)$/;
 const PUBLIC_KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}$/;
 
 export const name = (max: number) =>
@@ -208,6 +210,10 @@ export const SettingsSchema = z.strictObject({
     )
     .optional()
     .describe("Labels for the node and for the device's cluster Secret on the hub"),
+  taints: z
+    .array(z.string().regex(TAINT, "is not a taint - write `key=value:NoSchedule`, NoExecute or PreferNoSchedule"))
+    .optional()
+    .describe("Taints of the node. Default none: on a single node a taint that nothing tolerates stops the workloads"),
   ssh: SshSchema.optional(),
   ...DistributionSettings,
   network: NetworkSchema.optional(),

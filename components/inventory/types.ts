@@ -90,6 +90,8 @@ export interface Profile {
   /** The device's own public key, absent until the device is enrolled. */
   readonly identityKey: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** `key=value:effect` */
+  readonly taints: readonly string[];
   readonly ssh: { readonly user: string; readonly port: number; readonly proxy: ResolvedProxy | undefined };
   readonly distribution: Distribution;
   /** A change of distribution may erase the old cluster. */

@@ -2,6 +2,7 @@
  * The cluster Secret of a device on the hub: what makes it a destination that the region's ApplicationSet finds by its
  * labels. From a profile to the object. It holds no secret: the device dials out and nobody dials in.
  */
+import { valueAnnotations } from "../gitops/application.ts";
 import {
   AGENT_LABEL,
   controlPlaneNamespace,
@@ -9,9 +10,14 @@ import {
   REGION_LABEL,
   RING_LABEL,
   SECRET_TYPE_LABEL,
+  SHARD_LABEL,
   SKIP_RECONCILE_ANNOTATION,
+  WINDOW_LABEL,
 } from "../gitops/labels.ts";
 import type { ObjectMeta } from "../gitops/objects.ts";
+import { bucketOf } from "../gitops/shards.ts";
+import { deviceValues } from "../gitops/tree-facts.ts";
+import { windowGroup } from "../gitops/windows.ts";
 import type { Profile } from "../inventory/types.ts";
 
 /** A v1 Secret of Argo CD's type `cluster`. */
@@ -30,14 +36,18 @@ export interface ClusterSecret {
   };
 }
 
+/** The fields of a profile that its cluster Secret is made from. */
+export type RegisteredProfile = Pick<Profile, "id" | "region" | "model" | "ring" | "labels" | "gitops"> &
+  Partial<Pick<Profile, "values" | "maintenance" | "time">>;
+
 /**
  * Renders a device's cluster Secret. The labels of the profile are taken over; edge-fleet's and Argo CD's own win over
- * them. The label for an agent is there only if the device runs one.
+ * them. The label for an agent is there only if the device runs one. Annotations carry the device's values to its
+ * Applications.
+ * @throws Error when the device has windows in a time zone that is not known
  */
-export function renderClusterSecret(
-  profile: Pick<Profile, "id" | "region" | "model" | "ring" | "labels" | "gitops">,
-): ClusterSecret {
-  const { id, region, model, ring, labels, gitops } = profile;
+export function renderClusterSecret(profile: RegisteredProfile): ClusterSecret {
+  const { id, region, model, ring, labels, gitops, maintenance = [], time } = profile;
   return {
     apiVersion: "v1",
     kind: "Secret",
@@ -52,8 +62,10 @@ export function renderClusterSecret(
         [REGION_LABEL]: region,
         [MODEL_LABEL]: model,
         [RING_LABEL]: ring,
+        [SHARD_LABEL]: bucketOf(id),
+        [WINDOW_LABEL]: windowGroup(maintenance, time?.zone ?? "UTC").name,
       },
-      annotations: { [SKIP_RECONCILE_ANNOTATION]: "true" },
+      annotations: { [SKIP_RECONCILE_ANNOTATION]: "true", ...valueAnnotations(deviceValues(profile)) },
     },
     stringData: { name: id, server: `https://argocd-agent-resource-proxy:9090?agentName=${id}`, config: "{}" },
   };

@@ -4,6 +4,7 @@
  */
 import { controlPlaneNamespace, PROJECT_NAME, REGION_LABEL, WORKLOAD_NAMESPACE } from "../gitops/labels.ts";
 import type { AppProject, GroupKind, ObjectMeta } from "../gitops/objects.ts";
+import type { TreeWorkload } from "../gitops/tree.ts";
 
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
@@ -58,8 +59,10 @@ export interface TokenSecret {
 /** The objects of one region. */
 export interface ControlPlane {
   readonly namespace: Namespace;
-  /** Project of all workloads. */
+  /** Project of the overlays, and of every workload that names no other. */
   readonly project: AppProject;
+  /** Projects that workloads of fleet.yaml name, by name. */
+  readonly workloadProjects: readonly AppProject[];
   /** Argo CD's own project `default`, emptied: as installed it may deploy anything anywhere. */
   readonly defaultProject: AppProject;
   readonly serviceAccount: ServiceAccount;
@@ -81,18 +84,34 @@ const MANAGE = ["get", "list", "watch", "create", "update", "patch", "delete"];
 /** Applications are made by the controller; the stack watches them, and deletes that of a device that leaves. */
 const OBSERVE_AND_DELETE = ["get", "list", "watch", "delete"];
 
+/** What of a workload of fleet.yaml decides where it may deploy to. */
+export type ProjectWorkload = Pick<TreeWorkload, "name" | "namespace" | "project">;
+
 /**
  * Renders the objects of a region.
  * @param region name of the region
- * @param gitUrl URL of the fleet's repository: the only source that its project may deploy from
+ * @param gitUrl URL of the fleet's repository: the only source that its projects may deploy from
+ * @param workloads those of fleet.yaml; each may deploy to its own namespace only, together with those of its project.
+ *   Default: none
  */
-export function renderControlPlane(region: string, gitUrl: string): ControlPlane {
+export function renderControlPlane(
+  region: string,
+  gitUrl: string,
+  workloads: readonly ProjectWorkload[] = [],
+): ControlPlane {
   const namespace = controlPlaneNamespace(region);
   const metadata = (name: string) => ({ name, namespace, labels: { [REGION_LABEL]: region } });
   const account = metadata(REGION_ACCOUNT);
   return {
     namespace: renderNamespace(region),
-    project: renderProject(metadata(PROJECT_NAME), gitUrl),
+    project: renderProject(metadata(PROJECT_NAME), gitUrl, [
+      WORKLOAD_NAMESPACE,
+      ...namespacesOf(PROJECT_NAME, workloads),
+    ]),
+    workloadProjects: [...new Set(workloads.map(projectOf))]
+      .filter((project) => project !== PROJECT_NAME)
+      .sort()
+      .map((project) => renderProject(metadata(project), gitUrl, namespacesOf(project, workloads))),
     defaultProject: renderDefaultProject(metadata("default")),
     serviceAccount: {
       apiVersion: "v1",
@@ -144,7 +163,19 @@ function renderNamespace(region: string): Namespace {
   };
 }
 
-function renderProject(metadata: AppProject["metadata"], gitUrl: string): AppProject {
+function projectOf({ project = PROJECT_NAME }: ProjectWorkload): string {
+  return project;
+}
+
+function namespacesOf(project: string, workloads: readonly ProjectWorkload[]): string[] {
+  return workloads.filter((workload) => projectOf(workload) === project).map(({ namespace }) => namespace);
+}
+
+/**
+ * No `syncWindows`: outside of one a device would not heal either (gitops/windows.ts).
+ * @param namespaces where the project may deploy to, on every cluster
+ */
+function renderProject(metadata: AppProject["metadata"], gitUrl: string, namespaces: readonly string[]): AppProject {
   return {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "AppProject",
@@ -152,7 +183,7 @@ function renderProject(metadata: AppProject["metadata"], gitUrl: string): AppPro
     spec: {
       description: "Workloads of the region's devices. Managed by edge-fleet.",
       sourceRepos: [gitUrl],
-      destinations: [{ name: "*", namespace: WORKLOAD_NAMESPACE }],
+      destinations: [...new Set(namespaces)].sort().map((namespace) => ({ name: "*", namespace })),
       clusterResourceWhitelist: [{ group: "", kind: "Namespace" }],
       namespaceResourceBlacklist: FORBIDDEN_KINDS,
     },

@@ -1,9 +1,10 @@
 /**
  * The RegionRegistration component: what a region's stack keeps on the hub, with the account that can do no more: one
- * cluster Secret per device and the region's ApplicationSet.
+ * cluster Secret per device and the region's ApplicationSets.
  */
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { applicationSetName } from "../gitops/labels.ts";
 import type { ApplicationSet } from "../gitops/objects.ts";
 import type { Profile } from "../inventory/index.ts";
 import { renderClusterSecret } from "./cluster-secret.ts";
@@ -13,7 +14,7 @@ export interface RegionRegistrationArgs {
   readonly kubeconfig: pulumi.Input<string>;
   /** Devices to register. */
   readonly profiles: readonly Profile[];
-  readonly applicationSet: ApplicationSet;
+  readonly applicationSets: readonly ApplicationSet[];
 }
 
 /** A region and its devices on the hub. */
@@ -34,7 +35,10 @@ export class RegionRegistration extends pulumi.ComponentResource {
     for (const profile of args.profiles) {
       new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child);
     }
-    new kubernetes.apiextensions.CustomResource(`${name}-applications`, { ...args.applicationSet }, child);
+    for (const applicationSet of args.applicationSets) {
+      const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;
+      new kubernetes.apiextensions.CustomResource(`${name}-applications${suffix}`, { ...applicationSet }, child);
+    }
     this.registerOutputs();
   }
 }

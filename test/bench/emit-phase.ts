@@ -2,7 +2,7 @@
  * One fresh process of the emit benchmark: runs the phases of resolve and emit up to the one that is named and prints, as
  * one JSON line, what each took and the peak memory of the process. `node emit-phase.ts <inventory> <region> <last phase>`.
  */
-import { packApplyScript, renderApplyScript } from "../../components/device/apply.ts";
+import { packPayload, renderPayload } from "../../components/device/apply.ts";
 import { renderTree, treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, loadInventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
 
@@ -46,7 +46,7 @@ function runPhases(directory: string, region: string, last: Phase): PhaseReport 
 function packRegion({ artifacts }: Inventory, fleet: readonly Profile[], region: string): number {
   return fleet
     .filter((profile) => profile.region === region)
-    .map((profile) => packApplyScript(renderApplyScript(profile, artifacts)).stdin.length)
+    .map((profile) => packPayload(renderPayload(profile, artifacts), region).stdin.length)
     .reduce((sum, length) => sum + length, 0);
 }
 

@@ -2,12 +2,15 @@
  * Benchmark: resolve and emit of a whole fleet, from files to profiles, GitOps tree and the packed apply scripts of one
  * region. Every phase is measured in a fresh process that ran the phases before it and no other; the median of
  * BENCH_REPEATS (default 3) processes counts, for devices in YAML and in CSV in turn. BENCH_FLEET (default 5000) devices.
+ * Then the tree itself against one with a folder per device, see emit-tree.ts.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../lab/run-command.ts";
+import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { PHASES, type Phase, type PhaseReport } from "./emit-phase.ts";
+import { measureTree } from "./emit-tree.ts";
 import { type DeviceFormat, type FleetSize, regionName, writeFleetInventory } from "./fleet-inventory.ts";
 import { readMachine } from "./machine.ts";
 import { type Figure, median, printResult, progress } from "./report.ts";
@@ -28,12 +31,16 @@ async function main(): Promise<void> {
   try {
     for (const format of FORMATS) writeFleetInventory(join(folder, format), SIZE, format);
     const samples = await measure(folder);
+    progress("emit: building both layouts");
+    const { env } = await ensureToolchain(progress, ["kustomize"]);
+    Object.assign(process.env, env);
+    const tree = await measureTree(join(folder, "yaml"), join(folder, "tree"));
     const { devices, regions, models } = SIZE;
     printResult({
       benchmark: "emit",
       method: `${devices} devices in ${regions} regions of ${models} models, median of ${REPEATS} fresh processes per phase`,
       machine,
-      figures: [...FORMATS.flatMap((format) => figuresOf(format, samples)), ratio(samples)],
+      figures: [...FORMATS.flatMap((format) => figuresOf(format, samples)), ratio(samples), ...tree],
     });
   } finally {
     rmSync(folder, { recursive: true });

@@ -25,6 +25,7 @@ interface Kubeconfig {
 /** Answer of one request. */
 export interface ApiAnswer {
   readonly status: number;
+  /** The object; text where the server does not serve the path. */
   readonly body: unknown;
 }
 
@@ -33,13 +34,13 @@ export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
   return callApi(kubeconfig, "GET", path);
 }
 
-type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /**
  * One request, repeated after a second for up to 10 s while the server answers 429, as every Kubernetes client does: it
  * says so of a resource whose first reader has just made it build its cache.
  * @param kubeconfig its text
- * @param object what is sent, as JSON
+ * @param object what is sent, as JSON; with PATCH as a merge patch (RFC 7386)
  */
 export async function callApi(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
   for (let tries = 1; ; tries++) {
@@ -49,11 +50,15 @@ export async function callApi(kubeconfig: string, method: Method, path: string, 
   }
 }
 
+/** Content types other than plain JSON. */
+const CONTENT_TYPE: Partial<Record<Method, string>> = { PATCH: "application/merge-patch+json" };
+
 function send(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
   const { clusters, users } = parse(kubeconfig) as Kubeconfig;
   const { server, "certificate-authority-data": ca } = clusters[0].cluster;
   const { "client-certificate-data": cert, "client-key-data": key, token } = users[0].user;
   const pem = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
+  const payload = object === undefined ? undefined : Buffer.from(JSON.stringify(object));
   return new Promise((resolve, reject) => {
     const call = request(
       `${server}${path}`,
@@ -65,7 +70,10 @@ function send(kubeconfig: string, method: Method, path: string, object?: object)
         timeout: 10_000,
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(object === undefined ? {} : { "content-type": "application/json" }),
+          // Without a length Node.js frames the body of a DELETE in no way, and the next request on the connection fails.
+          ...(payload === undefined
+            ? {}
+            : { "content-type": CONTENT_TYPE[method] ?? "application/json", "content-length": payload.length }),
         },
       },
       (response) => {
@@ -73,13 +81,22 @@ function send(kubeconfig: string, method: Method, path: string, object?: object)
         response.setEncoding("utf8").on("data", (chunk: string) => {
           text += chunk;
         });
-        response.once("end", () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }));
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, body: parseBody(text) }));
       },
     );
     call.once("error", reject);
     call.once("timeout", () => call.destroy(new Error(`${server} does not answer`)));
-    call.end(object === undefined ? undefined : JSON.stringify(object));
+    call.end(payload);
   });
+}
+
+/** The API server answers in JSON, but for a path that it does not serve. */
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The objects of a list, e.g. of `/api/v1/namespaces/argocd-loopback/secrets`. @throws Error on any answer but 200 */

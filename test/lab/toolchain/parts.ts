@@ -12,7 +12,12 @@ export type PartName =
   | "pulumi-resource-kubernetes"
   | "hub-apiserver"
   | "kustomize"
-  | "kubeconform";
+  | "kubeconform"
+  | "kubelet-config"
+  | ArgoCdPartName;
+
+/** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
+export type ArgoCdPartName = "argocd" | "miniredis";
 
 /** A part that is compiled; the language host is TypeScript and needs no build. */
 export type GoPartName = Exclude<PartName, "pulumi-language-nodejs">;
@@ -48,11 +53,25 @@ const KUBERNETES = "v1.36.2";
 /** Version of the kubernetes provider's module: the newest one that the Go module proxy serves. */
 const KUBERNETES_PROVIDER = "v4.0.0-20260115033456-f47bc2d6f199";
 
+/** Version of Argo CD: the newest one that builds as the Go module that was released. */
+const ARGO_CD = "v3.2.0";
+
+/** Version of the Redis in memory that Argo CD's repo-server caches in. */
+const MINIREDIS = "v2.35.0";
+
 /** Package whose variables make a component report its Kubernetes version. */
 const KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version";
 
 /** The parts, longest build first: with two builds at once the total is then shortest. */
 export const GO_PARTS: readonly GoPart[] = [
+  {
+    name: "argocd",
+    version: fromModule(ARGO_CD),
+    real: true,
+    directory: folder("argocd"),
+    package: "github.com/argoproj/argo-cd/v3/cmd",
+    variables: { "github.com/argoproj/argo-cd/v3/common.version": ARGO_CD.slice(1) },
+  },
   {
     name: "pulumi-resource-kubernetes",
     version: fromModule(KUBERNETES_PROVIDER),
@@ -110,9 +129,28 @@ export const GO_PARTS: readonly GoPart[] = [
     variables: { "main.version": "v0.7.0" },
     installed: { arguments: ["-v"], minimum: [0, 6] },
   },
+  {
+    name: "kubelet-config",
+    version: `the readers of Kubernetes ${KUBERNETES} (built from its Go modules)`,
+    real: true,
+    directory: folder("kubelet-config"),
+    package: ".",
+    variables: {},
+  },
+  {
+    name: "miniredis",
+    version: `${MINIREDIS} of github.com/alicebob/miniredis (stand-in for Redis)`,
+    real: false,
+    directory: folder("miniredis"),
+    package: ".",
+    variables: {},
+  },
 ];
 
-/** Every part, in the order of reports. */
+/** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
+export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
+
+/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS} and kubelet-config come on top. */
 export const PART_NAMES: readonly PartName[] = [
   "pulumi",
   "pulumi-language-nodejs",

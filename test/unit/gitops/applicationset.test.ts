@@ -1,164 +1,164 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import {
+  describeRegionSizes,
   MAX_AGENT_DEVICES,
-  MAX_DEVICES,
-  type PredictedApplication,
-  predictApplications,
-  renderApplicationSet,
+  renderApplicationSets,
 } from "../../../components/gitops/applicationset.ts";
-import type { ApplicationSet, LabelSelector } from "../../../components/gitops/objects.ts";
-import { renderTree, type TreeInput } from "../../../components/gitops/tree.ts";
-import { type ClusterSecret, renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
-import { arbitraryFleet, EXAMPLE } from "./fleet.ts";
+import type { ApplicationSet } from "../../../components/gitops/objects.ts";
+import { renderTree, type TreeDevice } from "../../../components/gitops/tree.ts";
+import { renderControlPlane } from "../../../components/registration/control-plane.ts";
+import { assertGolden } from "../../golden.ts";
+import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";
 
-const REVISIONS = new Map([
-  ["canary", "a".repeat(40)],
-  ["early", "b".repeat(40)],
-]);
+const generators = (set: ApplicationSet | undefined) => set?.spec.generators[0]?.matrix.generators ?? [];
 
-test("the file in the tree is the object that the stack applies", () => {
+/** The set of the overlays of Tokyo. */
+function overlaySet(input = EXAMPLE): ApplicationSet {
+  const [set] = renderApplicationSets("tokyo", input);
+  assert.ok(set);
+  return set;
+}
+
+test("the file in the tree holds the objects that the stack applies, in their order", () => {
   for (const region of ["osaka", "tokyo"]) {
-    const file = renderTree(EXAMPLE).get(`applicationsets/${region}.yaml`);
-    assert.deepEqual(parse(file?.content ?? ""), renderApplicationSet(region, EXAMPLE));
+    const file = renderTree(FULL_EXAMPLE).get(`applicationsets/${region}.yaml`);
+    const documents = parseAllDocuments(file?.content ?? "").map((document) => document.toJS() as unknown);
+    assert.deepEqual(documents, renderApplicationSets(region, FULL_EXAMPLE));
+  }
+});
+
+test("the sets of the full example are the golden ones", () => {
+  for (const layout of ["live", "rendered"] as const) {
+    const tree = renderTree({ ...FULL_EXAMPLE, git: { ...FULL_EXAMPLE.git, layout } });
+    assertGolden(`gitops/applicationsets-${layout}.yaml`, tree.get("applicationsets/tokyo.yaml")?.content ?? "");
   }
 });
 
 test("the set deletes nothing by itself, heals, pins the ring's revision and never rolls by itself", () => {
-  const { metadata, spec } = renderApplicationSet("tokyo", EXAMPLE);
+  const { metadata, spec } = overlaySet();
   assert.equal(metadata.namespace, "argocd-tokyo");
+  assert.equal(metadata.name, "edge-workloads");
+  assert.equal(metadata.annotations?.["pulumi.com/deletionPropagationPolicy"], "orphan");
   assert.deepEqual(spec.syncPolicy, { applicationsSync: "create-update", preserveResourcesOnDeletion: true });
   assert.deepEqual(spec.goTemplateOptions, ["missingkey=error"]);
   assert.deepEqual(spec.template.spec.syncPolicy.automated, { enabled: true, prune: true, selfHeal: true });
+  assert.equal(spec.template.spec.syncPolicy.retry.limit, -1);
   assert.equal(spec.template.spec.source.targetRevision, "{{.revision}}");
   assert.equal(spec.template.spec.project, "edge-workloads");
   assert.equal("strategy" in spec, false);
   assert.equal(JSON.stringify(spec).includes('"server"'), false);
 });
 
-test("the prediction is what the set's generators and template yield over the cluster Secrets", () => {
-  fc.assert(
-    fc.property(arbitraryFleet, fc.infiniteStream(fc.boolean()), (fleet, coin) => {
-      const revisions = new Map(
-        fleet.rings.flatMap((ring, index) =>
-          coin.next().value ? [[ring, `${index}`.padStart(40, "0")] as const] : [],
-        ),
-      );
-      const secrets = fleet.devices.map((device) =>
-        renderClusterSecret({ ...device, labels: {}, gitops: { engine: device.engine } }),
-      );
-      for (const region of new Set(fleet.devices.map((device) => device.region))) {
-        const yielded = interpret(renderApplicationSet(region, fleet), secrets, revisions);
-        assert.deepEqual(predictApplications(region, fleet, revisions), yielded);
-      }
-    }),
-  );
+test("ring files are named one by one: a pattern would find those of the workloads too", () => {
+  const [overlays, telemetry, vision] = renderApplicationSets("tokyo", FULL_EXAMPLE).map((set) => {
+    const [git] = generators(set);
+    assert.ok(git !== undefined && "git" in git);
+    return git.git.files.map(({ path }) => path);
+  });
+  assert.deepEqual(overlays, ["fleet/rings/canary.yaml", "fleet/rings/early.yaml", "fleet/rings/broad.yaml"]);
+  assert.deepEqual(telemetry, [
+    "fleet/rings/telemetry/canary.yaml",
+    "fleet/rings/telemetry/early.yaml",
+    "fleet/rings/telemetry/broad.yaml",
+  ]);
+  assert.deepEqual(vision, ["fleet/rings/vision/early.yaml"]);
 });
 
-test("every predicted path is a leaf of the tree, and each device with an agent and a pinned ring has one Application", () => {
+test("each workload has a set with its own folder, namespace, project, models and rings", () => {
+  const [, telemetry, vision] = renderApplicationSets("tokyo", FULL_EXAMPLE);
+  assert.equal(telemetry?.metadata.name, "edge-telemetry");
+  assert.equal(telemetry?.spec.template.metadata.name, "{{.nameNormalized}}-telemetry");
+  assert.equal(telemetry?.spec.template.spec.source.path, "fleet/workloads/telemetry");
+  assert.equal(telemetry?.spec.template.spec.destination.namespace, "telemetry");
+  assert.equal(telemetry?.spec.template.spec.project, "edge-workloads");
+  assert.equal(vision?.spec.template.spec.project, "vision");
+  const [, clusters] = generators(vision);
+  assert.ok(clusters !== undefined && "clusters" in clusters);
+  assert.deepEqual(clusters.clusters.selector.matchExpressions?.[0], {
+    key: "edge-fleet.dev/model",
+    operator: "In",
+    values: ["n100-8g"],
+  });
+});
+
+test("every set's project is one that the hub makes, and may deploy to the set's namespace", () => {
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
-      const tree = renderTree(fleet);
-      const revisions = new Map(fleet.rings.map((ring) => [ring, "c".repeat(40)]));
-      const regions = [...new Set(fleet.devices.map((device) => device.region))];
-      const predicted = regions.flatMap((region) => predictApplications(region, fleet, revisions));
-      const withAgent = fleet.devices.filter(({ engine }) => engine === "argocd-agent");
-      assert.deepEqual(predicted.map(({ cluster }) => cluster).sort(), withAgent.map(({ id }) => id).sort());
-      for (const { path } of predicted)
-        assert.ok(tree.has(`${path.slice("fleet/".length)}/kustomization.yaml`), `${path} has no leaf`);
+      for (const region of new Set(fleet.devices.map((device) => device.region))) {
+        const { project, workloadProjects } = renderControlPlane(region, fleet.git.url, fleet.workloads);
+        const projects = new Map([project, ...workloadProjects].map(({ metadata, spec }) => [metadata.name, spec]));
+        for (const { spec } of renderApplicationSets(region, fleet)) {
+          const own = projects.get(spec.template.spec.project);
+          const { namespace } = spec.template.spec.destination;
+          assert.ok(own?.destinations.some((destination) => destination.namespace === namespace));
+          assert.ok(own?.sourceRepos.includes(spec.template.spec.source.repoURL));
+        }
+      }
     }),
+    { numRuns: 50 },
   );
 });
 
-test("a ring without a revision deploys nothing, and a device that pulls without an agent needs no Application", () => {
-  const names = predictApplications("tokyo", EXAMPLE, REVISIONS).map(({ name }) => name);
-  assert.deepEqual(names, ["tokyo-0001-workloads", "tokyo-0002-workloads"]);
-  assert.deepEqual(predictApplications("tokyo", EXAMPLE, new Map()), []);
+test("the layout changes the folder and nothing else of the template", () => {
+  const rendered = overlaySet({ ...EXAMPLE, git: { ...EXAMPLE.git, layout: "rendered" } });
+  const model = '{{index .metadata.labels "edge-fleet.dev/model"}}';
+  assert.equal(rendered.spec.template.spec.source.path, `fleet/rendered/tokyo/${model}`);
+  assert.equal(overlaySet().spec.template.spec.source.path, `fleet/overlays/tokyo/${model}`);
+  const without = ({ spec }: ApplicationSet) => ({ ...spec.template.spec, source: undefined });
+  assert.deepEqual(without(rendered), without(overlaySet()));
+  assert.match(rendered.spec.templatePatch, /"directory":\{"include":"manifests\.yaml"\}/);
 });
 
-test("names stay within Kubernetes' limits at the longest id and region", () => {
-  const device = {
-    id: "d".repeat(53),
-    region: "r".repeat(30),
+function agents(count: number, engine: TreeDevice["engine"] = "argocd-agent"): TreeDevice[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `device-${index}`,
+    region: "tokyo",
     model: "rpi4-4g",
-    ring: "canary",
-    engine: "argocd-agent",
-  } as const;
-  const [application] = predictApplications(device.region, { ...EXAMPLE, devices: [device] }, REVISIONS);
-  assert.equal(application?.name.length, 63);
-  assert.equal(renderApplicationSet(device.region, { ...EXAMPLE, devices: [device] }).metadata.namespace.length, 37);
-});
+    ring: "broad",
+    engine,
+  }));
+}
 
-for (const [count, engine, refusal] of [
-  [MAX_AGENT_DEVICES, "argocd-agent", undefined],
-  [
-    MAX_AGENT_DEVICES + 1,
-    "argocd-agent",
-    /^region tokyo has 401 devices with gitops.engine argocd-agent, 400 are .* - /,
-  ],
-  [MAX_DEVICES, "flux", undefined],
-  [MAX_DEVICES + 1, "argocd", /^region tokyo has 1001 devices, 1000 are .*1\.5 MiB - split the region/],
+for (const [count, engine, warned] of [
+  [MAX_AGENT_DEVICES, "argocd-agent", false],
+  [MAX_AGENT_DEVICES + 1, "argocd-agent", true],
+  [5000, "flux", false],
 ] as const) {
-  test(`${count} devices with ${engine} in a region are ${refusal ? "refused with the reason" : "accepted"}`, () => {
-    const fleet: TreeInput = {
-      ...EXAMPLE,
-      devices: Array.from({ length: count }, (_, index) => ({
-        id: `device-${index}`,
-        region: "tokyo",
-        model: "rpi4-4g",
-        ring: "broad",
-        engine,
-      })),
-    };
-    if (refusal === undefined) assert.ok(renderTree(fleet).size > 0);
-    else assert.throws(() => renderTree(fleet), { message: refusal });
+  test(`${count} devices with ${engine} in a region are rendered ${warned ? "with" : "without"} a warning`, () => {
+    const fleet = { ...EXAMPLE, devices: agents(count, engine) };
+    assert.ok(renderTree(fleet).size > 0);
+    const lines = describeRegionSizes(fleet.devices);
+    assert.equal(lines.length, warned ? 1 : 0);
+    if (warned) assert.match(lines[0] ?? "", /^region tokyo has 401 devices .* more than 400: .* - split the region/);
   });
 }
 
-/** The controller's part of the set that edge-fleet uses, over plain objects: ring files x clusters -> Applications. */
-function interpret(
-  set: ApplicationSet,
-  secrets: readonly ClusterSecret[],
-  revisions: ReadonlyMap<string, string>,
-): PredictedApplication[] {
-  const clusters = set.spec.generators[0]?.matrix.generators[1];
-  assert.ok(clusters !== undefined && "clusters" in clusters);
-  const applications = [...revisions].flatMap(([ring, revision]) =>
-    secrets
-      .filter(({ metadata }) => metadata.namespace === set.metadata.namespace)
-      .filter(({ metadata }) => matches(clusters.clusters.selector, metadata.labels, ring))
-      .map((secret) => stamp(set, secret, ring, revision)),
-  );
-  return applications.sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
+for (const [what, workload, message] of [
+  ["named as the overlays", { name: "workloads" }, /^workload workloads: is the name of the overlays - /],
+  ["named as a ring", { name: "early" }, /^workload early: is the name of a ring too - rename it/],
+  ["in edge-fleet's own folder", { path: "overlays/x" }, /^workload own: path overlays\/x is edge-fleet's own - /],
+  ["in the emptied project", { project: "default" }, /^workload own: project default may deploy nothing - /],
+  ["on an unknown ring", { rings: ["late"] }, /^workload own: ring late is not one of the fleet's - use one of canary/],
+] as const) {
+  test(`refuses a workload ${what}`, () => {
+    const workloads = [{ name: "own", path: "workloads/own", namespace: "own", ...workload, rings: rings(workload) }];
+    assert.throws(() => renderTree({ ...EXAMPLE, workloads }), { message });
+  });
 }
 
-function matches(selector: LabelSelector, labels: Readonly<Record<string, string>>, ring: string): boolean {
-  const wanted = Object.entries(selector.matchLabels ?? {});
-  const required = selector.matchExpressions ?? [];
-  return (
-    wanted.every(([key, value]) => labels[key] === value.replace("{{.ring}}", ring)) &&
-    required.every(({ key, operator }) => operator === "Exists" && key in labels)
-  );
+function rings(workload: object): string[] {
+  return "rings" in workload ? [...(workload.rings as readonly string[])] : ["canary"];
 }
 
-function stamp(set: ApplicationSet, secret: ClusterSecret, ring: string, revision: string): PredictedApplication {
-  const { name } = secret.stringData;
-  const parameters: Readonly<Record<string, string>> = { ring, revision, name, nameNormalized: name };
-  const fill = (template: string) =>
-    template
-      .replace(/\{\{index \.metadata\.labels "([^"]+)"\}\}/g, (_, key: string) => secret.metadata.labels[key] ?? "")
-      .replace(/\{\{\.(\w+)\}\}/g, (_, key: string) => {
-        const value = parameters[key];
-        assert.ok(value !== undefined, `missingkey=error: ${key}`);
-        return value;
-      });
-  const { metadata, spec } = set.spec.template;
-  return {
-    name: fill(metadata.name),
-    path: fill(spec.source.path),
-    revision: fill(spec.source.targetRevision),
-    cluster: fill(spec.destination.name),
-  };
-}
+test("refuses a workload that is listed twice, and one whose Application's name would be too long", () => {
+  const own = { name: "own", path: "workloads/own", namespace: "own" };
+  assert.throws(() => renderTree({ ...EXAMPLE, workloads: [own, own] }), /^Error: workload own: is listed twice - /);
+  const [first] = EXAMPLE.devices;
+  assert.ok(first);
+  const devices = [{ ...first, id: "d".repeat(53) }];
+  const long = { ...own, name: "ten-letters" };
+  assert.throws(() => renderTree({ ...EXAMPLE, devices, workloads: [long] }), /has more than 63 characters - shorten/);
+});

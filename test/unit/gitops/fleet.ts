@@ -6,7 +6,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import fc from "fast-check";
-import type { TreeInput } from "../../../components/gitops/tree.ts";
+import type { TreeDevice, TreeInput, TreeWorkload } from "../../../components/gitops/tree.ts";
+import { windowGroup } from "../../../components/gitops/windows.ts";
+import type { MaintenanceWindow, WasmRuntime } from "../../../components/inventory/types.ts";
 
 const MODELS: TreeInput["models"] = {
   "n100-8g": { architecture: "amd64", memoryMiB: 8192 },
@@ -14,7 +16,7 @@ const MODELS: TreeInput["models"] = {
   "rpi4-4g": { architecture: "arm64", memoryMiB: 4096 },
 };
 
-const GIT = { url: "https://git.example.com/acme/fleet.git", branch: "main", path: "fleet" };
+const GIT = { url: "https://git.example.com/acme/fleet.git", branch: "main", path: "fleet", layout: "live" } as const;
 
 /** Two regions, three models, three rings, seven devices, five leaves. */
 export const EXAMPLE: TreeInput = {
@@ -33,6 +35,43 @@ export const EXAMPLE: TreeInput = {
   ],
 };
 
+const NIGHTS: readonly MaintenanceWindow[] = [
+  { start: "01:30", durationMinutes: 120 },
+  { days: ["sat", "sun"], start: "22:00", durationMinutes: 300 },
+];
+
+/** The example with all that an inventory can say of workloads: WASM, values, windows, region facts, more workloads. */
+export const FULL_EXAMPLE: TreeInput = {
+  ...EXAMPLE,
+  devices: EXAMPLE.devices.map((device) => {
+    const more = device.region === "tokyo" ? { windows: windowGroup(NIGHTS, "Asia/Tokyo") } : {};
+    if (device.model === "n100-8g") return { ...device, ...more, wasm: ["spin", "wasmtime"] };
+    if (device.region === "osaka")
+      return { ...device, ...more, wasm: ["spin"], values: { coordinates: "34.69,135.50" } };
+    return { ...device, ...more };
+  }),
+  regions: {
+    osaka: { timeZone: "Asia/Tokyo" },
+    tokyo: {
+      timeZone: "Asia/Tokyo",
+      networkShape: "lan",
+      ntpServers: ["ntp1.example.com", "ntp2.example.com"],
+      registryMirrors: { "*": ["https://mirror.example.com"], "docker.io": ["https://a.example.com:5000/v2"] },
+    },
+  },
+  workloads: [
+    { name: "telemetry", path: "workloads/telemetry", namespace: "telemetry" },
+    {
+      name: "vision",
+      path: "workloads/vision",
+      namespace: "vision",
+      project: "vision",
+      models: ["n100-8g"],
+      rings: ["early"],
+    },
+  ],
+};
+
 /** Names that a careless YAML writer turns into false, true, null or a number. */
 export const TREACHEROUS_NAMES = ["no", "on", "y", "yes", "null", "1e3", "0o17", "0x1f", "007", "2026-11-24", "12"];
 
@@ -42,17 +81,33 @@ const name = fc.oneof(
 );
 const names = fc.uniqueArray(name, { minLength: 1, maxLength: 4 });
 
-/** Any fleet of up to 40 devices. */
+const WINDOWS = [undefined, windowGroup([], "UTC"), windowGroup(NIGHTS, "Asia/Tokyo"), windowGroup(NIGHTS, "UTC")];
+const RUNTIMES: readonly (readonly WasmRuntime[])[] = [[], ["spin"], ["wasmtime"], ["spin", "wasmtime"]];
+const VALUES = [undefined, {}, { coordinates: "1,2" }, { a: 'b "c"', site: "x" }];
+
+const arbitraryDevice = fc.record({
+  region: fc.nat(),
+  model: fc.nat(),
+  ring: fc.nat(),
+  engine: fc.constantFrom<TreeDevice["engine"]>("argocd-agent", "argocd", "flux"),
+  wasm: fc.constantFrom(...RUNTIMES),
+  windows: fc.constantFrom(...WINDOWS),
+  values: fc.constantFrom(...VALUES),
+});
+
+/** Any fleet of up to 40 devices, in either layout, with up to two workloads of its own. */
 export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
   .record({
     regions: names,
     models: names,
     rings: names,
-    picks: fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat()), { maxLength: 40 }),
+    picks: fc.array(arbitraryDevice, { maxLength: 40 }),
+    layout: fc.constantFrom("live" as const, "rendered" as const),
+    workloads: fc.subarray(["telemetry-of-all", "vision-of-some"]),
   })
-  .map(({ regions, models, rings, picks }) => ({
+  .map(({ regions, models, rings, picks, layout, workloads }) => ({
     fleetName: "acme",
-    git: GIT,
+    git: { ...GIT, layout },
     rings,
     models: Object.fromEntries(
       models.map((model, index) => [
@@ -60,13 +115,24 @@ export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
         { architecture: index % 2 ? ("amd64" as const) : ("arm64" as const), memoryMiB: 1024 << (index % 4) },
       ]),
     ),
-    devices: picks.map(([region, model, ring, engine], index) => ({
+    devices: picks.map(({ region, model, ring, engine, wasm, windows, values }, index) => ({
       id: `device-${index}`,
       region: pick(regions, region),
       model: pick(models, model),
       ring: pick(rings, ring),
-      engine: pick(["argocd-agent", "argocd", "flux"] as const, engine),
+      engine,
+      wasm,
+      ...(windows === undefined ? {} : { windows }),
+      ...(values === undefined ? {} : { values }),
     })),
+    workloads: workloads.map(
+      (name): TreeWorkload => ({
+        name,
+        path: `workloads/${name}`,
+        namespace: name,
+        ...(name === "vision-of-some" ? { models: models.slice(0, 1), rings: rings.slice(0, 1) } : {}),
+      }),
+    ),
   }));
 
 function pick<T>(list: readonly T[], index: number): T {
@@ -80,6 +146,16 @@ export function inFolder(run: (directory: string) => void): void {
   const directory = mkdtempSync(join(tmpdir(), "edge-fleet-tree-"));
   try {
     run(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** As {@link inFolder}, for what takes time. */
+export async function inFolderAsync(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-tree-"));
+  try {
+    await run(directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -1,27 +1,38 @@
 /** Real kustomize builds every leaf; the checks read what a device would get. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
+import { deviceSource } from "../../../components/gitops/application.ts";
 import { workloadSize } from "../../../components/gitops/kustomize.ts";
 import { listLeaves, renderTree, type TreeInput } from "../../../components/gitops/tree.ts";
 import { planTree, writeTree } from "../../../components/gitops/writer.ts";
-import { EXAMPLE, inFolder, TREACHEROUS_NAMES } from "./fleet.ts";
+import { EXAMPLE, FULL_EXAMPLE, inFolder, TREACHEROUS_NAMES } from "./fleet.ts";
 import { runTool } from "./tools.ts";
 
 /** The fields that the checks look at. */
 interface Built {
   readonly kind: string;
-  readonly metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  readonly metadata: {
+    name: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
   readonly data?: Record<string, string>;
   readonly spec?: {
     replicas?: number;
     selector?: Record<string, string> & { matchLabels?: Record<string, string> };
-    template?: { metadata: { labels: Record<string, string> }; spec: PodSpec };
+    template?: {
+      metadata: { labels: Record<string, string>; annotations?: Record<string, string> };
+      spec: PodSpec;
+    };
   };
 }
 interface PodSpec {
+  runtimeClassName?: string;
   nodeSelector: Record<string, string>;
   automountServiceAccountToken: boolean;
   securityContext: { runAsNonRoot: boolean; seccompProfile: { type: string } };
@@ -39,7 +50,10 @@ function write(directory: string, fleet: TreeInput): void {
 }
 
 function build(directory: string, region: string, model: string): Built[] {
-  const output = runTool("kustomize", ["build", join(directory, "overlays", region, model)]);
+  return read(runTool("kustomize", ["build", join(directory, "overlays", region, model)]));
+}
+
+function read(output: string): Built[] {
   return parseAllDocuments(output).map((document) => document.toJS() as Built);
 }
 
@@ -106,6 +120,91 @@ test("the scaffolded workload is hardened, pinned and reachable only where it is
           labels.some(([k, v]) => k === key && v === value),
           `no pod has ${key}=${String(value)}`,
         );
+  });
+});
+
+test("the Spin sample reaches only models and leaves whose devices all have Spin, with their size and RuntimeClass", () => {
+  inFolder((directory) => {
+    write(directory, FULL_EXAMPLE);
+    const isSample = ({ kind, metadata }: Built) => kind === "Deployment" && metadata.name === "spin-hello";
+    const samples = new Map(
+      listLeaves(FULL_EXAMPLE.devices).map(({ region, model }) => {
+        const sample = build(directory, region, model).find(isSample);
+        return [`${region}/${model}`, sample?.spec?.template?.spec];
+      }),
+    );
+    assert.deepEqual(
+      [...samples].flatMap(([leaf, spec]) => (spec === undefined ? [] : [leaf])),
+      ["osaka/n100-8g", "osaka/rpi4-4g", "tokyo/n100-8g"],
+      "tokyo/rpi4-4g has devices without Spin, so neither the model nor that leaf may deploy it",
+    );
+    for (const [leaf, spec] of samples) {
+      if (spec === undefined) continue;
+      assert.equal(spec.runtimeClassName, "spin");
+      assert.equal(spec.securityContext.runAsNonRoot, true);
+      assert.match(spec.containers[0]?.image ?? "", /:v\d+\.\d+\.\d+$/);
+      const limit = leaf.endsWith("n100-8g") ? "512Mi" : "256Mi";
+      assert.equal(spec.containers[0]?.resources.limits.memory, limit);
+    }
+  });
+});
+
+test("a Deployment that names a WASM runtime gets its RuntimeClass on models that have it", () => {
+  inFolder((directory) => {
+    write(directory, FULL_EXAMPLE);
+    const own = {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "own", labels: { "edge-fleet.dev/wasm": "wasmtime" } },
+      spec: { template: { spec: { containers: [{ name: "own", image: "own:v1.0.0" }] } } },
+    };
+    writeFileSync(join(directory, "base/own.yaml"), JSON.stringify(own));
+    appendFileSync(join(directory, "base/kustomization.yaml"), "  - own.yaml\n");
+    const classOn = (model: string) =>
+      find(build(directory, "osaka", model), "Deployment", "own").spec?.template?.spec.runtimeClassName;
+    assert.equal(classOn("n100-8g"), "wasmtime");
+    assert.equal(classOn("rpi4-4g"), undefined);
+  });
+});
+
+test("region facts are in a ConfigMap that workloads read, whatever characters they have", () => {
+  inFolder((directory) => {
+    write(directory, FULL_EXAMPLE);
+    const objects = build(directory, "tokyo", "rpi4-4g");
+    assert.deepEqual(find(objects, "ConfigMap", "edge-fleet-region").data, {
+      fleet: "acme",
+      region: "tokyo",
+      "time-zone": "Asia/Tokyo",
+      "ntp-servers": "ntp1.example.com ntp2.example.com",
+      "network-shape": "lan",
+      "registry-mirrors": '{"*":["https://mirror.example.com"],"docker.io":["https://a.example.com:5000/v2"]}',
+    });
+    const container = find(objects, "Deployment", "web").spec?.template?.spec.containers[0];
+    const env = (container as { env?: { name: string; valueFrom: { configMapKeyRef?: object } }[] } | undefined)?.env;
+    assert.deepEqual(env?.find(({ name }) => name === "TZ")?.valueFrom.configMapKeyRef, {
+      name: "edge-fleet-region",
+      key: "time-zone",
+      optional: true,
+    });
+  });
+});
+
+test("a device's values reach every object and pod as Kustomize's command line takes them from the Application", () => {
+  inFolder((directory) => {
+    write(directory, FULL_EXAMPLE);
+    const values = { coordinates: "35.68,139.77", url: "https://x.example:1/?a=b,c", number: "12", lines: "a\nb: c" };
+    const { kustomize } = deviceSource("live", { id: "tokyo-0001", values });
+    const annotations = kustomize?.commonAnnotations ?? {};
+    const leaf = join(directory, "overlays/tokyo/rpi4-4g");
+    // As util/kustomize of Argo CD does it.
+    const pairs = Object.entries(annotations).map(([key, value]) => `${key}:${value}`);
+    const edit = spawnSync("kustomize", ["edit", "add", "annotation", ...pairs], { cwd: leaf, encoding: "utf8" });
+    assert.equal(edit.status, 0, edit.stderr);
+    assert.equal(annotations["values.edge-fleet.dev/url"], values.url);
+    for (const { metadata, spec } of read(runTool("kustomize", ["build", leaf]))) {
+      assert.deepEqual({ ...metadata.annotations, ...annotations }, metadata.annotations);
+      if (spec?.template !== undefined) assert.deepEqual(spec.template.metadata.annotations, annotations);
+    }
   });
 });
 

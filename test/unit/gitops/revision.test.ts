@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { headRevision, missingAtRevision } from "../../../components/gitops/revision.ts";
+import { headRevision } from "../../../components/gitops/revision.ts";
 
 let directory: string;
 const tree = () => join(directory, "fleet");
@@ -38,23 +38,6 @@ test("Git's own variables, as a hook has them, do not lead to another repository
   } finally {
     delete process.env.GIT_DIR;
   }
-});
-
-test("tells which files of the tree a commit lacks", async () => {
-  const revision = (await headRevision(tree())) ?? "";
-  mkdirSync(join(tree(), "overlays"));
-  writeFileSync(join(tree(), "overlays/b.yaml"), "b");
-  git("add", ".");
-  git("commit", "-q", "-m", "b");
-  const paths = ["a.yaml", "overlays/b.yaml"];
-  assert.deepEqual(await missingAtRevision(tree(), revision, paths), ["overlays/b.yaml"]);
-  assert.deepEqual(await missingAtRevision(tree(), (await headRevision(tree())) ?? "", paths), []);
-});
-
-test("a commit that the repository does not have is named with the mend", async () => {
-  const unknown = "0".repeat(39);
-  await assert.rejects(missingAtRevision(tree(), `${unknown}1`, ["a.yaml"]), /has no commit 0+1 - fetch it/);
-  await assert.rejects(missingAtRevision(tree(), "--help", ["a.yaml"]), /revision --help is not a full commit SHA/);
 });
 
 test("a repository with SHA-256 objects is refused: Argo CD pins 40 digits only", async () => {

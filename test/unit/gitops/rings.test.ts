@@ -44,6 +44,10 @@ for (const [text, problem] of [
     /^rings\/canary\.yaml:3:1 revison: is not a known field - did you mean revision\?$/,
   ],
   [`ring: canary\nring: canary\nrevision: "${SHA}"\n`, /^rings\/canary\.yaml:2:1 /],
+  [
+    `ring: canary\nrevision: "${SHA}"\nworkload: telemetry\n`,
+    /^rings\/canary\.yaml:3:11 workload: is telemetry - remove it$/,
+  ],
   [`<<<<<<< HEAD\n`, /^rings\/canary\.yaml:1:1 /],
 ] as const) {
   test(`names the place and the mend of ${JSON.stringify(text.slice(0, 40))}`, () => {
@@ -106,6 +110,23 @@ test("promoting replaces the file in one step, and does not touch it when it alr
     setRing(directory, "canary", "f".repeat(40));
     assert.match(readFileSync(file, "utf8"), /^revision: "?f{40}"?$/m);
     assert.deepEqual(readdirSync(join(directory, "rings")), ["canary.yaml"]);
+  });
+});
+
+test("a workload's rings are files of their own, which neither hide nor change those of the overlays", () => {
+  inFolder((directory) => {
+    const other = "f".repeat(40);
+    setRing(directory, "canary", SHA);
+    assert.deepEqual(setRing(directory, "canary", other, "telemetry"), {
+      path: "rings/telemetry/canary.yaml",
+      written: true,
+    });
+    assert.deepEqual([...readRings(directory, ["canary"]).revisions], [["canary", SHA]]);
+    assert.deepEqual([...readRings(directory, ["canary"], "telemetry").revisions], [["canary", other]]);
+    assert.deepEqual([...readRings(directory, ["canary"], "camera").revisions], []);
+    const text = readFileSync(join(directory, "rings/telemetry/canary.yaml"), "utf8");
+    assert.match(text, /edge-fleet promote canary --workload telemetry --to/);
+    assert.throws(() => parseRing("rings/camera/canary.yaml", text, "camera"), /workload: is telemetry - write camera/);
   });
 });
 

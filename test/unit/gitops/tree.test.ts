@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parse, parseDocument } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { workloadSize } from "../../../components/gitops/kustomize.ts";
 import { renderManifest } from "../../../components/gitops/manifest.ts";
 import { listLeaves, renderTree, type TreeInput, treeInput } from "../../../components/gitops/tree.ts";
-import type { Inventory, Profile } from "../../../components/inventory/types.ts";
+import { regionFacts } from "../../../components/gitops/tree-facts.ts";
+import type { Inventory } from "../../../components/inventory/types.ts";
 import { assertGolden } from "../../golden.ts";
-import { arbitraryFleet, EXAMPLE } from "./fleet.ts";
+import { buildProfile } from "../device/profile.ts";
+import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";
 
 const overlaysOf = (fleet: TreeInput) => [...renderTree(fleet).keys()].filter((path) => path.startsWith("overlays/"));
 
@@ -16,6 +18,13 @@ test("the example fleet renders to the golden tree", () => {
   for (const [path, { content }] of tree) assertGolden(`tree/${path}`, content);
   assertGolden("tree/.fleet-manifest.json", renderManifest(tree));
   assertGolden("tree/FILES.txt", [...tree].map(([path, { owner }]) => `${owner.padEnd(8)} ${path}\n`).join(""));
+});
+
+test("what the full example adds to the tree is the golden difference", () => {
+  const plain = renderTree(EXAMPLE);
+  const added = [...renderTree(FULL_EXAMPLE)].filter(([path, file]) => plain.get(path)?.content !== file.content);
+  const shown = added.filter(([path]) => !path.startsWith("applicationsets/"));
+  assertGolden("gitops/full-example.yaml", shown.map(([path, { content }]) => `# ${path}\n${content}---\n`).join(""));
 });
 
 test("only pairs of region and model that have devices get a leaf", () => {
@@ -78,9 +87,14 @@ test("the bytes do not depend on the order of devices or models", () => {
 test("every file is valid YAML under both versions with the same strings, LF only and no duplicate key", () => {
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
-      for (const [path, { content }] of renderTree(fleet)) {
-        assert.deepEqual(parseDocument(content, { uniqueKeys: true }).errors, [], path);
-        assert.deepEqual(parse(content, { version: "1.1" }), parse(content, { version: "1.2" }), path);
+      for (const [path, { content, owner }] of renderTree(fleet)) {
+        if (owner === "built") continue;
+        const documents = (version: "1.1" | "1.2") =>
+          parseAllDocuments(content, { version, uniqueKeys: true }).map((document) => {
+            assert.deepEqual(document.errors, [], path);
+            return document.toJS() as unknown;
+          });
+        assert.deepEqual(documents("1.1"), documents("1.2"), path);
         assert.match(content, /^[^\r]*\n$/, path);
         assert.match(content, /^# (Emitted by edge-fleet|Written once by edge-fleet)/, path);
       }
@@ -129,24 +143,46 @@ for (const [memoryMiB, limitMiB, replicas] of [
 }
 
 test("the input is taken from the inventory with Git's defaults and the resolved profiles", () => {
-  const profile = {
-    id: "tokyo-0001",
-    region: "tokyo",
-    model: "rpi4-4g",
-    ring: "canary",
-    architecture: "arm64",
-    memoryMiB: 4096,
-    gitops: { engine: "flux" },
-  } as Profile;
-  const inventory = {
-    fleet: { fleet: "acme", git: { url: "https://x.example/f.git" }, rings: ["canary"] },
-  } as Inventory;
+  const own = { model: "rpi4-4g", architecture: "arm64", gitops: { engine: "flux" }, wasm: ["spin"] } as const;
+  const profile = buildProfile({ id: "tokyo-0001", labels: { site: "shibuya" }, values: { lane: "3" }, ...own });
+  const git = { url: "https://x.example/f.git" };
+  const inventory = { fleet: { fleet: "acme", git, rings: ["canary"] } } as unknown as Inventory;
   assert.deepEqual(treeInput(inventory, [profile]), {
     fleetName: "acme",
-    git: { url: "https://x.example/f.git", branch: "main", path: "fleet" },
+    git: { ...git, branch: "main", path: "fleet", layout: "live" },
     rings: ["canary"],
     models: { "rpi4-4g": { architecture: "arm64", memoryMiB: 4096 } },
-    devices: [{ id: "tokyo-0001", region: "tokyo", model: "rpi4-4g", ring: "canary", engine: "flux" }],
+    devices: [
+      {
+        id: "tokyo-0001",
+        region: "tokyo",
+        model: "rpi4-4g",
+        ring: "canary",
+        engine: "flux",
+        wasm: ["spin"],
+        values: { site: "shibuya", lane: "3" },
+        windows: { name: "always", zone: "UTC", spans: [] },
+      },
+    ],
+    regions: { tokyo: { timeZone: "UTC", networkShape: "single" } },
+    workloads: [],
+  });
+});
+
+test("a fact that differs between two devices is none of the region's, and no password becomes one", () => {
+  const mirror = { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" };
+  const registries = { "docker.io": mirror };
+  const tokyo = { zone: "Asia/Tokyo", ntpServers: ["ntp.example.com"] };
+  const profiles = [
+    buildProfile({ id: "a", registries, time: tokyo }),
+    buildProfile({ id: "b", registries, time: { ...tokyo, zone: "UTC" } }),
+  ];
+  assert.deepEqual(regionFacts(profiles), {
+    tokyo: {
+      networkShape: "single",
+      ntpServers: ["ntp.example.com"],
+      registryMirrors: { "docker.io": ["https://mirror.example.com"] },
+    },
   });
 });
 

@@ -13,14 +13,22 @@ const DEVICE = {
   labels: { site: "shibuya" },
   gitops: { engine: "argocd-agent" },
 } as const;
-const CONTROL_PLANE = renderControlPlane("tokyo", "https://git.example.com/acme/fleet.git");
+const GIT = "https://git.example.com/acme/fleet.git";
+const WORKLOADS = [
+  { name: "telemetry", namespace: "telemetry" },
+  { name: "vision", namespace: "vision", project: "video" },
+  { name: "recorder", namespace: "recorder", project: "video" },
+];
+const CONTROL_PLANE = renderControlPlane("tokyo", GIT, WORKLOADS);
 
 test("a device's cluster Secret is the golden one", () => {
   assertGolden("registration/cluster-secret.yaml", stringify(renderClusterSecret(DEVICE)));
 });
 
 test("a region's objects on the hub are the golden ones", () => {
-  const documents = Object.values(CONTROL_PLANE).map((object) => stringify(object, { aliasDuplicateObjects: false }));
+  const documents = Object.values(CONTROL_PLANE)
+    .flat()
+    .map((object) => stringify(object, { aliasDuplicateObjects: false }));
   assertGolden("registration/control-plane.yaml", documents.join("---\n"));
 });
 
@@ -32,6 +40,28 @@ test("the cluster Secret holds no secret", () => {
   });
 });
 
+test("the values of a device and its site are annotations, which its Applications put on every object", () => {
+  const { annotations } = renderClusterSecret({ ...DEVICE, values: { coordinates: "35.68,139.77" } }).metadata;
+  assert.deepEqual(annotations, {
+    "argocd.argoproj.io/skip-reconcile": "true",
+    "values.edge-fleet.dev/coordinates": "35.68,139.77",
+    "values.edge-fleet.dev/site": "shibuya",
+  });
+  const named = renderClusterSecret({ ...DEVICE, values: { site: "own" } }).metadata.annotations;
+  assert.equal(named["values.edge-fleet.dev/site"], "own");
+});
+
+test("devices with the same windows in the same time zone share a window label, others do not", () => {
+  const maintenance = [{ start: "02:00", durationMinutes: 60 }];
+  const labelOf = (zone: string, id = "tokyo-0001") =>
+    renderClusterSecret({ ...DEVICE, id, maintenance, time: { zone, ntpServers: [] } }).metadata.labels[
+      "edge-fleet.dev/window"
+    ];
+  assert.equal(labelOf("Asia/Tokyo"), labelOf("Asia/Tokyo", "tokyo-0002"));
+  assert.notEqual(labelOf("Asia/Tokyo"), labelOf("UTC"));
+  assert.equal(renderClusterSecret(DEVICE).metadata.labels["edge-fleet.dev/window"], "always");
+});
+
 test("labels of the inventory cannot replace those that decide what a device gets", () => {
   const hostile = {
     site: "shibuya",
@@ -40,6 +70,8 @@ test("labels of the inventory cannot replace those that decide what a device get
     "edge-fleet.dev/region": "osaka",
     "edge-fleet.dev/model": "n100-8g",
     "edge-fleet.dev/ring": "broad",
+    "edge-fleet.dev/shard": "0",
+    "edge-fleet.dev/window": "always-not",
   };
   const { labels } = renderClusterSecret({ ...DEVICE, labels: hostile }).metadata;
   assert.deepEqual(labels, renderClusterSecret(DEVICE).metadata.labels);
@@ -58,7 +90,7 @@ for (const [engine, agent] of [
 }
 
 test("the rights of a region end at its namespace: no cluster-wide kind, no wildcard, no escalation", () => {
-  const objects = Object.values(CONTROL_PLANE);
+  const objects = Object.values(CONTROL_PLANE).flat();
   assert.deepEqual(
     objects.map(({ kind }) => kind).filter((kind) => kind.startsWith("Cluster")),
     [],
@@ -89,11 +121,20 @@ test("the account of a region is bound to the one role, and its token is of that
   assert.equal(serviceAccount.automountServiceAccountToken, false);
 });
 
-test("the project deploys from the fleet's repository into the workload namespace, to clusters by name only", () => {
-  const { spec } = CONTROL_PLANE.project;
-  assert.deepEqual(spec.sourceRepos, ["https://git.example.com/acme/fleet.git"]);
-  assert.deepEqual(spec.destinations, [{ name: "*", namespace: "edge-apps" }]);
-  assert.deepEqual(spec.clusterResourceWhitelist, [{ group: "", kind: "Namespace" }]);
+test("projects deploy from the fleet's repository into the namespaces of their workloads, to clusters by name only", () => {
+  const { project, workloadProjects } = CONTROL_PLANE;
+  const destinations = (namespaces: string[]) => namespaces.map((namespace) => ({ name: "*", namespace }));
+  assert.deepEqual(project.spec.destinations, destinations(["edge-apps", "telemetry"]));
+  assert.deepEqual(
+    workloadProjects.map(({ metadata, spec }) => [metadata.name, spec.destinations]),
+    [["video", destinations(["recorder", "vision"])]],
+  );
+  assert.deepEqual(renderControlPlane("tokyo", GIT).project.spec.destinations, destinations(["edge-apps"]));
+  for (const { spec } of [project, ...workloadProjects]) {
+    assert.deepEqual(spec.sourceRepos, [GIT]);
+    assert.deepEqual(spec.clusterResourceWhitelist, [{ group: "", kind: "Namespace" }]);
+    assert.equal("syncWindows" in spec, false, "outside of one a device would not heal");
+  }
 });
 
 test("the project default, which may do everything as installed, may do nothing", () => {

@@ -1,0 +1,80 @@
+/**
+ * What a ring has run and since when: from the commits that changed its file, as `git log` tells them, to stretches of one
+ * revision each, to the revision that a rollback goes to, and to the time that a revision has soaked.
+ */
+
+/** A commit that changed a ring's file. */
+export interface RingCommit {
+  /** Full SHA of the commit that changed the file. */
+  readonly commit: string;
+  /** Its committer date, in milliseconds since 1970: the author date survives a rebase and so may be far older. */
+  readonly at: number;
+  readonly author: string;
+  readonly subject: string;
+  /** What the file says from then on; undefined when the file is gone or is no ring file. */
+  readonly revision: string | undefined;
+}
+
+/** A span of time in which a ring ran one revision. */
+export interface RingStretch {
+  readonly revision: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** Undefined for the stretch that still runs. */
+  readonly until: number | undefined;
+  /** The commit that began it. */
+  readonly commit: string;
+  readonly author: string;
+}
+
+/**
+ * The stretches of a ring, oldest first. Commits that leave the revision as it is, e.g. of another comment, begin none.
+ * @param commits newest first, as `git log` has them
+ */
+export function ringStretches(commits: readonly RingCommit[]): RingStretch[] {
+  const stretches: RingStretch[] = [];
+  const end = (at: number): void => {
+    const last = stretches.pop();
+    if (last !== undefined) stretches.push({ ...last, until: last.until ?? at });
+  };
+  for (const { commit, at, author, revision } of commits.toReversed()) {
+    const running = stretches.at(-1);
+    if (running?.until === undefined && running?.revision === revision) continue;
+    end(at);
+    if (revision !== undefined) stretches.push({ revision, since: at, until: undefined, commit, author });
+  }
+  return stretches;
+}
+
+/** What the ring runs now. */
+export function currentStretch(stretches: readonly RingStretch[]): RingStretch | undefined {
+  const last = stretches.at(-1);
+  return last?.until === undefined ? last : undefined;
+}
+
+/**
+ * The revisions that a rollback can go back to, the nearest first. A ring that goes back to a revision which it has run
+ * before, however that was done, has rolled back everything in between: none of that is in the list.
+ */
+export function earlierRevisions(stretches: readonly RingStretch[]): string[] {
+  const kept: string[] = [];
+  for (const { revision } of stretches) {
+    const position = kept.indexOf(revision);
+    if (position >= 0) kept.length = position;
+    kept.push(revision);
+  }
+  const running = currentStretch(stretches);
+  return kept.reverse().slice(running === undefined ? 0 : 1);
+}
+
+/**
+ * How long a ring has run a revision without a break, in milliseconds: the longest of its stretches.
+ * @param now milliseconds since 1970
+ * @returns undefined when it has never run it
+ */
+export function soakedFor(stretches: readonly RingStretch[], revision: string, now: number): number | undefined {
+  const spans = stretches
+    .filter((stretch) => stretch.revision === revision)
+    .map(({ since, until }) => (until ?? now) - since);
+  return spans.length === 0 ? undefined : Math.max(...spans);
+}
