@@ -5,27 +5,47 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { registerCheck } from "./commands/check.ts";
+import { registerDiff } from "./commands/diff.ts";
+import { registerDoctor } from "./commands/doctor.ts";
 import { registerEnroll } from "./commands/enroll.ts";
 import { registerExplain } from "./commands/explain.ts";
+import { registerFreeze } from "./commands/freeze.ts";
+import { registerImport } from "./commands/import.ts";
+import { registerInit } from "./commands/init.ts";
 import { registerLock } from "./commands/lock.ts";
 import type { Register } from "./commands/options.ts";
+import { registerOverview } from "./commands/overview.ts";
 import { registerPreview } from "./commands/preview.ts";
 import { registerPromote } from "./commands/promote.ts";
 import { registerPush } from "./commands/push.ts";
 import { registerRender } from "./commands/render.ts";
+import { registerRings } from "./commands/rings.ts";
+import { registerRollback } from "./commands/rollback.ts";
 import { registerSchema } from "./commands/schema.ts";
 import { registerScript } from "./commands/script.ts";
+import { registerStatus } from "./commands/status.ts";
 import { registerUp } from "./commands/up.ts";
 
 /** The commands in the order in which an operator meets them. */
 const COMMANDS: readonly Register[] = [
+  registerInit,
+  registerImport,
+  registerOverview,
   registerLock,
+  registerDoctor,
   registerEnroll,
   registerPush,
   registerPreview,
   registerUp,
   registerRender,
+  registerCheck,
+  registerDiff,
   registerPromote,
+  registerRollback,
+  registerFreeze,
+  registerRings,
+  registerStatus,
   registerExplain,
   registerScript,
   registerSchema,

@@ -1,103 +1,152 @@
-/** `edge-fleet promote`: pins a ring to a commit that exists and holds what the ring's devices deploy. */
+/** `edge-fleet promote`: pins a ring to a commit, once the ring before has run it long enough and well. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { missingAtRevision, readRings, setRing } from "../../components/gitops/index.ts";
-import type { Inventory } from "../../components/inventory/index.ts";
-import { UsageError } from "../exit.ts";
-import { runProgram } from "../process.ts";
-import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
-import { fleetTree, overlaysOfRing, treeOption } from "./tree-option.ts";
+import { FREEZE_FILE, type Refusal, renderRing, rolloutMessage } from "../../components/gitops/index.ts";
+import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
+import { type ChangeImpact, lookAtImpact, type PromotionPlan, planPromotion, ringBefore } from "../rollout/decide.ts";
+import { resolveCommit } from "../rollout/git.ts";
+import { describeBefore, describeImpact, describeSigner } from "../rollout/report.ts";
+import { isSettled, nextStep, type Settled, settle, UNSETTLED } from "../rollout/settle.ts";
+import { readStatuses, statusOptions } from "../rollout/status-source.ts";
+import { describeDiff } from "./diff.ts";
+import { printJson } from "./options.ts";
+import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";
 
-interface PromoteOptions {
-  readonly inventory: string;
-  readonly tree: string;
+interface PromoteOptions extends RolloutCommandOptions {
   readonly to?: string;
   readonly from?: string;
-  readonly json?: true;
+  readonly force?: string;
+  readonly status?: string;
+  readonly kubeconfig?: string;
+  readonly maxStatusAge: number;
+  readonly diff: boolean;
 }
-
-/** Git's own variables, set for its hooks, would override the folder. */
-const NO_GIT_VARIABLES = { GIT_DIR: undefined, GIT_WORK_TREE: undefined, GIT_INDEX_FILE: undefined };
 
 /** Registers the command. */
 export function registerPromote(program: Command): void {
-  program
+  const command = program
     .command("promote")
-    .description("pin a ring to a commit of the tree's repository")
+    .description("pin a ring to a commit of the tree's repository, once the ring before has run it well")
     .argument("<ring>", "ring of the fleet, e.g. canary")
     .option("--to <commit>", "commit to deploy; a tag or a branch is resolved to its full SHA now")
-    .option("--from <ring>", "the commit that another ring deploys")
-    .addOption(inventoryOption())
-    .addOption(treeOption())
-    .addOption(jsonOption())
-    .action((ring: string, options: PromoteOptions) => promote(ring, options));
+    .option("--from <ring>", "the commit that another ring deploys. Default: that of the ring before")
+    .option("--force <reason>", "promote against order, soak and health; the reason goes into the commit")
+    .option("--no-diff", "leave out the rendered difference");
+  for (const option of statusOptions()) command.addOption(option);
+  addRolloutOptions(command).action(async (ring: string, options: PromoteOptions) => {
+    process.exitCode = await promote(ring, options);
+  });
 }
 
-async function promote(ring: string, options: PromoteOptions): Promise<void> {
-  const inventory = inventoryOf(options);
-  checkRing(inventory, ring);
-  const wanted = wantedRevision(inventory, ring, options);
-  const revision = await resolveCommit(options.tree, wanted);
-  const missing = await missingAtRevision(options.tree, revision, overlaysOfRing(fleetTree(inventory), ring));
-  if (missing.length > 0) {
-    const list = missing.slice(0, 5).join(", ");
-    throw new UsageError(
-      `commit ${revision.slice(0, 12)} lacks ${missing.length} overlay(s) that devices of ring ${ring} deploy: ${list} - run edge-fleet render, commit, and promote that commit`,
-    );
+async function promote(ring: string, options: PromoteOptions): Promise<ExitCode> {
+  const now = Date.now();
+  const reason = options.force?.trim();
+  if (reason === "") throw new UsageError("--force needs a reason, which goes into the commit - say why");
+  const context = await openContext(options);
+  requireRing(context, ring);
+  const revision = await resolveCommit(context.repository, await wantedRevision(context, ring, options));
+  const file = {
+    path: fileOfRing(context, ring),
+    content: renderRing(ring, revision, context.workload?.name),
+  };
+  if (await isSettled(context, file)) {
+    if (options.json) printJson({ ring, revision, previous: revision, file: file.path, written: false });
+    else process.stdout.write(`${ring}: already at ${revision}, nothing to commit\n`);
+    return EXIT.ok;
   }
-  const previous = readRings(options.tree, inventory.fleet.rings).revisions.get(ring);
-  const { path, written } = setRing(options.tree, ring, revision);
-  const pushed = await isOnRemote(options.tree, revision);
-  const file = join(options.tree, path);
-  if (options.json) {
-    printJson({ ring, revision, previous: previous ?? null, file, written, pushed });
-    return;
-  }
-  process.stdout.write(
-    written
-      ? `${ring}: ${previous ?? "nothing"} -> ${revision}\n`
-      : `${ring}: already at ${revision}, nothing to commit\n`,
-  );
-  if (!pushed)
-    process.stderr.write(`warning: ${revision} is on no remote branch yet - push it, devices pull it from there\n`);
-  if (written)
-    process.stdout.write(
-      `Next: git add ${file} && git commit -m 'Promote ${ring} to ${revision.slice(0, 12)}' && git push\n`,
-    );
+  const before = ringBefore(context, ring);
+  const needed = before === undefined ? [] : devicesIn(context, before);
+  const statuses = await readStatuses(options, needed, context.workload?.name, now);
+  const plan = await planPromotion(context, { ring, revision }, statuses, options.maxStatusAge, now);
+  const standing = plan.refusals.filter(({ forceable }) => reason === undefined || !forceable);
+  const impact = await lookAtImpact(context, plan, options.diff && standing.length === 0);
+  if (standing.length > 0)
+    return refuse(options.json ? outcomeOf(context, plan, impact, UNSETTLED) : undefined, standing);
+  const message = rolloutMessage({
+    verb: "Promote",
+    ring,
+    workload: context.workload?.name,
+    revision,
+    previous: impact.previous,
+    devices: impact.devices.length,
+    reason: plan.refusals.length > 0 ? reason : undefined,
+  });
+  if (!options.json) describe(plan, impact, now);
+  const change = { ...file, message };
+  const guarded = [file.path, FREEZE_FILE, ...(before === undefined ? [] : [fileOfRing(context, before)])];
+  const settled = await settle(context, change, guarded, options);
+  const next = nextStep(context, change, settled, options);
+  if (options.json) printJson(outcomeOf(context, plan, impact, settled));
+  else conclude(context, ring, settled, next);
+  return EXIT.ok;
 }
 
-function checkRing(inventory: Inventory, ring: string): void {
-  const { rings } = inventory.fleet;
-  if (!rings.includes(ring))
-    throw new UsageError(`ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
-}
-
-function wantedRevision(inventory: Inventory, ring: string, options: PromoteOptions): string {
-  const { to, from, tree } = options;
-  if ((to === undefined) === (from === undefined))
+async function wantedRevision(context: RolloutContext, ring: string, options: PromoteOptions): Promise<string> {
+  const { to, from } = options;
+  const source = from ?? ringBefore(context, ring);
+  if (to !== undefined && from !== undefined)
     throw new UsageError("say which commit: either --to <commit> or --from <ring>");
   if (to !== undefined) return to;
-  if (from === undefined || from === ring)
-    throw new UsageError(`--from ${from} is the ring itself - use an earlier ring`);
-  checkRing(inventory, from);
-  const revision = readRings(tree, inventory.fleet.rings).revisions.get(from);
-  if (revision === undefined)
-    throw new UsageError(`ring ${from} deploys nothing yet - promote it first, or use --to <commit>`);
-  return revision;
+  if (source === undefined) throw new UsageError("say which commit: either --to <commit> or --from <ring>");
+  if (source === ring) throw new UsageError(`--from ${source} is the ring itself - use an earlier ring`);
+  requireRing(context, source);
+  const { current } = await readRing(context, source);
+  if (current === undefined)
+    throw new UsageError(`ring ${source} deploys nothing yet - promote it first, or use --to <commit>`);
+  return current.revision;
 }
 
-async function resolveCommit(tree: string, wanted: string): Promise<string> {
-  const args = ["-C", tree, "rev-parse", "--verify", "--quiet", "--end-of-options", `${wanted}^{commit}`];
-  const result = await runProgram("git", args, { timeoutMs: 60_000, environment: NO_GIT_VARIABLES });
-  const revision = result.stdout.trim();
-  if (/^[0-9a-f]{40}$/.test(revision)) return revision;
-  throw new UsageError(
-    `the repository of ${tree} has no commit ${wanted} - fetch it, or use a commit that git log shows`,
-  );
+function describe(plan: PromotionPlan, impact: ChangeImpact, now: number): void {
+  const { ring, revision, before, published, refusals } = plan;
+  process.stdout.write(`${ring}: ${impact.previous ?? "nothing"} -> ${revision}\n`);
+  process.stdout.write(`${describeSigner(plan)}${describeBefore(before, now)}${describeImpact(impact)}`);
+  for (const { message } of refusals) process.stderr.write(`forced: ${message}\n`);
+  if (published === false)
+    process.stderr.write(`warning: ${revision} is on no remote branch yet - push it, devices pull it from there\n`);
 }
 
-async function isOnRemote(tree: string, revision: string): Promise<boolean> {
-  const args = ["-C", tree, "branch", "--remotes", "--contains", revision];
-  const { exitCode, stdout } = await runProgram("git", args, { timeoutMs: 60_000, environment: NO_GIT_VARIABLES });
-  return exitCode === 0 && stdout.trim() !== "";
+/** Exit codes: 3 when it is only too early, 1 when the ring before is not healthy, 2 when something has to be done. */
+function refuse(outcome: object | undefined, standing: readonly Refusal[]): ExitCode {
+  if (outcome !== undefined) printJson(outcome);
+  for (const { message } of standing) process.stderr.write(`error: ${message}\n`);
+  if (standing.every(({ forceable }) => forceable))
+    process.stderr.write("nothing was changed; --force <reason> promotes all the same\n");
+  const reasons = new Set(standing.map(({ reason }) => reason));
+  if (["frozen", "order", "unpublished", "no-status"].some((reason) => reasons.has(reason as Refusal["reason"])))
+    return EXIT.usage;
+  return reasons.has("health") ? EXIT.failed : EXIT.pending;
+}
+
+function conclude(context: RolloutContext, ring: string, { commit, pushed }: Settled, next: string | undefined): void {
+  if (commit !== undefined) process.stdout.write(`${pushed ? "Pushed" : "Committed"} ${commit.slice(0, 12)}\n`);
+  if (next !== undefined) process.stdout.write(`Next: ${next}\n`);
+  const after = context.rings[context.rings.indexOf(ring) + 1];
+  if (next === undefined && after !== undefined)
+    process.stdout.write(`Next: edge-fleet promote ${after}, after the soak of ring ${ring}\n`);
+}
+
+function outcomeOf(context: RolloutContext, plan: PromotionPlan, impact: ChangeImpact, settled: Settled): object {
+  const { ring, revision, refusals, before, published, signer } = plan;
+  const { previous, devices, blast, commits, backwards, diff, noDiff } = impact;
+  return {
+    ring,
+    workload: context.workload?.name ?? null,
+    revision,
+    previous: previous ?? null,
+    file: join(context.repository.tree, fileOfRing(context, ring)),
+    written: settled.written,
+    commit: settled.commit ?? null,
+    pushed: settled.pushed,
+    published: published ?? null,
+    signer: signer ?? null,
+    devices: devices.length,
+    blast,
+    commits,
+    backwards,
+    before: before === undefined ? null : { ring: before.ring, verdict: before.verdict ?? null },
+    refusals,
+    diff: diff === undefined ? null : describeDiff(diff),
+    noDiff: noDiff ?? null,
+  };
 }

@@ -1,6 +1,6 @@
-/** What `render` and `promote` share: the folder of the GitOps tree. */
+/** What the commands that read or write the GitOps tree share: its folder. */
 import { Option } from "commander";
-import { listLeaves, type TreeInput, treeInput } from "../../components/gitops/index.ts";
+import { type TreeInput, treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, resolveFleet } from "../../components/inventory/index.ts";
 
 /** `--tree DIR`; the default is that of the stack setting `edge-fleet:tree`. */
@@ -11,11 +11,4 @@ export function treeOption(): Option {
 /** What the whole fleet's tree is computed from. */
 export function fleetTree(inventory: Inventory): TreeInput {
   return treeInput(inventory, resolveFleet(inventory));
-}
-
-/** Overlays that the devices of a ring deploy, below the tree's folder. */
-export function overlaysOfRing(tree: TreeInput, ring: string): string[] {
-  return listLeaves(tree.devices.filter((device) => device.ring === ring)).map(
-    ({ region, model }) => `overlays/${region}/${model}/kustomization.yaml`,
-  );
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { buildProgram } from "../../../cli/program.ts";
 import { formatTable, usesColour } from "../../../cli/terminal.ts";
@@ -94,27 +94,10 @@ test("schema prints the schemas and writes the same ones", async (context) => {
     assert.deepEqual(JSON.parse(readFileSync(join(directory, name), "utf8")), schema);
 });
 
-/** A repository with an inventory and a rendered, committed tree. */
-async function repository(context: TestContext) {
+test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {
   const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
   const cwd = join(stacks, "..");
-  const git = (...args: string[]): string => {
-    const identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
-    const { status, stdout, stderr } = spawnSync("git", [...identity, ...args], { cwd, encoding: "utf8" });
-    assert.equal(status, 0, stderr);
-    return stdout.trim();
-  };
-  const commit = (): string => {
-    git("add", "-A");
-    git("commit", "-q", "-m", "change");
-    return git("rev-parse", "HEAD");
-  };
-  git("init", "-q", "-b", "main");
-  return { cwd, stacks, git, commit, run: (...args: string[]) => edgeFleet(args, { cwd }) };
-}
-
-test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {
-  const { cwd, stacks, run } = await repository(context);
+  const run = (...args: string[]) => edgeFleet(args, { cwd });
   const stale = await run("render", "--check");
   assert.equal(stale.exitCode, 1);
   assert.match(stale.stdout, /^create overlays\/tokyo\/box\/kustomization\.yaml$/m);
@@ -126,44 +109,6 @@ test("render writes the tree once, and --check fails exactly while it is stale",
   const again = await run("render", "--check");
   assert.equal(again.exitCode, 1);
   assert.match(again.stdout, /^create overlays\/tokyo\/new\/kustomization\.yaml$/m);
-});
-
-test("promote pins a ring to the full SHA of a commit that exists, and passes it on to the next ring", async (context) => {
-  const { cwd, git, commit, run } = await repository(context);
-  await run("render");
-  const sha = commit();
-  git("tag", "v1");
-  const first = await run("promote", "canary", "--to", "v1");
-  assert.equal(first.exitCode, 0, first.stderr);
-  assert.match(first.stdout, new RegExp(`^canary: nothing -> ${sha}$`, "m"));
-  assert.match(first.stdout, /^Next: git add fleet\/rings\/canary\.yaml && git commit/m);
-  assert.match(first.stderr, /on no remote branch yet/);
-  assert.match(readFileSync(join(cwd, "fleet/rings/canary.yaml"), "utf8"), new RegExp(sha));
-  assert.equal((await run("promote", "broad", "--from", "canary")).exitCode, 0);
-  assert.match(readFileSync(join(cwd, "fleet/rings/broad.yaml"), "utf8"), new RegExp(sha));
-  assert.match((await run("promote", "broad", "--to", sha)).stdout, /already at/);
-});
-
-test("promote refuses unknown rings, unknown commits and commits without the ring's overlays", async (context) => {
-  const { cwd, commit, run } = await repository(context);
-  const bare = commit();
-  await run("render");
-  commit();
-  const refusals: [string[], RegExp][] = [
-    [["beta", "--to", "HEAD"], /ring beta is not one of the fleet's - use one of canary, broad/],
-    [["canary", "--to", "0".repeat(40)], /has no commit 0{40} - fetch it/],
-    [["canary", "--to", "--all"], /has no commit --all/],
-    [["canary", "--to", bare], /lacks 1 overlay\(s\) that devices of ring canary deploy: overlays\/tokyo\/box/],
-    [["canary"], /either --to <commit> or --from <ring>/],
-    [["canary", "--from", "broad"], /ring broad deploys nothing yet/],
-    [["canary", "--from", "canary"], /is the ring itself/],
-  ];
-  for (const [args, message] of refusals) {
-    const { exitCode, stderr } = await run("promote", ...args);
-    assert.equal(exitCode, 2, args.join(" "));
-    assert.match(stderr, message);
-  }
-  assert.ok(!existsSync(join(cwd, "fleet/rings")));
 });
 
 test("colour only on a terminal, and never with NO_COLOR", () => {

@@ -1,0 +1,41 @@
+/** `edge-fleet check`: what in the tree must not reach a device. For CI. */
+import { type Command, Option } from "commander";
+import { checkInput, checkTree, formatTreeProblem, hasKustomize } from "../../components/gitops/index.ts";
+import { resolveFleet } from "../../components/inventory/index.ts";
+import { EXIT } from "../exit.ts";
+import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
+import { treeOption } from "./tree-option.ts";
+
+interface CheckOptions {
+  readonly inventory: string;
+  readonly tree: string;
+  readonly json?: true;
+  readonly requireKustomize?: true;
+}
+
+/** Registers the command. */
+export function registerCheck(program: Command): void {
+  program
+    .command("check")
+    .description("refuse remote bases, images that move, plaintext Secrets, too much memory and the like in the tree")
+    .addOption(inventoryOption())
+    .addOption(treeOption())
+    .addOption(new Option("--require-kustomize", "fail where kustomize is not on PATH instead of checking less"))
+    .addOption(jsonOption())
+    .action((options: CheckOptions) => check(options));
+}
+
+async function check(options: CheckOptions): Promise<void> {
+  const inventory = inventoryOf(options);
+  const input = checkInput(inventory, resolveFleet(inventory));
+  const rendered = await hasKustomize();
+  const problems = await checkTree(options.tree, input);
+  if (options.json) printJson({ tree: options.tree, rendered, problems });
+  else for (const problem of problems) process.stdout.write(`${formatTreeProblem(problem)}\n`);
+  if (!rendered)
+    process.stderr.write(
+      "kustomize is not on PATH: memory, runtime classes and what patches make of images were not checked - install kustomize v5\n",
+    );
+  if (!options.json && problems.length === 0) process.stdout.write(`${options.tree}: nothing to refuse\n`);
+  process.exitCode = problems.length > 0 || (options.requireKustomize && !rendered) ? EXIT.failed : EXIT.ok;
+}

@@ -1,0 +1,111 @@
+/** `edge-fleet rings`: what each ring runs, since when, how long it still soaks, and how its devices are. */
+import type { Command } from "commander";
+import {
+  type Freeze,
+  type Freezes,
+  formatDuration,
+  freezeOf,
+  type RingVerdict,
+} from "../../components/gitops/index.ts";
+import { EXIT, type ExitCode } from "../exit.ts";
+import {
+  devicesIn,
+  openContext,
+  type RingState,
+  type RolloutContext,
+  readFreezes,
+  readRing,
+} from "../rollout/context.ts";
+import { judgeState } from "../rollout/decide.ts";
+import { describeVerdict } from "../rollout/report.ts";
+import { readStatuses, type StatusOptions, statusOptions } from "../rollout/status-source.ts";
+import { type Cell, formatTable, usesColour } from "../terminal.ts";
+import { inventoryOption, jsonOption, printJson } from "./options.ts";
+import { workloadOption } from "./rollout-options.ts";
+import { treeOption } from "./tree-option.ts";
+
+interface RingsOptions extends StatusOptions {
+  readonly inventory: string;
+  readonly tree: string;
+  readonly workload?: string;
+  readonly json?: true;
+}
+
+interface RingRow {
+  readonly ring: string;
+  readonly revision: string | null;
+  /** RFC 3339. */
+  readonly since: string | null;
+  /** Until the next ring may take it. */
+  readonly soakLeftMs: number | null;
+  readonly devices: number;
+  readonly frozen: Freeze | null;
+  readonly health: RingVerdict | null;
+}
+
+/** Registers the command. */
+export function registerRings(program: Command): void {
+  const command = program
+    .command("rings")
+    .description("show what each ring runs, since when, what it still soaks, and how its devices are")
+    .addOption(workloadOption());
+  for (const option of statusOptions()) command.addOption(option);
+  command
+    .addOption(inventoryOption())
+    .addOption(treeOption())
+    .addOption(jsonOption())
+    .action(async (options: RingsOptions) => {
+      process.exitCode = await rings(options);
+    });
+}
+
+async function rings(options: RingsOptions): Promise<ExitCode> {
+  const now = Date.now();
+  const { inventory, tree, workload } = options;
+  const context = await openContext({ inventory, tree, ...(workload === undefined ? {} : { workload }) });
+  const statuses = await readStatuses(options, context.devices, workload, now);
+  const freezes = await readFreezes(context);
+  const rows: RingRow[] = [];
+  for (const ring of context.rings) {
+    const state = await readRing(context, ring);
+    const health = judgeState(context, state, statuses, options.maxStatusAge, now);
+    rows.push(rowOf(context, state, freezes, health, now));
+  }
+  if (options.json) printJson({ workload: workload ?? null, rings: rows });
+  else process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)));
+  return EXIT.ok;
+}
+
+const HEADER = ["RING", "REVISION", "SINCE", "SOAK LEFT", "DEVICES", "FROZEN", "HEALTH"];
+
+function rowOf(
+  context: RolloutContext,
+  { ring, current }: RingState,
+  freezes: Freezes,
+  health: RingVerdict | undefined,
+  now: number,
+): RingRow {
+  const left = current === undefined ? null : Math.max(0, context.rules.soakMs - (now - current.since));
+  return {
+    ring,
+    revision: current?.revision ?? null,
+    since: current === undefined ? null : new Date(current.since).toISOString(),
+    soakLeftMs: left,
+    devices: devicesIn(context, ring).length,
+    frozen: freezeOf(freezes, ring) ?? null,
+    health: health ?? null,
+  };
+}
+
+function cellsOf({ ring, revision, since, soakLeftMs, devices, frozen, health }: RingRow): Cell[] {
+  const soak = soakLeftMs === null ? "" : soakLeftMs === 0 ? "over" : formatDuration(soakLeftMs);
+  return [
+    ring,
+    revision?.slice(0, 12) ?? "nothing",
+    since?.slice(0, 16) ?? "",
+    soak,
+    String(devices),
+    frozen === null ? "" : { text: frozen.reason ?? "yes", colour: "yellow" },
+    health === null ? "" : { text: describeVerdict(health), colour: health.healthy ? "green" : "red" },
+  ];
+}

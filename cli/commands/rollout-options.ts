@@ -1,0 +1,40 @@
+/** Options of the commands that change a ring: where the fleet and the tree are, and how far the change is carried. */
+import { type Command, Option } from "commander";
+import type { RolloutOptions } from "../rollout/context.ts";
+import type { SettleOptions } from "../rollout/settle.ts";
+import { inventoryOption, jsonOption } from "./options.ts";
+import { treeOption } from "./tree-option.ts";
+
+/** What these commands get. */
+export interface RolloutCommandOptions extends RolloutOptions, SettleOptions {
+  readonly json?: true;
+}
+
+/**
+ * Adds the options to a command.
+ * @param perWorkload whether the command works on the rings of one workload. Default true
+ * @returns the command
+ */
+export function addRolloutOptions(command: Command, perWorkload = true): Command {
+  if (perWorkload) command.addOption(workloadOption());
+  return command
+    .addOption(
+      new Option("--push", "commit on top of the remote branch and push; the checkout is not needed").conflicts(
+        "commit",
+      ),
+    )
+    .addOption(new Option("--remote <name>", "where to push").default("origin"))
+    .option("--no-commit", "write the file only")
+    .option("--dry-run", "show what would be done, change nothing")
+    .addOption(inventoryOption())
+    .addOption(treeOption())
+    .addOption(jsonOption());
+}
+
+/** `--workload NAME`. */
+export function workloadOption(): Option {
+  return new Option(
+    "--workload <name>",
+    "a workload of fleet.yaml that has commits of its own, instead of the overlays",
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * Everything that a promotion is decided by and that a person wants to see before it: from a ring and a commit to facts,
+ * refusals, commits, devices and the rendered difference.
+ */
+import { posix } from "node:path";
+import { MANIFESTS_FILE } from "../../components/gitops/application.ts";
+import type { DiffReport } from "../../components/gitops/diff-report.ts";
+import {
+  type BlastCount,
+  blastRadius,
+  type DeviceStatuses,
+  freezeOf,
+  judgePromotion,
+  judgeRing,
+  type PromotionFacts,
+  type Refusal,
+  type RingBefore,
+  type RingVerdict,
+  type TreeDevice,
+} from "../../components/gitops/index.ts";
+import { KUSTOMIZATIONS } from "../diff/extract.ts";
+import { runDiff } from "../diff/run.ts";
+import { UsageError } from "../exit.ts";
+import {
+  devicesIn,
+  foldersOf,
+  isPublished,
+  type RingState,
+  type RolloutContext,
+  readFreezes,
+  readRing,
+} from "./context.ts";
+import { type CommitLine, commitsBetween, filesAt, isAncestor, isOnRemote, runGit, verifySignature } from "./git.ts";
+
+/** A ring and the commit that it shall run. */
+export interface RingChange {
+  readonly ring: string;
+  /** Full SHA. */
+  readonly revision: string;
+}
+
+/** What is known of a promotion before it is made. */
+export interface PromotionPlan extends RingChange {
+  /** The ring before; undefined for the first one. */
+  readonly before: RingBefore | undefined;
+  readonly refusals: readonly Refusal[];
+  /** Who signed the commit; undefined where signatures are not asked for. */
+  readonly signer: string | undefined;
+  /** The commit is on a remote branch; undefined when there is no remote. */
+  readonly published: boolean | undefined;
+}
+
+/** What a change of a ring does to devices. */
+export interface ChangeImpact {
+  /** Full SHA that the ring runs now. */
+  readonly previous: string | undefined;
+  readonly devices: readonly TreeDevice[];
+  readonly blast: readonly BlastCount[];
+  /** Newest first, at most {@link MAX_COMMITS}. */
+  readonly commits: readonly CommitLine[];
+  /** The new commit does not contain what the ring runs now. */
+  readonly backwards: boolean;
+  /** Undefined where it was not asked for, kustomize is missing, or the ring runs nothing yet. */
+  readonly diff: DiffReport | undefined;
+  /** Why there is no rendered difference, when one was asked for. */
+  readonly noDiff: string | undefined;
+}
+
+const MAX_COMMITS = 20;
+
+/** The ring that a change comes through before this one. */
+export function ringBefore({ rings }: Pick<RolloutContext, "rings">, ring: string): string | undefined {
+  return rings[rings.indexOf(ring) - 1];
+}
+
+/**
+ * Decides a promotion.
+ * @param statuses undefined without a source of status
+ * @param now milliseconds since 1970
+ * @throws UsageError when the commit lacks a signature or what the ring's devices deploy: never to be overridden
+ */
+export async function planPromotion(
+  context: RolloutContext,
+  { ring, revision }: RingChange,
+  statuses: DeviceStatuses | undefined,
+  maxAgeMs: number,
+  now: number,
+): Promise<PromotionPlan> {
+  const { repository, rules } = context;
+  const signer = rules.signedCommits ? await verifySignature(repository, revision) : undefined;
+  const missing = await missingFolders(context, ring, revision);
+  if (missing.length > 0)
+    throw new UsageError(
+      `commit ${revision.slice(0, 12)} lacks ${missing.length} folder(s) that devices of ring ${ring} deploy: ${missing.slice(0, 5).join(", ")} - run edge-fleet render, commit, and promote that commit`,
+    );
+  const published = await isOnRemote(repository, revision);
+  if (published === false && context.target !== undefined)
+    throw new UsageError(
+      `commit ${revision.slice(0, 12)} is on no remote branch, so no device can pull it - push it first`,
+    );
+  const freeze = freezeOf(await readFreezes(context), ring);
+  const name = ringBefore(context, ring);
+  const before =
+    name === undefined
+      ? undefined
+      : await lookBefore(context, await readRing(context, name), revision, statuses, maxAgeMs, now);
+  const facts: PromotionFacts = { ring, revision, now, rules, freeze, before };
+  return { ring, revision, before, refusals: judgePromotion(facts), signer, published };
+}
+
+/** Folders that devices of the ring deploy and that are no kustomization at the commit, below the tree. */
+export async function missingFolders(context: RolloutContext, ring: string, revision: string): Promise<string[]> {
+  const { repository, inventory } = context;
+  const files = await filesAt(repository, revision);
+  const rendered = inventory.fleet.git.layout === "rendered";
+  return [...foldersOf(context, devicesIn(context, ring)).keys()].filter((folder) => {
+    const kustomization = KUSTOMIZATIONS.some((name) => files.has(posix.join(folder, name)));
+    return !kustomization || (rendered && !files.has(posix.join(folder, MANIFESTS_FILE)));
+  });
+}
+
+/** The verdict on a ring's own revision; undefined when it runs none, or without a source of status. */
+export function judgeState(
+  context: RolloutContext,
+  { ring, current }: RingState,
+  statuses: DeviceStatuses | undefined,
+  maxAgeMs: number,
+  now: number,
+): RingVerdict | undefined {
+  if (statuses === undefined || current === undefined) return undefined;
+  const { minHealthyPercent, maxFailures } = context.rules;
+  const devices = devicesIn(context, ring).map(({ id }) => ({ id, status: statuses.get(id) }));
+  const rules = { revision: current.revision, promotedAt: current.since, minHealthyPercent, maxFailures, maxAgeMs };
+  return judgeRing(devices, rules, now);
+}
+
+async function lookBefore(
+  context: RolloutContext,
+  state: RingState,
+  revision: string,
+  statuses: DeviceStatuses | undefined,
+  maxAgeMs: number,
+  now: number,
+): Promise<RingBefore> {
+  const { ring, stretches, current } = state;
+  return {
+    ring,
+    stretches,
+    contains: current !== undefined && (await isAncestor(context.repository, revision, current.revision)),
+    published: await isPublished(context, state),
+    verdict: judgeState(context, state, statuses, maxAgeMs, now),
+  };
+}
+
+/**
+ * What a change of a ring does. Reads, and builds with kustomize; nothing is changed.
+ * @param withDiff render the difference
+ */
+export async function lookAtImpact(
+  context: RolloutContext,
+  { ring, revision }: RingChange,
+  withDiff: boolean,
+): Promise<ChangeImpact> {
+  const { repository } = context;
+  const devices = devicesIn(context, ring);
+  const previous = (await readRing(context, ring)).current?.revision;
+  const known =
+    previous !== undefined && (await runGit(repository.folder, ["cat-file", "-e", previous])).exitCode === 0;
+  const backwards = known && !(await isAncestor(repository, previous, revision));
+  const commits = known ? await commitsBetween(repository, previous, revision, MAX_COMMITS) : [];
+  const impact = { previous, devices, blast: blastRadius(devices), commits, backwards };
+  if (!withDiff || previous === undefined) return { ...impact, diff: undefined, noDiff: undefined };
+  if (!known) return { ...impact, diff: undefined, noDiff: `${previous.slice(0, 12)} is not in this clone` };
+  try {
+    const diff = await runDiff({
+      repository,
+      base: { name: ring, commit: previous },
+      head: { name: revision.slice(0, 12), commit: revision },
+      devices: foldersOf(context, devices),
+      root: undefined,
+    });
+    return { ...impact, diff, noDiff: undefined };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { ...impact, diff: undefined, noDiff: error.message };
+  }
+}

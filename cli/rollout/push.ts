@@ -1,0 +1,147 @@
+/**
+ * Commits one file on top of a remote branch and pushes it, without touching the checkout: the commit is made of Git's
+ * plumbing, so unpushed commits, staged changes and edits of the user neither travel along nor get lost. Where somebody
+ * else pushes at the same time, the commit is made again on theirs, unless they have changed what it was decided by.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { UsageError } from "../exit.ts";
+import type { RunOptions } from "../process.ts";
+import { type FileChange, writeChange } from "./commit.ts";
+import { git, gitReason, type Repository, runGit } from "./git.ts";
+
+/** Where to push. */
+export interface PushTarget {
+  readonly remote: string;
+  readonly branch: string;
+}
+
+/** A change and what it was decided by. */
+export interface GuardedChange extends FileChange {
+  /** Commit of the remote branch that the decision was made on. */
+  readonly seen: string;
+  /** Files below the tree that must still be as they were at {@link seen}. */
+  readonly guarded: readonly string[];
+}
+
+/** What was pushed. */
+export interface Pushed {
+  readonly commit: string;
+  /** True when the branch that is checked out was moved along. */
+  readonly checkedOut: boolean;
+}
+
+/** Thrown when somebody else has changed what the decision was made by: exactly one of two wins. */
+export class LostRaceError extends Error {
+  constructor(path: string, by: string) {
+    super(`${path} was changed in the meantime by ${by} - look at it and run again; nothing was pushed`);
+    this.name = "LostRaceError";
+  }
+}
+
+const ATTEMPTS = 8;
+const PAUSE_MS = 200;
+
+/**
+ * Fetches the branch.
+ * @returns full SHA of its tip
+ * @throws UsageError when the remote or the branch cannot be reached
+ */
+export async function fetchBranch(repository: Repository, { remote, branch }: PushTarget): Promise<string> {
+  const ref = `refs/remotes/${remote}/${branch}`;
+  const args = ["fetch", "--quiet", "--no-tags", "--", remote, `+refs/heads/${branch}:${ref}`];
+  const result = await runGit(repository.folder, args);
+  if (result.exitCode !== 0)
+    throw new UsageError(
+      `branch ${branch} of ${remote} cannot be fetched: ${gitReason(result)} - push the branch once, or use --remote`,
+    );
+  return (await git(repository, ["rev-parse", ref])).trim();
+}
+
+/**
+ * Pushes the change.
+ * @throws LostRaceError when a guarded file has changed since it was seen
+ * @throws Error with what the remote said, when it refuses for another reason than a race
+ */
+export async function pushChange(repository: Repository, target: PushTarget, change: GuardedChange): Promise<Pushed> {
+  let tip = change.seen;
+  for (let attempt = 1; ; attempt++) {
+    const commit = await commitOnto(repository, tip, change);
+    const refspec = `${commit}:refs/heads/${target.branch}`;
+    const result = await runGit(repository.folder, ["push", "--quiet", "--", target.remote, refspec]);
+    if (result.exitCode === 0) {
+      await runGit(repository.folder, ["update-ref", `refs/remotes/${target.remote}/${target.branch}`, commit]);
+      return { commit, checkedOut: await followCheckout(repository, target, change, tip, commit) };
+    }
+    const now = await fetchBranch(repository, target);
+    if (now === tip || attempt === ATTEMPTS)
+      throw new Error(`${target.remote} refuses the commit: ${gitReason(result)} - mend it and run again`);
+    await checkGuarded(repository, change, now);
+    tip = now;
+    await sleep(PAUSE_MS * attempt * Math.random());
+  }
+}
+
+async function checkGuarded(repository: Repository, { seen, guarded }: GuardedChange, now: string): Promise<void> {
+  for (const path of guarded) {
+    const full = `:(top)${repository.prefix}${path}`;
+    const output = await git(repository, ["diff", "--name-only", seen, now, "--", full]);
+    if (output.trim() === "") continue;
+    const by = await git(repository, ["log", "-1", "--format=%an, %h %s", `${seen}..${now}`, "--", full]);
+    throw new LostRaceError(`${repository.prefix}${path}`, by.trim());
+  }
+}
+
+/** A commit with one file changed, made in an index of its own. */
+async function commitOnto(repository: Repository, parent: string, change: FileChange): Promise<string> {
+  const scratch = mkdtempSync(join(tmpdir(), "edge-fleet-index-"));
+  try {
+    const environment = { GIT_INDEX_FILE: join(scratch, "index") };
+    const run = async (args: readonly string[], options: RunOptions = {}): Promise<string> =>
+      (await git(repository, args, { ...options, environment })).trim();
+    await run(["read-tree", parent]);
+    const path = `${repository.prefix}${change.path}`;
+    const gitDirectory = await run(["rev-parse", "--absolute-git-dir"]);
+    // With the work tree here, paths are those of the repository, wherever in it git is run.
+    const update = (args: readonly string[]) =>
+      run([`--git-dir=${gitDirectory}`, "--work-tree=.", "update-index", ...args]);
+    if (change.content === undefined) await update(["--force-remove", "--", path]);
+    else {
+      const blob = await run(["hash-object", "-w", "--stdin"], { stdin: change.content });
+      await update(["--add", "--cacheinfo", `100644,${blob},${path}`]);
+    }
+    const tree = await run(["write-tree"]);
+    const signed =
+      (await runGit(repository.folder, ["config", "--type=bool", "commit.gpgsign"])).stdout.trim() === "true";
+    const sign = signed ? ["-S"] : [];
+    return await run(["commit-tree", tree, "-p", parent, ...sign, "-F", "-"], { stdin: change.message });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Moves the checked-out branch to the pushed commit where that is the same branch, stood at the commit's parent, and the
+ * file has no changes of the user: then index and disk of that one file follow. Else the user pulls.
+ */
+async function followCheckout(
+  repository: Repository,
+  { branch }: PushTarget,
+  change: FileChange,
+  parent: string,
+  commit: string,
+): Promise<boolean> {
+  const { folder, prefix } = repository;
+  const ask = async (args: readonly string[]): Promise<string> => (await runGit(folder, args)).stdout.trim();
+  if ((await ask(["symbolic-ref", "--quiet", "HEAD"])) !== `refs/heads/${branch}`) return false;
+  if ((await ask(["rev-parse", "HEAD"])) !== parent) return false;
+  const path = `${prefix}${change.path}`;
+  if ((await ask(["status", "--porcelain", "--", `:(top)${path}`])) !== "") return false;
+  const moved = await runGit(folder, ["update-ref", "-m", "edge-fleet", `refs/heads/${branch}`, commit, parent]);
+  if (moved.exitCode !== 0) return false;
+  writeChange(repository, change);
+  await runGit(folder, ["reset", "--quiet", "--", `:(top)${path}`]);
+  return true;
+}

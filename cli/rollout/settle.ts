@@ -1,0 +1,76 @@
+/**
+ * Carries a decided change of one file out: on disk only, as a commit, or as a commit pushed to the remote branch. From
+ * the change to what has become of it.
+ */
+import { commitChange, type FileChange, writeChange } from "./commit.ts";
+import type { RolloutContext } from "./context.ts";
+import { type Repository, readAt } from "./git.ts";
+import { pushChange } from "./push.ts";
+
+/** How far a change is carried. */
+export interface SettleOptions {
+  /** False: the file is written on disk and nothing else. Commander's `--no-commit`. */
+  readonly commit: boolean;
+  /** Show what would be done. */
+  readonly dryRun?: true;
+}
+
+/** What has become of a change. */
+export interface Settled {
+  readonly written: boolean;
+  /** Full SHA of the commit, when one was made. */
+  readonly commit: string | undefined;
+  readonly pushed: boolean;
+  /** True where the checkout shows the change. */
+  readonly checkedOut: boolean;
+}
+
+/** Nothing was done. */
+export const UNSETTLED: Settled = { written: false, commit: undefined, pushed: false, checkedOut: true };
+
+/** True when the commit that counts has the content already. */
+export async function isSettled(
+  { repository, ref }: { readonly repository: Repository; readonly ref: string },
+  { path, content }: Pick<FileChange, "path" | "content">,
+): Promise<boolean> {
+  return (await readAt(repository, ref, `${repository.prefix}${path}`)) === content;
+}
+
+/**
+ * Carries a change out.
+ * @param guarded files below the tree that the change was decided by: with `--push`, another's change of one ends it
+ * @throws LostRaceError when somebody else was faster
+ * @throws Error with what git said
+ */
+export async function settle(
+  context: RolloutContext,
+  change: FileChange,
+  guarded: readonly string[],
+  options: SettleOptions,
+): Promise<Settled> {
+  const { repository, target, ref } = context;
+  if (options.dryRun) return UNSETTLED;
+  if (target !== undefined) {
+    const { commit, checkedOut } = await pushChange(repository, target, { ...change, seen: ref, guarded });
+    return { written: true, commit, pushed: true, checkedOut };
+  }
+  if (options.commit) return { ...UNSETTLED, written: true, commit: await commitChange(repository, change) };
+  writeChange(repository, change);
+  return { ...UNSETTLED, written: true };
+}
+
+/** What the operator does next to bring the change to the devices; undefined when nothing is left to do. */
+export function nextStep(
+  context: RolloutContext,
+  { path, message }: FileChange,
+  settled: Settled,
+  options: SettleOptions,
+): string | undefined {
+  const { repository, target, inventory } = context;
+  if (options.dryRun) return "run again without --dry-run";
+  if (settled.pushed) return settled.checkedOut ? undefined : `git pull --rebase: ${target?.branch} has moved on`;
+  if (settled.commit !== undefined) return `git push: devices follow branch ${inventory.fleet.git.branch ?? "main"}`;
+  const file = `${repository.tree}/${path}`;
+  const subject = (message.split("\n", 1)[0] ?? "").replaceAll("'", "");
+  return `git add ${file} && git commit -m '${subject}' -- ${file} && git push`;
+}

@@ -1,0 +1,66 @@
+/** `edge-fleet check` as CI runs it. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { edgeFleet } from "./command.ts";
+import { rolloutRepository } from "./rollout-repository.ts";
+
+const SECRET = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { password: hunter2 }\n";
+
+test("a good tree ends with 0, a bad one with 1 and one line a problem that CI can point at", async (context) => {
+  const clone = await rolloutRepository(context);
+  const good = await clone.run("check");
+  assert.deepEqual([good.exitCode, good.stdout, good.stderr], [0, "fleet: nothing to refuse\n", ""]);
+  clone.write("fleet/base/secret.yaml", SECRET);
+  const bad = await clone.run("check");
+  assert.equal(bad.exitCode, 1);
+  assert.match(
+    bad.stdout,
+    /^fleet\/base\/secret\.yaml:4:25 stringData\.password: a Secret stands in the repository in the clear - [^\n]+\n$/,
+  );
+  assert.doesNotMatch(bad.stdout, /hunter2/);
+  const { rendered, problems } = JSON.parse((await clone.run("check", "--json")).stdout) as {
+    rendered: boolean;
+    problems: { rule: string; file: string; line: number }[];
+  };
+  assert.equal(rendered, true);
+  assert.deepEqual(
+    problems.map(({ rule, file, line }) => [rule, file, line]),
+    [["secret", "fleet/base/secret.yaml", 4]],
+  );
+});
+
+test("policy.requireDigests false lets tags pass that do not move", async (context) => {
+  const clone = await rolloutRepository(context, "policy: { requireDigests: false }\n");
+  const image = (name: string) => {
+    const path = "fleet/base/deployment.yaml";
+    clone.write(path, clone.read(path).replace(/image: .*/, `image: ${name}`));
+  };
+  image("example.com/app:1.2.3");
+  assert.equal((await clone.run("check")).exitCode, 0);
+  image("example.com/app:latest");
+  const { exitCode, stdout } = await clone.run("check");
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /^fleet\/base\/deployment\.yaml:\d+:\d+ .*example\.com\/app:latest has a tag that moves/);
+});
+
+test("without kustomize less is checked, which is said, and --require-kustomize fails then", async (context) => {
+  const clone = await rolloutRepository(context);
+  const bin = mkdtempSync(join(tmpdir(), "edge-fleet-bin-"));
+  context.after(() => rmSync(bin, { recursive: true }));
+  symlinkSync("/usr/bin/git", join(bin, "git"));
+  const run = (...args: string[]) => edgeFleet(args, { cwd: clone.directory, environment: { PATH: bin } });
+  const less = await run("check");
+  assert.equal(less.exitCode, 0);
+  assert.match(less.stderr, /kustomize is not on PATH: memory, runtime classes .* were not checked/);
+  assert.equal((await run("check", "--require-kustomize")).exitCode, 1);
+});
+
+test("a tree that is not there is a failure, not a good tree", async (context) => {
+  const clone = await rolloutRepository(context);
+  const { exitCode, stderr } = await clone.run("check", "--tree", "nowhere");
+  assert.notEqual(exitCode, 0);
+  assert.match(stderr, /nowhere/);
+});
