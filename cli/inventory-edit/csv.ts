@@ -76,7 +76,7 @@ function rowSplices(row: readonly CsvCell[], columns: readonly string[], fields:
 }
 
 /** A cell of a row; quoted when it has to be. */
-function quoteCell(value: string): string {
+export function quoteCell(value: string): string {
   return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
 

@@ -105,7 +105,7 @@ function startOf(node: unknown): number {
  * Where the last character of a pair's value stands. The range of a block collection reaches over the comments and
  * blank lines behind it, so the end is that of its last leaf.
  */
-function endOf(node: unknown): number {
+export function endOf(node: unknown): number {
   if (isPair(node)) return node.value === null ? rangeEnd(node.key) : endOf(node.value) || rangeEnd(node.key);
   if (isCollection(node) && node.flow !== true && node.items.length > 0 && !isAlias(node))
     return endOf(node.items.at(-1));

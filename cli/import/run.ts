@@ -1,0 +1,139 @@
+/**
+ * The thin shell of `edge-fleet import`: reads the source, plans, rehearses, and writes unless told not to. Nothing is
+ * written when anything is wrong.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { type Inventory, InventoryError, loadInventory } from "../../components/inventory/index.ts";
+import { UsageError } from "../exit.ts";
+import { rewriteFile } from "../inventory-edit/write.ts";
+import { parseAnsibleIni } from "./ansible-ini.ts";
+import { parseAnsibleYaml } from "./ansible-yaml.ts";
+import { parseCsvSource } from "./csv.ts";
+import { type RegionEdit, regionEdits } from "./files.ts";
+import type { SourceInventory } from "./host.ts";
+import { parseK0sctl } from "./k0sctl.ts";
+import { parseK3sup } from "./k3sup.ts";
+import { knownProxyKeys } from "./known-hosts.ts";
+import { type ImportOptions, type ImportPlan, type PlannedDevice, planImport } from "./plan.ts";
+import { rehearse } from "./stage.ts";
+
+const SCHEMA = join(import.meta.dirname, "..", "..", "components", "inventory", "schema", "region.schema.json");
+
+/** Formats that can be imported. */
+export type SourceFormat = "k3sup" | "ansible" | "k0sctl" | "csv";
+
+/** What an import is asked for. */
+export interface ImportRequest extends Omit<ImportOptions, "proxyKey"> {
+  readonly format: SourceFormat;
+  readonly file: string;
+  /** k3sup: how many hosts are servers. */
+  readonly servers: number | undefined;
+  /** known_hosts file with the keys of jump hosts. */
+  readonly knownHosts: string | undefined;
+  /** The inventory's folder. */
+  readonly directory: string;
+  readonly dryRun: boolean;
+}
+
+/** What became of it. */
+export interface ImportResult extends Pick<SourceInventory, "leftOut" | "secrets"> {
+  readonly devices: readonly PlannedDevice[];
+  readonly notes: readonly string[];
+  /** Files that were written, or would be. */
+  readonly files: readonly string[];
+  /** Regions that did not exist before. */
+  readonly newRegions: readonly string[];
+}
+
+/**
+ * @throws UsageError with every problem of the source or of the plan
+ * @throws InventoryError when the inventory, as it is or as it would be, does not load
+ */
+export async function runImport(request: ImportRequest): Promise<ImportResult> {
+  const { directory, file } = request;
+  const inventory = loadInventory(directory);
+  const source = readSource(request);
+  refuse(file, source.problems);
+  const proxies = source.hosts.flatMap(({ proxy }) => (proxy === undefined ? [] : [proxy]));
+  const proxyKey =
+    request.knownHosts === undefined ? () => undefined : await knownProxyKeys(request.knownHosts, proxies);
+  const plan = planImport(source.hosts, inventory, { ...request, proxyKey });
+  refuse(file, plan.problems);
+  const edits = editsOf(plan, inventory);
+  rehearseEdits(directory, edits);
+  if (!request.dryRun) for (const edit of edits) write(directory, edit);
+  return {
+    devices: plan.devices,
+    leftOut: source.leftOut,
+    secrets: source.secrets,
+    notes: [...source.notes, ...besideAnsible(request), ...plan.notes],
+    files: edits.map(({ name }) => join(directory, name)),
+    newRegions: [...new Set(plan.devices.map(({ region }) => region))].filter((name) => !inventory.regions.has(name)),
+  };
+}
+
+/** Parses the source. @throws UsageError when the file cannot be read */
+export function readSource({
+  format,
+  file,
+  servers,
+}: Pick<ImportRequest, "format" | "file" | "servers">): SourceInventory {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}) - correct the path`);
+  }
+  switch (format) {
+    case "k3sup":
+      return parseK3sup(file, text, { servers });
+    case "k0sctl":
+      return parseK0sctl(file, text);
+    case "csv":
+      return parseCsvSource(file, text);
+    case "ansible":
+      return /\.(ya?ml|json)$/.test(file) ? parseAnsibleYaml(file, text) : parseAnsibleIni(file, text);
+  }
+}
+
+function refuse(file: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new UsageError(`${file} is not imported, nothing was written:\n${[...new Set(problems)].join("\n")}`);
+}
+
+function editsOf({ devices }: ImportPlan, { directory, regions }: Inventory): RegionEdit[] {
+  const schemaPath = relative(directory, SCHEMA).replaceAll("\\", "/");
+  return [...Map.groupBy(devices, ({ region }) => region)].flatMap(([region, own]) => {
+    const file = regions.get(region)?.file;
+    return regionEdits(region, own, file === undefined ? undefined : readFileSync(file, "utf8"), schemaPath);
+  });
+}
+
+function rehearseEdits(directory: string, edits: readonly RegionEdit[]): void {
+  const texts = edits.map(({ name, edit }) => {
+    const path = join(directory, name);
+    return [name, edit(existsSync(path) ? readFileSync(path, "utf8") : undefined)] as const;
+  });
+  try {
+    rehearse(directory, new Map(texts), () => undefined);
+  } catch (error) {
+    if (!(error instanceof InventoryError)) throw error;
+    throw new UsageError(`with the import, ${error.message}\nnothing was written`);
+  }
+}
+
+function write(directory: string, { name, edit }: RegionEdit): void {
+  const path = join(directory, name);
+  if (existsSync(path)) rewriteFile(path, (text) => ({ text: edit(text), conflicts: new Map() }));
+  else writeFileSync(path, edit(undefined), { flag: "wx" });
+}
+
+function besideAnsible({ format, file }: ImportRequest): string[] {
+  if (format !== "ansible") return [];
+  const folder = join(file, "..");
+  const found = ["group_vars", "host_vars"].filter((name) => existsSync(join(folder, name)));
+  return found.map(
+    (name) => `${join(folder, name)} was not read - give what it says by --user and --port, or in the region's file`,
+  );
+}

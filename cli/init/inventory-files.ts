@@ -1,0 +1,146 @@
+/**
+ * The inventory of a new fleet: from the answers to the text of its files, with comments that teach. Pure.
+ */
+import { stringify } from "yaml";
+import { appendCsv } from "../inventory-edit/append.ts";
+import { type Answers, ARGOCD_RELEASE, engineFor } from "./answers.ts";
+import type { DeviceRow } from "./devices.ts";
+
+/** Where the generated files point an editor to the schemas; absent where the schemas are not at hand. */
+export type SchemaFolder = string | undefined;
+
+/**
+ * Texts by file name in the inventory's folder.
+ * @param tree folder of the GitOps tree inside the repository
+ */
+export function inventoryTexts(
+  answers: Answers,
+  devices: ReadonlyMap<string, readonly DeviceRow[]>,
+  tree: string,
+  schemas: SchemaFolder,
+): Map<string, string> {
+  const files = new Map<string, string>();
+  files.set("fleet.yaml", fleetText(answers, tree, schemas));
+  files.set("models.yaml", modelsText(answers, schemas));
+  for (const [region, rows] of devices) {
+    files.set(`${region}.yaml`, regionText(region, answers, rows.length > 0, schemas));
+    if (rows.length > 0) files.set(`${region}.csv`, appendCsv("", rows));
+  }
+  return files;
+}
+
+/** First line of a file, for editors. */
+function schemaLine(schemas: SchemaFolder, name: string): string {
+  return schemas === undefined ? "" : `# yaml-language-server: $schema=${schemas}/${name}.schema.json\n`;
+}
+
+/** A value on one line, quoted where YAML needs it. */
+function scalar(value: string): string {
+  return stringify(value, { lineWidth: 0 }).trimEnd();
+}
+
+function fleetText(
+  { name, gitUrl, distribution, release, user }: Answers,
+  tree: string,
+  schemas: SchemaFolder,
+): string {
+  return `${schemaLine(schemas, "fleet")}# The whole fleet: what holds for every device unless its model, its region or the device itself says otherwise.
+# Every field is explained in docs/inventory.md; \`edge-fleet explain <device>\` shows where each value comes from.
+fleet: ${scalar(name)}
+
+git:
+  # The repository that holds the folder ${tree}/, as the devices reach it. No password here: it would be public.
+  url: ${scalar(gitUrl)}
+  branch: main
+  path: ${tree}
+
+# A change passes through the rings in this order: \`edge-fleet promote canary --to HEAD\`, then early, then broad.
+rings: [canary, early, broad]
+
+hub:
+  # The Pulumi stack that installs the hub.
+  stack: hub
+  argocd:
+    version: ${ARGOCD_RELEASE}
+
+guard:
+  # How many applied devices may leave the inventory in one run: a slip in a list must not delete a region.
+  maxRemovals: 1
+
+# From here on: settings, the lowest of the four layers.
+ring: broad
+distribution: ${distribution}
+${distribution}:
+  # An upgrade is a change of this line: try it on one device or model first. \`edge-fleet lock\` pins its bytes.
+  version: ${release}
+ssh:
+  # root, or a user with password-less sudo. The key comes from your SSH agent and stands nowhere.
+  user: ${scalar(user)}
+`;
+}
+
+function modelsText({ model, architecture, memory }: Answers, schemas: SchemaFolder): string {
+  const engine =
+    engineFor(memory) === "flux"
+      ? `  gitops:
+    # Argo CD does not fit beside Kubernetes in this memory.
+    engine: flux
+`
+      : "";
+  return `${schemaLine(schemas, "models")}# Hardware classes. A setting here wins over fleet.yaml; memory decides what the kubelet keeps back.
+${model}:
+  architecture: ${architecture}
+  memory: ${memory}
+${engine}
+# Another class, with a setting of its own:
+# kiosk-8g:
+#   architecture: amd64
+#   memory: 8Gi
+#   wasm: [spin]
+`;
+}
+
+function regionText(region: string, { model, hostPattern }: Answers, listed: boolean, schemas: SchemaFolder): string {
+  const example = hostPattern
+    .replaceAll("{region}", region)
+    .replace(/\{n(?::0(\d))?\}/g, (_, width?: string) => "1".padStart(Number(width ?? 0), "0"));
+  const devices = listed
+    ? `# id, host, model and ring of each device; further columns are named by the field's path, e.g. ssh.port, labels.site.
+devicesFrom: ${region}.csv
+`
+    : `# Take the # away and write your own; many devices fit better into a CSV file: devicesFrom: ${region}.csv
+# devices:
+#   - id: ${region}-0001
+#     host: ${example}
+#     model: ${model}
+#     ring: canary
+#     labels:
+#       site: main-street
+`;
+  return `${schemaLine(schemas, "region")}# One region is one Pulumi stack and one control plane on the hub. \`edge-fleet enroll ${region}\` pins the devices' keys.
+region: ${region}
+
+# A setting here wins over fleet.yaml and models.yaml, e.g. a jump host for the whole region:
+# ssh:
+#   proxy:
+#     host: jump.${region}.example.com
+#     hostKey: ssh-ed25519 AAAA…
+
+${devices}`;
+}
+
+/** Text of \`Pulumi.<stack>.yaml\`. */
+export function stackText(stack: string, config: Readonly<Record<string, string>>): string {
+  const comment = `# Configuration of the stack ${stack}: \`pulumi config set edge-fleet:<key> <value> --stack ${stack}\`. Keys: README.md.\n`;
+  if (Object.keys(config).length === 0) return `${comment}config: {}\n`;
+  return comment + stringify({ config }, { lineWidth: 0 });
+}
+
+/** Text of `.gitattributes`. Emitted files are compared byte for byte. */
+export const GIT_ATTRIBUTES =
+  "# LF everywhere: emitted files are compared byte for byte, and scripts run on the devices.\n* text=auto eol=lf\n";
+
+/** Whether a `.gitattributes` that is there already does what {@link GIT_ATTRIBUTES} does. */
+export function keepsLineEnds(text: string): boolean {
+  return text.split(/\r?\n/).some((line) => /^\*\s+(text(=auto)?\s+)?eol=lf\s*$/.test(line.trim()));
+}
