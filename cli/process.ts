@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 /** How a program is run. */
 export interface RunOptions {
@@ -11,6 +12,11 @@ export interface RunOptions {
   readonly stdin?: string;
   /** Sent to stdin after the first line on stdout, which it is computed from; stdin is then closed. */
   readonly reply?: (firstLine: string) => Readable | undefined;
+  /**
+   * Called with each line on stdout. What it returns is sent to stdin, which stays open; `close` ends stdin. Answers are
+   * sent one after the other. Not together with {@link reply}.
+   */
+  readonly converse?: (line: string) => Readable | "close" | undefined;
   /** Milliseconds after which the program is killed. Default: none. */
   readonly timeoutMs?: number;
   /** Milliseconds without a byte in either direction after which it is killed. Default: none. */
@@ -43,6 +49,9 @@ class Run {
   readonly #child: ReturnType<typeof spawn>;
   #ended: RunResult["ended"];
   #replied = false;
+  /** Characters of stdout that {@link RunOptions.converse} has been given. */
+  #heard = 0;
+  #speaking: Promise<void> = Promise.resolve();
   #idle: NodeJS.Timeout | undefined;
 
   constructor(command: string, args: readonly string[], options: RunOptions) {
@@ -82,7 +91,8 @@ class Run {
   #feed(): void {
     // The program may end without reading its stdin: EPIPE is then no error of ours.
     this.#child.stdin?.on("error", () => {});
-    if (this.#options.reply === undefined) this.#child.stdin?.end(this.#options.stdin ?? "");
+    const { reply, converse } = this.#options;
+    if (reply === undefined && converse === undefined) this.#child.stdin?.end(this.#options.stdin ?? "");
     else this.#child.stdin?.write(this.#options.stdin ?? "");
   }
 
@@ -95,6 +105,7 @@ class Run {
     }
     this.#chunks[name].push(chunk);
     if (name === "stdout") this.#reply();
+    if (name === "stdout") this.#converse();
   }
 
   #reply(): void {
@@ -107,6 +118,32 @@ class Run {
     body.on("data", () => this.#touch());
     body.on("error", () => this.#end("aborted"));
     if (this.#child.stdin !== null) body.pipe(this.#child.stdin);
+  }
+
+  #converse(): void {
+    const { converse } = this.#options;
+    if (converse === undefined) return;
+    const text = Buffer.concat(this.#chunks.stdout).toString("latin1");
+    for (let end = text.indexOf("\n", this.#heard); end >= 0; end = text.indexOf("\n", this.#heard)) {
+      const answer = converse(Buffer.from(text.slice(this.#heard, end), "latin1").toString("utf8"));
+      this.#heard = end + 1;
+      if (answer !== undefined) this.#speaking = this.#speaking.then(() => this.#say(answer));
+    }
+  }
+
+  async #say(answer: Readable | "close"): Promise<void> {
+    const { stdin } = this.#child;
+    if (stdin === null || answer === "close") {
+      stdin?.end();
+      return;
+    }
+    answer.on("data", () => this.#touch());
+    try {
+      await pipeline(answer, stdin, { end: false });
+    } catch {
+      // A source that fails ends the run; a program that has ended has no stdin, and is judged by how it ended.
+      if (!stdin.destroyed) this.#end("aborted");
+    }
   }
 
   #touch(): void {

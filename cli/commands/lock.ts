@@ -2,40 +2,64 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { besideProblems } from "../lock/beside.ts";
 import { entryAfter, type LockDecision, missingMessage, refusalMessage } from "../lock/decide.ts";
-import { LOCK_FILE, planLock, UPSTREAM, type UsedArtifact } from "../lock/plan.ts";
+import { isLoopback } from "../lock/http.ts";
+import { findUnpinned, imagesBlock, suggestDigests } from "../lock/images.ts";
+import { checkMirror, fillMirror, type MirrorOutcome } from "../lock/mirror.ts";
+import { planMirror } from "../lock/mirror-layout.ts";
+import { LOCK_FILE, type Project, planLock, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/plan.ts";
+import { decisionReport, mirrorProblems, printDecisions, printImages, printMirror } from "../lock/report.ts";
 import { runLock } from "../lock/run.ts";
+import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";
 import { writeLock } from "../lock/write.ts";
-import { type Cell, formatTable, usesColour } from "../terminal.ts";
+import { defaultCacheDirectory } from "../push/cache.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 
 interface LockOptions {
   readonly inventory: string;
   readonly k3sBase?: string;
+  readonly k0sBase?: string;
+  readonly spinBase?: string;
+  readonly runwasiBase?: string;
+  readonly snapBase?: string;
   readonly argocdBase?: string;
+  readonly wasm?: readonly string[];
+  readonly cache: string;
+  readonly mirror?: string;
+  readonly images?: string;
   readonly acceptChanged?: true;
   readonly check?: true;
   readonly json?: true;
 }
 
-const COLOURS = { added: "green", kept: "dim", moved: "yellow", changed: "yellow", refused: "red" } as const;
+const PROJECTS = Object.keys(UPSTREAM) as Project[];
 
 const HELP = `
-For every K3s release and architecture that a device uses, and for the hub's Argo CD release. K3s' hash is the one of
-the release's sha256sum-<arch>.txt; Argo CD's manifests are downloaded and hashed. Releases are exact: no channel is
-ever resolved. All or nothing is written. Exit codes: 0 done, 1 something failed, was refused or (--check) is not
-locked, 2 wrong usage or inventory.`;
+For every release and architecture that a device uses: K3s and K0s binaries (and image archives with artifacts.images)
+by the hash list of their release; MicroK8s snaps by the digest that the Snap Store signs, with their assertions; WASM
+shims (default releases: ${Object.entries(DEFAULT_SHIMS)
+  .map(([name, version]) => `${name} ${version}`)
+  .join(", ")}) and the hub's Argo CD
+manifests by downloading and hashing. Releases are exact: no channel is ever resolved. All or nothing is written; what is
+locked stays as it is where nobody answers. Exit codes: 0 done, 1 something failed, was refused or (--check) is not there,
+2 wrong usage or inventory.`;
 
 /** Registers the command. */
 export function registerLock(program: Command): void {
-  program
+  const command = program
     .command("lock")
     .description("pin every artifact that the fleet uses to its hash in artifacts.lock.yaml")
-    .addOption(inventoryOption())
-    .option("--k3s-base <url>", `where K3s releases are; rewrites locked URLs (default: ${UPSTREAM.k3s})`)
-    .option("--argocd-base <url>", `where Argo CD's tags are; rewrites locked URLs (default: ${UPSTREAM.argocd})`)
+    .addOption(inventoryOption());
+  for (const project of PROJECTS)
+    command.option(`--${project}-base <url>`, `where ${project} releases are (default: ${UPSTREAM[project]})`);
+  command
+    .option("--wasm <runtime=release...>", "release of a WASM shim, e.g. spin=v0.24.0 (default: as locked)")
     .option("--accept-changed", "replace hashes that differ from those of the release")
-    .option("--check", "write and download nothing; exit 1 and list what is not locked")
+    .option("--check", "write and download nothing; exit 1 and list what is not locked, or not in the mirror")
+    .option("--mirror <dir>", "also fill a folder that a web server can offer as artifacts.mirror")
+    .option("--images <dir>", "only show the digests of images that the YAML files of a folder name by tag")
+    .option("--cache <dir>", "the controller's artifact cache", defaultCacheDirectory())
     .addOption(jsonOption())
     .addHelpText("after", HELP)
     .action(async (options: LockOptions) => {
@@ -44,34 +68,52 @@ export function registerLock(program: Command): void {
 }
 
 async function lock(options: LockOptions): Promise<ExitCode> {
-  const bases = {
-    k3s: baseUrl("--k3s-base", options.k3sBase) ?? UPSTREAM.k3s,
-    argocd: baseUrl("--argocd-base", options.argocdBase) ?? UPSTREAM.argocd,
-  };
-  const used = planLock(inventoryOf(options), bases);
+  if (options.images !== undefined) return suggestImages(options.images, options.json === true);
+  const { bases, moved } = basesOf(options);
+  const used = planLock(inventoryOf(options), bases, parseShims(options.wasm ?? []));
   const file = join(options.inventory, LOCK_FILE);
   if (options.check) return check(file, used, options);
-  const moved = new Set([options.k3sBase && "k3s", options.argocdBase && "argocd"]);
-  const { decisions, failures } = await runLock(used, {
+  const policy = {
     acceptChanged: options.acceptChanged === true,
-    moveUrl: ({ path }) => moved.has(String(path[0])),
+    moveUrl: ({ project }: UsedArtifact) => moved.has(project),
+  };
+  const { decisions, failures, warnings } = await runLock(used, policy, {
+    bases,
+    cache: options.cache,
+    snaps: new Map(),
   });
   const refused = decisions.filter(({ state }) => state === "refused");
   const problems = [...failures, ...refused.map((decision) => refusalMessage(file, decision))];
   const written = problems.length === 0 && writeLock(options.inventory, decisions);
-  if (options.json) printJson({ file, written, artifacts: decisions.map(reportOf), problems });
-  else if (problems.length > 0) process.stdout.write(`${file}: nothing written\n`);
-  else print(file, decisions, written);
-  for (const problem of problems) process.stderr.write(`error: ${problem}\n`);
-  return problems.length === 0 ? EXIT.ok : EXIT.failed;
+  const mirror = problems.length === 0 ? await fill(options, decisions) : [];
+  if (options.json) {
+    const artifacts = decisions.map(decisionReport);
+    printJson({ file, written, artifacts, mirror, warnings, problems });
+  } else if (problems.length > 0) process.stdout.write(`${file}: nothing written\n`);
+  else {
+    printDecisions(decisions);
+    process.stdout.write(written ? `Next: review ${file}, then git add and commit it\n` : `${file}: not changed\n`);
+    if (options.mirror !== undefined) printMirror(options.mirror, mirror);
+  }
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  return say([...problems, ...mirrorProblems(options.mirror ?? "", mirror)]);
+}
+
+/** Bases, and the projects whose base was given. @throws UsageError for one of them */
+function basesOf(options: LockOptions): { bases: ReleaseBases; moved: ReadonlySet<Project> } {
+  const given = PROJECTS.flatMap((project) => {
+    const base = baseUrl(`--${project}-base`, options[`${project}Base`]);
+    return base === undefined ? [] : [[project, base] as const];
+  });
+  return { bases: { ...UPSTREAM, ...Object.fromEntries(given) }, moved: new Set(given.map(([project]) => project)) };
 }
 
 /** @throws UsageError for a URL from which a hash could not be trusted, or that would put a secret into the lock file */
 function baseUrl(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const loopback = url !== undefined && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);
-  if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && loopback)))
+  const trusted = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+  if (url === undefined || !trusted)
     throw new UsageError(`${option} is not an https URL - a hash that came over plain HTTP proves nothing, use https`);
   if (url.username !== "" || url.password !== "")
     throw new UsageError(`${option} carries credentials, which would be committed - use a mirror without`);
@@ -80,26 +122,39 @@ function baseUrl(option: string, text: string | undefined): string | undefined {
   return url.href.replace(/\/+$/, "");
 }
 
-function check(file: string, used: readonly UsedArtifact[], options: LockOptions): ExitCode {
+async function check(file: string, used: readonly UsedArtifact[], options: LockOptions): Promise<ExitCode> {
   const missing = used.filter(({ locked }) => locked === undefined);
-  if (options.json) printJson({ file, missing: missing.map(({ field, usedBy }) => ({ field, usedBy })) });
-  else process.stdout.write(`${file}: ${used.length - missing.length} of ${used.length} artifacts locked\n`);
-  for (const artifact of missing) process.stderr.write(`error: ${missingMessage(file, artifact)}\n`);
-  return missing.length === 0 ? EXIT.ok : EXIT.failed;
+  const beside = besideProblems(options.inventory, used);
+  const { mirror: folder } = options;
+  const locked = used.flatMap(({ field, locked }) => (locked === undefined ? [] : [{ field, file: locked }]));
+  const mirror = folder === undefined ? [] : await checkMirror(folder, planMirror(locked));
+  if (options.json)
+    printJson({ file, missing: missing.map(({ field, usedBy }) => ({ field, usedBy })), mirror, problems: beside });
+  else {
+    process.stdout.write(`${file}: ${used.length - missing.length} of ${used.length} artifacts locked\n`);
+    if (folder !== undefined) printMirror(folder, mirror);
+  }
+  const unlocked = missing.map((artifact) => missingMessage(file, artifact));
+  return say([...unlocked, ...beside, ...mirrorProblems(folder ?? "", mirror)]);
 }
 
-function reportOf(decision: LockDecision): object {
-  const { url, sha256, size } = entryAfter(decision);
-  return { field: decision.used.field, state: decision.state, url, sha256, size: size ?? null };
+async function fill(options: LockOptions, decisions: readonly LockDecision[]): Promise<MirrorOutcome[]> {
+  if (options.mirror === undefined) return [];
+  const entries = decisions.map((decision) => ({ field: decision.used.field, file: entryAfter(decision) }));
+  return fillMirror(options.mirror, planMirror(entries), { directory: options.inventory, cache: options.cache });
 }
 
-function print(file: string, decisions: readonly LockDecision[], written: boolean): void {
-  const rows = decisions.map((decision): Cell[] => {
-    const { sha256, size } = entryAfter(decision);
-    const { state, used } = decision;
-    return [used.field, { text: state, colour: COLOURS[state] }, sha256.slice(0, 12), String(size ?? "-")];
-  });
-  if (rows.length > 0)
-    process.stdout.write(formatTable(["ARTIFACT", "STATE", "SHA-256", "BYTES"], rows, usesColour(process.stdout)));
-  process.stdout.write(written ? `Next: review ${file}, then git add and commit it\n` : `${file}: not changed\n`);
+async function suggestImages(folder: string, json: boolean): Promise<ExitCode> {
+  const suggestions = await suggestDigests(findUnpinned(folder));
+  const block = imagesBlock(suggestions);
+  if (json) printJson({ folder, images: suggestions });
+  else printImages(suggestions, block);
+  return say(
+    suggestions.flatMap(({ reference, problem }) => (problem === undefined ? [] : [`${reference}: ${problem}`])),
+  );
+}
+
+function say(problems: readonly string[]): ExitCode {
+  for (const problem of problems) process.stderr.write(`error: ${problem}\n`);
+  return problems.length === 0 ? EXIT.ok : EXIT.failed;
 }

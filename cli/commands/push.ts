@@ -4,7 +4,7 @@ import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { defaultCacheDirectory } from "../push/cache.ts";
 import type { PushOutcome } from "../push/outcome.ts";
-import { runPush, selectTargets } from "../push/run.ts";
+import { pushRegion, selectProfiles } from "../push/program.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";
 import { devicesOption, inventoryOf, inventoryOption, jsonOption, printJson, wholeNumber } from "./options.ts";
 
@@ -20,14 +20,17 @@ interface PushOptions {
 const COLOURS = { pushed: "green", present: "dim", pending: "yellow", failed: "red" } as const;
 
 const HELP = `
-The file comes from the cache, named by its SHA-256; it is downloaded from the locked URL when it is not there. A
-transfer that breaks off resumes at the byte where it stopped. Exit codes: 0 done, 1 failed, 2 usage, 3 only pending.`;
+First the device program, where the installed one is not that of this release. Then everything that a device with
+artifacts.delivery: push needs: binary or snap, image archive, WASM shims, over one connection. A file comes from the
+cache, named by its SHA-256; it is downloaded from the locked URL or the mirror when it is not there. A transfer that
+breaks off resumes at the byte where it stopped, and artifacts.maxKiBPerSecond bounds its rate. Exit codes: 0 done, 1
+failed, 2 usage, 3 only pending.`;
 
 /** Registers the command. */
 export function registerPush(program: Command): void {
   program
     .command("push")
-    .description("copy locked artifacts onto devices with artifacts.delivery: push")
+    .description("bring the device program, and artifacts where artifacts.delivery is push")
     .argument("<region>", "region whose devices are served")
     .addOption(inventoryOption())
     .addOption(devicesOption("only these devices"))
@@ -42,11 +45,13 @@ export function registerPush(program: Command): void {
 }
 
 async function push(region: string, options: PushOptions): Promise<ExitCode> {
-  const targets = selectTargets(inventoryOf(options), region, options.device);
+  const inventory = inventoryOf(options);
+  const profiles = selectProfiles(inventory, region, options.device);
   const outcomes = await withInterrupt("interrupted: ending the transfers; a later run resumes them", (signal) =>
-    runPush({
+    pushRegion({
+      inventory,
       region,
-      targets,
+      profiles,
       cache: options.cache,
       parallel: options.parallel,
       idleMs: options.idleTimeout * 1000,

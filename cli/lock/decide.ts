@@ -4,6 +4,7 @@
  */
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { UsedArtifact } from "./plan.ts";
+import type { ResolvedEntry } from "./resolve.ts";
 
 /** What the user allows. */
 export interface LockPolicy {
@@ -18,13 +19,16 @@ export interface LockDecision {
   readonly used: UsedArtifact;
   readonly resolved: ArtifactFile;
   readonly state: "added" | "kept" | "moved" | "changed" | "refused";
+  /** What else is written with the entry. */
+  readonly rest: Pick<ResolvedEntry, "scalars" | "beside">;
 }
 
 /** Decides about one entry. A locked entry whose hash still holds keeps its URL and size. */
-export function decide(used: UsedArtifact, resolved: ArtifactFile, policy: LockPolicy): LockDecision {
+export function decide(used: UsedArtifact, entry: ResolvedEntry, policy: LockPolicy): LockDecision {
   const { locked } = used;
-  const decision = (state: LockDecision["state"]): LockDecision => ({ used, resolved, state });
-  if (locked === undefined) return decision("added");
+  const { file: resolved, ...rest } = entry;
+  const decision = (state: LockDecision["state"]): LockDecision => ({ used, resolved, state, rest });
+  if (locked === undefined) return decision(used.replaces === undefined ? "added" : "changed");
   if (locked.sha256 !== resolved.sha256) return decision(policy.acceptChanged ? "changed" : "refused");
   return decision(policy.moveUrl(used) && locked.url !== resolved.url ? "moved" : "kept");
 }

@@ -1,32 +1,80 @@
 /**
- * From a file that the fleet uses to what it is, byte for byte: its SHA-256 and, where the server tells, its size.
+ * From a file that the fleet uses to what it is, byte for byte: its SHA-256 and, where the server tells, its size. Large
+ * files go through the controller's artifact cache, where `edge-fleet push` and the mirror find them again.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
+import { type Digests, fetchFile } from "./fetch-file.ts";
 import { contentLength, download, type HttpBounds } from "./http.ts";
-import type { UsedArtifact } from "./plan.ts";
+import type { LockScalar, ReleaseBases, SnapPart, UsedArtifact } from "./plan.ts";
+import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
 
-/** Longest list of hashes; K3s' has under ten lines. */
+/** Longest list of hashes; K3s' has under ten lines, K0s' under a hundred. */
 const MAX_LIST_BYTES = 64 * 1024;
 /** Longest manifest; Argo CD's longest has about 1 MB. */
 const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+/** Longest shim archive; Spin's has about 20 MB. */
+const MAX_ARCHIVE_BYTES = 512 * 1024 * 1024;
+
+/** What a file turned out to be. */
+export interface ResolvedEntry {
+  readonly file: ArtifactFile;
+  /** Written with the entry. */
+  readonly scalars: readonly LockScalar[];
+  /** A small file that belongs beside the lock file: its path from there, and its text. */
+  readonly beside?: { readonly path: string; readonly text: string };
+}
+
+/** What one run resolves with. */
+export interface ResolveContext {
+  readonly bases: ReleaseBases;
+  /** The controller's artifact cache. */
+  readonly cache: string;
+  readonly bounds?: HttpBounds;
+  /** Snaps of this run, so that a snap and its assertions are of one revision. Starts empty. */
+  readonly snaps: Map<string, Promise<ResolvedSnap>>;
+}
+
+interface ResolvedSnap {
+  readonly snap: SnapRevision;
+  readonly digests: Digests;
+  readonly assertions: string;
+}
 
 /**
- * Resolves one file.
+ * Resolves one file. What is locked and could only be compared by a large download is left as it is.
  * @throws Error naming the URL, when it cannot be reached or its hash is not told
  */
-export async function resolveUsed({ url, hash }: UsedArtifact, bounds?: HttpBounds): Promise<ArtifactFile> {
-  if (hash.kind === "file") {
-    const content = await download(url, MAX_MANIFEST_BYTES, bounds);
-    if (content.length === 0) throw new Error(`${url}: is empty - check the base URL`);
-    return { url, sha256: createHash("sha256").update(content).digest("hex"), size: content.length };
+export async function resolveUsed(used: UsedArtifact, context: ResolveContext): Promise<ResolvedEntry> {
+  const { url, hash, locked, scalars = [] } = used;
+  if (hash.kind === "snap")
+    return locked === undefined ? resolveSnap(hash.snap, used, context) : { file: locked, scalars };
+  if (hash.kind === "list") return { file: await resolveListed(hash, context.bounds), scalars };
+  if (hash.kind === "archive")
+    return {
+      file: locked === undefined ? await resolveArchive(url, hash.published, context) : { ...locked, url },
+      scalars,
+    };
+  const content = await download(url, MAX_MANIFEST_BYTES, context.bounds);
+  if (content.length === 0) throw new Error(`${url}: is empty - check the base URL`);
+  return { file: { url, sha256: createHash("sha256").update(content).digest("hex"), size: content.length }, scalars };
+}
+
+async function resolveListed(
+  hash: Extract<UsedArtifact["hash"], { kind: "list" }>,
+  bounds: HttpBounds | undefined,
+): Promise<ArtifactFile> {
+  const list = (await download(hash.url, MAX_LIST_BYTES, bounds)).toString("utf8");
+  for (const { name, url } of hash.files) {
+    const sha256 = findHash(list, name);
+    if (sha256 === undefined) continue;
+    const size = await contentLength(url, bounds);
+    return { url, sha256, ...(size === undefined ? {} : { size }) };
   }
-  const list = await download(hash.url, MAX_LIST_BYTES, bounds);
-  const sha256 = findHash(list.toString("utf8"), hash.name);
-  if (sha256 === undefined)
-    throw new Error(`${hash.url}: has no line for ${hash.name} - check the base URL: it is no list of this release`);
-  const size = await contentLength(url, bounds);
-  return { url, sha256, ...(size === undefined ? {} : { size }) };
+  const names = hash.files.map(({ name }) => name).join(", nor for ");
+  throw new Error(`${hash.url}: has no line for ${names} - check the base URL: it is no list of this release`);
 }
 
 /**
@@ -40,4 +88,57 @@ export function findHash(list: string, name: string): string | undefined {
     if (hash !== undefined && file === name) hashes.add(hash);
   }
   return hashes.size === 1 ? [...hashes][0] : undefined;
+}
+
+async function resolveArchive(url: string, published: string | undefined, context: ResolveContext) {
+  const { sha256, size } = await fetchIntoCache(url, context, ({ sha256 }) => {
+    if (published !== undefined && sha256 !== published)
+      throw new Error(`${url}: has SHA-256 ${sha256}, upstream published ${published} - use another base URL`);
+  });
+  return { url, sha256, size };
+}
+
+async function resolveSnap(part: SnapPart, used: UsedArtifact, context: ResolveContext): Promise<ResolvedEntry> {
+  const key = `${part.name} ${part.version} ${part.architecture} ${part.base}`;
+  const pending = context.snaps.get(key) ?? downloadSnap(part, context);
+  context.snaps.set(key, pending);
+  const { snap, digests, assertions } = await pending;
+  const revision = { path: used.path.slice(0, -1).map(String).concat("revision"), value: snap.revision };
+  const scalars = part.base ? [] : [revision];
+  if (part.part === "snap") return { file: { url: snap.url, sha256: digests.sha256, size: digests.size }, scalars };
+  const path = `assertions/${snap.name}_${snap.revision}.assert`;
+  const sha256 = createHash("sha256").update(assertions).digest("hex");
+  const file = { url: path, sha256, size: Buffer.byteLength(assertions) };
+  return { file, scalars, beside: { path, text: assertions } };
+}
+
+async function downloadSnap(part: SnapPart, context: ResolveContext): Promise<ResolvedSnap> {
+  const snap = await findSnap(context.bases.snap, part, context.bounds);
+  const digests = await fetchIntoCache(snap.url, context, ({ sha3_384 }) => {
+    if (sha3_384 !== snap.sha3_384)
+      throw new Error(`${snap.url}: has SHA3-384 ${sha3_384}, the store says ${snap.sha3_384} - run again`);
+  });
+  return { snap, digests, assertions: await fetchAssertions(context.bases.snap, snap, context.bounds) };
+}
+
+/** Downloads a file whose SHA-256 is not known yet, and keeps it under that SHA-256 where it is the right one. */
+async function fetchIntoCache(
+  url: string,
+  { cache, bounds }: ResolveContext,
+  check: (digests: Digests) => void,
+): Promise<Digests> {
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  const temporary = join(cache, `lock-${randomBytes(6).toString("hex")}`);
+  try {
+    const digests = await fetchFile(url, temporary, {
+      maxBytes: MAX_ARCHIVE_BYTES,
+      ...(bounds === undefined ? {} : { bounds }),
+    });
+    if (digests.size === 0) throw new Error(`${url}: is empty - check the base URL`);
+    check(digests);
+    renameSync(temporary, join(cache, digests.sha256));
+    return digests;
+  } finally {
+    for (const path of [temporary, `${temporary}.part`]) rmSync(path, { force: true });
+  }
 }

@@ -1,13 +1,13 @@
 /**
- * One lock run: resolves everything that the fleet uses, a few requests at a time, and decides about each entry.
+ * One lock run: resolves everything that the fleet uses, a few requests at a time, and decides about each entry. An entry
+ * that is locked already stays as it is where nobody answers: the lock keeps working without a network.
  */
-import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import { decide, type LockDecision, type LockPolicy } from "./decide.ts";
-import type { HttpBounds } from "./http.ts";
+import { PassingError } from "./http.ts";
 import type { UsedArtifact } from "./plan.ts";
-import { resolveUsed } from "./resolve.ts";
+import { type ResolveContext, type ResolvedEntry, resolveUsed } from "./resolve.ts";
 
 /** Requests at a time. */
 const PARALLEL = 4;
@@ -17,18 +17,20 @@ export interface LockResult {
   readonly decisions: readonly LockDecision[];
   /** One message per file that could not be resolved. */
   readonly failures: readonly string[];
+  /** One message per locked file that could not be compared with its release. */
+  readonly warnings: readonly string[];
 }
 
 /** Runs it. Never rejects for what a server does. */
 export async function runLock(
   used: readonly UsedArtifact[],
   policy: LockPolicy,
-  bounds?: HttpBounds,
+  context: ResolveContext,
 ): Promise<LockResult> {
   const progress = new Progress("lock", used.length);
-  const resolve = async (artifact: UsedArtifact): Promise<ArtifactFile | Error> => {
+  const resolve = async (artifact: UsedArtifact): Promise<ResolvedEntry | Error> => {
     try {
-      return await resolveUsed(artifact, bounds);
+      return await resolveUsed(artifact, context);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     } finally {
@@ -39,9 +41,15 @@ export async function runLock(
   progress.end();
   const decisions: LockDecision[] = [];
   const failures: string[] = [];
+  const warnings: string[] = [];
   for (const { artifact, found } of results) {
-    if (found instanceof Error) failures.push(`${artifact.field}: ${found.message}`);
-    else decisions.push(decide(artifact, found, policy));
+    const { field, locked } = artifact;
+    if (!(found instanceof Error)) decisions.push(decide(artifact, found, policy));
+    else if (locked === undefined || !(found instanceof PassingError)) failures.push(`${field}: ${found.message}`);
+    else {
+      decisions.push({ used: artifact, resolved: locked, state: "kept", rest: { scalars: [] } });
+      warnings.push(`${field}: kept as locked, not compared - ${found.message}`);
+    }
   }
-  return { decisions, failures };
+  return { decisions, failures, warnings };
 }

@@ -1,6 +1,6 @@
 /**
  * Decisions into the lock file: its text is edited through the YAML document, so that comments and the entries of other
- * versions stay, and the file is swapped in whole.
+ * versions stay, and the file is swapped in whole. Small files that belong beside it are written before it.
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -25,6 +25,8 @@ const NEW_FILE = `# yaml-language-server: $schema=../components/inventory/schema
 export function writeLock(directory: string, decisions: readonly LockDecision[]): boolean {
   const changes = decisions.filter(({ state }) => state !== "kept" && state !== "refused");
   if (changes.length === 0) return false;
+  for (const { beside } of changes.map(({ rest }) => rest))
+    if (beside !== undefined) createFile(join(directory, beside.path), beside.text);
   const file = join(directory, LOCK_FILE);
   if (existsSync(file)) rewriteFile(file, (text) => ({ text: editLock(text, changes), conflicts: new Map() }));
   else createFile(file, editLock(NEW_FILE, changes));
@@ -40,7 +42,9 @@ export function editLock(text: string, changes: readonly LockDecision[]): string
   const document = parseDocument(text);
   const problem = document.errors[0];
   if (problem !== undefined) throw new Error(`${problem.message} - mend the syntax`);
-  for (const { used, resolved } of changes) {
+  for (const { used } of changes) for (const path of used.replaces ?? []) document.deleteIn(path);
+  for (const { used, resolved, rest } of changes) {
+    for (const { path, value } of rest.scalars) document.setIn(path, value);
     if (!document.hasIn(used.path)) {
       document.setIn(used.path, document.createNode({ ...resolved }));
       continue;

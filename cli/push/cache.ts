@@ -1,14 +1,12 @@
 /**
  * The controller's artifact cache: one file per SHA-256. From a locked artifact to a local file whose bytes have been
- * checked, downloaded first when it is not there.
+ * checked, downloaded first when it is not there. A download that breaks off goes on in the next run.
  */
-import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
+import { digestsOf, fetchFile } from "../lock/fetch-file.ts";
 
 /** A checked file on the controller. */
 export interface CachedArtifact {
@@ -33,41 +31,25 @@ export async function cachedArtifact(directory: string, artifact: ArtifactFile):
   const { sha256, url } = artifact;
   const path = join(directory, sha256);
   if (existsSync(path)) {
-    const actual = await sha256Of(path);
-    if (actual === sha256) return { path, sha256, size: statSync(path).size };
+    const found = await digestsOf(path);
+    if (found.sha256 === sha256) return { path, sha256, size: found.size };
     rmSync(path);
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    await download(url, temporary);
-    const actual = await sha256Of(temporary);
-    if (actual !== sha256)
-      throw new Error(`has SHA-256 ${actual}, locked is ${sha256} - mend the mirror or the lock file`);
-    renameSync(temporary, path);
-  } catch (error) {
-    throw new Error(`${url}: ${messageOf(error)}`, { cause: error });
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  return { path, sha256, size: statSync(path).size };
+  const { size } = await fetchFile(url, path, { sha256 });
+  return { path, sha256, size };
 }
 
-async function download(url: string, file: string): Promise<void> {
-  const response = await fetch(url, { redirect: "follow", signal: AbortSignal.timeout(30 * 60_000) });
-  if (!response.ok || response.body === null)
-    throw new Error(`HTTP ${response.status} - check the URL, or put the file into the cache by hand`);
-  await pipeline(Readable.fromWeb(response.body as never), createWriteStream(file, { mode: 0o600 }));
-}
-
-/** SHA-256 of a file in lower-case hex. */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
-  return hash.digest("hex");
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+/**
+ * A file that is locked by its path beside the lock file.
+ * @param directory the inventory's folder
+ * @throws Error naming the file when it is not there or has other bytes than the locked ones
+ */
+export async function besideArtifact(directory: string, { url, sha256 }: ArtifactFile): Promise<CachedArtifact> {
+  const path = join(directory, url);
+  const found = existsSync(path) ? await digestsOf(path) : undefined;
+  if (found === undefined) throw new Error(`${path}: is missing - restore it from Git, or run edge-fleet lock`);
+  if (found.sha256 !== sha256)
+    throw new Error(`${path}: has SHA-256 ${found.sha256}, locked is ${sha256} - restore it from Git`);
+  return { path, sha256, size: found.size };
 }

@@ -1,16 +1,27 @@
-/** One SSH connection that brings one artifact onto one device, resuming where an earlier one broke off. */
+/** One SSH connection that brings artifacts onto one device, resuming where an earlier one broke off. */
 import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/index.ts";
 import { runProgram } from "../process.ts";
-import { jumpAlias, RUN_SCRIPT_AS_ROOT, sshArguments } from "../ssh/arguments.ts";
+import { jumpAlias, sshArguments } from "../ssh/arguments.ts";
 import { knownHostsText } from "../ssh/keys.ts";
-import type { CachedArtifact } from "./cache.ts";
-import { judgePush, type PushOutcome, parseRequest } from "./outcome.ts";
+import { judgePush, type PushItem, type PushOutcome, parseRequest, unsent } from "./outcome.ts";
+import { burstOf, paced } from "./pace.ts";
 
-const RECEIVE_SCRIPT = join(import.meta.dirname, "receive.sh");
+const RECEIVE = join(import.meta.dirname, "..", "..", "components", "device", "program", "receive.sh");
+
+/** The device's line that asks for {@link receiveScript}. */
+const SCRIPT_WANTED = "edge-fleet script";
+
+/** A checked file on the controller that a device is to have. */
+export interface SendItem extends PushItem {
+  readonly path: string;
+  /** Where the device has it installed as it is; absent where it does not stay whole. */
+  readonly installPath?: string | undefined;
+}
 
 /** How a transfer is bounded. */
 export interface SendOptions {
@@ -19,45 +30,83 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Sends it. Never rejects for what the device does. */
-export async function sendArtifact(
+/** Sends them, first to last. Never rejects for what the device does. */
+export async function sendArtifacts(
   profile: Profile,
-  artifact: CachedArtifact,
+  items: readonly SendItem[],
   options: SendOptions,
 ): Promise<PushOutcome> {
   const { id, hostKey: pinned } = profile;
-  if (pinned === undefined) {
-    const message = `no pinned host key - run: edge-fleet enroll ${profile.region}`;
-    return { id, state: "pending", sentBytes: 0, reason: "not-enrolled", message };
-  }
+  if (pinned === undefined)
+    return unsent(id, "pending", "not-enrolled", `no pinned host key - run: edge-fleet enroll ${profile.region}`);
   const directory = mkdtempSync(join(tmpdir(), "edge-fleet-push-"));
   try {
     const knownHosts = join(directory, "known_hosts");
     const keys = new Map([[id, pinned]]);
     if (profile.ssh.proxy !== undefined) keys.set(jumpAlias(id), profile.ssh.proxy.hostKey);
     writeFileSync(knownHosts, knownHostsText(keys), { mode: 0o600 });
-    const args = sshArguments({ profile, knownHosts, hostKeyChecking: "yes", pinned }, RUN_SCRIPT_AS_ROOT);
+    const args = sshArguments({ profile, knownHosts, hostKeyChecking: "yes", pinned }, receiveCommand(items));
     const result = await runProgram("ssh", args, {
-      stdin: receiveScript(artifact),
-      reply: (line) => bodyFor(line, artifact),
+      converse: (line) =>
+        line.trim() === SCRIPT_WANTED
+          ? Readable.from([receiveScript(items)])
+          : bodyFor(line, items, profile.artifacts.maxKiBPerSecond),
       idleMs: options.idleMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return judgePush(id, pinned, result, artifact.size);
+    return judgePush(id, pinned, result, items);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** The device's half of the transfer, complete. */
-export function receiveScript({ sha256, size }: Pick<CachedArtifact, "sha256" | "size">): string {
-  return `SHA256=${sha256}\nSIZE=${size}\n${readFileSync(RECEIVE_SCRIPT, "utf8")}`;
+type Offer = Omit<PushItem, "name"> & Pick<SendItem, "installPath">;
+
+/**
+ * Remote command of a transfer, whatever the log-in shell is. Root asks for the script. Another user uses the device
+ * program, which may be all that sudo allows; where the program does not know how to receive, it is the script again.
+ */
+export function receiveCommand(items: readonly Offer[]): string {
+  const script = `echo "${SCRIPT_WANTED}"; exec`;
+  const words = offerWords(items).join(" ");
+  return `exec /bin/sh -c 'if [ "$(id -u)" -eq 0 ]; then ${script} /bin/sh -s; fi; if grep -qs "^ *receive)" ${PROGRAM_PATH}; then exec sudo -n ${PROGRAM_PATH} receive ${words}; fi; ${script} sudo -n /bin/sh -s'`;
 }
 
-function bodyFor(line: string, artifact: CachedArtifact): Readable | undefined {
-  const request = parseRequest(line, artifact.size);
-  if (request.kind !== "send") return undefined;
-  return request.offset === artifact.size
-    ? Readable.from([])
-    : createReadStream(artifact.path, { start: request.offset });
+/**
+ * The device's half of the transfer as a script for `sh -s`. Ends the shell itself: it reads the script from the stdin
+ * that also carries the bytes, and would wait for more of it.
+ */
+export function receiveScript(items: readonly Offer[]): string {
+  const head = `set -eu\nSTORE=\${EDGE_FLEET_STATE:-/var/lib/edge-fleet}/artifacts\n`;
+  const run = `main() {\n  receive_artifacts ${offerWords(items).join(" ")}\n  exit 0\n}\nmain\n`;
+  return head + readFileSync(RECEIVE, "utf8") + run;
+}
+
+/** `<sha256>:<size>:<installed path>`, words that no shell changes. */
+function offerWords(items: readonly Offer[]): string[] {
+  const plain = (path = ""): string => (/^(\/[A-Za-z0-9._-]+)+$/.test(path) ? path : "");
+  return items.map(({ sha256, size, installPath }) => `${sha256}:${size}:${plain(installPath)}`);
+}
+
+/**
+ * What is sent for a line of the device. A request for something else than was offered ends the transfer.
+ * @param maxKiBPerSecond undefined: no bound
+ */
+export function bodyFor(
+  line: string,
+  items: readonly SendItem[],
+  maxKiBPerSecond: number | undefined,
+): Readable | "close" | undefined {
+  const request = parseRequest(line);
+  if (request === undefined) return undefined;
+  const item = items.find(({ sha256 }) => sha256 === request.sha256);
+  if (item === undefined || request.offset > item.size) return "close";
+  if (request.offset === item.size) return undefined;
+  if (maxKiBPerSecond === undefined) return createReadStream(item.path, { start: request.offset });
+  const rate = maxKiBPerSecond * 1024;
+  const highWaterMark = Math.min(64 * 1024, burstOf(rate));
+  return Readable.from(paced(createReadStream(item.path, { start: request.offset, highWaterMark }), rate), {
+    objectMode: false,
+    highWaterMark,
+  });
 }

@@ -1,62 +1,190 @@
 /**
- * From a profile and the artifacts lock to the one binary that the device needs: where it comes from, what it must hash
- * to, and where the device stores it.
+ * From a profile and the artifacts lock to the files that the device needs: where each comes from, what it must hash to,
+ * where the device stores it and where it ends up. Pure.
  */
-import type { ArtifactsLock } from "../inventory/schema.ts";
-import type { Profile } from "../inventory/types.ts";
+import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
+import type { Profile, WasmRuntime } from "../inventory/types.ts";
 
-/** A binary, resolved for one device. */
+/** A file, resolved for one device. */
 export interface ResolvedArtifact {
-  /** http(s) URL, mirror applied. */
+  /** For people and reports, e.g. `k3s`, `k3s-images`, `spin`, `microk8s-assertions`, `base`. */
+  readonly name: string;
+  /**
+   * `binary`: installed as it is. `shim`: a tar.gz with one binary of the name that {@link installPath} ends with.
+   * `images`: an archive that the distribution imports. `snap` and `assertions`: given to snapd from the store.
+   */
+  readonly kind: "binary" | "shim" | "images" | "snap" | "assertions";
+  /** http(s) URL without blanks, mirror applied; the path beside the lock file where {@link local} is true. */
   readonly url: string;
+  /**
+   * True for assertions that `edge-fleet lock` has put beside the lock file (the store has no one URL for them) where no
+   * mirror serves them: only `edge-fleet push` can bring them.
+   */
+  readonly local: boolean;
   /** SHA-256 in lower-case hex, from the lock. */
   readonly sha256: string;
   /** Bytes, where the lock tells. */
   readonly size?: number;
+  /** The device's `artifacts.delivery`; always `push` where {@link local} is true. */
   readonly delivery: "fetch" | "push";
-  /** Path on the device where `edge-fleet push` puts it and the apply script looks for it. */
+  /** Path on the device where `edge-fleet push` puts it and the device program looks for it. */
   readonly storePath: string;
+  /** Absolute path of the installed file. Absent for what snapd takes from the store. */
+  readonly installPath?: string;
+  /** Octal mode of the installed file. Present with {@link installPath}. */
+  readonly mode?: string;
 }
 
 /** Content-addressed store of a device. */
 export const ARTIFACT_STORE = "/var/lib/edge-fleet/artifacts";
 
+/** Name of the shim binary in an archive; containerd finds `io.containerd.spin.v2` as `containerd-shim-spin-v2`. */
+export const SHIM_BINARIES: Readonly<Record<WasmRuntime, string>> = {
+  spin: "containerd-shim-spin-v2",
+  wasmtime: "containerd-shim-wasmtime-v1",
+  wasmedge: "containerd-shim-wasmedge-v1",
+  wasmer: "containerd-shim-wasmer-v1",
+};
+
 /**
- * Resolves the distribution's binary.
- * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: version or architecture not locked, URL
- * not http(s), or credentials in it (it would show in the device's process list)
+ * Folder from which the distribution imports images before its first start.
+ * https://docs.k3s.io/installation/airgap, https://docs.k0sproject.io/stable/airgap-install/
+ */
+const IMAGE_FOLDERS = { k3s: "/var/lib/rancher/k3s/agent/images", k0s: "/var/lib/k0s/images" } as const;
+
+/** Endings by which K3s tells how an image archive is packed. */
+const IMAGE_ENDINGS = /\.tar(\.gz|\.zst|\.lz4|\.bz2)?$/;
+
+type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
+
+/**
+ * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
+ * snap's assertions, its base snap and the base's assertions; then a shim per WASM runtime, in the profile's order.
+ * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: a file that is not locked, a URL that is
+ * not http(s), or credentials in a URL (they would show in the device's process list)
+ */
+export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  const distribution = profile.distribution === "microk8s" ? microk8s(profile, lock) : binaries(profile, lock);
+  return [...distribution, ...profile.wasm.map((runtime) => shim(profile, lock, runtime))];
+}
+
+/**
+ * The distribution's own binary or snap: the first of {@link resolveArtifacts}.
+ * @throws as {@link resolveArtifacts}
  */
 export function resolveArtifact(profile: Profile, lock: ArtifactsLock): ResolvedArtifact {
-  const { version } = profile.k3s;
-  const field = `artifacts.lock.yaml: k3s.${version}.${profile.architecture}`;
-  const locked = lock.k3s?.[version]?.[profile.architecture];
-  if (locked === undefined) {
-    throw new Error(`${field} is missing, device ${profile.id} needs it - run edge-fleet lock`);
-  }
+  const [first] = resolveArtifacts(profile, lock);
+  if (first === undefined) throw new Error(`device ${profile.id}: ${profile.distribution} has no artifact`);
+  return first;
+}
+
+/**
+ * Whether a MicroK8s device gets the base snap too: with `artifacts.images`, or where it is delivered by push, since
+ * such a device reaches no store.
+ */
+export function needsBaseSnap({ artifacts }: Pick<Profile, "artifacts">): boolean {
+  return artifacts.images || artifacts.delivery === "push";
+}
+
+function binaries(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  const distribution = profile.distribution === "k0s" ? "k0s" : "k3s";
+  const { version } = profile[distribution];
+  const { architecture } = profile;
+  const locked = lock[distribution]?.[version];
+  const installPath = `/usr/local/bin/${distribution}`;
+  const field = `${distribution}.${version}`;
+  const place = { name: distribution, kind: "binary", installPath, mode: "0755" } as const;
+  const binary = resolve(profile, `${field}.${architecture}`, locked?.[architecture], place);
+  if (!profile.artifacts.images) return [binary];
+  const images = locked?.images?.[architecture];
+  const path = images === undefined ? "" : imagesPath(distribution, images.url);
+  const archive = { name: `${distribution}-images`, kind: "images", installPath: path, mode: "0644" } as const;
+  return [binary, resolve(profile, `${field}.images.${architecture}`, images, archive)];
+}
+
+/** One name for every release, so that an upgrade replaces the archive instead of adding a second one. */
+function imagesPath(distribution: "k3s" | "k0s", url: string): string {
+  const ending = IMAGE_ENDINGS.exec(url.replace(/[?#].*$/, ""))?.[0] ?? ".tar";
+  return `${IMAGE_FOLDERS[distribution]}/edge-fleet${ending}`;
+}
+
+function microk8s(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  const { architecture } = profile;
+  const { version } = profile.microk8s;
+  const field = `microk8s.${version}.${architecture}`;
+  const locked = lock.microk8s?.[version]?.[architecture];
+  if (locked === undefined) throw missing(profile, field);
+  const artifacts = [
+    resolve(profile, `${field}.snap`, locked.snap, { name: "microk8s", kind: "snap" }),
+    resolve(profile, `${field}.assertions`, locked.assertions, { name: "microk8s-assertions", kind: "assertions" }),
+  ];
+  if (!needsBaseSnap(profile)) return artifacts;
+  return [
+    ...artifacts,
+    resolve(profile, `${field}.base`, locked.base, { name: "base", kind: "snap" }),
+    resolve(profile, `${field}.baseAssertions`, locked.baseAssertions, { name: "base-assertions", kind: "assertions" }),
+  ];
+}
+
+function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): ResolvedArtifact {
+  const { architecture } = profile;
+  const installPath = `/usr/local/bin/${SHIM_BINARIES[runtime]}`;
+  const place = { name: runtime, kind: "shim", installPath, mode: "0755" } as const;
+  return resolve(profile, `wasm.${runtime}.${architecture}`, lock.wasm?.[runtime]?.[architecture], place);
+}
+
+function resolve(profile: Profile, path: string, locked: ArtifactFile | undefined, place: Locate): ResolvedArtifact {
+  if (locked === undefined) throw missing(profile, path);
+  const beside = place.kind === "assertions" && isLocalPath(locked.url);
+  const { url, local } = artifactUrl(locked.url, beside, profile, `artifacts.lock.yaml: ${path}`);
   return {
-    url: artifactUrl(locked.url, profile, field),
+    ...place,
+    url,
+    local,
     sha256: locked.sha256,
     ...(locked.size === undefined ? {} : { size: locked.size }),
-    delivery: profile.artifacts.delivery,
+    delivery: local ? "push" : profile.artifacts.delivery,
     storePath: `${ARTIFACT_STORE}/${locked.sha256}`,
   };
 }
 
-function artifactUrl(locked: string, profile: Profile, field: string): string {
-  const url = URL.canParse(locked) ? new URL(locked) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new Error(`${field}.url is not an http(s) URL, device ${profile.id} - run edge-fleet lock`);
-  }
+function missing(profile: Profile, path: string): Error {
+  return new Error(`artifacts.lock.yaml: ${path} is missing, device ${profile.id} needs it - run edge-fleet lock`);
+}
+
+/** Base for resolving a path beside the lock file the way a URL's path is. */
+const BESIDE = "https://beside.invalid/";
+
+function artifactUrl(
+  locked: string,
+  beside: boolean,
+  profile: Profile,
+  field: string,
+): Pick<ResolvedArtifact, "url" | "local"> {
   const { mirror } = profile.artifacts;
-  const target = mirror === undefined ? url : new URL(url.pathname + url.search, mirror);
-  if (mirror !== undefined) {
-    target.pathname = new URL(mirror).pathname.replace(/\/+$/, "") + url.pathname;
-  }
-  if (target.username !== "" || target.password !== "" || (mirror !== undefined && new URL(mirror).username !== "")) {
+  const url = beside ? new URL(locked, BESIDE) : URL.canParse(locked) ? new URL(locked) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new Error(`${field}.url is not an http(s) URL, device ${profile.id} - run edge-fleet lock`);
+  if (beside && mirror === undefined) return { url: locked, local: true };
+  const target = mirror === undefined ? url : mirrored(url, mirror);
+  if (target.username !== "" || target.password !== "") {
     const source = mirror === undefined ? `${field}.url` : "artifacts.mirror";
     throw new Error(
       `device ${profile.id}: ${source} carries credentials - use a mirror without, or artifacts.delivery: push`,
     );
   }
-  return target.href.replaceAll("+", "%2B");
+  return { url: target.href.replaceAll("+", "%2B"), local: false };
+}
+
+/** Whether a locked `url` is a file beside the lock file: relative, of plain names, never leaving the folder. */
+export function isLocalPath(url: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9._+-]*(\/[A-Za-z0-9_][A-Za-z0-9._+-]*)+$/.test(url);
+}
+
+/** The mirror's path, then the artifact's. */
+function mirrored(url: URL, mirror: string): URL {
+  const target = new URL(mirror);
+  target.pathname = target.pathname.replace(/\/+$/, "") + url.pathname;
+  target.search = url.search;
+  return target;
 }

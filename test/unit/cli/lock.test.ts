@@ -160,6 +160,7 @@ test("--accept-changed replaces the hash and keeps the comments of the entry", a
 test("a locked URL moves only to a base that is given on the command line", () => {
   const file = { url: "https://mirror.example.com/k3s", sha256: "a".repeat(64) };
   const used = {
+    project: "k3s",
     path: ["k3s", "v1.36.2+k3s1", "amd64"],
     field: "k3s.v1.36.2+k3s1.amd64",
     usedBy: "device a",
@@ -167,7 +168,7 @@ test("a locked URL moves only to a base that is given on the command line", () =
     hash: { kind: "file" },
     locked: file,
   } as const;
-  const upstream = { ...file, url: used.url };
+  const upstream = { file: { ...file, url: used.url }, scalars: [] };
   assert.equal(decide(used, upstream, { acceptChanged: false, moveUrl: () => false }).state, "kept");
   assert.equal(decide(used, upstream, { acceptChanged: false, moveUrl: () => true }).state, "moved");
 });

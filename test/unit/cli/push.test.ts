@@ -4,10 +4,15 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
-import { cachedArtifact } from "../../../cli/push/cache.ts";
-import { parseRequest } from "../../../cli/push/outcome.ts";
-import { receiveScript } from "../../../cli/push/send.ts";
+import { runProgram } from "../../../cli/process.ts";
+import { besideArtifact, cachedArtifact } from "../../../cli/push/cache.ts";
+import { judgePush, parseRequest } from "../../../cli/push/outcome.ts";
+import { selectTargets } from "../../../cli/push/run.ts";
+import { bodyFor, receiveCommand, receiveScript } from "../../../cli/push/send.ts";
+import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
+import { loadInventory } from "../../../components/inventory/index.ts";
 import { edgeFleet } from "./command.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
@@ -36,7 +41,7 @@ function stacksFor(context: TestContext, url: string, devices: readonly string[]
   const artifact = `{ url: "${url}", sha256: ${SHA256} }`;
   return writeInventory(context, {
     "artifacts.lock.yaml": `k3s:\n  v1.34.2+k3s1:\n    amd64: ${artifact}\n    arm64: ${artifact}\n`,
-    "tokyo.yaml": `region: tokyo\nartifacts: { delivery: push }\ndevices:\n${devices.map((text) => `  - ${text}\n`).join("")}`,
+    "tokyo.yaml": `region: tokyo\nartifacts: { delivery: push, maxKiBPerSecond: 100000 }\ndevices:\n${devices.map((text) => `  - ${text}\n`).join("")}`,
   });
 }
 
@@ -119,51 +124,204 @@ test("a damaged file in the cache is downloaded again", async (context) => {
   assert.deepEqual([readFileSync(path), size], [BYTES, BYTES.length]);
 });
 
+test("a file beside the lock file counts only with its locked bytes", async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = { url: "assertions/x.assert", sha256: SHA256 };
+  await assert.rejects(besideArtifact(directory, file), /x\.assert: is missing - restore it/);
+  mkdirSync(join(directory, "assertions"));
+  writeFileSync(join(directory, file.url), "other");
+  await assert.rejects(besideArtifact(directory, file), /x\.assert: has SHA-256 .*, locked is /);
+  writeFileSync(join(directory, file.url), BYTES);
+  assert.equal((await besideArtifact(directory, file)).size, BYTES.length);
+});
+
+test("a device gets everything that it needs; one that fetches gets only what no URL has", (context) => {
+  const file = (url: string) => `{ url: "${url}", sha256: ${SHA256} }`;
+  const both = `amd64: ${file("https://example.com/a")}, arm64: ${file("https://example.com/b")}`;
+  const snap = `{ revision: 1, snap: ${file("https://example.com/s")}, assertions: ${file("assertions/s.assert")} }`;
+  const stacks = writeInventory(context, {
+    "artifacts.lock.yaml": `k3s: { v1.34.2+k3s1: { ${both}, images: { ${both} } } }
+wasm: { spin: { version: v0.23.0, ${both} } }
+microk8s: { v1.34.2: { amd64: ${snap}, arm64: ${snap} } }
+`,
+    "tokyo.yaml": `region: tokyo
+devices:
+  - { id: fetching, host: h, model: box }
+  - { id: pushed, host: h2, model: box, wasm: [spin], artifacts: { delivery: push, images: true } }
+  - { id: snapped, host: h3, model: box, distribution: microk8s, microk8s: { version: v1.34.2 } }
+`,
+  });
+  const inventory = loadInventory(stacks);
+  const targets = selectTargets(inventory, "tokyo", []);
+  assert.deepEqual(
+    targets.map(({ profile, artifacts }) => [profile.id, artifacts.map(({ name }) => name)]),
+    [
+      ["pushed", ["k3s", "k3s-images", "spin"]],
+      ["snapped", ["microk8s-assertions"]],
+    ],
+  );
+  assert.throws(() => selectTargets(inventory, "tokyo", ["fetching"]), /fetching: artifacts\.delivery is fetch - /);
+  assert.throws(() => selectTargets(inventory, "tokyo", ["nobody"]), /nobody: no such device in region tokyo/);
+});
+
 for (const [line, expected] of [
-  ["have", { kind: "have" }],
-  ["send 0", { kind: "send", offset: 0 }],
-  ["send 100\r", { kind: "send", offset: 100 }],
-  ["send 101", { kind: "unclear" }],
-  ["send -1", { kind: "unclear" }],
-  ["Welcome to Debian", { kind: "unclear" }],
+  [`send ${SHA256} 0`, { sha256: SHA256, offset: 0 }],
+  [`send ${SHA256} 100\r`, { sha256: SHA256, offset: 100 }],
+  [`send ${SHA256} -1`, undefined],
+  [`send ${SHA256.slice(1)} 1`, undefined],
+  [`have ${SHA256}`, undefined],
+  ["Welcome to Debian", undefined],
 ] as const) {
-  test(`the device's line ${JSON.stringify(line)} means ${expected.kind}`, () =>
-    assert.deepEqual(parseRequest(line, 100), expected));
+  test(`the device's line ${JSON.stringify(line.replace(SHA256, "<sha256>"))} asks for ${expected ? "bytes" : "nothing"}`, () =>
+    assert.deepEqual(parseRequest(line), expected));
 }
+
+test("a request for something that was not offered, or from behind its end, ends the transfer", () => {
+  const item = { name: "k3s", sha256: SHA256, size: 10, path: "/nowhere" };
+  assert.equal(bodyFor(`send ${"0".repeat(64)} 0`, [item], undefined), "close");
+  assert.equal(bodyFor(`send ${SHA256} 11`, [item], undefined), "close");
+  assert.equal(bodyFor(`send ${SHA256} 10`, [item], undefined), undefined);
+});
+
+test("the remote command is one word list that survives two shells", () => {
+  const items = [
+    { sha256: SHA256, size: 10, installPath: "/usr/local/bin/k3s" },
+    { sha256: "0".repeat(64), size: 1, installPath: "/a b; rm" },
+  ];
+  const [, inner] = /^exec \/bin\/sh -c '([^']*)'$/.exec(receiveCommand(items)) ?? [];
+  assert.match(
+    inner ?? "",
+    new RegExp(`edge-fleet-device receive ${SHA256}:10:/usr/local/bin/k3s ${"0".repeat(64)}:1:; fi; `),
+  );
+  assert.equal(spawnSync("dash", ["-n", "-c", inner ?? ""]).status, 0);
+});
+
+test("root asks for the script; another user uses the program where it can receive", (context) => {
+  const directory = temporaryDirectory(context);
+  const items = [{ sha256: SHA256, size: 10, installPath: "/usr/local/bin/k3s" }];
+  const program = join(directory, "edge-fleet-device");
+  const command = receiveCommand(items).replaceAll(PROGRAM_PATH, program);
+  const stub = (name: string, text: string) =>
+    writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  stub("sudo", 'echo "sudo $*"');
+  const said = (uid: number) => {
+    stub("id", `echo ${uid}`);
+    const env = { PATH: `${directory}:${process.env.PATH}` };
+    return spawnSync("sh", ["-c", command], { input: "echo script of the shell", encoding: "utf8", env }).stdout;
+  };
+  assert.equal(said(0), "edge-fleet script\nscript of the shell\n");
+  assert.equal(said(1000), "edge-fleet script\nsudo -n /bin/sh -s\n");
+  writeFileSync(program, "usage: apply");
+  assert.equal(said(1000), "edge-fleet script\nsudo -n /bin/sh -s\n");
+  writeFileSync(program, deviceProgram().text);
+  assert.equal(said(1000), `sudo -n ${program} receive ${SHA256}:10:/usr/local/bin/k3s\n`);
+});
+
+test("a lost connection keeps what was completed before it", () => {
+  const items = ["a", "b", "c"].map((name) => ({ name, sha256: name.repeat(64), size: 100 }));
+  const stdout = `have ${"a".repeat(64)}\nsend ${"b".repeat(64)} 40\nstored ${"b".repeat(64)}\nsend ${"c".repeat(64)} 0\n`;
+  const stderr = "Authenticated to h\nclient_loop: send disconnect: Broken pipe\n";
+  const outcome = judgePush("d", "ssh-ed25519 AAAA", { exitCode: 255, stdout, stderr, ended: undefined }, items);
+  assert.deepEqual([outcome.state, outcome.reason, outcome.sentBytes], ["pending", "lost", 60]);
+  assert.deepEqual(
+    outcome.artifacts.map(({ name, state, resumedAt }) => [name, state, resumedAt]),
+    [
+      ["a", "present", 0],
+      ["b", "pushed", 40],
+      ["c", "missing", 0],
+    ],
+  );
+});
 
 for (const [command = "", ...args] of SHELLS) {
   const name = [command, ...args].join(" ");
-  /** Sends the script, waits for its request and then sends the bytes, as the controller does. */
-  const receive = async (directory: string, bytes: Buffer) => {
-    const { runProgram } = await import("../../../cli/process.ts");
-    const { Readable } = await import("node:stream");
-    return runProgram(command, args, {
-      stdin: receiveScript({ sha256: SHA256, size: BYTES.length }),
-      reply: (line) => (line === "have" ? undefined : Readable.from([bytes])),
+  const other = Buffer.from("a second artifact");
+  const otherSum = createHash("sha256").update(other).digest("hex");
+  const offered = [
+    { sha256: SHA256, size: BYTES.length, installPath: "/usr/local/bin/k3s" },
+    { sha256: otherSum, size: other.length },
+  ];
+  /** Sends the script and answers each request with what `bytesOf` says, as the controller does. */
+  const receive = (directory: string, items: typeof offered, bytesOf: (sha256: string, offset: number) => Buffer) =>
+    runProgram(command, args, {
+      stdin: receiveScript(items),
+      converse: (line) => {
+        const request = parseRequest(line);
+        if (request === undefined) return undefined;
+        const bytes = bytesOf(request.sha256, request.offset);
+        return bytes.length === 0 ? "close" : Readable.from([bytes]);
+      },
       environment: { EDGE_FLEET_STATE: join(directory, "state") },
       timeoutMs: 20_000,
     });
-  };
+  const whole = (sha256: string, offset: number) => (sha256 === SHA256 ? BYTES : other).subarray(offset);
+  const [first] = offered.map((item) => [item]);
+  assert.ok(first !== undefined);
 
-  test(`${name}: whole bytes are stored`, async (context) => {
+  test(`${name}: several artifacts are stored over one connection, and found again`, async (context) => {
     const directory = temporaryDirectory(context);
-    const { stdout, stderr, exitCode } = await receive(directory, BYTES);
-    assert.deepEqual([stdout, stderr, exitCode], ["send 0\nstored\n", "", 0]);
+    const { stdout, stderr, exitCode } = await receive(directory, offered, whole);
+    const lines = [`send ${SHA256} 0`, `stored ${SHA256}`, `send ${otherSum} 0`, `stored ${otherSum}`, "done", ""];
+    assert.deepEqual([stdout.split("\n"), stderr, exitCode], [lines, "", 0]);
     assert.deepEqual(readFileSync(join(directory, "state", "artifacts", SHA256)), BYTES);
-    assert.equal((await receive(directory, BYTES)).stdout, "have\n");
+    assert.deepEqual(readFileSync(join(directory, "state", "artifacts", otherSum)), other);
+    const again = await receive(directory, offered, whole);
+    assert.equal(again.stdout, `have ${SHA256}\nhave ${otherSum}\ndone\n`);
+  });
+
+  test(`${name}: a user whose only right is the device program sends to it`, async (context) => {
+    const directory = temporaryDirectory(context);
+    const program = join(directory, "program");
+    const part = readFileSync(join(import.meta.dirname, "../../../components/device/program/receive.sh"), "utf8");
+    writeFileSync(program, `set -eu\nSTORE=${directory}/state/artifacts\n${part}receive_artifacts "$@"\n`);
+    const shell = args.filter((word) => word !== "-s");
+    const run = (...words: string[]) =>
+      runProgram(command, [...shell, program, ...words], {
+        converse: (line) => {
+          const request = parseRequest(line);
+          return request === undefined ? undefined : Readable.from([whole(request.sha256, request.offset)]);
+        },
+        timeoutMs: 20_000,
+      });
+    const { stdout } = await run(`${SHA256}:${BYTES.length}:/usr/local/bin/k3s`);
+    assert.equal(stdout, `send ${SHA256} 0\nstored ${SHA256}\ndone\n`);
+    for (const word of [
+      "../../etc/passwd:1:",
+      `${SHA256}x:1:`,
+      `${SHA256.slice(1)}:1:`,
+      `${SHA256}:1e9:`,
+      `${SHA256}:`,
+    ]) {
+      const refused = await run(word);
+      assert.deepEqual([refused.stdout, refused.exitCode], ["", 1]);
+      assert.match(refused.stderr, /^edge-fleet: not an artifact: /);
+    }
+  });
+
+  test(`${name}: what is installed as it is need not be sent`, async (context) => {
+    const directory = temporaryDirectory(context);
+    const installPath = join(directory, "k3s");
+    writeFileSync(installPath, BYTES);
+    const { stdout } = await receive(directory, [{ sha256: SHA256, size: BYTES.length, installPath }], whole);
+    assert.equal(stdout, `have ${SHA256}\ndone\n`);
   });
 
   test(`${name}: a transfer that breaks off keeps its part for the next one`, async (context) => {
     const directory = temporaryDirectory(context);
-    const first = await receive(directory, BYTES.subarray(0, 1000));
-    assert.match(first.stderr, /received 1000 of 300000 bytes - run again, it resumes/);
-    const second = await receive(directory, BYTES.subarray(1000));
-    assert.equal(second.stdout, "send 1000\nstored\n");
+    const broken = await runProgram(command, args, {
+      stdin: receiveScript(first),
+      reply: () => Readable.from([BYTES.subarray(0, 1000)]),
+      environment: { EDGE_FLEET_STATE: join(directory, "state") },
+      timeoutMs: 20_000,
+    });
+    assert.match(broken.stderr, /received 1000 of 300000 bytes - run again, it resumes/);
+    const { stdout } = await receive(directory, first, whole);
+    assert.equal(stdout, `send ${SHA256} 1000\nstored ${SHA256}\ndone\n`);
   });
 
   test(`${name}: wrong bytes are not stored and the part is dropped`, async (context) => {
     const directory = temporaryDirectory(context);
-    const { stderr, exitCode } = await receive(directory, randomBytes(BYTES.length));
+    const { stderr, exitCode } = await receive(directory, first, () => randomBytes(BYTES.length));
     assert.equal(exitCode, 1);
     assert.match(stderr, /do not have the locked SHA-256/);
     assert.deepEqual(readdirSync(join(directory, "state", "artifacts")), []);
