@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { LAB_PACKAGES } from "./lab/prerequisites.ts";
 import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
+import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..");
 
@@ -42,7 +43,8 @@ const { values, positionals } = parseArgs({
 if (values.update) process.env.UPDATE_GOLDEN = "1";
 const say = (line: string) => process.stdout.write(`${line}\n`);
 await ensureDebianPackages(say, LAB_PACKAGES);
-const toolchain = await ensureToolchain(say);
+const withArgoCd = !values.unit && positionals.length === 0;
+const toolchain = await ensureToolchain(say, withArgoCd ? [...PART_NAMES, ...ARGO_CD_PARTS] : PART_NAMES);
 Object.assign(process.env, toolchain.env);
 const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).sort();
 const counts: Counts = { passed: 0, failed: 0 };

@@ -67,7 +67,8 @@ async function render(options: RenderOptions): Promise<ExitCode> {
     if (!options.check) writeTree(options.tree, changes);
     changes = merge(changes, await planManifests(options.tree, input, tree));
   }
-  const problems = options.check ? await checkTree(options.tree, checkInput(inventory, resolveFleet(inventory))) : [];
+  const fit = options.check && !hasChanges(changes);
+  const problems = fit ? await checkTree(options.tree, checkInput(inventory, resolveFleet(inventory))) : [];
   return report(options, changes, problems, Boolean(options.manifests && options.check && stale));
 }
 

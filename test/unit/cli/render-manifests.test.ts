@@ -1,6 +1,6 @@
 /** `edge-fleet render --manifests` as CI runs it, with the real kustomize. */
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { edgeFleet } from "./command.ts";
@@ -44,6 +44,7 @@ test("one run writes the tree and its manifests, a second one changes nothing", 
       update: [],
       delete: [],
       refused: [],
+      problems: [],
     },
   );
 });
@@ -78,4 +79,14 @@ test("without kustomize and kubectl it says what to install", async (context) =>
   const { exitCode, stderr } = await run("--manifests");
   assert.notEqual(exitCode, 0);
   assert.match(stderr, /neither kustomize nor kubectl is on PATH - install kustomize 5/);
+});
+
+test("the check fails on a tree that is up to date and holds what must not reach a device", async (context) => {
+  const { cwd, run } = inFleet(context, BASE_FILES["fleet.yaml"] ?? "");
+  assert.equal((await run()).exitCode, 0);
+  const file = join(cwd, "fleet/base/deployment.yaml");
+  writeFileSync(file, readFileSync(file, "utf8").replace(/image: \S+/, "image: registry.example.com/web:latest"));
+  const { exitCode, stdout } = await run("--check");
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /fleet\/base\/deployment\.yaml:\d+:\d+ .*registry\.example\.com\/web:latest/);
 });
