@@ -1,7 +1,11 @@
-/** `edge-fleet schema`: what the inventory files may hold, as JSON Schemas for editors and CI and as a page for people. */
+/**
+ * `edge-fleet schema`: what the inventory files may hold, as JSON Schemas for editors and CI and as a page for people; and
+ * the page about the preflight.
+ */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { PREFLIGHT_PAGE, preflightReference } from "../../components/device/preflight.ts";
 import { inventorySchemas } from "../../components/inventory/index.ts";
 import { inventoryReference } from "../../components/inventory/reference.ts";
 import { printJson } from "./options.ts";
@@ -14,6 +18,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ...schemas.map(([name, text]): [string, string] => [`components/inventory/schema/${name}`, text]),
     ["docs/inventory.md", inventoryReference()],
+    [PREFLIGHT_PAGE, preflightReference()],
   ]);
 }
 
@@ -22,7 +27,7 @@ export function registerSchema(program: Command): void {
   program
     .command("schema")
     .description("print the JSON Schemas of the inventory files")
-    .option("--write", "write them to components/inventory/schema, and the reference to docs/inventory.md, instead")
+    .option("--write", "write them to components/inventory/schema, and the generated pages to docs, instead")
     .option("--directory <dir>", "with --write: write the schemas alone, into this folder")
     .action((options: { write?: true; directory?: string }) => {
       if (!options.write)

@@ -1,7 +1,10 @@
-/** `edge-fleet script`: the apply script of one device, complete and readable, for review or for a run by hand. */
+/** `edge-fleet script`: what is applied to one device as one readable script, for review or for a run by hand. */
 import type { Command } from "commander";
-import { renderApplyScript } from "../../components/device/apply.ts";
-import { resolveProfile } from "../../components/inventory/index.ts";
+import { renderPayload } from "../../components/device/apply.ts";
+import { placeholderSecrets } from "../../components/device/distributions/k3s-secrets.ts";
+import { renderScript } from "../../components/device/script.ts";
+import { resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
+import { deviceContexts } from "../../components/region/contexts.ts";
 import { requireDevice } from "../require.ts";
 import { inventoryOf, inventoryOption } from "./options.ts";
 
@@ -9,13 +12,16 @@ import { inventoryOf, inventoryOption } from "./options.ts";
 export function registerScript(program: Command): void {
   program
     .command("script")
-    .description("print the self-contained apply script of a device")
+    .description("print all that is applied to a device as one script: the device program and the payload")
     .argument("<device>", "id of the device")
     .addOption(inventoryOption())
     .action((device: string, options: { inventory: string }) => {
       const inventory = inventoryOf(options);
       requireDevice(inventory, device);
-      const { text } = renderApplyScript(resolveProfile(inventory, device), inventory.artifacts);
-      process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+      const profile = resolveProfile(inventory, device);
+      const region = resolveRegion(inventory, profile.region);
+      const joined = region.some(({ joins }) => joins === device);
+      const context = deviceContexts(region, placeholderSecrets(profile, joined)).get(device);
+      process.stdout.write(renderScript(device, renderPayload(profile, inventory.artifacts, context)));
     });
 }

@@ -3,8 +3,9 @@ import type { Command } from "commander";
 import { UsageError } from "../exit.ts";
 import { type DeviceRow, deviceRows, formatDevices, upExitCode } from "../pulumi/report.ts";
 import { plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
+import { supplyRegion } from "../pulumi/supply.ts";
 import { usesColour } from "../terminal.ts";
-import { jsonOption, printJson } from "./options.ts";
+import { inventoryOf, jsonOption, printJson } from "./options.ts";
 import { addPulumiArguments, type PulumiOptions, stackFacts } from "./pulumi-options.ts";
 
 interface UpOptions extends PulumiOptions {
@@ -13,6 +14,8 @@ interface UpOptions extends PulumiOptions {
 }
 
 const HELP = `
+Before the engine starts, devices of a region that lack this release's device program, or artifacts that are pushed to
+them, get them as by edge-fleet push; the others are not connected to.
 Exit codes: 0 all applied, 1 something failed, 2 wrong usage or inventory, 3 nothing failed but devices are pending.`;
 
 /** Registers the command. */
@@ -38,10 +41,23 @@ async function up(stack: string, extra: readonly string[], options: UpOptions): 
     stdout: options.json ? ("stderr" as const) : ("stdout" as const),
     extra,
   };
+  if (!run.isHub) await supply(stack, options);
   const result = await runPulumi(run);
   if (result.stalled !== undefined) process.stderr.write(`${stallMessage(run, result.stalled)}\n`);
   if (run.isHub || result.stalled !== undefined) return plainExitCode(result);
   return reportRegion(stack, result.exitCode !== 0, options);
+}
+
+/** A device that could not be supplied is told here, and fails or is pending in the run itself. */
+async function supply(stack: string, options: UpOptions): Promise<void> {
+  const inventory = inventoryOf(options);
+  const region = stack.split("/").at(-1) ?? stack;
+  if (!inventory.regions.has(region)) return;
+  const outcomes = await supplyRegion(inventory, stack, region);
+  const brought = outcomes.filter(({ state }) => state === "pushed").length;
+  if (outcomes.length > 0) process.stderr.write(`${region}: supplied ${brought} of ${outcomes.length} devices\n`);
+  for (const { id, state, message } of outcomes)
+    if (state === "failed" || state === "pending") process.stderr.write(`${id}: ${message}\n`);
 }
 
 async function reportRegion(stack: string, cliFailed: boolean, options: UpOptions): Promise<number> {

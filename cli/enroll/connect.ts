@@ -9,8 +9,7 @@ import { runProgram } from "../process.ts";
 import { jumpAlias, RUN_SCRIPT_AS_ROOT, type SshConnection, sshArguments } from "../ssh/arguments.ts";
 import { firstKnownKey, knownHostsText } from "../ssh/keys.ts";
 import { type Candidate, type EnrolledOutcome, type FailedOutcome, judgeConnection } from "./outcome.ts";
-
-const ENROLL_SCRIPT = join(import.meta.dirname, "enroll.sh");
+import { enrollScript } from "./script.ts";
 
 /** How connections are bounded. */
 export interface ConnectOptions {
@@ -30,7 +29,7 @@ export async function enrollDevice(
     chmodSync(directory, 0o700);
     const connection = connectionOf(candidate, directory);
     const result = await runProgram("ssh", sshArguments(connection, RUN_SCRIPT_AS_ROOT), {
-      stdin: readFileSync(ENROLL_SCRIPT, "utf8"),
+      stdin: enrollScript(candidate.profile.ssh.user),
       timeoutMs: options.timeoutMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

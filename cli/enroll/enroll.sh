@@ -1,7 +1,9 @@
 #!/bin/sh
-# Enrols one device: makes its identity key if there is none and prints one JSON line with the public key and the facts.
-# Reads nothing, changes nothing but $STATE, may be run again at any time. The private key never leaves the device.
+# Enrols one device: makes its identity key if there is none, installs the device program, and prints one JSON line with
+# the public key and the facts. Reads nothing, may be run again at any time. The private key never leaves the device.
+# The caller prepends PROGRAM_SHA256, SSH_USER and packed_program, which prints the program, gzip and base64.
 set -eu
+: "${PROGRAM_SHA256:?}" "${SSH_USER:?}"
 
 STATE=${EDGE_FLEET_STATE:-/var/lib/edge-fleet}
 MACHINE_ID=${EDGE_FLEET_MACHINE_ID:-/etc/machine-id}
@@ -40,6 +42,17 @@ make_identity() {
   trap - EXIT
 }
 
+# The program installs itself, and allows itself to the SSH user.
+install_program() {
+  new=$(mktemp "$STATE/enroll.XXXXXX") || fail "$STATE is not writable - check the file system and its free space"
+  trap 'rm -f "$new"' EXIT
+  { packed_program | base64 -d | gzip -dc; } >"$new" 2>/dev/null || fail "base64 and gzip are needed - install coreutils and gzip, or busybox"
+  [ "$(sha256sum "$new" | cut -d ' ' -f 1)" = "$PROGRAM_SHA256" ] || fail "the device program arrived damaged - run again"
+  sh "$new" install "$SSH_USER" >/dev/null || exit 1
+  rm -f "$new"
+  trap - EXIT
+}
+
 read_identity() {
   chmod 0600 "$KEY"
   identity=$(ssh-keygen -y -P '' -f "$KEY" 2>/dev/null | cut -d ' ' -f 1,2) || identity=
@@ -68,8 +81,8 @@ plain() {
 }
 
 print_result() {
-  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s"}\n' \
-    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine"
+  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s","program":"%s"}\n' \
+    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine" "$PROGRAM_SHA256"
 }
 
 main() {
@@ -78,6 +91,7 @@ main() {
   make_state_directory
   make_identity
   read_identity
+  install_program
   read_facts
   print_result
 }

@@ -20,6 +20,8 @@ export interface DeviceFacts {
   readonly machineId?: string;
   /** RFC 3339 date. */
   readonly enrolledAt: string;
+  /** SHA-256 of the device program that was installed. */
+  readonly program: string;
 }
 
 /** What goes into the inventory. */
@@ -90,6 +92,7 @@ const AnswerSchema = z.object({
   os: z.string().max(128),
   kernel: z.string().max(128),
   machineId: z.string().regex(/^([0-9a-f]{64})?$/),
+  program: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
 /**
@@ -172,7 +175,7 @@ function factsOf(
   architecture: DeviceFacts["architecture"],
   now: string,
 ): DeviceFacts {
-  const { memoryMiB, machineId } = answer;
+  const { memoryMiB, machineId, program } = answer;
   const os = printable(answer.os, 128);
   const kernel = printable(answer.kernel, 128);
   return {
@@ -182,5 +185,6 @@ function factsOf(
     ...(kernel === "" ? {} : { kernel }),
     ...(machineId === "" ? {} : { machineId }),
     enrolledAt: now,
+    program,
   };
 }

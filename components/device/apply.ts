@@ -1,137 +1,178 @@
 /**
- * From a profile to what one SSH command runs on the device: the rendered apply script (desired state as a header, then
- * the bodies of journal.sh and apply.sh), packed for the command's stdin, and the parsed answer. Pure: no clock, no
- * network; the only files read are those two beside this one.
+ * From a profile to what one SSH command sends to the device: the payload, data only, which the device program
+ * (`program.ts`) reads and turns the device into; and the parsed answer. Pure: no clock, no network.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { gzipSync, strToU8 } from "fflate";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
-import { type ResolvedArtifact, resolveArtifact } from "./artifact.ts";
-import { type DeviceFile, type DistributionPlan, renderDistribution } from "./distributions/index.ts";
+import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
+import {
+  type DeviceFile,
+  type DistributionPlan,
+  type RenderContext,
+  renderDistribution,
+} from "./distributions/index.ts";
+import { preflightSetting } from "./preflight.ts";
+import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "./program.ts";
 
-/** The script of one device. */
-export interface ApplyScript {
-  /** POSIX sh, self-contained. */
+/** What one device is to become. */
+export interface Payload {
+  /** Line format of `program/payload.sh`; nothing of it is evaluated on the device. */
   readonly text: string;
   /**
-   * SHA-256 over everything that defines the device's desired state: files, modes, binary, labels, readiness targets.
-   * How it gets there (URL, delivery, timeouts, wording of the script) is left out: it must not restart a device.
+   * SHA-256 over everything that defines the device's desired state: files, modes, artifacts, labels, taints, readiness
+   * targets. How it gets there (URL, delivery, timeouts) is left out, since it must not restart a device; so is the text
+   * of secret files, since the hash is no secret. A changed password is found by comparing the files.
    */
   readonly hash: string;
   /** Seconds that the device may take to become ready. */
   readonly readySeconds: number;
+  /** True where a file holds a password or a token: the text must then be kept as a secret. */
+  readonly secret: boolean;
 }
 
-/** The script as a remote command. */
-export interface PackedScript {
-  /** Short sh text, the same for every device and release of the inventory. */
+/** A payload as a remote command. */
+export interface PackedPayload {
+  /** Short sh text, the same for every device of a region: checks the installed program and runs it. */
   readonly create: string;
-  /** First line `<sha256 of the script> <seconds until it is killed>`, then base64 of the gzipped script. */
+  /** Base64 of the gzipped payload. */
   readonly stdin: string;
 }
 
 /** What the device answered. */
 export interface ApplyResult {
   readonly device: string;
-  /** `rolled-back`: the new state failed and the previous one runs again, or nothing is left of a first install. */
-  readonly result: "applied" | "unchanged" | "rolled-back" | "failed";
-  /** {@link ApplyScript.hash} of the run. */
+  /**
+   * `rolled-back`: the new state failed and the previous one runs again, or nothing is left of a first install.
+   * `removed`: the device was taken out of the fleet and holds nothing of it any more.
+   */
+  readonly result: "applied" | "unchanged" | "rolled-back" | "failed" | "removed";
+  /** {@link Payload.hash} of the run. */
   readonly hash: string;
   readonly version: string;
   /** Empty where all went well; else a short id, the finding and the mend. */
   readonly reason: string;
 }
 
-/** 2026-01-01: no device whose clock is earlier can be right, and a K3s CA made under a wrong clock is not repaired. */
-const CLOCK_FLOOR = Date.UTC(2026, 0, 1) / 1000;
-
-/** Bytes taken for a binary whose lock entry has no size: above every K3s release so far. */
+/** Bytes taken for an artifact whose lock entry has no size: above every K3s release so far. */
 const ASSUMED_SIZE = 96 * 1024 * 1024;
 
-/** Room for the download, the installed copy and what the binary unpacks (about 200 MB for K3s). */
+/** Room for the download, the installed copy and what a binary unpacks (about 200 MB for K3s). */
 const SPACE_FACTOR = 4;
 
-const PLAIN = /^[A-Za-z0-9_./:@%+,-]+$/;
-const BODY = ["journal.sh", "apply.sh"].map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("");
+/** Characters of a setting's value; `program/settings.sh` refuses others. */
+const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
 
 /**
- * Renders the script of one device.
- * @throws Error naming device, setting and mend, see {@link renderDistribution} and {@link resolveArtifact}
+ * Renders the payload of one device.
+ * @param context the server that an agent joins, and the secrets. Default: none
+ * @throws Error naming device, setting and mend, see {@link renderDistribution} and {@link resolveArtifacts}
  */
-export function renderApplyScript(profile: Profile, lock: ArtifactsLock): ApplyScript {
-  const plan = renderDistribution(profile);
-  const artifact = resolveArtifact(profile, lock);
+export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
+  const plan = renderDistribution(profile, context);
+  const artifacts = resolveArtifacts(profile, lock);
   plan.files.forEach(checkFile);
-  const hash = desiredStateHash(profile, plan, artifact);
-  const variables = {
+  const hash = desiredStateHash(profile, plan, artifacts);
+  const settings = Object.entries(settingsOf(profile, plan, artifacts, hash)).filter(([, value]) => value !== "");
+  const text = [
+    "edge-fleet 1",
+    ...settings.map(([name, value]) => settingLine(profile.id, name, value)),
+    ...plan.files.map(fileLines),
+    ...artifacts.map(artifactLine),
+    "end\n",
+  ].join("\n");
+  const secret = plan.files.some((file) => file.secret === true);
+  return { text, hash, readySeconds: profile.readiness.timeoutSeconds, secret };
+}
+
+function settingsOf(
+  profile: Profile,
+  plan: DistributionPlan,
+  artifacts: readonly ResolvedArtifact[],
+  hash: string,
+): Record<string, string> {
+  const bytes = artifacts.reduce((sum, { size = ASSUMED_SIZE }) => sum + size, 0);
+  return {
     DEVICE: profile.id,
     REGION: profile.region,
     HASH: hash,
+    DISTRIBUTION: profile.distribution,
     VERSION: plan.version,
     ARCH: profile.architecture,
-    SHA256: artifact.sha256,
-    URL: artifact.url,
-    DELIVERY: artifact.delivery,
-    NEED_KIB: String(Math.ceil(((artifact.size ?? ASSUMED_SIZE) * SPACE_FACTOR) / 1024)),
-    READY_SECONDS: String(profile.readiness.timeoutSeconds),
-    CLOCK_FLOOR: String(CLOCK_FLOOR),
-    BIN: plan.binary,
+    MEMORY_MIB: String(profile.memoryMiB),
     SERVICE: plan.service,
     UNIT: plan.unit,
-    CONFIG_DIR: plan.configDirectory,
-    FOREIGN: plan.foreignSetting,
     KUBECTL: plan.kubectl,
     DEPLOYMENTS: plan.deployments.join(" "),
     LABELS: plan.labels.join(" "),
-    PATHS: plan.files.map((file) => file.path).join(" "),
-    LIVE_PATHS: plan.files.flatMap((file) => (file.live ? [file.path] : [])).join(" "),
+    TAINTS: (plan.taints ?? []).join(" "),
+    WASM: profile.wasm.join(" "),
+    REPLACE: profile.replace ? "1" : "",
+    LIMIT_KIB: String(profile.artifacts.maxKiBPerSecond ?? ""),
+    NEED_KIB: String(Math.ceil((bytes * SPACE_FACTOR) / 1024)),
+    PREFLIGHT: preflightSetting(profile),
+    READY_SECONDS: String(profile.readiness.timeoutSeconds),
+    ROLLBACK_SECONDS: String(profile.rollback.afterSeconds),
+    BACKUP_HOURS: String(profile.backup.everyHours),
+    BACKUP_KEEP: String(profile.backup.keep),
     FILES_SUM: sha256(plan.files.map((file) => file.content).join("")),
   };
-  const text = [
-    "#!/bin/sh",
-    `# edge-fleet: ${profile.id} becomes ${profile.distribution} ${plan.version}. Rendered - change the inventory instead.`,
-    ...Object.entries(variables).map(([name, value]) => `${name}=${shellWord(value)}`),
-    "files() {",
-    ...plan.files.map(hereDocument),
-    "}",
-    stripComments(BODY),
-  ].join("\n");
-  return { text, hash, readySeconds: profile.readiness.timeoutSeconds };
+}
+
+/** Packs a payload for `remote.Command`. */
+export function packPayload(payload: Payload, region: string, program: DeviceProgram = deviceProgram()): PackedPayload {
+  return { create: applyCommand(region, program.sha256), stdin: `${packText(payload.text)}\n` };
 }
 
 /**
- * Packs a script for `remote.Command`. Compression is done in JavaScript, so that the bytes (and with them the state)
- * do not depend on the zlib of the Node release.
+ * The remote command of an apply: short, and the same for every device of a region.
+ * @param region named in the mend where the program is missing or another one
+ * @param sha256 of the program that must be installed
  */
-export function packApplyScript(script: ApplyScript): PackedScript {
-  const gzipped = gzipSync(strToU8(script.text), { level: 9, mem: 4, mtime: 0 });
-  const header = `${sha256(script.text)} ${script.readySeconds + KILL_AFTER_SECONDS}`;
-  return { create: CREATE, stdin: `${header}\n${Buffer.from(gzipped).toString("base64")}\n` };
+export function applyCommand(region: string, sha256: string): string {
+  return `${checkProgram(region, sha256)}exec $r "$p" apply
+`;
 }
 
-/** Room for the download beside the health gate. The engine cannot end a running remote command by itself. */
-const KILL_AFTER_SECONDS = 900;
-
-const CREATE = `set -eu; umask 077; f=$(mktemp)
-trap 'rm -f "$f"' EXIT; trap 'exit 1' HUP INT TERM
-read -r sum limit; base64 -d | gzip -dc >"$f"
-echo "$sum  $f" | sha256sum -c - >/dev/null || { echo "edge-fleet: the script arrived damaged - run again" >&2; exit 1; }
-root=; [ "$(id -u)" = 0 ] || root="sudo -n"
-$root timeout -k 10 "$limit" sh "$f"
+/**
+ * The remote command that takes a device out of the fleet: drains, erases the cluster and the device's identity, and
+ * removes the program, whichever release of it is there: a device that has left the inventory gets no new one. Answers
+ * `removed`, also where nothing is left to remove.
+ * @param id the device's id; another device refuses
+ */
+export function removeCommand(id: string): string {
+  const answer = JSON.stringify({ device: id, result: "removed", hash: "", version: "", reason: "" });
+  return `[ -e ${PROGRAM_PATH} ] || [ -e /var/lib/edge-fleet ] || { echo '${answer}'; exit 0; }
+r=; [ "$(id -u)" = 0 ] || r="sudo -n"
+exec $r ${PROGRAM_PATH} remove ${id}
 `;
+}
+
+/** Sets `p` to the program and `r` to what runs it as root; answers and ends where it is not the expected one. */
+function checkProgram(region: string, sha256: string): string {
+  const reason = `program: ${PROGRAM_PATH} is not that of this release - run edge-fleet push ${region}`;
+  const answer = JSON.stringify({ device: "", result: "failed", hash: "", version: "", reason });
+  return `set -eu; p=${PROGRAM_PATH}; h=$(sha256sum "$p" 2>/dev/null) || :
+[ "\${h%% *}" = ${sha256} ] || { cat >/dev/null; echo '${answer}'; exit 1; }
+r=; [ "$(id -u)" = 0 ] || r="sudo -n"
+`;
+}
 
 /** Finds the device's answer inside a longer text, e.g. the error of a failed remote command. */
 export const ApplyResultPattern =
   /\{"device":"[^"\n]*","result":"[a-z-]+","hash":"[^"\n]*","version":"[^"\n]*","reason":"(?:[^"\\\n]|\\.)*"\}/;
 
-const RESULTS: readonly string[] = ["applied", "unchanged", "rolled-back", "failed"] satisfies ApplyResult["result"][];
+const RESULTS: readonly string[] = [
+  "applied",
+  "unchanged",
+  "rolled-back",
+  "failed",
+  "removed",
+] satisfies ApplyResult["result"][];
 
 /**
  * Reads the device's answer: the last line of its stdout.
- * @throws Error quoting the line, where it is not the answer of an apply script
+ * @throws Error quoting the line, where it is not the answer of the device program
  */
 export function parseApplyResult(stdout: string): ApplyResult {
   const line = stdout.trimEnd().split("\n").at(-1) ?? "";
@@ -161,36 +202,45 @@ function isApplyResult(value: unknown): value is ApplyResult {
   );
 }
 
-function desiredStateHash(profile: Profile, plan: DistributionPlan, artifact: ResolvedArtifact): string {
-  const { version, binary, service, deployments, labels, files } = plan;
-  const { id, architecture, distribution } = profile;
-  const state = { id, architecture, distribution, version, binary, service, deployments, labels, files };
-  return sha256(JSON.stringify({ ...state, sha256: artifact.sha256 }));
+function desiredStateHash(profile: Profile, plan: DistributionPlan, artifacts: readonly ResolvedArtifact[]): string {
+  const { version, service, deployments, labels, taints } = plan;
+  const { id, architecture, distribution, wasm } = profile;
+  const files = plan.files.map((file) => (file.secret === true ? { ...file, content: "" } : file));
+  const installed = artifacts.map(({ kind, sha256, installPath, mode }) => ({ kind, sha256, installPath, mode }));
+  return sha256(
+    JSON.stringify({
+      ...{ id, architecture, distribution, version, service, deployments, labels, taints, wasm },
+      files,
+      installed,
+    }),
+  );
 }
 
 function checkFile(file: DeviceFile): void {
-  if (!/^(\/[A-Za-z0-9._-]+)+$/.test(file.path) || !/^0[0-7]{3}$/.test(file.mode) || !file.content.endsWith("\n")) {
+  if (!/^(\/[A-Za-z0-9._@+-]+)+$/.test(file.path) || !/^0[0-7]{3}$/.test(file.mode) || !file.content.endsWith("\n")) {
     throw new Error(
       `device file ${file.path}: needs an absolute path without blanks, a mode like 0600, a last newline`,
     );
   }
 }
 
-function hereDocument(file: DeviceFile): string {
-  const lines = new Set(file.content.split("\n"));
-  let delimiter = "EOF";
-  while (lines.has(delimiter)) {
-    delimiter += "_";
+function settingLine(id: string, name: string, value: string): string {
+  if (!VALUE.test(value)) {
+    throw new Error(
+      `device ${id}: ${name} has a character that cannot be sent to a device: ${JSON.stringify(value)} - use letters, digits and ._/:@%+,=-`,
+    );
   }
-  return `file ${file.mode} ${file.path} <<'${delimiter}'\n${file.content}${delimiter}`;
+  return `set ${name} ${value}`;
 }
 
-function shellWord(value: string): string {
-  return PLAIN.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+function fileLines({ path, mode, content, live }: DeviceFile): string {
+  const lines = content.slice(0, -1).split("\n");
+  return [`file ${mode} ${live ? "live" : "restart"} ${path} ${lines.length}`, ...lines].join("\n");
 }
 
-function stripComments(body: string): string {
-  return body.replace(/^\s*(#.*)?\n/gm, "");
+/** A URL only where the device fetches: what is pushed comes from the store. */
+function artifactLine({ kind, sha256, size = 0, mode = "0600", installPath = "-", url, delivery }: ResolvedArtifact) {
+  return `artifact ${kind} ${sha256} ${size} ${mode} ${installPath} ${delivery === "push" ? "-" : url}`;
 }
 
 function sha256(text: string): string {

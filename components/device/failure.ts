@@ -14,6 +14,10 @@ const CAUSES: readonly [RegExp, string][] = [
     /unable to authenticate|no supported methods remain/i,
     "the device refuses the log-in - load the fleet's key into the SSH agent",
   ],
+  [
+    /sudo: (a password is required|a terminal is required|.* is not allowed)/i,
+    "sudo refuses the device program without a password - run edge-fleet enroll with --device and an ssh.user that may use sudo",
+  ],
   [/connection refused/i, "refuses the connection: no SSH server listens"],
   [/i\/o timeout|deadline exceeded|timed? ?out/i, "no answer"],
   [/no route to host|network is unreachable/i, "no route to the host"],

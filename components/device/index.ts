@@ -52,13 +52,14 @@ export class Device extends pulumi.ComponentResource {
       {
         connection: spec.connection,
         create: spec.create,
-        stdin: spec.stdin,
+        stdin: spec.secret ? pulumi.secret(spec.stdin) : spec.stdin,
+        ...(spec.remove === undefined ? {} : { delete: spec.remove }),
         logging: remote.Logging.None,
         addPreviousOutputInEnv: false,
       },
       {
         parent: this,
-        retainOnDelete: true,
+        retainOnDelete: spec.remove === undefined,
         hooks: { onError: [failures.hook] },
         ...(args.held ? { ignoreChanges: ["*"] } : {}),
       },

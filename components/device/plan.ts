@@ -1,8 +1,12 @@
 /**
- * One device from its profile to what is sent to it: the rendered apply script, packed, and the connection. Pure.
+ * One device from its profile to what is sent to it: the payload, packed, and the connection. Pure.
  */
+import { createHash } from "node:crypto";
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
-import { packApplyScript, renderApplyScript } from "./apply.ts";
+import { packPayload, removeCommand, renderPayload } from "./apply.ts";
+import { resolveArtifacts } from "./artifact.ts";
+import type { RenderContext } from "./distributions/index.ts";
+import { deviceProgram } from "./program.ts";
 
 /**
  * How the command provider reaches a device: `@pulumi/command` `remote.Connection`, only the fields that are used. Built
@@ -32,30 +36,55 @@ export interface Connection {
 export interface DeviceSpec {
   readonly id: string;
   readonly connection: Connection;
-  /** Remote command line, short and the same for every device but for the script's hash. */
+  /** Remote command, short and the same for every device of a region. */
   readonly create: string;
-  /** The packed apply script. */
+  /** The packed payload. */
   readonly stdin: string;
+  /** True where {@link stdin} holds a password or a token. */
+  readonly secret: boolean;
   /** Hash of the desired state; the device reports it back once it is applied. */
   readonly hash: string;
+  /** SHA-256 of the program that the device must have installed. */
+  readonly program: string;
+  /** What `edge-fleet push` has to bring, see {@link pushedArtifacts}. */
+  readonly pushed: string;
+  /** Remote command that erases the device when it leaves the stack; undefined: it is left as it is. */
+  readonly remove: string | undefined;
 }
 
 const DIAL = { dialErrorLimit: 0, perDialTimeout: 5 } as const;
 
 /**
+ * @param context the server that an agent joins, and the secrets. Default: none
  * @throws Error when the device is not enrolled (no host key) or the lock lacks its artifact
  */
-export function planDevice(profile: Profile, lock: ArtifactsLock): DeviceSpec {
+export function planDevice(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): DeviceSpec {
   if (profile.hostKey === undefined) {
     throw new Error(`device ${profile.id} has no pinned host key - run edge-fleet enroll ${profile.region}`);
   }
-  const script = renderApplyScript(profile, lock);
+  const payload = renderPayload(profile, lock, context);
   return {
     id: profile.id,
     connection: connectionOf(profile, profile.hostKey),
-    ...packApplyScript(script),
-    hash: script.hash,
+    ...packPayload(payload, profile.region),
+    secret: payload.secret,
+    hash: payload.hash,
+    program: deviceProgram().sha256,
+    pushed: pushedArtifacts(profile, lock),
+    remove: profile.decommission === "wipe" ? removeCommand(profile.id) : undefined,
   };
+}
+
+/**
+ * Tells whether what `edge-fleet push` has brought is still what the device needs: the same text for the same artifacts,
+ * empty where the device fetches everything.
+ * @throws Error when the lock lacks an artifact
+ */
+export function pushedArtifacts(profile: Profile, lock: ArtifactsLock): string {
+  const pushed = resolveArtifacts(profile, lock).filter(({ delivery }) => delivery === "push");
+  if (pushed.length === 0) return "";
+  const sums = pushed.map(({ sha256 }) => sha256).sort();
+  return createHash("sha256").update(sums.join(" ")).digest("hex").slice(0, 16);
 }
 
 function connectionOf({ host, ssh }: Profile, hostKey: string): Connection {

@@ -13,6 +13,8 @@ export interface RegionPlanInput {
   readonly previous: Readonly<Record<string, string>>;
   /** Probe results by device id. A device without one counts as reachable: previews never dial. */
   readonly reachability: ReadonlyMap<string, Reachability>;
+  /** Hash of the wanted state by id, of every device that others join. */
+  readonly servers: Readonly<Record<string, string>>;
   /** How many applied devices may be missing from the inventory. */
   readonly maxRemovals: number;
 }
@@ -40,11 +42,12 @@ export interface PendingDevice {
  */
 export function planRegion(input: RegionPlanInput): RegionPlan {
   const profiles = [...input.profiles].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const own = new Map(profiles.map((profile) => [profile.id, obstacle(profile, input)]));
   const apply: Profile[] = [];
   const hold: PendingDevice[] = [];
   const wait: PendingDevice[] = [];
   for (const profile of profiles) {
-    const reason = obstacle(profile, input);
+    const reason = own.get(profile.id) ?? serverObstacle(profile, input, own);
     if (reason === undefined) apply.push(profile);
     else if (Object.hasOwn(input.previous, profile.id) && profile.hostKey !== undefined) hold.push({ profile, reason });
     else wait.push({ profile, reason });
@@ -57,6 +60,22 @@ function obstacle({ id, region, hostKey }: Profile, { reachability }: RegionPlan
   if (hostKey === undefined) return `not enrolled - run edge-fleet enroll ${region}`;
   const seen = reachability.get(id);
   return seen === undefined || seen.reachable ? undefined : seen.reason;
+}
+
+/**
+ * An agent is never ahead of its server: it waits until the server has applied what is wanted of it, in an earlier run.
+ * Within one run it could not wait: the engine takes a device whose registration it never sees for one that has left.
+ */
+function serverObstacle(
+  { joins }: Profile,
+  { previous, servers }: RegionPlanInput,
+  own: ReadonlyMap<string, string | undefined>,
+): string | undefined {
+  if (joins === undefined) return undefined;
+  if (!own.has(joins)) return `its server ${joins} is not in the region`;
+  const reason = own.get(joins);
+  if (reason !== undefined) return `its server ${joins} is pending: ${reason}`;
+  return previous[joins] === servers[joins] ? undefined : `its server ${joins} comes first - run up again after it`;
 }
 
 function guardRemovals({ region, profiles, previous, maxRemovals }: RegionPlanInput): string[] {

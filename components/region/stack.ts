@@ -3,22 +3,25 @@
  * plan to the {@link Region}. A preview neither dials nor writes.
  */
 import * as pulumi from "@pulumi/pulumi";
+import { planDevice } from "../device/plan.ts";
 import { probeDevices, type Reachability } from "../device/reachability.ts";
 import {
   controlPlaneNamespace,
   describeChanges,
+  describeRegionSizes,
   hasChanges,
   planTree,
-  renderApplicationSet,
+  renderApplicationSets,
   renderTree,
   type TreeInput,
   treeInput,
   writeTree,
 } from "../gitops/index.ts";
-import { type Inventory, resolveFleet } from "../inventory/index.ts";
+import { type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
+import { deviceContexts, joinedServers, regionSecretKeys } from "./contexts.ts";
 import { Region } from "./index.ts";
-import type { RegionOutputs } from "./outputs.ts";
+import type { PreviousOutputs, RegionOutputs } from "./outputs.ts";
 import { planRegion, probeTargets, type RegionPlan } from "./plan.ts";
 
 /** Default of `guard.maxRemovals`. */
@@ -39,28 +42,65 @@ export async function runRegionStack(
   const probing = !pulumi.runtime.isDryRun() && settings.probe;
   const [reachability, previous, hubKubeconfig] = await Promise.all([
     probing ? probeDevices(probeTargets(profiles)) : new Map<string, Reachability>(),
-    previousDevices(),
+    previousOutputs(),
     regionKubeconfig(inventory.fleet.hub.stack ?? "hub", region),
   ]);
   const maxRemovals = (inventory.fleet.guard?.maxRemovals ?? MAX_REMOVALS) + settings.allowRemovals;
-  const plan = planRegion({ region, profiles, previous, reachability, maxRemovals });
+  const secrets = stackSecrets(regionSecretKeys(profiles));
+  const servers = serverHashes(profiles, inventory, secrets);
+  const plan = planRegion({ region, profiles, previous: previous.devices, reachability, servers, maxRemovals });
   await reportPlan(plan);
+  for (const line of describeRegionSizes(tree.devices.filter((device) => device.region === region)))
+    await pulumi.log.warn(line);
   await emitTree(tree, settings.tree);
   const { outputs } = new Region(region, {
     plan,
     artifacts: inventory.artifacts,
     previous,
-    applicationSet: renderApplicationSet(region, tree),
+    profiles,
+    secrets,
+    applicationSets: renderApplicationSets(region, tree),
     hubKubeconfig,
   });
-  return { devices: outputs.devices, pending: outputs.pending, failed: outputs.failed };
+  const { devices, programs, pushed, pending, failed } = outputs;
+  return { devices, programs, pushed, pending, failed };
 }
 
-/** Output `devices` of this stack's previous run: a stack may refer to itself. */
-async function previousDevices(): Promise<Record<string, string>> {
+/** Hash of the wanted state of each enrolled device that others join. */
+function serverHashes(
+  profiles: readonly Profile[],
+  { artifacts }: Inventory,
+  secrets: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const joined = joinedServers(profiles);
+  const contexts = deviceContexts(profiles, secrets);
+  const servers = profiles.filter(({ id, hostKey }) => joined.has(id) && hostKey !== undefined);
+  return Object.fromEntries(
+    servers.map((profile) => [profile.id, planDevice(profile, artifacts, contexts.get(profile.id)).hash]),
+  );
+}
+
+/** Outputs of this stack's previous run: a stack may refer to itself. */
+async function previousOutputs(): Promise<PreviousOutputs> {
   const self = new pulumi.StackReference("previous-run", { name: stackName(pulumi.getStack()) });
-  const details = await self.getOutputDetails("devices");
-  return (details.value as Record<string, string> | undefined) ?? {};
+  const read = async (name: keyof PreviousOutputs): Promise<Record<string, string>> => {
+    const details = await self.getOutputDetails(name);
+    return (details.value as Record<string, string> | undefined) ?? {};
+  };
+  return { devices: await read("devices"), programs: await read("programs"), pushed: await read("pushed") };
+}
+
+/**
+ * Secrets of the stack's configuration as they are: a payload is rendered here, and the resource that carries it marks it
+ * as a secret again.
+ */
+function stackSecrets(keys: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const value = pulumi.runtime.getConfig(`edge-fleet:${key}`);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
 }
 
 /** @throws RunError when the hub's stack does not exist or its backend does not answer */
@@ -87,7 +127,9 @@ function stackName(stack: string): string {
 async function reportPlan({ hold, wait, remove }: RegionPlan): Promise<void> {
   for (const { profile, reason } of [...hold, ...wait]) await pulumi.log.info(`pending ${profile.id}: ${reason}`);
   for (const id of remove) {
-    await pulumi.log.warn(`${id} left the inventory: it leaves the state, and the device itself is left as it is`);
+    await pulumi.log.warn(
+      `${id} left the inventory: it leaves the state, and the device is left as it is unless its decommission was wipe`,
+    );
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { parse, stringify } from "yaml";
 import { type DeviceSpec, planDevice } from "../../components/device/plan.ts";
+import { deviceProgram } from "../../components/device/program.ts";
 import { loadInventory, resolveRegion } from "../../components/inventory/index.ts";
 import { type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { enterNamespaces } from "../lab/namespace.ts";
@@ -24,6 +25,7 @@ export interface BenchDevice {
   readonly port: number;
   /** Pinned key; absent: not enrolled. */
   readonly hostKey?: string;
+  readonly facts?: { readonly program: string };
 }
 
 /** Ids of fixed width, so that none is the start of another. */
@@ -37,12 +39,13 @@ export async function startBenchFleet(count: number): Promise<LabFleet> {
   const parts = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"] as const;
   const toolchain = await ensureToolchain(progress, parts);
   const devices = deviceIds(count).map((id) => ({ id, model: "iot-2g", ring: "broad" }) as const);
-  return startLabFleet({ toolchain, devices, withHub: false });
+  return startLabFleet({ toolchain, devices, withHub: false, withProgram: true });
 }
 
 /** The lab's devices as enrolled ones. */
 export function enrolledDevices({ devices }: LabFleet): BenchDevice[] {
-  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey }));
+  const facts = { program: deviceProgram().sha256 };
+  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey, facts }));
 }
 
 /** Replaces the devices of the region's file. */

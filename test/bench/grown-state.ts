@@ -63,11 +63,12 @@ function copyResource(resource: StateResource, from: DeviceSpec, to: DeviceSpec)
   return { ...copy, inputs: { ...copy.inputs, ...own }, outputs: { ...copy.outputs, ...own, stdout } };
 }
 
-/** The stack's output `devices` names all of them; a stack without that output stays as it is. */
+/** The stack's outputs `devices` and `programs` name all of them; a stack without them stays as it is. */
 function addOutputs(resource: StateResource, specs: readonly DeviceSpec[]): StateResource {
   if (resource.type !== "pulumi:pulumi:Stack" || resource.outputs?.devices === undefined) return resource;
   const devices = Object.fromEntries(specs.map(({ id, hash }) => [id, hash]));
-  return { ...resource, outputs: { ...resource.outputs, devices } };
+  const programs = Object.fromEntries(specs.map(({ id, program }) => [id, program]));
+  return { ...resource, outputs: { ...resource.outputs, devices, programs } };
 }
 
 /** A secret as exported states write it: marked by this pair, from sdk/go/common/resource/sig of Pulumi. */

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Document, parseDocument, stringify } from "yaml";
+import { deviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
 import { startArtifactServer } from "./devices/artifacts.ts";
 import { startDevices } from "./devices/lab.ts";
 import type { DeviceArchitecture, DeviceLab, DeviceMode } from "./devices/types.ts";
@@ -39,6 +40,8 @@ export interface LabFleetOptions {
   readonly withHub?: boolean;
   /** Seconds that the K3s stand-in takes to become ready. Default 1. */
   readonly readySeconds?: number;
+  /** Have the device program installed already, as on devices that were enrolled before. Default false. */
+  readonly withProgram?: boolean;
   /** `readiness.timeoutSeconds` of the fleet. Default 30. */
   readonly readinessTimeoutSeconds?: number;
 }
@@ -93,6 +96,7 @@ export async function startLabFleet(options: LabFleetOptions): Promise<LabFleet>
     directory: join(directory, "devices"),
     devices: options.devices.map(({ id, model }) => ({ id, architecture: MODELS[model].architecture })),
     mode: Object.fromEntries(options.devices.map(({ id, mode = "up" }) => [id, mode])),
+    files: options.withProgram === true ? [{ path: PROGRAM_PATH, content: deviceProgram().text, mode: 0o755 }] : [],
   });
   const artifacts = await startArtifactServer({ directory: join(directory, "artifacts") });
   const hub =

@@ -11,4 +11,5 @@ export const LAB_PACKAGES: Readonly<Record<string, string>> = {
   curl: "curl",
   git: "git",
   gcc: "gcc",
+  "systemd-analyze": "systemd",
 };

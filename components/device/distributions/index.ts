@@ -4,7 +4,9 @@
  * {@link DISTRIBUTIONS}.
  */
 import type { Profile } from "../../inventory/types.ts";
+import { renderK0s } from "./k0s.ts";
 import { renderK3s } from "./k3s.ts";
+import { renderMicroK8s } from "./microk8s.ts";
 
 /** A file that the apply script puts on the device, owned by root. */
 export interface DeviceFile {
@@ -16,6 +18,8 @@ export interface DeviceFile {
   readonly content: string;
   /** True where a change takes effect without a restart of the service. */
   readonly live: boolean;
+  /** True where the text holds a password or a token: it must reach neither a log nor a state in clear. */
+  readonly secret?: boolean;
 }
 
 /** Everything that a distribution puts on a device, and how its health is asked for. */
@@ -38,21 +42,39 @@ export interface DistributionPlan {
   readonly deployments: readonly string[];
   /** Labels of the node as `key=value`, sorted; reconciled after each apply. */
   readonly labels: readonly string[];
+  /** Taints of the node as `key=value:effect`; reconciled after each apply. Default: none. */
+  readonly taints?: readonly string[];
   /** Files in the order in which they are put. */
   readonly files: readonly DeviceFile[];
+  /** What works but is worth a person's look, each `<setting>: <what> - <mend>`. Default: none. */
+  readonly warnings?: readonly string[];
+}
+
+/** What a plan is made from beside the profile. A device that joins nobody and has no secrets needs none of it. */
+export interface RenderContext {
+  /** The device that the profile joins. Its profile serves; what is absent of it is not checked. */
+  readonly server?: Pick<Profile, "host"> & Partial<Profile>;
+  /** True where other devices join this one. Default false. */
+  readonly joined?: boolean;
+  /** Secrets of the stack's configuration by key, see `secretKeys` in k3s-secrets.ts. Default: none. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** Distributions by the name under which an inventory asks for them. */
-export const DISTRIBUTIONS: Readonly<Partial<Record<Profile["distribution"], (profile: Profile) => DistributionPlan>>> =
-  {
-    k3s: renderK3s,
-  };
+export const DISTRIBUTIONS: Readonly<
+  Partial<Record<Profile["distribution"], (profile: Profile, context: RenderContext) => DistributionPlan>>
+> = {
+  k3s: renderK3s,
+  k0s: renderK0s,
+  microk8s: renderMicroK8s,
+};
 
 /**
  * Plans the distribution that the profile names.
+ * @param context server, joining devices and secrets. Default: none
  * @throws Error naming the device, the setting and the mend, where the profile cannot work
  */
-export function renderDistribution(profile: Profile): DistributionPlan {
+export function renderDistribution(profile: Profile, context: RenderContext = {}): DistributionPlan {
   const render = DISTRIBUTIONS[profile.distribution];
   if (render === undefined) {
     const known = Object.keys(DISTRIBUTIONS).join(", ");
@@ -60,5 +82,5 @@ export function renderDistribution(profile: Profile): DistributionPlan {
       `device ${profile.id}: distribution ${profile.distribution} cannot be rendered - use one of ${known}`,
     );
   }
-  return render(profile);
+  return render(profile, context);
 }

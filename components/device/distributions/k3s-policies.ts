@@ -1,6 +1,7 @@
 /**
- * The two API server policies of an edge device: who may run what (Pod Security admission) and what is worth a write to
- * flash (audit). Both are plain objects; K3s reads them as files.
+ * The API server policies of an edge device: who may run what (Pod Security admission), how many events are worth a row
+ * in the datastore (EventRateLimit), and what is worth a write to flash (audit). All are plain objects; K3s reads them as
+ * files.
  */
 import type { Profile } from "../../inventory/types.ts";
 
@@ -11,7 +12,17 @@ const ENGINE_NAMESPACE: Readonly<Record<Profile["gitops"]["engine"], string>> = 
 };
 
 /**
- * Restricted everywhere but in kube-system and in the namespace of the pull engine.
+ * Bounds on events: each one is a row, and a crash loop makes them for ever. One bucket for the whole server, and a
+ * smaller one for each pair of reporter and object, so that one bad pod does not silence the others.
+ * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#eventratelimit
+ */
+const EVENT_LIMITS = [
+  { type: "Server", qps: 10, burst: 200 },
+  { type: "SourceAndObject", qps: 1, burst: 20, cacheSize: 1024 },
+];
+
+/**
+ * Restricted everywhere but in kube-system and in the namespace of the pull engine; events are bounded.
  * https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/
  */
 export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Record<string, unknown> {
@@ -30,6 +41,14 @@ export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Rec
           kind: "PodSecurityConfiguration",
           defaults: Object.fromEntries(levels),
           exemptions: { usernames: [], runtimeClasses: [], namespaces: ["kube-system", ENGINE_NAMESPACE[engine]] },
+        },
+      },
+      {
+        name: "EventRateLimit",
+        configuration: {
+          apiVersion: "eventratelimit.admission.k8s.io/v1alpha1",
+          kind: "Configuration",
+          limits: EVENT_LIMITS,
         },
       },
     ],

@@ -1,180 +1,176 @@
 /**
- * From a profile to K3s as edge-fleet runs it: one hardened server with the embedded SQLite datastore, configured by
- * files alone. Upstream's install.sh is not used: it resolves versions over the network, drops settings on a re-run and
- * takes the unit away before it writes it anew (https://github.com/k3s-io/k3s/blob/master/install.sh).
+ * From a profile to K3s as edge-fleet runs it: one hardened server with the embedded SQLite datastore, or an agent of such
+ * a server, configured by files alone. Upstream's install.sh is not used: it resolves versions over the network, drops
+ * settings on a re-run and takes the unit away before it writes it anew
+ * (https://github.com/k3s-io/k3s/blob/master/install.sh).
  */
 import { stringify } from "yaml";
 import type { Profile } from "../../inventory/types.ts";
-import type { DeviceFile, DistributionPlan } from "./index.ts";
+import { error, type Finding, requireNoErrors, warning } from "./finding.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
+import { agentConfig, serverConfig } from "./k3s-config.ts";
+import { hostFiles, SERVICES, unitPath } from "./k3s-host.ts";
+import { checkJoin, minorOf } from "./k3s-join.ts";
+import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, MANIFESTS, TOKEN } from "./k3s-paths.ts";
 import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
-import { kubeletReservations } from "./reservations.ts";
-
-const BINARY = "/usr/local/bin/k3s";
-const CONFIG = "/etc/rancher/k3s";
-const DATA = "/var/lib/rancher/k3s";
-const UNIT = "/etc/systemd/system/k3s.service";
+import { joinToken } from "./k3s-secrets.ts";
+import { kubeletDropIn } from "./kubelet.ts";
+import { checkNetwork } from "./network.ts";
+import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
+import { checkRegistries, renderRegistries } from "./registries.ts";
+import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "./reservations.ts";
+import { checkWasm, runtimeClasses, wasmLabels } from "./wasm.ts";
 
 /** Oldest minor release with the secretbox provider for secrets encryption. */
 const OLDEST_MINOR = 33;
 
 /**
- * Plans K3s for one device.
- * @throws Error naming the device and the mend: release older than v1.33, or too little memory
+ * Plans K3s for one device: an agent where the profile `joins` another device, a server otherwise.
+ * @param context the server that an agent joins, whether agents join this one, and the secrets. Default: none of them
+ * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
  */
-export function renderK3s(profile: Profile): DistributionPlan {
-  checkProfile(profile);
-  const labels = nodeLabels(profile);
+export function renderK3s(profile: Profile, context: RenderContext = {}): DistributionPlan {
+  const warnings = requireNoErrors(profile.id, checkK3s(profile, context));
+  const role = roleOf(profile);
+  const labels = labelsOf(profile, role);
+  const token = tokenFile(profile, context);
   return {
     version: profile.k3s.version,
     binary: BINARY,
-    service: "k3s",
-    unit: UNIT,
+    service: SERVICES[role],
+    unit: unitPath(role),
     configDirectory: CONFIG,
     foreignSetting: "datastore-endpoint",
-    kubectl: `${BINARY} kubectl --request-timeout=10s`,
-    deployments: profile.k3s.disable.includes("coredns") ? [] : ["coredns"],
+    kubectl: `${BINARY} kubectl${role === "agent" ? AGENT_KUBECONFIG : ""} --request-timeout=10s`,
+    deployments: role === "agent" || profile.k3s.disable.includes("coredns") ? [] : ["coredns"],
     labels,
+    // The kubelet's identity, the only one that an agent has, may not change the taints of its node.
+    taints: role === "server" ? profile.taints : [],
     files: [
-      file("/etc/sysctl.d/90-edge-fleet.conf", "0644", KERNEL),
-      file(`${CONFIG}/psa.yaml`, "0600", yaml(admissionConfiguration(profile.gitops.engine))),
-      file(`${CONFIG}/audit.yaml`, "0600", yaml(auditPolicy())),
-      file(`${CONFIG}/config.yaml`, "0600", yaml(serverConfig(profile))),
-      {
-        ...file(`${CONFIG}/config.yaml.d/10-labels.yaml`, "0600", yaml({ "node-label": labels.filter(kubeletMaySet) })),
-        live: true,
-      },
-      file(`${DATA}/agent/etc/kubelet.conf.d/50-edge-fleet.conf`, "0600", yaml(kubeletConfig(profile.memoryMiB))),
-      file(UNIT, "0644", SERVICE),
+      ...(token === undefined ? [] : [token.file]),
+      ...(role === "server" ? serverFiles(profile, context) : agentFiles(profile, context)),
+      ...nodeFiles(profile, role, labels, context),
+      ...hostFiles(profile, role),
     ],
+    warnings: [...warnings, ...(token?.warnings ?? [])],
   };
 }
 
-function checkProfile(profile: Profile): void {
-  const minor = Number(/^v1\.(\d+)\./.exec(profile.k3s.version)?.[1]);
-  if (!(minor >= OLDEST_MINOR)) {
-    throw new Error(
-      `device ${profile.id}: k3s.version ${profile.k3s.version} is not supported - use v1.${OLDEST_MINOR}.0+k3s1 or later`,
-    );
-  }
+/**
+ * What stands against a profile, and what is worth a look. Nothing is thrown.
+ * @param context as for {@link renderK3s}; its secrets are not read
+ */
+export function checkK3s(profile: Profile, context: RenderContext = {}): Finding[] {
+  const role = roleOf(profile);
+  const memory = checkMemory(profile, role);
+  return [
+    ...checkVersion(profile),
+    ...memory,
+    ...checkNetwork(profile),
+    ...checkRegistries(profile),
+    ...(memory.some(({ severity }) => severity === "error") ? [] : checkWasm(profile, role)),
+    ...checkJoin(profile, context.server),
+    ...(context.joined === true && profile.network.shape === "single"
+      ? [error("network.shape: is single, but other devices join this one - use lan or multi-site for all of them")]
+      : []),
+  ];
+}
+
+function roleOf({ joins }: Profile): NodeRole {
+  return joins === undefined ? "server" : "agent";
+}
+
+function checkVersion({ k3s: { version } }: Profile): Finding[] {
+  if (minorOf(version) >= OLDEST_MINOR) return [];
+  return [error(`k3s.version: ${version} is not supported - use v1.${OLDEST_MINOR}.0+k3s1 or later`)];
+}
+
+function checkMemory({ model, memoryMiB }: Profile, role: NodeRole): Finding[] {
   try {
-    kubeletReservations(profile.memoryMiB);
-  } catch (error) {
-    throw new Error(`device ${profile.id}: model ${profile.model}: ${(error as Error).message}`);
+    podMemoryMiB(memoryMiB, role);
+  } catch (reason) {
+    return [error(`model ${model}: ${(reason as Error).message}`)];
   }
+  if (role === "agent" || memoryMiB >= RECOMMENDED_MEMORY_MIB) return [];
+  return [
+    warning(
+      `model ${model}: ${memoryMiB} MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions`,
+    ),
+  ];
 }
 
 /**
  * Labels of the node. They act at the first registration only; later the apply script reconciles them
- * (https://docs.k3s.io/cli/agent).
+ * (https://docs.k3s.io/cli/agent), on an agent with the kubelet's rights.
  */
-function nodeLabels(profile: Profile): string[] {
-  const labels = {
-    ...profile.labels,
-    "edge-fleet.dev/region": profile.region,
-    "edge-fleet.dev/model": profile.model,
-    "edge-fleet.dev/ring": profile.ring,
-  };
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .sort();
+function labelsOf(profile: Profile, role: NodeRole): string[] {
+  const labels = nodeLabels({ ...profile, labels: { ...profile.labels, ...wasmLabels(profile.wasm) } });
+  return role === "server" ? labels : labels.filter(kubeletMaySet);
 }
 
-/**
- * A kubelet refuses to start with labels of Kubernetes' own domains other than these two
- * (https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction).
- */
-function kubeletMaySet(label: string): boolean {
-  const prefix = /^([^/=]+)\//.exec(label)?.[1] ?? "";
-  return !/(^|\.)(kubernetes|k8s)\.io$/.test(prefix) || /(^|\.)(kubelet|node)\.kubernetes\.io$/.test(prefix);
+/** The kubelet's identity may read and label its own node; an agent has no other credentials. */
+const AGENT_KUBECONFIG = ` --kubeconfig ${DATA}/agent/kubelet.kubeconfig`;
+
+/** What a server has and an agent has not. Policies come before the configuration that names them. */
+function serverFiles(profile: Profile, { joined = false }: RenderContext): DeviceFile[] {
+  const classes = runtimeClasses(profile.wasm, !profile.k3s.disable.includes("runtimes"));
+  const manifest = classes.map((value) => yaml(value)).join("---\n");
+  return [
+    ...(profile.security === "cis" ? [file(ADMISSION, yaml(admissionConfiguration(profile.gitops.engine)))] : []),
+    file(AUDIT_POLICY, yaml(auditPolicy())),
+    file(`${CONFIG}/config.yaml`, yaml(serverConfig(profile, joined))),
+    ...(classes.length === 0 ? [] : [{ ...file(`${MANIFESTS}/edge-fleet-runtimes.yaml`, manifest), live: true }]),
+  ];
 }
 
-/** `config.yaml`: https://docs.k3s.io/cli/server, hardened after https://docs.k3s.io/security/hardening-guide. */
-function serverConfig(profile: Profile): Record<string, unknown> {
-  return {
-    "node-name": profile.id,
-    "write-kubeconfig-mode": "0600",
-    disable: profile.k3s.disable,
-    "flannel-backend": profile.k3s.flannelBackend,
-    "cluster-cidr": profile.k3s.clusterCidr,
-    "service-cidr": profile.k3s.serviceCidr,
-    "secrets-encryption": true,
-    "secrets-encryption-provider": "secretbox",
-    "protect-kernel-defaults": true,
-    "kube-apiserver-arg": [
-      `admission-control-config-file=${CONFIG}/psa.yaml`,
-      `audit-policy-file=${CONFIG}/audit.yaml`,
-      `audit-log-path=${DATA}/server/logs/audit.log`,
-      "audit-log-maxsize=10",
-      "audit-log-maxbackup=3",
-      "audit-log-maxage=30",
-      "service-account-extend-token-expiration=false",
-      "tls-min-version=VersionTLS12",
-      "event-ttl=15m",
-    ],
-    "kube-controller-manager-arg": ["terminated-pod-gc-threshold=10"],
-    "kubelet-arg": ["streaming-connection-idle-timeout=5m"],
-  };
+function agentFiles(profile: Profile, { server }: RenderContext): DeviceFile[] {
+  return [file(`${CONFIG}/config.yaml`, yaml(agentConfig(profile, server?.host ?? "")))];
 }
 
-/** Kubelet drop-in. It replaces whole maps of K3s' own file, so the disk thresholds are repeated here. */
-function kubeletConfig(memoryMiB: number): Record<string, unknown> {
-  const { systemMiB, kubernetesMiB, evictionMiB } = kubeletReservations(memoryMiB);
-  return {
-    apiVersion: "kubelet.config.k8s.io/v1beta1",
-    kind: "KubeletConfiguration",
-    evictionHard: { "memory.available": `${evictionMiB}Mi`, "nodefs.available": "5%", "imagefs.available": "5%" },
-    systemReserved: { cpu: "100m", memory: `${systemMiB}Mi` },
-    kubeReserved: { cpu: "200m", memory: `${kubernetesMiB}Mi` },
-    maxPods: 30,
-    serializeImagePulls: true,
-    imageGCHighThresholdPercent: 80,
-    imageGCLowThresholdPercent: 70,
-    containerLogMaxSize: "5Mi",
-    containerLogMaxFiles: 2,
-    podPidsLimit: 1024,
-    shutdownGracePeriod: "30s",
-    shutdownGracePeriodCriticalPods: "10s",
-  };
+function nodeFiles(
+  profile: Profile,
+  role: NodeRole,
+  labels: readonly string[],
+  { secrets }: RenderContext,
+): DeviceFile[] {
+  const registries = renderRegistries(profile, secrets);
+  return [
+    {
+      ...file(
+        `${CONFIG}/config.yaml.d/10-labels.yaml`,
+        yaml({
+          "node-label": labels.filter(kubeletMaySet),
+          ...(profile.taints.length === 0 ? {} : { "node-taint": profile.taints }),
+        }),
+      ),
+      live: true,
+    },
+    ...(registries === undefined ? [] : [registries]),
+    file(`${DATA}/agent/etc/kubelet.conf.d/50-edge-fleet.conf`, yaml(kubeletDropIn(profile, role))),
+  ];
 }
 
-/** What the kubelet demands with `protect-kernel-defaults`. */
-const KERNEL = `vm.panic_on_oom=0
-vm.overcommit_memory=1
-kernel.panic=10
-kernel.panic_on_oops=1
-`;
+/** The token, on the server that others join and on each agent. */
+function tokenFile(
+  { id, joins }: Profile,
+  { joined = false, secrets }: RenderContext,
+): { file: DeviceFile; warnings: string[] } | undefined {
+  if (joins === undefined) {
+    if (!joined) return undefined;
+    const { password } = joinToken(id, id, secrets);
+    return { file: { ...file(AGENT_TOKEN, `${password}\n`), secret: true }, warnings: [] };
+  }
+  const { token, pinned } = joinToken(id, joins, secrets);
+  const warnings = pinned
+    ? []
+    : [
+        `joins: the token of ${joins} does not name the server's CA, so the first connection trusts whoever answers - once ${joins} runs, set the secret to the line of its ${DATA}/server/agent-token`,
+      ];
+  return { file: { ...file(TOKEN, `${token}\n`), secret: true }, warnings };
+}
 
-/** Upstream's unit, plus the folder that the audit log needs before the first start. */
-const SERVICE = `[Unit]
-Description=Lightweight Kubernetes
-Documentation=https://k3s.io
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=notify
-EnvironmentFile=-/etc/default/%N
-EnvironmentFile=-/etc/sysconfig/%N
-KillMode=process
-Delegate=yes
-LimitNOFILE=1048576
-LimitNPROC=infinity
-LimitCORE=infinity
-TasksMax=infinity
-TimeoutStartSec=0
-Restart=always
-RestartSec=5s
-ExecStartPre=-/sbin/modprobe br_netfilter
-ExecStartPre=-/sbin/modprobe overlay
-ExecStartPre=/bin/mkdir -p -m 0700 ${DATA}/server/logs
-ExecStart=${BINARY} server
-
-[Install]
-WantedBy=multi-user.target
-`;
-
-function file(path: string, mode: string, content: string): DeviceFile {
-  return { path, mode, content, live: false };
+function file(path: string, content: string): DeviceFile {
+  return { path, mode: "0600", content, live: false };
 }
 
 function yaml(value: unknown): string {

@@ -1,21 +1,18 @@
 /**
- * The device of the apply script's test: a sandbox, stand-in releases with and without faults, and the real rendered
- * script, made quick and able to kill itself at any step.
+ * The device of the device program's tests: a sandbox, stand-in releases with and without faults, and the real device
+ * program, made quick and able to kill itself at any step.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import {
-  type ApplyResult,
-  packApplyScript,
-  parseApplyResult,
-  renderApplyScript,
-} from "../../../components/device/apply.ts";
+import { after, before, describe } from "node:test";
+import { type ApplyResult, packPayload, parseApplyResult, renderPayload } from "../../../components/device/apply.ts";
 import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
+import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
-import type { Sandbox, SandboxOutcome } from "./sandbox.ts";
+import { Sandbox, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
 
 /** Release that works. */
 export const OLD = "v1.36.2+k3s1";
@@ -27,6 +24,8 @@ export const SLOW = "v1.36.3+k3s1";
 export const BROKEN = "v1.36.5+k3s1";
 /** Release that exits at once. */
 export const CRASHING = "v1.36.6+k3s1";
+/** Release that changes the datastore and never becomes ready. */
+export const MIGRATING = "v1.36.7+k3s1";
 /** Stand-in binaries by release. */
 export const RELEASES: Readonly<Record<string, string>> = {
   [OLD]: k3sStandin(OLD),
@@ -34,6 +33,7 @@ export const RELEASES: Readonly<Record<string, string>> = {
   [SLOW]: k3sStandin(SLOW, { readySeconds: 3 }),
   [BROKEN]: k3sStandin(BROKEN, { fault: "never-ready" }),
   [CRASHING]: k3sStandin(CRASHING, { fault: "crash" }),
+  [MIGRATING]: k3sStandin(MIGRATING, { fault: "migrate" }),
 };
 /** SHA-256 of a text, in hex. */
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -65,27 +65,53 @@ export function profileWith(version: string, changes: Partial<Profile> = {}): Pr
 /** Counts files as they are put, and as they are brought back. */
 const KILL_IN_PUT = 'c=$((c + 1)); case $STEP in rollback) kill_at "restore$c" ;; *) kill_at "put$c" ;; esac';
 
-/** Makes the script quick, and lets it kill itself where /etc/edge-fleet-lab/kill says so. */
-function instrument(text: string): string {
+/** The program of this release, made quick and able to kill itself where /etc/edge-fleet-lab/kill says so. */
+export const PROGRAM: DeviceProgram = instrument(deviceProgram().text);
+
+function instrument(text: string): DeviceProgram {
   const kill = 'kill_at() { [ "$1" != "$(cat /etc/edge-fleet-lab/kill 2>/dev/null)" ] || kill -9 $$; }';
   const edits: readonly (readonly [string, string])[] = [
     ["\nPOLL=2\n", `\nPOLL=0.2 c=0\n${kill}\n`],
-    ["    sleep 1\n", "    sleep 0.2\n"],
+    ['it follows"\n    sleep 1\n', 'it follows"\n    sleep 0.2\n'],
     ['  journal "$1" begin\n', '  journal "$1" begin\n  kill_at "$1"\n'],
     ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],
     ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
     ["  enter rollback\n", "  c=0\n  enter rollback\n"],
     ['    finished || journal end "$RESULT"\n', '    kill_at end\n    finished || journal end "$RESULT"\n'],
   ];
-  return edits.reduce((script, [from, to]) => {
-    assert.equal(script.split(from).length, 2, `the script has ${from} once`);
+  const instrumented = edits.reduce((script, [from, to]) => {
+    assert.equal(script.split(from).length, 2, `the program has ${from} once`);
     return script.replace(from, () => to);
   }, text);
+  return { text: instrumented, sha256: sha256(instrumented) };
+}
+
+/** Defines tests that run under dash and under busybox ash, each on a device of its own. */
+export function underEachShell(
+  title: string,
+  define: (get: () => { device: Device; sandbox: Sandbox }, shell: SandboxShell) => void,
+): void {
+  for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
+    describe(`${title} under ${shell}`, () => {
+      let present: { device: Device; sandbox: Sandbox } | undefined;
+      before(async () => {
+        const sandbox = await Sandbox.start(shell);
+        present = { sandbox, device: new Device(sandbox) };
+        present.device.installProgram();
+      });
+      after(() => present?.sandbox.stop());
+      define(() => {
+        assert.ok(present, "the sandbox has started");
+        return present;
+      }, shell);
+    });
+  }
 }
 
 /** A sandbox as a device of edge-fleet. */
 export class Device {
   readonly #sandbox: Sandbox;
+  #boots = 0;
 
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
@@ -96,16 +122,35 @@ export class Device {
     this.#sandbox.write(`${ARTIFACT_STORE}/${sha256(RELEASES[version] ?? "")}`, content);
   }
 
-  /** What is sent to the device: the real script, instrumented. */
+  /** Installs the program and its units, as `edge-fleet enroll` does. */
+  installProgram(program = PROGRAM): void {
+    this.#sandbox.write("/tmp/program", program.text);
+    assert.equal(this.sh("sh /tmp/program install; rm /tmp/program"), `program ${program.sha256}`);
+    this.sh(`test -x ${PROGRAM_PATH}`);
+  }
+
+  /** What is sent to the device. */
   packed(profile: Profile, lock = LOCK): { create: string; stdin: string } {
-    const script = renderApplyScript(profile, lock);
-    return packApplyScript({ ...script, text: instrument(script.text) });
+    return packPayload(renderPayload(profile, lock), profile.region, PROGRAM);
   }
 
   /** Applies a profile and waits for the answer. */
   apply(profile: Profile, lock = LOCK): ApplyResult {
     const { create, stdin } = this.packed(profile, lock);
     return readOutcome(this.#sandbox.run(create, stdin));
+  }
+
+  /** Wipes the device and applies a profile, which must work. */
+  install(profile: Profile): void {
+    this.wipe();
+    this.push(profile.k3s.version);
+    const { result, reason } = this.apply(profile);
+    assert.equal(result, "applied", reason);
+  }
+
+  /** Applies a payload given as text. */
+  applyText(payload: string): ApplyResult {
+    return readOutcome(this.#sandbox.run(`${PROGRAM_PATH} apply`, payload));
   }
 
   /** Starts to apply a profile. */
@@ -131,12 +176,49 @@ export class Device {
     this.#sandbox.write("/etc/edge-fleet-lab/kill", `${point}\n`);
   }
 
+  /** Puts a file into the store under its own sum. */
+  store(content: string | Uint8Array): string {
+    const sum = createHash("sha256").update(content).digest("hex");
+    this.#sandbox.write(`${ARTIFACT_STORE}/${sum}`, content);
+    return sum;
+  }
+
+  /** Another boot id, as after a boot that nothing was left of. */
+  newBoot(): void {
+    this.#boots += 1;
+    this.#sandbox.write("/run/boot-id", `boot-${this.#boots}\n`);
+    this.sh(`umount /proc/sys/kernel/random/boot_id 2>/dev/null || :
+      mount --bind /run/boot-id /proc/sys/kernel/random/boot_id`);
+  }
+
+  /** A power cut: every process of the device ends at once; then the boot, with the units that the device has enabled. */
+  powerCycle(): void {
+    this.sh(`for exe in /proc/[0-9]*/exe; do p=\${exe#/proc/}; p=\${p%/exe}
+        case $(tr '\\0' ' ' <"/proc/$p/cmdline" 2>/dev/null) in *edge-fleet-device* | 'sleep 2147483647 ') [ "$p" = $$ ] || kill -9 "$p" ;; esac
+      done; rm -rf /run/standin-systemd/*.timer /run/standin-k3s /run/edge-fleet.*`);
+    this.newBoot();
+    this.sh(`ls /etc/systemd/system/multi-user.target.wants/edge-fleet-recover.service >/dev/null
+      [ ! -e /var/lib/edge-fleet/journal ] || ${PROGRAM_PATH} recover; systemctl is-enabled k3s >/dev/null 2>&1 && systemctl start k3s || :`);
+  }
+
+  /** Waits until no run is under way and the API is ready. */
+  async settle(): Promise<void> {
+    for (let tries = 0; tries < 150; tries++) {
+      const state = "tail -n 1 /var/lib/edge-fleet/journal | cut -f 1; readlink /var/lib/edge-fleet/lock || :";
+      if (this.sh(`${state}; k3s kubectl get --raw=/readyz 2>/dev/null || :`) === "end\nok") return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert.fail(
+      `the run does not end: ${this.sh("cat /var/lib/edge-fleet/journal; tail -n 20 /var/log/edge-fleet/apply.log")}`,
+    );
+  }
+
   /** Back to a device that edge-fleet has never seen. */
   wipe(): void {
     this.killAt("");
     this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl disable k3s
-      rm -rf /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s \\
-        /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s; systemctl daemon-reload`);
+      rm -rf /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
+        /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
   }
 
   /** Asserts that the device is exactly what the profile says, is running that, and that nothing is left over. */
@@ -156,7 +238,7 @@ export class Device {
   /** Asserts that no temporary file, stage or lock is left. */
   assertTidy(): void {
     const leftovers = `find /etc /usr/local /var/lib/edge-fleet /var/lib/rancher /tmp -xdev \\( -name '.edge-fleet.*' -o -name '*.new' \\
-      -o -name '*.part' -o -name 'tmp.*' -o -name '.result' -o -name '.apply.sh' \\) 2>/dev/null; ls -d /var/lib/edge-fleet/stage 2>/dev/null; readlink /var/lib/edge-fleet/lock; :`;
+      -o -name '*.part' -o -name 'tmp.*' -o -name '.result' -o -name '*payload*' \\) 2>/dev/null; ls -d /run/edge-fleet.* 2>/dev/null; ls -d /var/lib/edge-fleet/stage 2>/dev/null; readlink /var/lib/edge-fleet/lock; :`;
     assert.equal(this.sh(leftovers), "");
   }
 }

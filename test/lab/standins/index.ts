@@ -7,8 +7,11 @@ import { join } from "node:path";
 
 /** How a stand-in release behaves. */
 export interface K3sStandinOptions {
-  /** Fault built into this release. `never-ready`: starts, never answers. `crash`: exits 1. `slow`: ready after 8 s. */
-  readonly fault?: "never-ready" | "crash" | "slow";
+  /**
+   * Fault built into this release. `never-ready`: starts, never answers. `crash`: exits 1. `slow`: ready after 8 s.
+   * `migrate`: never ready, and leaves a datastore that no other release can read.
+   */
+  readonly fault?: "never-ready" | "crash" | "slow" | "migrate";
   /** Seconds from start to ready. Default 1. */
   readonly readySeconds?: number;
 }

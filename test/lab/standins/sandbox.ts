@@ -31,8 +31,9 @@ mount -o remount,bind,ro proc/sys
 mount --rbind /dev dev
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
-rm -rf etc/rancher etc/edge-fleet-lab var/lib/rancher var/lib/edge-fleet var/log/edge-fleet etc/systemd/system/k3s.service usr/local/bin
-mkdir -p run/systemd/system sys/fs/cgroup usr/local/bin etc/edge-fleet-lab
+rm -rf etc/rancher etc/edge-fleet-lab var/lib/rancher var/lib/edge-fleet var/log/edge-fleet etc/systemd/system/k3s.service usr/local/bin usr/local/sbin
+mkdir -p run/systemd/system sys/fs/cgroup usr/local/bin usr/local/sbin etc/edge-fleet-lab run/dbus
+: >run/dbus/system_bus_socket
 echo "cpuset cpu io memory pids" >sys/fs/cgroup/cgroup.controllers
 cp "$2"/* usr/local/bin/
 ln -sf "/bin/$3" usr/bin/sh
@@ -93,7 +94,7 @@ export class Sandbox {
   }
 
   /** Writes a file inside, with its folders. */
-  write(path: string, content: string): void {
+  write(path: string, content: string | Uint8Array): void {
     mkdirSync(dirname(this.root + path), { recursive: true });
     writeFileSync(this.root + path, content);
   }

@@ -10,6 +10,7 @@ import { type Inventory, loadInventory } from "../../../components/inventory/ind
 import { writeInventory } from "./inventory.ts";
 
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
+const PROGRAM = "c".repeat(64);
 const NOW = "2026-11-24T20:00:00.000Z";
 
 function hostKey(seed: string): string {
@@ -21,7 +22,14 @@ function identityKey(seed: string): string {
 }
 
 function answer(seed: string, more: object = {}): RunResult {
-  const facts = { architecture: ARCHITECTURE, memoryMiB: 3906, os: "Debian", kernel: "6.1", machineId: "" };
+  const facts = {
+    architecture: ARCHITECTURE,
+    memoryMiB: 3906,
+    os: "Debian",
+    kernel: "6.1",
+    machineId: "",
+    program: PROGRAM,
+  };
   const line = JSON.stringify({ edgeFleet: 1, identityKey: identityKey(seed), ...facts, ...more });
   return { exitCode: 0, stdout: `${line}\n`, stderr: "", ended: undefined };
 }
@@ -79,7 +87,14 @@ test("a device that answers is enrolled with the key that the connection used", 
     enrolment: {
       hostKey: hostKey("new"),
       identityKey: identityKey("new"),
-      facts: { architecture: ARCHITECTURE, memoryMiB: 3906, os: "Debian", kernel: "6.1", enrolledAt: NOW },
+      facts: {
+        architecture: ARCHITECTURE,
+        memoryMiB: 3906,
+        os: "Debian",
+        kernel: "6.1",
+        enrolledAt: NOW,
+        program: PROGRAM,
+      },
     },
     fingerprint: fingerprintOf(hostKey("new")),
     replacedFingerprint: undefined,
@@ -114,7 +129,7 @@ for (const { name, result, reason } of refused) {
 }
 
 function enrolled(id: string, seeds: { host?: string; identity?: string; machine?: string } = {}): EnrolledOutcome {
-  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW } as const;
+  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW, program: "a".repeat(64) } as const;
   const key = hostKey(seeds.host ?? id);
   return {
     id,

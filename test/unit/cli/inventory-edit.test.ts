@@ -21,10 +21,11 @@ const ENROLMENT: Enrolment = {
     os: "Debian GNU/Linux 12 (bookworm)",
     kernel: "6.1",
     machineId: "0".repeat(64),
+    program: "a".repeat(64),
     enrolledAt: "2026-11-24T20:18:54.000Z",
   },
 };
-const FACTS = `{ architecture: arm64, memoryMiB: 3906, os: Debian GNU/Linux 12 (bookworm), kernel: "6.1", machineId: "${"0".repeat(64)}", enrolledAt: 2026-11-24T20:18:54.000Z }`;
+const FACTS = `{ architecture: arm64, memoryMiB: 3906, os: Debian GNU/Linux 12 (bookworm), kernel: "6.1", machineId: "${"0".repeat(64)}", program: ${"a".repeat(64)}, enrolledAt: 2026-11-24T20:18:54.000Z }`;
 
 function edit(id: string, before: Partial<EntryEdit["before"]> = {}): EntryEdit {
   return { id, enrolment: ENROLMENT, before: { hostKey: undefined, identityKey: undefined, ...before } };
@@ -151,8 +152,8 @@ test("a key that somebody else wrote meanwhile is not overwritten", () => {
 test("a CSV file without key columns gets them; other rows stay as they are", () => {
   const { text } = editCsv('id,host,model\na,10.0.0.1,box\n"b", 10.0.0.2 ,box\n\nc,10.0.0.3,box\n', [edit("b")]);
   const columns =
-    "hostKey,identityKey,facts.architecture,facts.memoryMiB,facts.os,facts.kernel,facts.machineId,facts.enrolledAt";
-  const cells = `${HOST_KEY},${IDENTITY_KEY},arm64,3906,Debian GNU/Linux 12 (bookworm),6.1,${"0".repeat(64)},2026-11-24T20:18:54.000Z`;
+    "hostKey,identityKey,facts.architecture,facts.memoryMiB,facts.os,facts.kernel,facts.machineId,facts.program,facts.enrolledAt";
+  const cells = `${HOST_KEY},${IDENTITY_KEY},arm64,3906,Debian GNU/Linux 12 (bookworm),6.1,${"0".repeat(64)},${"a".repeat(64)},2026-11-24T20:18:54.000Z`;
   assert.equal(text, `id,host,model,${columns}\na,10.0.0.1,box\n"b", 10.0.0.2 ,box,${cells}\n\nc,10.0.0.3,box\n`);
 });
 

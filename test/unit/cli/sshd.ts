@@ -95,7 +95,7 @@ function configText(home: string, port: number, state: string): string {
     "PasswordAuthentication no",
     "KbdInteractiveAuthentication no",
     "AllowTcpForwarding yes",
-    `SetEnv EDGE_FLEET_STATE=${state} EDGE_FLEET_MACHINE_ID=${join(home, "machine-id")}`,
+    `SetEnv EDGE_FLEET_STATE=${state} EDGE_FLEET_ROOT=${join(home, "root")} EDGE_FLEET_MACHINE_ID=${join(home, "machine-id")}`,
     "",
   ].join("\n");
 }

@@ -1,109 +1,230 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import fc from "fast-check";
-import { parse } from "yaml";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
-import { kubeletReservations, MINIMUM_MEMORY_MIB } from "../../../components/device/distributions/reservations.ts";
+import { type RenderContext, renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
-import { buildProfile } from "./profile.ts";
+import { assertGolden } from "../../golden.ts";
+import { describeFiles, fileOf, flagsOf, hasFile, PATHS, writeFiles, yamlOf } from "./plan-files.ts";
+import { buildProfile, MODELS } from "./profile.ts";
 
-function settings(profile: Profile, path: string): Record<string, unknown> {
-  const file = renderDistribution(profile).files.find((candidate) => candidate.path === path);
-  assert.ok(file, `${path} is part of the plan`);
-  return parse(file.content) as Record<string, unknown>;
+const { k3s, network } = buildProfile();
+
+/** Devices whose files are reviewed as a whole: each model, and what differs from it. */
+const GOLDEN: readonly { name: string; changes: Partial<Profile>; context?: RenderContext }[] = [
+  ...Object.entries(MODELS).map(([name, changes]) => ({ name, changes })),
+  { name: "baseline", changes: { security: "baseline", network: { ...network, dummyRoute: false } } },
+  {
+    name: "site-server",
+    changes: {
+      wasm: ["spin", "wasmtime"],
+      k3s: { ...k3s, flannelBackend: "wireguard-native" },
+      network: {
+        shape: "multi-site",
+        nodeIp: "192.168.1.5",
+        interface: "eth0",
+        resolvConf: "/etc/edge-resolv.conf",
+        dummyRoute: true,
+      },
+      registries: {
+        "docker.io": { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" },
+      },
+    },
+    context: { joined: true, secrets: { mirror: "password-of-mirror", "token-edge-0001": "0123456789abcdef" } },
+  },
+  {
+    name: "site-agent",
+    changes: {
+      id: "edge-0002",
+      joins: "edge-0001",
+      memoryMiB: 512,
+      k3s: { ...k3s, flannelBackend: "wireguard-native" },
+      network: { ...network, shape: "multi-site", nodeIp: "192.168.2.5" },
+    },
+    context: { server: { host: "edge-0001.example.com" }, secrets: { "token-edge-0001": "0123456789abcdef" } },
+  },
+];
+
+for (const { name, changes, context } of GOLDEN) {
+  test(`the files of ${name} are as reviewed`, () => {
+    assertGolden(`k3s/${name}.txt`, describeFiles(renderDistribution(buildProfile(changes), context)));
+  });
+
+  test(`systemd accepts the units of ${name}`, () => {
+    const { files } = renderDistribution(buildProfile(changes), context);
+    const units = files
+      .filter(({ path }) => path.startsWith("/etc/systemd/system/"))
+      .map((file) => ({ ...file, content: file.content.replaceAll("/usr/local/bin/k3s", "/bin/true") }));
+    const { error, stderr, status } = spawnSync("systemd-analyze", ["verify", "--man=no", ...writeFiles(units)], {
+      encoding: "utf8",
+    });
+    assert.equal(error, undefined, "systemd-analyze is not on PATH - install systemd");
+    assert.equal(stderr, "");
+    assert.equal(status, 0);
+  });
 }
-
-const CONFIG = "/etc/rancher/k3s/config.yaml";
-const LABELS = "/etc/rancher/k3s/config.yaml.d/10-labels.yaml";
-const KUBELET = "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-edge-fleet.conf";
-
-test("reservations and eviction leave at least four tenths of the memory to pods, from 1 to 8 GiB", () => {
-  fc.assert(
-    fc.property(fc.integer({ min: MINIMUM_MEMORY_MIB, max: 8192 }), (memoryMiB) => {
-      const { systemMiB, kubernetesMiB, evictionMiB } = kubeletReservations(memoryMiB);
-      const kept = systemMiB + kubernetesMiB + evictionMiB;
-      assert.ok(Math.min(systemMiB, kubernetesMiB, evictionMiB) > 0);
-      assert.ok(kept <= memoryMiB * 0.6, `${kept} of ${memoryMiB} MiB`);
-    }),
-  );
-});
-
-test("more memory never means smaller reservations", () => {
-  const memory = fc.integer({ min: MINIMUM_MEMORY_MIB, max: 8192 });
-  fc.assert(
-    fc.property(memory, memory, (one, other) => {
-      const [small, large] = [kubeletReservations(Math.min(one, other)), kubeletReservations(Math.max(one, other))];
-      for (const name of ["systemMiB", "kubernetesMiB", "evictionMiB"] as const) assert.ok(small[name] <= large[name]);
-    }),
-  );
-});
 
 test("too little memory and too old a release are refused with device, setting and mend", () => {
   assert.throws(
     () => renderDistribution(buildProfile({ memoryMiB: 512 })),
     /^Error: device edge-0001: model nuc-4g: 512 MiB .* - use a model with at least 1Gi$/,
   );
-  const { k3s } = buildProfile();
   assert.throws(
     () => renderDistribution(buildProfile({ k3s: { ...k3s, version: "v1.32.9+k3s1" } })),
-    /^Error: device edge-0001: k3s\.version v1\.32\.9\+k3s1 .* - use v1\.33\.0\+k3s1 or later$/,
+    /^Error: device edge-0001: k3s\.version: v1\.32\.9\+k3s1 .* - use v1\.33\.0\+k3s1 or later$/,
   );
 });
 
-test("the server is hardened and keeps the embedded datastore with its tuned defaults", () => {
-  const config = settings(buildProfile(), CONFIG);
-  assert.equal(config["node-name"], "edge-0001");
-  assert.equal(config["secrets-encryption-provider"], "secretbox");
-  for (const name of ["secrets-encryption", "protect-kernel-defaults"]) assert.equal(config[name], true, name);
-  assert.equal(config["write-kubeconfig-mode"], "0600");
-  assert.equal("datastore-endpoint" in config, false);
+test("a server below upstream's minimum is rendered, but not without a word", () => {
+  assert.deepEqual(renderDistribution(buildProfile({ memoryMiB: 1024 })).warnings, [
+    "model nuc-4g: 1024 MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions",
+  ]);
+  assert.deepEqual(renderDistribution(buildProfile({ memoryMiB: 2048 })).warnings, []);
+});
+
+/** Flags of `k3s server` that may stand in its configuration: https://docs.k3s.io/cli/server */
+const SERVER_FLAGS = [
+  "agent-token-file",
+  "cluster-cidr",
+  "disable",
+  "flannel-backend",
+  "flannel-iface",
+  "kube-apiserver-arg",
+  "kube-controller-manager-arg",
+  "kubelet-arg",
+  "node-ip",
+  "node-name",
+  "protect-kernel-defaults",
+  "resolv-conf",
+  "secrets-encryption",
+  "secrets-encryption-provider",
+  "service-cidr",
+  "tls-san",
+  "write-kubeconfig-mode",
+];
+
+for (const { name, changes, context } of GOLDEN) {
+  if (changes.joins !== undefined) continue;
+  test(`the configuration of ${name} has only flags that K3s knows, and no datastore`, () => {
+    const config = yamlOf(renderDistribution(buildProfile(changes), context), PATHS.config);
+    assert.deepEqual(
+      Object.keys(config).filter((key) => !SERVER_FLAGS.includes(key)),
+      [],
+    );
+  });
+}
+
+test("the node is called by the device's id", () => {
+  assert.equal(yamlOf(renderDistribution(buildProfile()), PATHS.config)["node-name"], "edge-0001");
+});
+
+test("address, interface and resolv.conf are written only where they are set", () => {
+  const places = (profile: Profile) => {
+    const config = yamlOf(renderDistribution(profile), PATHS.config);
+    return ["node-ip", "flannel-iface", "resolv-conf"].map((key) => config[key]);
+  };
+  assert.deepEqual(places(buildProfile()), [undefined, undefined, undefined]);
+  const set = { nodeIp: "192.168.1.5", interface: "eth1", resolvConf: "/etc/edge-resolv.conf" };
+  const profile = buildProfile({ network: { ...network, ...set } });
+  assert.deepEqual(places(profile), ["192.168.1.5", "eth1", "/etc/edge-resolv.conf"]);
+  const own = buildProfile({ network: { ...network, ...set }, k3s: { ...k3s, flannelBackend: "none" } });
+  assert.equal(places(own)[1], undefined, "an interface of flannel without flannel");
 });
 
 test("every policy file that the server names is one of the files, and is put before the server's configuration", () => {
-  const { files } = renderDistribution(buildProfile());
-  const paths = files.map((file) => file.path);
-  const named = (settings(buildProfile(), CONFIG)["kube-apiserver-arg"] as string[]).flatMap(
+  const plan = renderDistribution(buildProfile());
+  const paths = plan.files.map((file) => file.path);
+  const named = flagsOf(plan, "kube-apiserver-arg").flatMap(
     (argument) => /^(?:admission-control-config|audit-policy)-file=(.*)$/.exec(argument)?.slice(1) ?? [],
   );
   assert.equal(named.length, 2);
-  for (const path of named) assert.ok(paths.indexOf(path) >= 0 && paths.indexOf(path) < paths.indexOf(CONFIG), path);
+  for (const path of named) {
+    assert.ok(paths.indexOf(path) >= 0 && paths.indexOf(path) < paths.indexOf(PATHS.config), path);
+  }
 });
 
-test("no file but the unit and the kernel's settings can be read by others", () => {
+test("baseline leaves out the kernel's and the admission settings, and nothing else", () => {
+  const plan = (security: Profile["security"]) => renderDistribution(buildProfile({ security }));
+  const paths = (security: Profile["security"]) => plan(security).files.map(({ path }) => path);
+  assert.deepEqual(
+    paths("cis").filter((path) => !paths("baseline").includes(path)),
+    [PATHS.admission, PATHS.sysctl],
+  );
+  const keys = (security: Profile["security"]) => Object.keys(yamlOf(plan(security), PATHS.config));
+  assert.deepEqual(
+    keys("cis").filter((key) => !keys("baseline").includes(key)),
+    ["protect-kernel-defaults"],
+  );
+  const flags = (security: Profile["security"]) => flagsOf(plan(security), "kube-apiserver-arg");
+  assert.deepEqual(
+    flags("cis").filter((flag) => !flags("baseline").includes(flag)),
+    ["enable-admission-plugins=NodeRestriction,EventRateLimit", `admission-control-config-file=${PATHS.admission}`],
+  );
+});
+
+test("only files without settings of the cluster can be read by others", () => {
   const open = renderDistribution(buildProfile()).files.filter((file) => file.mode !== "0600");
   assert.deepEqual(
     open.map((file) => `${file.mode} ${file.path}`),
-    ["0644 /etc/sysctl.d/90-edge-fleet.conf", "0644 /etc/systemd/system/k3s.service"],
+    [
+      `0644 ${PATHS.sysctl}`,
+      `0644 ${PATHS.modules}`,
+      `0644 ${PATHS.journal}`,
+      `0644 ${PATHS.route}`,
+      "0644 /etc/systemd/system/k3s.service",
+    ],
   );
+});
+
+test("the folders of settings and of the audit log are closed before the first start", () => {
+  const plan = renderDistribution(buildProfile());
+  const unit = fileOf(plan, plan.unit).content;
+  const folders = "/etc/rancher/k3s /var/lib/rancher/k3s/server /var/lib/rancher/k3s/server/logs";
+  const steps = [`/bin/mkdir -p -m 0700 ${folders}`, `/bin/chmod 0700 ${folders}`, "/usr/local/bin/k3s server"];
+  const found = steps.map((step) => unit.indexOf(`=${step}\n`));
+  assert.ok(
+    found.every((position, index) => position > (found[index - 1] ?? 0)),
+    found.join(),
+  );
+});
+
+test("the journal is bounded", () => {
+  assert.equal(
+    fileOf(renderDistribution(buildProfile()), PATHS.journal).content,
+    "[Journal]\nSystemMaxUse=50M\nRuntimeMaxUse=50M\n",
+  );
+});
+
+test("the audit log takes at most 48 MB of flash", () => {
+  const flag = (name: string) =>
+    Number(
+      flagsOf(renderDistribution(buildProfile()), "kube-apiserver-arg")
+        .find((argument) => argument.startsWith(`${name}=`))
+        ?.split("=")[1],
+    );
+  assert.ok(flag("audit-log-maxsize") * (flag("audit-log-maxbackup") + 1) <= 48);
 });
 
 test("labels that a kubelet may not set on itself are left to the reconciliation", () => {
   const labels = { "node-role.kubernetes.io/edge": "true", "node.kubernetes.io/site": "a", "example.com/rack": "7" };
-  const profile = buildProfile({ labels });
-  const own = settings(profile, LABELS)["node-label"] as string[];
-  const all = renderDistribution(profile).labels;
+  const plan = renderDistribution(buildProfile({ labels }));
+  const own = yamlOf(plan, PATHS.labels)["node-label"] as string[];
   assert.deepEqual(
-    all.filter((label) => !own.includes(label)),
+    plan.labels.filter((label) => !own.includes(label)),
     ["node-role.kubernetes.io/edge=true"],
   );
 });
 
-test("region, model and ring of the inventory win over labels of the same name", () => {
-  const { labels } = renderDistribution(buildProfile({ labels: { "edge-fleet.dev/ring": "forged" } }));
-  assert.deepEqual(labels, [
+test("region, model, ring and runtimes of the inventory win over labels of the same name", () => {
+  const labels = { "edge-fleet.dev/ring": "forged", "edge-fleet.dev/wasm-spin": "forged" };
+  assert.deepEqual(renderDistribution(buildProfile({ labels, wasm: ["spin"] })).labels, [
     "edge-fleet.dev/model=nuc-4g",
     "edge-fleet.dev/region=tokyo",
     "edge-fleet.dev/ring=canary",
+    "edge-fleet.dev/wasm-spin=true",
   ]);
 });
 
-test("the kubelet drop-in repeats the disk thresholds, because it replaces the whole map", () => {
-  const eviction = settings(buildProfile({ memoryMiB: 2048 }), KUBELET).evictionHard;
-  assert.deepEqual(eviction, { "memory.available": "120Mi", "nodefs.available": "5%", "imagefs.available": "5%" });
-});
-
 test("CoreDNS is waited for unless it is disabled", () => {
-  const { k3s } = buildProfile();
   assert.deepEqual(renderDistribution(buildProfile()).deployments, ["coredns"]);
   assert.deepEqual(renderDistribution(buildProfile({ k3s: { ...k3s, disable: ["coredns"] } })).deployments, []);
 });
@@ -113,8 +234,17 @@ test("only the pull engine's namespace and kube-system are exempt from the restr
     ["argocd-agent", "argocd"],
     ["flux", "flux-system"],
   ] as const) {
-    const text = JSON.stringify(settings(buildProfile({ gitops: { engine } }), "/etc/rancher/k3s/psa.yaml"));
+    const text = JSON.stringify(yamlOf(renderDistribution(buildProfile({ gitops: { engine } })), PATHS.admission));
     assert.match(text, /"enforce":"restricted"/);
     assert.match(text, new RegExp(`"namespaces":\\["kube-system","${namespace}"\\]`));
   }
+});
+
+test("a device without several machines has no file with a secret", () => {
+  const plan = renderDistribution(buildProfile());
+  assert.equal(hasFile(plan, PATHS.token) || hasFile(plan, PATHS.agentToken), false);
+  assert.equal(
+    plan.files.some(({ secret }) => secret),
+    false,
+  );
 });

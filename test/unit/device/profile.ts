@@ -30,6 +30,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     hostKey: undefined,
     identityKey: undefined,
     labels: { site: "shibuya" },
+    taints: [],
     ssh: { user: "root", port: 22, proxy: undefined },
     distribution: "k3s",
     k3s: {

@@ -18,6 +18,7 @@ function plan(input: Partial<RegionPlanInput>) {
     previous: {},
     reachability: new Map(),
     maxRemovals: 1,
+    servers: {},
     ...input,
   });
 }
@@ -45,6 +46,45 @@ for (const { name, enrolled, known, seen, list } of CASES) {
     });
     const counts = { apply: result.apply.length, hold: result.hold.length, wait: result.wait.length };
     assert.deepEqual(counts, { apply: 0, hold: 0, wait: 0, [list]: 1 });
+  });
+}
+
+const AGENTS: readonly {
+  name: string;
+  input: Partial<RegionPlanInput>;
+  list: "apply" | "hold" | "wait";
+  reason?: string;
+}[] = [
+  {
+    name: "waits while its server does not answer",
+    input: { reachability: new Map([["a", DARK]]), previous: { a: "new" } },
+    list: "wait",
+    reason: "its server a is pending: no answer within 3 s",
+  },
+  {
+    name: "is held while its server does not answer, where it was applied before",
+    input: { reachability: new Map([["a", DARK]]), previous: { a: "new", b: "hash" } },
+    list: "hold",
+    reason: "its server a is pending: no answer within 3 s",
+  },
+  {
+    name: "waits until its server has applied what is wanted",
+    input: { previous: { a: "old" } },
+    list: "wait",
+    reason: "its server a comes first - run up again after it",
+  },
+  { name: "is applied once its server has applied what is wanted", input: { previous: { a: "new" } }, list: "apply" },
+];
+
+for (const { name, input, list, reason } of AGENTS) {
+  test(`an agent ${name}`, () => {
+    const profiles = [{ ...device("b"), joins: "a" }, device("a")];
+    const { apply, hold, wait } = plan({ profiles, servers: { a: "new" }, ...input });
+    const found = { apply: apply.map((profile) => ({ profile, reason: undefined })), hold, wait }[list];
+    assert.deepEqual(
+      found.filter(({ profile }) => profile.id === "b").map((entry) => entry.reason),
+      [reason],
+    );
   });
 }
 
@@ -91,7 +131,7 @@ test("a removal within the guard leaves the state, one beyond it is refused with
   );
 });
 
-test("outputs: applied devices report their hash, failed and held ones keep the one before", () => {
+test("outputs: applied devices report their hash, failed and held ones keep what they had before", () => {
   const profiles = ["ok", "broken", "new", "gone"].map((id) => device(id));
   const previous = { ok: "old", broken: "old", gone: "old" };
   const result = plan({
@@ -102,7 +142,10 @@ test("outputs: applied devices report their hash, failed and held ones keep the 
   const applied = (hash: string) => ({
     applied: { device: "", result: "applied", hash, version: "", reason: "" } as const,
   });
-  const outputs = collectOutputs(result, previous, {
+  const before = { devices: previous, programs: { ok: "p1", broken: "p1", gone: "p1" }, pushed: { gone: "a1" } };
+  const spec = { program: "p2", pushed: "" };
+  const specs = { ok: { program: "p2", pushed: "a2" }, broken: spec, new: spec, gone: spec };
+  const outputs = collectOutputs(result, before, specs, {
     ok: applied("1"),
     broken: { failed: "rolled-back: not-ready" },
     new: { failed: "no answer" },
@@ -110,6 +153,8 @@ test("outputs: applied devices report their hash, failed and held ones keep the 
   });
   assert.deepEqual(outputs, {
     devices: { broken: "old", gone: "old", ok: "1" },
+    programs: { broken: "p1", gone: "p1", ok: "p2" },
+    pushed: { gone: "a1", ok: "a2" },
     failed: { broken: "rolled-back: not-ready", new: "no answer" },
     pending: { gone: "no answer within 3 s", waiting: `not enrolled - run edge-fleet enroll ${device("a").region}` },
   });

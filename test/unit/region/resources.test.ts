@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
-import { renderApplicationSet, treeInput } from "../../../components/gitops/index.ts";
+import { deviceProgram } from "../../../components/device/program.ts";
+import { renderApplicationSets, treeInput } from "../../../components/gitops/index.ts";
 import type { Profile } from "../../../components/inventory/index.ts";
 import { planRegion } from "../../../components/region/plan.ts";
 import { buildProfile, LOCK } from "../device/profile.ts";
@@ -17,6 +18,9 @@ interface Registered {
 /** Marks a secret in what the mocks see (sdk/nodejs/runtime/rpc.ts, specialSecretSig). */
 const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
+const TOKEN = "0123456789abcdef0123456789abcdef";
+const LAN = { ...buildProfile().network, shape: "lan" } as const;
+const MIRROR = { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" };
 const DARK = { reachable: false, reason: "no answer within 3 s" } as const;
 
 // The SDK's mock monitor knows resource hooks but no error hooks (sdk/nodejs/runtime/mocks.ts, 3.270).
@@ -50,22 +54,26 @@ async function registerRegion(): Promise<{ devices: unknown; pending: unknown; f
   const enrolled = (id: string, changes: Partial<Profile> = {}) => buildProfile({ id, hostKey: KEY, ...changes });
   const proxy = { host: "jump.example.com", port: 22, user: "edge", hostKey: KEY };
   const profiles = [
-    enrolled("tokyo-0001"),
+    enrolled("tokyo-0001", { network: LAN }),
     enrolled("tokyo-0002", { ssh: { user: "edge", port: 2222, proxy } }),
-    enrolled("tokyo-0003"),
+    enrolled("tokyo-0003", { registries: { "docker.io": MIRROR } }),
     buildProfile({ id: "tokyo-0004" }),
+    enrolled("tokyo-0005", { decommission: "wipe" }),
+    enrolled("tokyo-0006", { joins: "tokyo-0001", network: LAN }),
   ];
   const previous = { "tokyo-0003": "hash-before" };
   const reachability = new Map([["tokyo-0003", DARK]]);
-  const plan = planRegion({ region: "tokyo", profiles, previous, reachability, maxRemovals: 1 });
+  const plan = planRegion({ region: "tokyo", profiles, previous, reachability, servers: {}, maxRemovals: 1 });
   const fleet = { fleet: { fleet: "acme", git: { url: "https://git.example.com/x.git" }, rings: ["canary"] } };
   const region = new Region(
     "tokyo",
     {
       plan,
       artifacts: LOCK,
-      previous,
-      applicationSet: renderApplicationSet("tokyo", treeInput(fleet as never, profiles)),
+      previous: { devices: previous, programs: { "tokyo-0003": "program-before" }, pushed: {} },
+      profiles,
+      secrets: { mirror: "pass-of-the-mirror", "token-tokyo-0001": TOKEN },
+      applicationSets: renderApplicationSets("tokyo", treeInput(fleet as never, profiles)),
       hubKubeconfig: pulumi.secret("kubeconfig-with-token"),
     },
     {
@@ -91,7 +99,7 @@ const commands = registered.filter(({ type }) => type === "command:remote:Comman
 
 test("each registered device has one component and one command, named after it", () => {
   const components = registered.filter(({ type }) => type === "edge-fleet:index:Device").map(({ name }) => name);
-  assert.deepEqual(components.sort(), ["tokyo-0001", "tokyo-0002", "tokyo-0003"]);
+  assert.deepEqual(components.sort(), ["tokyo-0001", "tokyo-0002", "tokyo-0003", "tokyo-0005", "tokyo-0006"]);
   assert.deepEqual(
     commands.map(({ name }) => name).sort(),
     components.map((id) => `${id}-apply`),
@@ -117,18 +125,25 @@ test("children carry their parent's name and sit below it", async () => {
   assert.match(await urnOf("tokyo-0001-apply"), /Device\$command:remote:Command::tokyo-0001-apply$/);
 });
 
-test("a command never deletes on the device, never triggers a replacement, never logs", () => {
-  for (const { inputs } of commands) {
-    assert.deepEqual(Object.keys(inputs).sort(), [
-      "addPreviousOutputInEnv",
-      "connection",
-      "create",
-      "logging",
-      "stdin",
-    ]);
+test("a command never triggers a replacement, never logs, and deletes only on a device that is to be wiped", () => {
+  for (const { name, inputs } of commands) {
+    const wiped = name === "tokyo-0005-apply";
+    const fields = ["addPreviousOutputInEnv", "connection", "create", ...(wiped ? ["delete"] : []), "logging", "stdin"];
+    assert.deepEqual(Object.keys(inputs).sort(), fields);
     assert.equal(inputs.logging, "none");
     assert.equal(inputs.addPreviousOutputInEnv, false);
+    assert.equal(optionsByName.get(name)?.retainOnDelete, !wiped);
   }
+});
+
+test("an agent is a device of the stack and no cluster on the hub", () => {
+  assert.ok(registered.some(({ name }) => name === "tokyo-0006-apply"));
+  const secrets = registered.filter(({ type }) => type === "kubernetes:core/v1:Secret").map(({ name }) => name);
+  assert.ok(
+    secrets.some((name) => name.endsWith("tokyo-0001")),
+    secrets.join(", "),
+  );
+  assert.ok(!secrets.some((name) => name.endsWith("tokyo-0006")), secrets.join(", "));
 });
 
 test("only a held device ignores changes", () => {
@@ -137,7 +152,6 @@ test("only a held device ignores changes", () => {
     ignoring.map(({ name }) => [name, optionsByName.get(name)?.ignoreChanges]),
     [["tokyo-0003-apply", ["*"]]],
   );
-  for (const { name } of commands) assert.equal(optionsByName.get(name)?.retainOnDelete, true);
 });
 
 test("every connection pins the host key and is bounded, also through a jump host", () => {
@@ -164,12 +178,18 @@ test("the kubeconfig of the region's account stays secret", () => {
   assert.equal(JSON.stringify(elsewhere).includes("kubeconfig-with-token"), false);
 });
 
-test("each registered device has one cluster Secret, the region one ApplicationSet", () => {
+test("a payload is secret where it holds a password or a token, and nowhere else", () => {
+  const secret = commands.filter(({ inputs }) => JSON.stringify(inputs.stdin).includes(SECRET_MARK));
+  assert.deepEqual(secret.map(({ name }) => name).sort(), ["tokyo-0001-apply", "tokyo-0003-apply", "tokyo-0006-apply"]);
+});
+
+test("each registered cluster has one Secret, the region one ApplicationSet", () => {
   const secrets = registered.filter(({ type }) => type === "kubernetes:core/v1:Secret");
   assert.deepEqual(secrets.map(({ inputs }) => (inputs.metadata as { name: string }).name).sort(), [
     "cluster-tokyo-0001",
     "cluster-tokyo-0002",
     "cluster-tokyo-0003",
+    "cluster-tokyo-0005",
   ]);
   assert.equal(registered.filter(({ type }) => type === "kubernetes:argoproj.io/v1alpha1:ApplicationSet").length, 1);
 });
@@ -180,7 +200,17 @@ test("outputs tell applied from pending", () => {
       "tokyo-0001": "hash-of-tokyo-0001-apply",
       "tokyo-0002": "hash-of-tokyo-0002-apply",
       "tokyo-0003": "hash-of-tokyo-0003-apply",
+      "tokyo-0005": "hash-of-tokyo-0005-apply",
+      "tokyo-0006": "hash-of-tokyo-0006-apply",
     },
+    programs: {
+      "tokyo-0001": deviceProgram().sha256,
+      "tokyo-0002": deviceProgram().sha256,
+      "tokyo-0003": "program-before",
+      "tokyo-0005": deviceProgram().sha256,
+      "tokyo-0006": deviceProgram().sha256,
+    },
+    pushed: {},
     pending: { "tokyo-0003": "no answer within 3 s", "tokyo-0004": "not enrolled - run edge-fleet enroll tokyo" },
     failed: {},
   });

@@ -2,7 +2,7 @@
 # Stand-in of the loopback lab for the K3s binary, release @VERSION@: a server that is one sleeping process, and the few
 # kubectl requests by which edge-fleet asks for its health. It runs no workloads.
 # /run/standin-k3s tells what the running server was started with.
-# A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|slow> [release]`.
+# A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|slow|migrate> [release]`.
 set -eu
 VERSION='@VERSION@'
 FAULT='@FAULT@'
@@ -12,7 +12,8 @@ DATA=/var/lib/rancher/k3s
 RUN=/run/standin-k3s
 KEYS=' node-name node-ip node-label write-kubeconfig-mode disable flannel-backend cluster-cidr service-cidr tls-san
   secrets-encryption secrets-encryption-provider protect-kernel-defaults kube-apiserver-arg kube-controller-manager-arg
-  kubelet-arg '
+  kubelet-arg node-taint token-file agent-token-file server flannel-iface flannel-external-ip node-external-ip
+  resolv-conf '
 
 refuse() {
   echo "level=fatal msg=\"$*\"" >&2
@@ -52,10 +53,19 @@ check_config() {
 # Labels of the configuration act at the first registration only, as on a real node.
 register() {
   [ -f "$DATA/server/db/node" ] && return 0
-  sed -n 's/^  - \([^ =]*=[^ ]*\)$/\1/p' "$CONFIG"/config.yaml.d/*.yaml "$CONFIG/config.yaml" 2>/dev/null |
-    grep -v -e ^admission- -e ^audit- -e ^service-account -e ^tls- -e ^event- -e ^terminated- -e ^streaming- |
-    sort -u >"$DATA/server/db/labels" || :
+  cat "$CONFIG"/config.yaml.d/*.yaml "$CONFIG/config.yaml" 2>/dev/null |
+    awk '/^[a-z]/ { on = $1 == "node-label:" } on && /^  - / { print $2 }' | sort -u >"$DATA/server/db/labels"
+  : >"$DATA/server/db/taints"
   echo "$node" >"$DATA/server/db/node"
+}
+
+# One table per shim on the PATH, with single-quoted keys, as K3s writes them.
+write_containerd_config() {
+  mkdir -p "$DATA/agent/etc/containerd"
+  for shim in /usr/local/bin/containerd-shim-*; do
+    name=${shim##*/containerd-shim-}
+    [ ! -x "$shim" ] || echo "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'${name%-v*}']"
+  done >"$DATA/agent/etc/containerd/config.toml"
 }
 
 server() {
@@ -65,12 +75,15 @@ server() {
   ready=$((now + READY_SECONDS))
   case $word in
     crash) refuse "the stand-in was told to crash" ;;
-    never-ready) ready=99999999999 ;;
+    never-ready | migrate) ready=99999999999 ;;
     slow) ready=$((now + 8)) ;;
   esac
   mkdir -p "$DATA/server/db" "$RUN"
   [ -f "$DATA/server/db/state.db" ] || echo "stand-in datastore, made $(date -u +%FT%TZ)" >"$DATA/server/db/state.db"
+  [ "$word" != migrate ] || echo migrated >>"$DATA/server/db/state.db"
+  [ "$word" = migrate ] || ! grep -q migrated "$DATA/server/db/state.db" || refuse "the datastore is of a newer release"
   register
+  write_containerd_config
   (umask 077 && printf 'apiVersion: v1\nkind: Config\nclusters: []\n' >"$CONFIG/k3s.yaml")
   cksum <"$CONFIG/config.yaml" >"$RUN/config"
   echo "$VERSION" >"$RUN/version"
@@ -111,21 +124,24 @@ get_node() {
   esac
 }
 
-label_node() {
-  require_node "$1"
-  shift
-  labels=$DATA/server/db/labels
+# $1 labels or taints; a taint's key ends with its effect: key=value:effect, key:effect-
+mark_node() {
+  labels=$DATA/server/db/$1
+  require_node "$2"
+  shift 2
   for label; do
     case $label in
-      *=*) key=${label%%=*} ;;
-      *-) key=${label%-} ;;
+      *=*:*) pattern="^${label%%=*}=.*:${label##*:}\$" ;;
+      *=*) pattern="^${label%%=*}=" ;;
+      *:*-) pattern="^${label%%:*}=.*:$(echo "${label##*:}" | tr -d -)\$" ;;
+      *-) pattern="^${label%-}=" ;;
       *) refuse "not a label: $label" ;;
     esac
-    grep -v "^$key=" "$labels" >"$labels.new" || :
+    grep -v "$pattern" "$labels" >"$labels.new" || :
     case $label in *=*) echo "$label" >>"$labels.new" ;; esac
     mv -f "$labels.new" "$labels"
   done
-  echo "node/$node labeled"
+  echo "node/$node: ${labels##*/}"
 }
 
 get_deployment() {
@@ -151,7 +167,9 @@ kubectl() {
   require_ready
   case "${1-} ${2-}" in
     'get node' | 'get nodes') get_node "${3-$node}" ;;
-    'label node') shift 2; label_node "$@" ;;
+    'label node') shift 2; mark_node labels "$@" ;;
+    'taint node') shift 2; mark_node taints "$@" ;;
+    'drain '*) echo "node/$2 drained" ;;
     'get deployment' | 'get deploy') get_deployment "${3-}" ;;
     'rollout status') echo "deployment \"coredns\" successfully rolled out" ;;
     *) refuse "the stand-in does not answer: kubectl $*" ;;
@@ -161,6 +179,7 @@ kubectl() {
 case ${1-} in
   --version) printf 'k3s version %s (stand-in)\ngo version go1.26.0\n' "$VERSION" ;;
   server) server ;;
+  certificate) echo "STATUS: OK" ;;
   check-config) check_config && echo "STATUS: pass" ;;
   kubectl) shift && kubectl "$@" ;;
   *) refuse "the stand-in has no command ${1-}" ;;

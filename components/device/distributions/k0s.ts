@@ -1,0 +1,149 @@
+/**
+ * From a profile to K0s as edge-fleet runs it: one node with kine's SQLite, configured by files alone. The unit is the
+ * one that `k0s install controller --single` writes (https://docs.k0sproject.io/stable/k0s-single-node/), as a file of
+ * ours: the command refuses to run twice, and drops what is not repeated with `--force`.
+ */
+import { stringify } from "yaml";
+import type { Profile } from "../../inventory/types.ts";
+import { requireNoErrors } from "./finding.ts";
+import { hostFilesFor, openFile, UNITS } from "./host.ts";
+import type { DeviceFile, DistributionPlan } from "./index.ts";
+import { checkK0s } from "./k0s-checks.ts";
+import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./k0s-config.ts";
+import {
+  type ContainerdVersion,
+  hostsFile,
+  hostsFolder,
+  registryTable,
+  runtimeTable,
+  runtimeType,
+} from "./k0s-containerd.ts";
+import { minorOf } from "./k3s-join.ts";
+import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
+import { kernelModules, ROUTE_UNIT } from "./network.ts";
+import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
+import { runtimeClasses, wasmLabels } from "./wasm.ts";
+
+const BINARY = "/usr/local/bin/k0s";
+const SERVICE = "k0scontroller";
+const LABELS = `${K0S_CONFIG}/labels.env`;
+const DROP_INS = `${K0S_CONFIG}/containerd.d`;
+const MANIFESTS = `${K0S_DATA}/manifests/edge-fleet`;
+
+/** First minor release with containerd 2; a drop-in of the other version makes K0s exit. */
+const CONTAINERD_2_MINOR = 36;
+
+/**
+ * Plans K0s for one device.
+ * @throws Error naming the device, each setting that cannot work and its mend
+ */
+export function renderK0s(profile: Profile): DistributionPlan {
+  const warnings = requireNoErrors(profile.id, checkK0s(profile));
+  const labels = nodeLabels({ ...profile, labels: { ...profile.labels, ...wasmLabels(profile.wasm) } });
+  return {
+    version: profile.k0s.version,
+    binary: BINARY,
+    service: SERVICE,
+    unit: `${UNITS}/${SERVICE}.service`,
+    configDirectory: K0S_CONFIG,
+    foreignSetting: "dataSource",
+    kubectl: `${BINARY} kubectl --request-timeout=10s`,
+    deployments: profile.k0s.disable.includes("coredns") ? [] : ["coredns"],
+    labels,
+    taints: profile.taints,
+    files: [
+      ...policies(profile),
+      { ...openFile(`${K0S_CONFIG}/k0s.yaml`, yaml(clusterConfig(profile))), mode: "0600" },
+      live(LABELS, `NODE_LABELS=${labels.filter(kubeletMaySet).join(",")}\n`),
+      ...dropIns(profile),
+      ...manifests(profile),
+      ...hostFilesFor(profile, `${SERVICE}.service`, kernelModules(profile)),
+      openFile(`${UNITS}/${SERVICE}.service`, unit(profile)),
+    ],
+    warnings,
+  };
+}
+
+/** Readable by all, since the API server runs as a user of its own; they hold no secret. */
+function policies({ security, gitops }: Profile): DeviceFile[] {
+  return [
+    ...(security === "cis" ? [openFile(`${K0S_CONFIG}/psa.yaml`, yaml(admissionConfiguration(gitops.engine)))] : []),
+    openFile(`${K0S_CONFIG}/audit.yaml`, yaml(auditPolicy())),
+  ];
+}
+
+/** https://docs.k0sproject.io/stable/runtime/ */
+function dropIns({ k0s, wasm, registries }: Profile): DeviceFile[] {
+  const version: ContainerdVersion = minorOf(k0s.version) >= CONTAINERD_2_MINOR ? 3 : 2;
+  const dropIn = (name: string, table: string) =>
+    openFile(`${DROP_INS}/edge-fleet-${name}.toml`, `version = ${version}\n\n${table}`);
+  const folder = `${DROP_INS}/certs.d`;
+  const mirrors = Object.entries(registries).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    ...wasm.map((runtime) => dropIn(runtime, runtimeTable(version, runtime, runtimeType(runtime)))),
+    ...mirrors.map(([registry, mirror]) =>
+      live(`${folder}/${hostsFolder(registry)}/hosts.toml`, hostsFile(registry, mirror)),
+    ),
+    ...(mirrors.length === 0 ? [] : [dropIn("registries", registryTable(version, folder))]),
+  ];
+}
+
+/** K0s applies them at its start and on a change, and deletes what a file that is gone had made. */
+function manifests({ wasm }: Profile): DeviceFile[] {
+  const classes = runtimeClasses(wasm, false);
+  if (classes.length === 0) return [];
+  return [live(`${MANIFESTS}/runtimeclasses.yaml`, classes.map((value) => yaml(value)).join("---\n"))];
+}
+
+function unit({ id, network, k0s }: Profile): string {
+  const { nodeIp, resolvConf } = network;
+  const kubelet = [
+    `--hostname-override=${id}`,
+    ...(nodeIp === undefined ? [] : [`--node-ip=${nodeIp}`]),
+    ...(resolvConf === undefined ? [] : [`--resolv-conf=${resolvConf}`]),
+  ].join(" ");
+  const extra = `--kubelet-extra-args=${kubelet}`;
+  const command = [
+    `${BINARY} controller --single --config=${K0S_CONFIG}/k0s.yaml`,
+    ...(k0s.disable.length === 0 ? [] : [`--disable-components=${k0s.disable.join(",")}`]),
+    `--labels=\${NODE_LABELS}`,
+    extra.includes(" ") ? `"${extra}"` : extra,
+  ].join(" ");
+  return unitText(command, network.dummyRoute ? ` ${ROUTE_UNIT}` : "");
+}
+
+/** @param route the unit of the default route after a blank, or nothing */
+function unitText(command: string, route: string): string {
+  return `[Unit]
+Description=K0s single-node Kubernetes
+Documentation=https://docs.k0sproject.io
+ConditionFileIsExecutable=${BINARY}
+Wants=network-online.target${route}
+After=network-online.target${route}
+
+[Service]
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-${LABELS}
+ExecStart=${command}
+KillMode=process
+Delegate=yes
+LimitNOFILE=999999
+LimitCORE=infinity
+TasksMax=infinity
+TimeoutStartSec=0
+Restart=always
+RestartSec=10s
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** A file whose change takes effect without a restart. */
+function live(path: string, content: string): DeviceFile {
+  return { ...openFile(path, content), live: true };
+}
+
+function yaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0 });
+}

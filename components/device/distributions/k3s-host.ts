@@ -1,0 +1,64 @@
+/**
+ * From a profile to the files of the host around K3s: those of every distribution, and the service's unit.
+ * Upstream's unit is kept but for the folders and modules that it needs before the first start.
+ */
+import type { Profile } from "../../inventory/types.ts";
+import { hostFilesFor, openFile, UNITS } from "./host.ts";
+import type { DeviceFile } from "./index.ts";
+import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./k3s-paths.ts";
+import { kernelModules, ROUTE_UNIT } from "./network.ts";
+import type { NodeRole } from "./reservations.ts";
+
+/** Service of K3s by role, without `.service`. */
+export const SERVICES: Readonly<Record<NodeRole, string>> = { server: "k3s", agent: "k3s-agent" };
+
+/** Path of the unit of a role. */
+export function unitPath(role: NodeRole): string {
+  return `${UNITS}/${SERVICES[role]}.service`;
+}
+
+/** Files of the host, in the order in which they are put; the distribution's own unit is the last one. */
+export function hostFiles(profile: Profile, role: NodeRole): DeviceFile[] {
+  const modules = kernelModules(profile, profile.k3s.flannelBackend);
+  return [
+    ...hostFilesFor(profile, `${SERVICES[role]}.service`, modules),
+    openFile(unitPath(role), serviceUnit(profile, role, modules)),
+  ];
+}
+
+/** A machine is either a server or an agent: the one ends the other, which a changed `joins` leaves behind. */
+const OTHER: Readonly<Record<NodeRole, NodeRole>> = { server: "agent", agent: "server" };
+
+function serviceUnit(profile: Profile, role: NodeRole, modules: readonly string[]): string {
+  const route = profile.network.dummyRoute ? ` ${ROUTE_UNIT}` : "";
+  const loads = modules.map((module) => `ExecStartPre=-/sbin/modprobe ${module}`);
+  const folders = role === "server" ? [CONFIG, `${DATA}/server`, AUDIT_LOGS] : [CONFIG];
+  return `[Unit]
+Description=Lightweight Kubernetes
+Documentation=https://k3s.io
+Wants=network-online.target${route}
+After=network-online.target${route}
+Conflicts=${SERVICES[OTHER[role]]}.service
+
+[Service]
+Type=${role === "server" ? "notify" : "exec"}
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/etc/sysconfig/%N
+KillMode=process
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+TimeoutStartSec=0
+Restart=always
+RestartSec=5s
+${loads.join("\n")}
+ExecStartPre=/bin/mkdir -p -m 0700 ${folders.join(" ")}
+ExecStartPre=/bin/chmod 0700 ${folders.join(" ")}
+ExecStart=${BINARY} ${role}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

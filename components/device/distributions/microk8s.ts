@@ -1,0 +1,132 @@
+/**
+ * From a profile to MicroK8s as edge-fleet runs it: a held snap of a pinned revision, one node with dqlite. Everything
+ * that the snap owns is changed by the device program from the files planned here, since the snap's own files move with
+ * each of its revisions.
+ */
+import { stringify } from "yaml";
+import type { Profile } from "../../inventory/types.ts";
+import { SHIM_BINARIES } from "../artifact.ts";
+import { requireNoErrors } from "./finding.ts";
+import { hostFilesFor, openFile, UNITS } from "./host.ts";
+import type { DeviceFile, DistributionPlan } from "./index.ts";
+import { checkMicroK8s } from "./k0s-checks.ts";
+import { hostsFile, hostsFolder, runtimeTable } from "./k0s-containerd.ts";
+import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
+import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./microk8s-args.ts";
+import { kernelModules, ROUTE_UNIT } from "./network.ts";
+import { nodeLabels } from "./node-labels.ts";
+import { runtimeClasses, wasmLabels } from "./wasm.ts";
+
+/** kubelite runs the API server and the kubelet; snapd writes its unit. */
+const SERVICE = "snap.microk8s.daemon-kubelite";
+
+/** Services that wait for a default route before they start. */
+const ROUTED = [SERVICE, "snap.microk8s.daemon-containerd"];
+
+/** Read by the snap when it is installed, never again: https://canonical.com/microk8s/docs/ref-launch-config */
+const LAUNCH = "/etc/microk8s.yaml";
+
+/**
+ * Plans MicroK8s for one device.
+ * @throws Error naming the device, each setting that cannot work and its mend
+ */
+export function renderMicroK8s(profile: Profile): DistributionPlan {
+  const warnings = requireNoErrors(profile.id, checkMicroK8s(profile));
+  const { microk8s, wasm } = profile;
+  return {
+    version: microk8s.version,
+    binary: "/snap/bin/microk8s",
+    service: SERVICE,
+    unit: `${UNITS}/${SERVICE}.service`,
+    configDirectory: MICROK8S_CONFIG,
+    foreignSetting: "etcd-servers=http",
+    kubectl: "/snap/bin/microk8s kubectl --request-timeout=10s",
+    deployments: microk8s.addons.includes("dns") ? ["coredns"] : [],
+    labels: nodeLabels({ ...profile, labels: { ...profile.labels, ...wasmLabels(wasm) } }),
+    taints: profile.taints,
+    files: [
+      ...policies(profile),
+      live(LAUNCH, yaml(launchConfiguration(profile))),
+      ...Object.entries(serviceArguments(profile)).map(([service, values]) =>
+        file(`${MICROK8S_CONFIG}/args/${service}`, argumentLines(values)),
+      ),
+      ...containerdFiles(profile),
+      live(`${MICROK8S_CONFIG}/runtimeclasses.yaml`, runtimeClassesFile(wasm)),
+      ...hostFilesFor(
+        profile,
+        ROUTED.map((service) => `${service}.service`).join(" "),
+        kernelModules(profile, "vxlan"),
+      ),
+      ...(profile.network.dummyRoute ? ROUTED.map(routeDropIn) : []),
+    ],
+    warnings,
+  };
+}
+
+/**
+ * What the snap starts with for the first time: the same arguments as later. A file of ours replaces the bundled one,
+ * which is what enables DNS.
+ */
+function launchConfiguration(profile: Profile): Record<string, unknown> {
+  const values = serviceArguments(profile);
+  return {
+    version: "0.2.0",
+    extraKubeAPIServerArgs: values["kube-apiserver"],
+    extraKubeControllerManagerArgs: values["kube-controller-manager"],
+    extraKubeletArgs: values.kubelet,
+    addons: [...new Set(["rbac", ...profile.microk8s.addons])].sort().map((name) => ({ name })),
+  };
+}
+
+function policies({ security, gitops }: Profile): DeviceFile[] {
+  return [
+    ...(security === "cis" ? [file(`${MICROK8S_CONFIG}/psa.yaml`, yaml(admissionConfiguration(gitops.engine)))] : []),
+    file(`${MICROK8S_CONFIG}/audit.yaml`, yaml(auditPolicy())),
+  ];
+}
+
+/**
+ * Tables for the snap's containerd template, which is of version 2, and mirrors for its folder of registries. Shims are
+ * named by their path: the snap's containerd does not look on the host's.
+ */
+function containerdFiles({ wasm, registries }: Profile): DeviceFile[] {
+  const tables = wasm.map((runtime) => runtimeTable(2, runtime, `/usr/local/bin/${SHIM_BINARIES[runtime]}`));
+  return [
+    file(`${MICROK8S_CONFIG}/containerd.toml`, tables.length === 0 ? EMPTY : tables.join("\n")),
+    ...Object.entries(registries)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([registry, mirror]) =>
+        live(`${MICROK8S_CONFIG}/certs.d/${hostsFolder(registry)}/hosts.toml`, hostsFile(registry, mirror)),
+      ),
+  ];
+}
+
+/** Always a file, and labelled, so that what an earlier one had made is taken back. */
+function runtimeClassesFile(wasm: Profile["wasm"]): string {
+  const labels = { "app.kubernetes.io/managed-by": "edge-fleet" };
+  const classes = runtimeClasses(wasm, false).map((value) => ({ ...value, metadata: { ...value.metadata, labels } }));
+  return classes.length === 0 ? EMPTY : classes.map((value) => yaml(value)).join("---\n");
+}
+
+const EMPTY = "# no WASM runtime\n";
+
+/** The unit is the snap's, so what pulls in the default route is a drop-in. */
+function routeDropIn(service: string): DeviceFile {
+  return openFile(
+    `${UNITS}/${service}.service.d/10-edge-fleet.conf`,
+    `[Unit]\nWants=${ROUTE_UNIT}\nAfter=${ROUTE_UNIT}\n`,
+  );
+}
+
+function file(path: string, content: string): DeviceFile {
+  return { path, mode: "0600", content, live: false };
+}
+
+/** A file whose change takes effect without a restart. */
+function live(path: string, content: string): DeviceFile {
+  return { ...file(path, content), live: true };
+}
+
+function yaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0 });
+}

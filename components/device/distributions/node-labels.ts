@@ -1,0 +1,25 @@
+/** From a profile to the labels of its node. */
+import type { Profile } from "../../inventory/types.ts";
+
+/** Labels as `key=value`, sorted; the inventory's own keys win over labels of the same name. */
+export function nodeLabels(profile: Pick<Profile, "labels" | "region" | "model" | "ring">): string[] {
+  const labels = {
+    ...profile.labels,
+    "edge-fleet.dev/region": profile.region,
+    "edge-fleet.dev/model": profile.model,
+    "edge-fleet.dev/ring": profile.ring,
+  };
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort();
+}
+
+/**
+ * Whether a kubelet may register with this label: it refuses to start with labels of Kubernetes' own domains other than
+ * these two (https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction).
+ * @param label `key=value`
+ */
+export function kubeletMaySet(label: string): boolean {
+  const prefix = /^([^/=]+)\//.exec(label)?.[1] ?? "";
+  return !/(^|\.)(kubernetes|k8s)\.io$/.test(prefix) || /(^|\.)(kubelet|node)\.kubernetes\.io$/.test(prefix);
+}

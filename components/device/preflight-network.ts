@@ -1,0 +1,157 @@
+/**
+ * What the preflight finds around the cluster, for people: the checks of program/preflight-network.sh, and those that compare
+ * devices with each other.
+ */
+import { type CheckEntry, ERROR, WARNING } from "./preflight-entry.ts";
+
+/** In the order in which the checks run. */
+export const NETWORK_CHECKS: readonly CheckEntry[] = [
+  [
+    "interface",
+    ERROR,
+    "The interface of `network.interface` does not exist",
+    "The pod network does not start",
+    "Mend the name",
+  ],
+  [
+    "node-ip",
+    ERROR,
+    "No interface has the address of `network.nodeIp`",
+    "The kubelet stops with `node IP not found in the host's network interfaces`",
+    "Give the address to the device, statically, or mend the setting",
+  ],
+  [
+    "default-route",
+    ERROR,
+    "There is no default route, and `network.dummyRoute` is off",
+    "K3s stops with `no default routes found`, also where it needs none (k3s-io/k3s#1144)",
+    "Add one, or set `network.dummyRoute: true`",
+  ],
+  [
+    "mtu",
+    WARNING,
+    "The MTU of the uplink is under 1280",
+    "IPv6 does not work, and tunnels leave little room",
+    "Raise it on the interface",
+  ],
+  [
+    "mtu-mismatch",
+    WARNING,
+    "The pod network's MTU is too large for the uplink's",
+    "Large packets vanish: pulls and TLS hang while ping works. It is fixed when flannel starts",
+    "Restart the cluster, or set the uplink's MTU before it starts",
+  ],
+  [
+    "dns",
+    WARNING,
+    "resolv.conf names no server, or a loopback one, and systemd-resolved has no better list",
+    "K3s then writes 8.8.8.8 for the pods; elsewhere CoreDNS asks itself",
+    "Set `network.resolvConf` to a file with servers that pods reach",
+  ],
+  [
+    "dbus",
+    ERROR,
+    "The device has WASM runtimes and no system D-Bus",
+    "The shims make their cgroups through it",
+    "Install dbus",
+  ],
+  [
+    "address-space",
+    WARNING,
+    "The device has WASM runtimes and a kernel with 39-bit addresses, as Raspberry Pi OS and Jetson have",
+    "The runtimes fall back from pooled memory, and each instance takes 4 GiB of addresses: 512 GiB hold about a hundred",
+    "Expect fewer instances, or use a kernel with 48-bit addresses",
+  ],
+  [
+    "port-taken",
+    ERROR,
+    "Another process listens on the API's port (6443, MicroK8s 16443) or the kubelet's (10250)",
+    "The cluster restarts for ever",
+    "Stop the process or move it to another port",
+  ],
+  [
+    "conflict",
+    ERROR,
+    "Another Kubernetes is installed: K3s, K0s, MicroK8s, RKE2 or kubeadm",
+    "Two of them fight for ports, iptables rules and cgroups",
+    "Remove it; `replace: true` allows edge-fleet to change between the distributions that it runs",
+  ],
+  [
+    "docker",
+    WARNING,
+    "Docker runs on the device",
+    "It sets the policy for forwarded packets to drop, and takes memory",
+    "Remove it where nothing uses it",
+  ],
+  [
+    "firewall",
+    WARNING,
+    "ufw or firewalld is active and has no rule for the pod network",
+    "The node is Ready, and CoreDNS never is",
+    "`ufw allow from <pods>` and `ufw route allow from <pods>`, or put the pod network into firewalld's trusted zone",
+  ],
+  [
+    "selinux",
+    WARNING,
+    "SELinux enforces and the distribution's policy is not installed",
+    "Containers are denied their files",
+    "Install k3s-selinux, or container-selinux for K0s and MicroK8s",
+  ],
+  [
+    "apparmor",
+    WARNING,
+    "AppArmor is on and apparmor_parser is missing",
+    "containerd cannot load its profile: containers run without one",
+    "Install apparmor",
+  ],
+];
+
+/** Found by `edge-fleet doctor` alone, by comparing the devices of one run. */
+export const FLEET_CHECKS: readonly CheckEntry[] = [
+  [
+    "duplicate-host-name",
+    WARNING,
+    "Several devices have the same host name",
+    "Logs and DHCP leases of the fleet cannot be told apart",
+    "`hostnamectl set-hostname <device>` on each",
+  ],
+  [
+    "duplicate-machine-id",
+    ERROR,
+    "Several devices have the same machine id: a cloned image",
+    "DHCP gives both the same address, and `edge-fleet enroll` refuses both",
+    "Remove /etc/machine-id on the clone and run `systemd-machine-id-setup`; see also its SSH host keys",
+  ],
+];
+
+/** Found by the device program alone, which compares what is installed with what is wanted. */
+export const PROGRAM_CHECKS: readonly CheckEntry[] = [
+  [
+    "downgrade",
+    ERROR,
+    "The device runs a newer minor release of Kubernetes than the inventory asks for",
+    "No distribution reads the datastore of a newer one",
+    "Pin at least the running release, or reset the device",
+  ],
+  [
+    "minor",
+    ERROR,
+    "The inventory's release is more than one minor release ahead of the device's",
+    "Kubernetes does not support to skip one",
+    "Pin the minor releases one after the other",
+  ],
+  [
+    "foreign",
+    ERROR,
+    "The installed cluster has settings that edge-fleet must not take over, such as an external datastore",
+    "Its data is elsewhere, and would be lost sight of",
+    "Reinstall the device",
+  ],
+  [
+    "distribution",
+    ERROR,
+    "The device runs another distribution than the inventory says, and `replace` is not set",
+    "The change erases the old cluster with its data",
+    "Set `replace: true`, or mend `distribution`",
+  ],
+];

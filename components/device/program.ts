@@ -1,0 +1,48 @@
+/**
+ * The device program: one constant POSIX sh text, the same for every device, model and distribution, from the shell files
+ * of `program/`. It is installed once per device; what a device is to become travels as data (`apply.ts`).
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync, strToU8 } from "fflate";
+
+/** The program and its name. */
+export interface DeviceProgram {
+  /** POSIX sh, self-contained, without comments. */
+  readonly text: string;
+  /** SHA-256 of {@link text} in lower-case hex: what a device must have installed. */
+  readonly sha256: string;
+}
+
+/** Where the program is installed on a device, owned by root, mode 0755. */
+export const PROGRAM_PATH = "/usr/local/sbin/edge-fleet-device";
+
+const FOLDER = join(import.meta.dirname, "program");
+
+const HEAD =
+  "#!/bin/sh\n# The device program of edge-fleet. Installed by edge-fleet enroll and edge-fleet push - do not edit.\n";
+
+let built: DeviceProgram | undefined;
+
+/** The program of this release: `journal.sh` first, since it sets the paths, `main.sh` last, the others by name. */
+export function deviceProgram(): DeviceProgram {
+  if (built === undefined) {
+    const names = readdirSync(FOLDER).filter((name) => name.endsWith(".sh"));
+    const rank = (name: string): number => (name === "journal.sh" ? 0 : name === "main.sh" ? 2 : 1);
+    names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+    built = assembleProgram(names.map((name) => readFileSync(join(FOLDER, name), "utf8")));
+  }
+  return built;
+}
+
+/** Joins shell files to a program. Lines that are empty or a comment go: a device needs neither. */
+export function assembleProgram(parts: readonly string[]): DeviceProgram {
+  const text = HEAD + parts.map((part) => part.replace(/^\s*(#.*)?\n/gm, "")).join("");
+  return { text, sha256: createHash("sha256").update(text).digest("hex") };
+}
+
+/** Compresses in JavaScript, so that the bytes do not depend on the zlib of the Node release. */
+export function packText(text: string): string {
+  return Buffer.from(gzipSync(strToU8(text), { level: 9, mem: 4, mtime: 0 })).toString("base64");
+}

@@ -1,0 +1,267 @@
+# The transaction that makes this device what the payload says. Each step is in the journal before it begins; whatever
+# stops a run, the next one, the watchdog or the boot finishes it or goes back to the last good state.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+preflight() {
+  enter preflight
+  while IFS='	' read -r id severity text; do
+    case $severity in error) finding "$id: $text" ;; warning) echo "warning: $id: $text" ;; esac
+  done <<END
+$(all_findings)
+END
+  [ -z "$REASON" ] || exit 1
+}
+
+# Every finding of a device, one a line: id, severity and text, with tabs between.
+all_findings() {
+  findings
+  clock_finding
+  version_finding
+  foreign_findings
+}
+
+# A cluster that is first started by a clock far ahead has certificates that are not valid yet, for good.
+# https://github.com/k3s-io/k3s/issues/6152
+clock_finding() {
+  [ "$(now)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
+}
+
+# https://kubernetes.io/releases/version-skew-policy/
+version_finding() {
+  have=$("${DISTRIBUTION}_version" | sed -n 's/^v1\.\([0-9]*\)\..*/\1/p')
+  want=${VERSION#v1.}
+  want=${want%%.*}
+  [ -n "$have" ] || return 0
+  if [ "$want" -lt "$have" ]; then
+    printf 'downgrade\terror\tv1.%s to v1.%s - reset the device\n' "$have" "$want"
+  elif [ "$want" -gt $((have + 1)) ]; then
+    printf 'minor\terror\tv1.%s to v1.%s skips one - go through v1.%s\n' "$have" "$want" $((have + 1))
+  fi
+}
+
+foreign_findings() {
+  foreign=$(optional "${DISTRIBUTION}_unset_foreign")
+  [ -z "$foreign" ] || printf 'foreign\terror\t%s - reinstall the device\n' "$foreign"
+  [ "$REPLACE" = 0 ] || return 0
+  for other in $(occupants); do
+    printf 'distribution\terror\tthe device runs %s, the inventory says %s - set replace: true to erase it with its data\n' "$other" "$DISTRIBUTION"
+  done
+}
+
+# Distributions on this device other than the wanted one.
+occupants() {
+  for other in k3s k0s microk8s; do
+    [ "$other" != "$DISTRIBUTION" ] || continue
+    if [ "$(known_distribution)" = "$other" ] || [ -n "$(optional "${other}_version" 2>/dev/null)" ]; then echo "$other"; fi
+  done
+}
+
+# There is no way back from here, so everything that is needed has been staged before.
+replace() {
+  gone=$(occupants)
+  [ -n "$gone" ] || return 0
+  enter replace
+  for other in $gone; do
+    erase_cluster "$other"
+  done
+  rm -rf "$PREVIOUS" "$PREVIOUS.new" "$SETTINGS"
+}
+
+backup() {
+  enter backup
+  n=$PREVIOUS.new
+  rm -rf "$n"
+  mkdir -p "$n/files"
+  for p in $(managed_paths) "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
+    if [ -e "$p" ]; then
+      mkdir -p "$n/files${p%/*}"
+      ln "$p" "$n/files$p" 2>/dev/null || cp -p "$p" "$n/files$p"
+    fi
+    echo "$p" >>"$n/list"
+  done
+  save_datastore "$n/datastore"
+  mv "$n/list" "$n/paths"
+  sync
+  rm -rf "$PREVIOUS"
+  mv "$n" "$PREVIOUS"
+}
+
+# What this run puts and what the last one put, each once.
+managed_paths() { echo "$PATHS $INSTALL_PATHS $(applied_line 4)" | tr -s ' ' '\n' | awk '$0 != "" && !seen[$0]++'; }
+
+# A new version may change the datastore in ways that the old one cannot read.
+save_datastore() {
+  have=$("${DISTRIBUTION}_version")
+  [ -n "$have" ] && [ "$have" != "$VERSION" ] || return 0
+  mkdir -p "$1"
+  "${DISTRIBUTION}_backup_datastore" "$1" || die "backup: the datastore could not be copied - free some space, or read $LOG"
+}
+
+swap() {
+  enter swap
+  SWAPPED=1
+  rm -f "$APPLIED"
+  for p in $PATHS $INSTALL_PATHS; do
+    [ -e "$STAGE$p" ] || continue
+    cmp -s "$STAGE$p" "$p" || case " $LIVE_PATHS " in *" $p "*) ;; *) CHANGED=1 ;; esac
+    put "$STAGE$p" "$p"
+  done
+  for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
+    case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
+    drop "$p"
+  done
+}
+
+# A file that the last state had and this one has not. A shim's processes hold the file that they run.
+drop() {
+  [ -e "$1" ] || return 0
+  case $1 in */containerd-shim-*) kill_by_path "$1" ;; esac
+  rm -f "$1"
+  CHANGED=1
+}
+
+activate() {
+  enter activate
+  "${DISTRIBUTION}_install"
+  pid=$("${DISTRIBUTION}_main_pid")
+  [ "$FORCE$CHANGED" != 00 ] || [ "${pid:-0}" = 0 ] || return 0
+  OLD_PID=$pid
+  SINCE=$(date -u +%Y%m%d%H%M%S)
+  : >"$PREVIOUS/started"
+  systemctl restart systemd-sysctl.service || echo "sysctl settings were not all accepted"
+  "${DISTRIBUTION}_start"
+}
+
+gate() {
+  enter gate
+  await || die "not-ready: $WHY after $READY_SECONDS s"
+}
+
+commit() {
+  enter commit
+  remember_installed >"$STAGE/installed"
+  settings_of "$RUN/payload" >"$STAGE/settings"
+  boot_id >"$STAGE/committed"
+  { echo "$HASH" && keys_of label "$LABELS" && keys_of taint "$TAINTS" && echo "$PATHS $INSTALL_PATHS"; } >"$STAGE/applied"
+  for name in installed settings committed applied; do
+    put "$STAGE/$name" "$STATE/$name"
+  done
+  SWAPPED=0
+  for p in "$STATE"/run/*; do
+    [ "$p" = "$RUN" ] || rm -rf "$p"
+  done
+}
+
+remember_installed() { each_artifact remember_one; }
+
+remember_one() { [ "$path" = - ] || echo "$sum $(sum_of "$path") $path"; }
+
+rollback() {
+  enter rollback
+  CHANGED=0 FORCE=1 RESULT=rolled-back
+  if had_state; then
+    restore_all
+    optional "${DISTRIBUTION}_undo"
+    activate
+    if await; then finding "back on the previous state"; else
+      RESULT=failed
+      finding "restored the previous state, but $WHY - read $LOG"
+    fi
+  else
+    "${DISTRIBUTION}_stop"
+    restore
+    optional "${DISTRIBUTION}_undo"
+    systemctl daemon-reload
+    finding "removed, nothing was there before"
+  fi
+}
+
+# Whether something ran before: a committed state, or an installation that was there before edge-fleet.
+had_state() {
+  [ -e "$PREVIOUS/files$APPLIED" ] || { [ -n "$BIN" ] && [ -e "$PREVIOUS/files$BIN" ] && [ -e "$PREVIOUS/files$UNIT" ]; }
+}
+
+# Files, and the datastore where the new version may have written it.
+restore_all() {
+  if [ -d "$PREVIOUS/datastore" ] && [ -e "$PREVIOUS/started" ]; then
+    "${DISTRIBUTION}_stop"
+    restore
+    "${DISTRIBUTION}_restore_datastore" "$PREVIOUS/datastore"
+    rm -f "$PREVIOUS/started"
+  else
+    restore
+  fi
+}
+
+# Makes up for a run that was cut off: back to the last good files, from where this run begins.
+resume() {
+  ! finished || return 0
+  if [ -f "$PREVIOUS.new/paths" ]; then
+    rm -rf "$PREVIOUS"
+    mv "$PREVIOUS.new" "$PREVIOUS"
+  fi
+  grep -Eq '^(swap|recover|rollback)' "$JOURNAL" || return 0
+  if applied "$(head -n 1 "$JOURNAL" | cut -f 2)"; then
+    journal end applied
+    return 0
+  fi
+  journal recover begin
+  restore_all
+  FORCE=1
+}
+
+begin() {
+  t=$STATE/.edge-fleet.journal
+  printf 'begin\t%s\t%s\n' "$HASH" "$(now)" >"$t"
+  [ "$FORCE" = 0 ] || printf 'recover\tend\t%s\n' "$(now)" >>"$t"
+  sync "$t"
+  mv -f "$t" "$JOURNAL"
+}
+
+finish() {
+  trap : HUP INT TERM
+  trap - EXIT
+  set +e
+  set +f
+  if [ "$1" = failed ]; then
+    REASON=${REASON:-"$STEP: a command failed - read $LOG"}
+    [ "$SWAPPED" = 0 ] || rollback
+  else
+    RESULT=$1
+  fi
+  disarm
+  if [ "$LOCKED" = 1 ]; then
+    rm -rf "$STAGE"
+    finished || journal end "$RESULT"
+    rm -f "$LOCK"
+  fi
+  rm -f "$RUN/payload"
+  report "$RESULT" "$REASON" >"$RUN/.result"
+  mv -f "$RUN/.result" "$RUN/result"
+  exit
+}
+
+# The run itself, detached from the connection that asked for it.
+run() {
+  RUN=$STATE/run/$1
+  trap 'finish failed' EXIT
+  trap 'exit 1' HUP INT TERM
+  write_log
+  echo $$ >"$RUN/pid"
+  payload "$RUN/payload"
+  lock
+  rm -f "$STATE"/.edge-fleet.*
+  resume
+  [ "$FORCE" = 1 ] || ! unchanged || finish unchanged
+  begin
+  preflight
+  stage
+  replace
+  arm
+  backup
+  swap
+  activate
+  gate
+  commit
+  finish applied
+}

@@ -1,0 +1,70 @@
+# Whether the device is as it should be: the API, the node with a fresh heartbeat, the system deployments, the WASM
+# runtimes, and the labels and taints of the node, which settings alone change at its first registration only.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+# Nothing has to be done: what the hash stands for was committed, is unchanged on disk, and runs.
+unchanged() {
+  applied "$HASH" && finished &&
+    [ "$(echo "$PATHS" | xargs cat 2>/dev/null | sha256sum)" = "$FILES_SUM  -" ] && installed_present &&
+    [ "$("${DISTRIBUTION}_main_pid")" != 0 ] && [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ]
+}
+
+installed_present() {
+  for p in $INSTALL_PATHS; do
+    [ -f "$p" ] || return 1
+  done
+}
+
+ready() {
+  pid=$("${DISTRIBUTION}_main_pid")
+  WHY="$SERVICE does not run"
+  [ "${pid:-0}" != 0 ] && [ "$pid" != "$OLD_PID" ] || return 1
+  WHY="the API is not ready"
+  [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ] || return 1
+  WHY="node $DEVICE is not Ready"
+  beat=$($KUBECTL get node "$DEVICE" -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}') || return 1
+  [ "${beat%% *}" = True ] && fresh "$(echo "$beat" | tr -cd 0-9)" || return 1
+  for d in $DEPLOYMENTS; do
+    WHY="deployment $d is not available"
+    case $($KUBECTL -n kube-system get deployment "$d" -o 'jsonpath={.status.availableReplicas}') in '' | 0) return 1 ;; esac
+  done
+  for r in $WASM; do
+    WHY="containerd does not know the WASM runtime $r"
+    optional "${DISTRIBUTION}_wasm_ready" "$r" || return 1
+  done
+  [ "$STEP" = gate ] || return 0
+  WHY="the labels were not accepted"
+  reconcile label "$LABELS" 2 || return 1
+  WHY="the taints were not accepted"
+  reconcile taint "$TAINTS" 3
+}
+
+# A heartbeat of the former process does not count; one that is older because the clock was set back does.
+fresh() { [ "$1" -gt "$SINCE" ] || [ "$(date -u +%Y%m%d%H%M%S)" -lt "$SINCE" ]; }
+
+# $1 label or taint, $2 the wanted ones, $3 the line of the former state that has the keys put then.
+reconcile() {
+  verb=$1 wanted=$2 before=$(applied_line "$3" "$PREVIOUS/files$APPLIED")
+  set --
+  for w in $wanted; do set -- "$@" "$w"; done
+  for k in $before; do
+    case " $(keys_of "$verb" "$wanted") " in *" $k "*) ;; *) set -- "$@" "$k-" ;; esac
+  done
+  [ "$#" = 0 ] || $KUBECTL "$verb" --overwrite node "$DEVICE" "$@"
+}
+
+# The key of a label is what precedes its value; a taint is told apart by its key and its effect.
+keys_of() {
+  case $1 in
+    label) echo "$2" | sed 's/=[^ ]*//g' ;;
+    taint) echo "$2" | sed 's/=[^ :]*:/:/g' ;;
+  esac
+}
+
+await() {
+  end=$(($(tick) + READY_SECONDS))
+  until ready; do
+    [ "$(tick)" -lt "$end" ] || return 1
+    sleep "$POLL"
+  done
+}

@@ -1,0 +1,102 @@
+# K3s: one server with the embedded SQLite datastore, a binary and a systemd unit.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+K3S_DATA=/var/lib/rancher/k3s
+K3S_CONFIG=/etc/rancher/k3s
+K3S_BIN=/usr/local/bin/k3s
+K3S_UNIT=$UNITS/k3s.service
+K3S_AGENT_UNIT=$UNITS/k3s-agent.service
+
+k3s_version() { [ ! -x "$K3S_BIN" ] || "$K3S_BIN" --version 2>/dev/null | sed -n '1s/^k3s version \([^ ]*\).*/\1/p'; }
+
+# The binary is put like a file.
+k3s_install() { :; }
+
+# `systemctl restart` of a Type=notify unit blocks until it is ready, without limit: https://github.com/k3s-io/k3s/issues/1356
+k3s_start() {
+  systemctl daemon-reload
+  systemctl enable "$(k3s_service)"
+  systemctl restart --no-block "$(k3s_service)"
+}
+
+k3s_stop() {
+  for unit in k3s k3s-agent; do
+    [ -e "$UNITS/$unit.service" ] || continue
+    systemctl stop "$unit"
+    systemctl disable "$unit"
+  done
+}
+
+# A machine is a server or, where it joins another one, an agent.
+k3s_service() { case $SERVICE in k3s-agent) echo k3s-agent ;; *) echo k3s ;; esac }
+
+k3s_main_pid() { systemctl show -p MainPID --value "$(k3s_service)"; }
+
+k3s_unset_foreign() {
+  ! grep -Rqs -- datastore-endpoint "$K3S_CONFIG" "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT.env" ||
+    echo "k3s uses a datastore-endpoint, which edge-fleet does not take over"
+}
+
+k3s_wasm_ready() { grep -q "runtimes\.'$1'" "$K3S_DATA/agent/etc/containerd/config.toml" 2>/dev/null; }
+
+# The token is the key of the bootstrap data: a datastore without it is useless. https://docs.k3s.io/datastore/backup-restore
+k3s_backup_datastore() {
+  [ -d "$K3S_DATA/server/db" ] || return 0
+  mkdir -p "$1/db"
+  sqlite_copy "$K3S_DATA/server/db/state.db" "$1/db/state.db" || return 1
+  [ ! -f "$K3S_DATA/server/token" ] || cp -p "$K3S_DATA/server/token" "$1/token"
+}
+
+# The service is stopped by the caller.
+k3s_restore_datastore() {
+  [ -d "$1/db" ] || return 0
+  rm -rf "$K3S_DATA/server/.db.new"
+  mkdir -p "$K3S_DATA/server/.db.new"
+  cp -Rp "$K3S_DATA/server/db/." "$K3S_DATA/server/.db.new/" 2>/dev/null || :
+  rm -f "$K3S_DATA/server/.db.new"/state.db*
+  cp -p "$1/db"/state.db* "$K3S_DATA/server/.db.new/"
+  sync
+  rm -rf "$K3S_DATA/server/db"
+  mv "$K3S_DATA/server/.db.new" "$K3S_DATA/server/db"
+  [ ! -f "$1/token" ] || put "$1/token" "$K3S_DATA/server/token"
+}
+
+# Upstream's uninstall leaves the shims in /usr/local/bin running and everything that is not its own.
+# https://github.com/k3s-io/k3s/blob/master/install.sh (create_killall, create_uninstall)
+k3s_reset() {
+  kill_by_path "$K3S_DATA/data/"
+  for shim in /usr/local/bin/containerd-shim-*; do
+    [ ! -f "$shim" ] || kill_by_path "$shim"
+  done
+  unmount_below /run/k3s "$K3S_DATA" /var/lib/kubelet/pods /var/lib/kubelet/plugins /run/netns/cni-
+  for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
+    ip link delete "$link" 2>/dev/null || :
+  done
+  drop_firewall_rules
+  rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
+  rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
+  rmdir /etc/rancher /var/lib/rancher 2>/dev/null || :
+  systemctl daemon-reload
+}
+
+# Success where a certificate ends within $1 days; authorities are left out, since a restart does not renew them.
+k3s_certificates_expiring() {
+  if command -v openssl >/dev/null; then
+    for c in "$K3S_DATA"/server/tls/*.crt "$K3S_DATA"/agent/*.crt; do
+      case $c in *-ca.crt | *-ca.nochain.crt) continue ;; esac
+      [ ! -f "$c" ] || openssl x509 -noout -checkend "$(($1 * 86400))" -in "$c" >/dev/null || return 0
+    done
+    return 1
+  fi
+  "$K3S_BIN" certificate check --output table 2>&1 | grep -Eqi 'warn|expired'
+}
+
+# Every release unpacks itself into a folder of its own; running shims keep using theirs.
+# https://github.com/rancher/rke2/issues/9977
+k3s_prune() {
+  current=$(readlink "$K3S_DATA/data/current" 2>/dev/null) || return 0
+  for d in "$K3S_DATA"/data/*; do
+    case ${d##*/} in current | previous | cni | "${current##*/}") continue ;; esac
+    if [ -d "$d" ] && [ ! -L "$d" ]; then used_by_process "$d/" || rm -rf "$d"; fi
+  done
+  [ ! -L "$K3S_DATA/data/previous" ] || [ -e "$K3S_DATA/data/previous" ] || rm -f "$K3S_DATA/data/previous"
+}

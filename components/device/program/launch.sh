@@ -1,0 +1,70 @@
+# How a payload becomes a run that outlives its connection, and how a connection waits for the answer.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+# The payload comes on stdin, plain or packed with gzip and base64. It may hold passwords, so it is kept in memory until
+# a run needs it, and no longer than that.
+receive_payload() {
+  find "$VOLATILE" -maxdepth 1 -name 'edge-fleet.*' -mmin +60 -exec rm -f {} + 2>/dev/null || :
+  INCOMING=$(mktemp "$VOLATILE/edge-fleet.XXXXXX") || die "memory: $VOLATILE is full - restart the device"
+  cat >"$INCOMING.raw"
+  case $(head -c 12 "$INCOMING.raw" | tr -d '\0') in
+    'edge-fleet 1'*) mv -f "$INCOMING.raw" "$INCOMING" ;;
+    *)
+      { base64 -d | gzip -dc; } <"$INCOMING.raw" >"$INCOMING" 2>/dev/null || :
+      rm -f "$INCOMING.raw"
+      ;;
+  esac
+  payload "$INCOMING"
+}
+
+apply() {
+  answer_always
+  require_root
+  receive_payload
+  trap - EXIT
+  # No command of the device may hold the connection for ever: the engine cannot end it.
+  exec timeout -k 10 $((READY_SECONDS + 900)) "$PROGRAM" follow "$INCOMING"
+}
+
+launch() {
+  answer_always
+  INCOMING=$1
+  payload "$INCOMING"
+  [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
+  pid=$(cat "$RUN/pid" 2>/dev/null) || pid=
+  if ! alive "$pid"; then
+    wait_unlocked $(($(tick) + LOCK_SECONDS))
+    mkdir -p "$RUN" || die "disk: $STATE is full - free some"
+    rm -f "$RUN/result" "$RUN/pid"
+    cp "$INCOMING" "$RUN/.payload" || die "disk: $STATE is full - free some"
+    mv -f "$RUN/.payload" "$RUN/payload"
+    detach edge-fleet-apply "$PROGRAM" run "$HASH" || { sleep 3 && detach edge-fleet-apply "$PROGRAM" run "$HASH"; } ||
+      die "detach: the run could not be started - read $LOG"
+  fi
+  rm -f "$INCOMING"
+  follow
+}
+
+# Starts a command that does not end with this one. $1 is the unit's name.
+detach() {
+  if command -v systemd-run >/dev/null; then
+    systemd-run --unit="$1" --collect --quiet "$2" "$3" "$4"
+  else
+    setsid "$2" "$3" "$4" &
+  fi </dev/null >>"$LOG" 2>&1
+}
+
+follow() {
+  end=$(($(tick) + READY_SECONDS + 840))
+  dead=0
+  until [ -s "$RUN/result" ]; do
+    pid='' patience=60
+    [ ! -f "$RUN/pid" ] || ! read -r pid <"$RUN/pid" || patience=3
+    if alive "$pid"; then dead=0; else dead=$((dead + 1)); fi
+    [ "$dead" -lt "$patience" ] || die "interrupted: the run died - run again: it resumes"
+    [ "$(tick)" -lt "$end" ] || die "running: not done yet - run again: it follows"
+    sleep 1
+  done
+  read -r line <"$RUN/result"
+  say "$line"
+}

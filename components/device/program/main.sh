@@ -1,0 +1,46 @@
+# The commands of the device program.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+# Findings as one JSON line.
+doctor() {
+  answer_always
+  require_root
+  receive_payload
+  rm -f "$INCOMING"
+  trap - EXIT
+  diagnose
+}
+
+# The controller's time in seconds, by which preflight judges the clock.
+controller_time() {
+  case ${1-} in '' | *[!0-9]*) ;; *) EDGE_FLEET_NOW=$1 ;; esac
+}
+
+usage() {
+  echo "usage: edge-fleet-device apply|doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
+  exit 2
+}
+
+main() {
+  case ${1-} in
+    apply) controller_time "${2-}" && apply ;;
+    doctor) controller_time "${2-}" && doctor ;;
+    remove) remove "${2-}" ;;
+    maintain) maintain ;;
+    recover) recover ;;
+    receive)
+      shift
+      receive_artifacts "$@"
+      ;;
+    install) install_program "${2-}" ;;
+    upgrade) upgrade "${2-}" ;;
+    follow) launch "${2-}" ;;
+    run | expire | undo)
+      case ${2-} in '' | *[!0-9a-f]*) usage ;; esac
+      "$1" "$2"
+      ;;
+    *) usage ;;
+  esac
+}
+
+main "$@"

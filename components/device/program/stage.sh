@@ -1,0 +1,113 @@
+# Makes everything ready beside the running system: artifacts from the store or the network, each checked before use, and
+# the files of the payload, all below $STAGE under their final paths.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+verify() { [ -f "$2" ] && echo "$1  $2" | sha256sum -c - >/dev/null 2>&1; }
+
+sum_of() { sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1; }
+
+# Calls $1 for each artifact of the payload with kind, sum, size, mode, path and url set.
+each_artifact() {
+  while read -r kind sum size mode path url; do
+    [ -z "$kind" ] || "$1"
+  done <<END
+$ARTIFACTS
+END
+}
+
+# Prints the files of the store that hold the artifacts of a kind, in the payload's order.
+stored() {
+  wanted=$1
+  each_artifact stored_one
+}
+
+stored_one() { [ "$kind" != "$wanted" ] || echo "$STORE/$sum"; }
+
+stage() {
+  enter stage
+  SPACE_CHECKED=0
+  rm -rf "$STAGE"
+  mkdir -p "$STAGE" "$STORE"
+  each_artifact stage_artifact
+  payload "$RUN/payload" "$STAGE"
+  optional "${DISTRIBUTION}_validate"
+}
+
+stage_artifact() {
+  if [ "$path" = - ]; then
+    obtain
+  elif ! installed; then
+    obtain
+    mkdir -p "$STAGE${path%/*}"
+    if [ "$kind" = shim ]; then unpack "$STAGE$path"; else
+      chown 0:0 "$file"
+      chmod "$mode" "$file"
+      ln "$file" "$STAGE$path" 2>/dev/null || cp -p "$file" "$STAGE$path"
+    fi
+  fi
+}
+
+# A shim is installed unpacked, so what the archive's sum came to is remembered.
+installed() {
+  case $kind in
+    shim) grep -qxF "$sum $(sum_of "$path") $path" "$INSTALLED" 2>/dev/null ;;
+    *) verify "$sum" "$path" ;;
+  esac
+}
+
+# The one member of the archive that has the shim's name; nothing else of it reaches the disk.
+unpack() {
+  member=$(tar -tzf "$file" | awk -v name="${path##*/}" '{ m = $0; sub(/.*\//, "", m) } m == name { print; exit }')
+  case $member in '' | -*) die "shim: ${path##*/} is not in $url - correct artifacts.lock.yaml" ;; esac
+  tar -xzOf "$file" "$member" >"$1"
+  [ -s "$1" ] || die "shim: ${path##*/} is empty in $url - correct artifacts.lock.yaml"
+  chmod "$mode" "$1"
+}
+
+obtain() {
+  file=$STORE/$sum
+  ! verify "$sum" "$file" || return 0
+  require_space
+  if [ "$url" = - ]; then
+    [ -e "$file" ] || die "artifact-missing: the $kind of $VERSION is not in $STORE - run edge-fleet push $REGION"
+    rm -f "$file"
+    die "checksum: the pushed $kind of $VERSION is damaged and was removed - run edge-fleet push $REGION"
+  fi
+  fetch
+}
+
+require_space() {
+  [ "$SPACE_CHECKED" = 0 ] || return 0
+  SPACE_CHECKED=1
+  [ "$(df -Pk "$STORE" | awk 'NR == 2 {print $4}')" -ge "$NEED_KIB" ] || die "disk: under $NEED_KIB KiB free in $STORE - free some"
+}
+
+# The third attempt starts anew: a part of another file would otherwise be resumed for ever.
+fetch() {
+  rm -f "$file"
+  for attempt in 1 2 3 4; do
+    [ "$attempt" != 3 ] || rm -f "$file.part"
+    ! download || break
+    [ "$attempt" != 4 ] || die "download: $url failed - check the network or the mirror, then run again: it resumes"
+    sleep "$POLL"
+  done
+  if ! verify "$sum" "$file.part"; then
+    rm -f "$file.part"
+    die "checksum: $url is not the file of artifacts.lock.yaml - check the mirror or run edge-fleet lock"
+  fi
+  mv -f "$file.part" "$file"
+}
+
+# A bound on the rate stretches the time that a download may take.
+download() {
+  seconds=900
+  [ "$LIMIT_KIB" = 0 ] || seconds=$((900 + 2 * size / LIMIT_KIB / 1024))
+  if command -v curl >/dev/null; then
+    set -- curl -fsSL --connect-timeout 20 -y 60 -Y 500 -C - -o "$file.part"
+    [ "$LIMIT_KIB" = 0 ] || set -- "$@" --limit-rate "${LIMIT_KIB}k"
+  else
+    set -- wget -q -T 60 -c -O "$file.part"
+    [ "$LIMIT_KIB" = 0 ] || ! wget --help 2>&1 | grep -q limit-rate || set -- "$@" "--limit-rate=${LIMIT_KIB}k"
+  fi
+  timeout "$seconds" "$@" "$url"
+}

@@ -1,0 +1,178 @@
+/**
+ * K0s through the device program, run as it is on a device, in a throw-away root with stand-ins for systemd and K0s, under
+ * dash and under busybox ash.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { packPayload, renderPayload } from "../../components/device/apply.ts";
+import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
+import type { ArtifactsLock } from "../../components/inventory/schema.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import { Device, PROGRAM, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
+import { k0sStandin } from "../lab/standins/others.ts";
+import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
+import { ARTIFACTS, buildProfile } from "../unit/device/profile.ts";
+
+const OLD = "v1.36.3+k0s.2";
+const NEW = "v1.36.4+k0s.0";
+const BROKEN = "v1.36.5+k0s.0";
+const CRASHING = "v1.36.6+k0s.0";
+const REFUSING = "v1.36.7+k0s.0";
+const RELEASES: Readonly<Record<string, string>> = {
+  [OLD]: k0sStandin(OLD),
+  [NEW]: k0sStandin(NEW),
+  [BROKEN]: k0sStandin(BROKEN, { fault: "never-ready" }),
+  [CRASHING]: k0sStandin(CRASHING, { fault: "crash" }),
+  [REFUSING]: k0sStandin(REFUSING, { fault: "refuse-config" }),
+};
+const LOCK: ArtifactsLock = {
+  k0s: Object.fromEntries(
+    Object.entries(RELEASES).map(([version, text]) => {
+      const file = { url: `http://127.0.0.1:9/${version}/k0s`, sha256: sha256(text), size: text.length };
+      return [version, { amd64: file, arm64: file }];
+    }),
+  ),
+};
+
+function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
+  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64" });
+  return {
+    ...base,
+    distribution: "k0s",
+    k0s: { ...base.k0s, version },
+    artifacts: { ...ARTIFACTS, delivery: "push" },
+    readiness: { timeoutSeconds: 30 },
+    ...changes,
+  };
+}
+
+for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
+  describe(`K0s on a device with ${shell}`, () => {
+    let sandbox: Sandbox;
+    let device: Device;
+    const old = profileWith(OLD);
+    const pid = () => device.sh("systemctl show -p MainPID --value k0scontroller");
+    const apply = (profile: Profile) => {
+      const { create, stdin } = packPayload(renderPayload(profile, LOCK), profile.region, PROGRAM);
+      return readOutcome(sandbox.run(create, stdin));
+    };
+
+    before(async () => {
+      sandbox = await Sandbox.start(shell);
+      device = new Device(sandbox);
+      device.installProgram();
+      for (const text of Object.values(RELEASES)) sandbox.write(`${ARTIFACT_STORE}/${sha256(text)}`, text);
+    });
+    after(() => sandbox.stop());
+
+    const assertRuns = (profile: Profile): void => {
+      assert.equal(device.sh("k0s version"), profile.k0s.version);
+      assert.equal(device.sh("cat /run/standin-k0s/version"), profile.k0s.version);
+      assert.equal(device.sh("cat /run/standin-k0s/config"), device.sh("cksum </etc/k0s/k0s.yaml"));
+      assert.equal(device.sh("k0s kubectl get --raw=/readyz; systemctl is-enabled k0scontroller"), "ok\nenabled");
+    };
+
+    test("a bare device is installed, with the modes and the users of a control plane", () => {
+      const { result, reason } = apply(old);
+      assert.equal(result, "applied", reason);
+      assertRuns(old);
+      const modes = device.sh(
+        "stat -c '%a %U %n' /usr/local/bin/k0s /etc/k0s /etc/k0s/*.yaml /etc/k0s/labels.env /var/lib/k0s/audit",
+      );
+      assert.deepEqual(modes.split("\n"), [
+        "755 root /usr/local/bin/k0s",
+        "755 root /etc/k0s",
+        "644 root /etc/k0s/audit.yaml",
+        "600 kube-apiserver /etc/k0s/encryption.yaml",
+        "600 root /etc/k0s/k0s.yaml",
+        "644 root /etc/k0s/psa.yaml",
+        "644 root /etc/k0s/labels.env",
+        "700 kube-apiserver /var/lib/k0s/audit",
+      ]);
+      assert.match(
+        device.sh("cat /etc/k0s/encryption.yaml"),
+        /secretbox: \{keys: \[\{name: device, secret: "[A-Za-z0-9+/]{43}="\}\]\}/,
+      );
+    });
+
+    test("a second run changes nothing", () => {
+      const before = pid();
+      assert.deepEqual([apply(old).result, pid()], ["unchanged", before]);
+    });
+
+    test("a changed ring changes the labels without a restart", () => {
+      const before = pid();
+      assert.equal(apply({ ...old, ring: "broad" }).result, "applied");
+      assert.equal(pid(), before);
+      assert.match(device.sh("k0s kubectl get node edge-0001 -o labels"), /^edge-fleet\.dev\/ring=broad$/m);
+    });
+
+    test("a changed setting restarts the service once, and the key of the secrets stays", () => {
+      const [before, key] = [pid(), device.sh("cksum </etc/k0s/encryption.yaml")];
+      const changed = { ...old, kubelet: { maxPods: 40 } };
+      assert.equal(apply(changed).result, "applied");
+      assertRuns(changed);
+      const restarted = pid();
+      assert.notEqual(restarted, before);
+      assert.equal(apply(changed).result, "unchanged");
+      assert.deepEqual([pid(), device.sh("cksum </etc/k0s/encryption.yaml")], [restarted, key]);
+      assert.equal(apply(old).result, "applied");
+    });
+
+    test("a mirror that leaves the inventory leaves the device", () => {
+      const mirrored = { ...old, registries: { "docker.io": { endpoints: ["https://mirror.example.com"] } } };
+      assert.equal(apply(mirrored).result, "applied");
+      device.sh(
+        "test -s /etc/k0s/containerd.d/certs.d/docker.io/hosts.toml; grep -q certs.d /run/k0s/containerd-cri.toml",
+      );
+      assert.equal(apply(old).result, "applied");
+      device.sh("! grep -q certs.d /run/k0s/containerd-cri.toml; ! ls /etc/k0s/containerd.d/*.toml 2>/dev/null");
+    });
+
+    test("a configuration that the new release refuses is named, and the old one goes on", () => {
+      const before = pid();
+      const { result, reason } = apply(profileWith(REFUSING));
+      assert.equal(result, "failed");
+      assert.match(reason, /^config: k0s refuses k0s\.yaml: .*unknown field.* - correct the inventory$/);
+      assertRuns(old);
+      assert.equal(pid(), before);
+    });
+
+    for (const [broken, fault] of [
+      [BROKEN, "never becomes ready"],
+      [CRASHING, "crashes"],
+    ] as const) {
+      test(`a release that ${fault} is rolled back with its datastore`, () => {
+        device.sh("echo old >/var/lib/k0s/db/state.db");
+        const { result, reason } = apply({ ...profileWith(broken), readiness: { timeoutSeconds: 2 } });
+        assert.equal(result, "rolled-back", reason);
+        assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+        assertRuns(old);
+        assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), "old");
+      });
+    }
+
+    test("a new release replaces the old one and keeps the datastore", () => {
+      const database = device.sh("cat /var/lib/k0s/db/state.db");
+      assert.equal(apply(profileWith(NEW)).result, "applied");
+      assertRuns(profileWith(NEW));
+      assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), database);
+    });
+
+    test("a worker of another cluster and a datastore of its own are not taken over", () => {
+      device.sh("mkdir -p /var/lib/k0s/etcd/member");
+      const { result, reason } = apply(profileWith(NEW, { kubelet: { maxPods: 50 } }));
+      device.sh("rm -r /var/lib/k0s/etcd");
+      assert.equal(result, "failed");
+      assert.match(reason, /^foreign: k0s has an etcd datastore/);
+    });
+
+    test("a removal erases everything but what is not ours", () => {
+      device.sh("edge-fleet-device remove edge-0001 </dev/null");
+      const left =
+        "ls -d /etc/k0s /var/lib/k0s /run/k0s /usr/local/bin/k0s /etc/systemd/system/k0scontroller.service 2>/dev/null; :";
+      assert.equal(device.sh(left), "");
+      assert.equal(device.sh("id kube-apiserver 2>/dev/null; ls /usr/local/bin/systemctl"), "/usr/local/bin/systemctl");
+    });
+  });
+}

@@ -1,0 +1,293 @@
+/**
+ * MicroK8s through the device program, run as it is on a device, in a throw-away root with stand-ins for systemd, snapd and
+ * the snap, under dash and under busybox ash.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { packPayload, renderPayload } from "../../components/device/apply.ts";
+import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
+import type { ArtifactsLock } from "../../components/inventory/schema.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import { Device, PROGRAM, readOutcome } from "../lab/standins/apply-device.ts";
+import { baseSnapStandin, k0sStandin, microk8sStandin } from "../lab/standins/others.ts";
+import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
+import { ARTIFACTS, buildProfile } from "../unit/device/profile.ts";
+
+const OLD = "v1.36.2";
+const NEW = "v1.36.4";
+const BROKEN = "v1.36.5";
+const BASE = baseSnapStandin(2300);
+const RELEASES = {
+  [OLD]: microk8sStandin(OLD, 8000),
+  [NEW]: microk8sStandin(NEW, 8004),
+  [BROKEN]: microk8sStandin(BROKEN, 8005, { fault: "never-ready" }),
+} as const;
+const SHIM = shimArchive();
+const K0S_VERSION = "v1.36.3+k0s.2";
+const K0S = k0sStandin(K0S_VERSION);
+const FILES = [BASE, ...Object.values(RELEASES)].flatMap(({ snap, assertions }) => [snap, assertions]);
+
+/** An archive as upstream publishes it, with one executable. */
+function shimArchive(): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), "edge-fleet-shim-"));
+  writeFileSync(join(folder, "containerd-shim-spin-v2"), "#!/bin/sh\n", { mode: 0o755 });
+  const { status, stdout } = spawnSync("tar", ["-cz", "-C", folder, "containerd-shim-spin-v2"]);
+  rmSync(folder, { recursive: true });
+  assert.equal(status, 0);
+  return stdout;
+}
+
+const sum = (content: string | Buffer) => createHash("sha256").update(content).digest("hex");
+const locked = (content: string | Buffer) => ({
+  url: `http://127.0.0.1:9/${sum(content)}`,
+  sha256: sum(content),
+  size: content.length,
+});
+const LOCK: ArtifactsLock = {
+  microk8s: Object.fromEntries(
+    Object.entries(RELEASES).map(([version, { revision, snap, assertions }]) => {
+      const base = { base: locked(BASE.snap), baseAssertions: locked(BASE.assertions) };
+      const entry = { revision, snap: locked(snap), assertions: locked(assertions), ...base };
+      return [version, { amd64: entry, arm64: entry }];
+    }),
+  ),
+  k0s: { [K0S_VERSION]: { amd64: locked(K0S), arm64: locked(K0S) } },
+  wasm: { spin: { version: "v0.24.0", amd64: locked(SHIM), arm64: locked(SHIM) } },
+};
+
+function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
+  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64", wasm: ["spin"] });
+  return {
+    ...base,
+    distribution: "microk8s",
+    microk8s: { ...base.microk8s, version },
+    artifacts: { ...ARTIFACTS, delivery: "push" },
+    readiness: { timeoutSeconds: 30 },
+    ...changes,
+  };
+}
+
+for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
+  describe(`MicroK8s on a device with ${shell}`, () => {
+    let sandbox: Sandbox;
+    let device: Device;
+    const old = profileWith(OLD);
+    const kubectl = "/snap/bin/microk8s kubectl";
+    const pid = () => device.sh("systemctl show -p MainPID --value snap.microk8s.daemon-kubelite");
+    const arguments_ = (service: string) =>
+      device.sh(`grep -v '^#' /var/snap/microk8s/current/args/${service}; :`).split("\n").sort();
+    const apply = (profile: Profile) => {
+      const { create, stdin } = packPayload(renderPayload(profile, LOCK), profile.region, PROGRAM);
+      return readOutcome(sandbox.run(create, stdin));
+    };
+
+    /** MicroK8s names the node after the host, and a sandbox has the name of the machine. */
+    const rename = (name: string) => sandbox.write("/run/host", `${name}\n`);
+
+    before(async () => {
+      sandbox = await Sandbox.start(shell);
+      device = new Device(sandbox);
+      device.installProgram();
+      device.sh(
+        "mkdir -p /run/dbus; : >/run/dbus/system_bus_socket; : >/run/host; mount --bind /run/host /proc/sys/kernel/hostname",
+      );
+      rename("edge-0001");
+      mkdirSync(sandbox.root + ARTIFACT_STORE, { recursive: true });
+      for (const content of [SHIM, K0S, ...FILES])
+        writeFileSync(`${sandbox.root}${ARTIFACT_STORE}/${sum(content)}`, content);
+    });
+    after(() => sandbox.stop());
+
+    const assertRuns = (profile: Profile): void => {
+      const { version } = profile.microk8s;
+      assert.equal(device.sh("snap list microk8s | awk 'NR == 2 { print $2 }'"), version);
+      assert.equal(device.sh("cat /run/standin-microk8s/version"), version);
+      assert.equal(
+        device.sh("cat /run/standin-microk8s/config"),
+        device.sh("cat /var/snap/microk8s/current/args/kube* | cksum"),
+        "what runs was started with what the files say",
+      );
+      assert.equal(device.sh(`${kubectl} get --raw=/readyz`), "ok");
+      assert.ok(arguments_("kube-apiserver").includes("--authorization-mode=RBAC,Node"));
+      assert.ok(arguments_("kubelet").includes(`--max-pods=${profile.kubelet.maxPods}`));
+    };
+
+    test("a host with another name is refused before anything is installed", () => {
+      rename("raspberrypi");
+      const { result, reason } = apply(old);
+      rename("edge-0001");
+      assert.equal(result, "failed");
+      assert.match(
+        reason,
+        /^host-name: MicroK8s would name the node raspberrypi - hostnamectl set-hostname edge-0001$/,
+      );
+      assert.equal(device.sh("ls /snap 2>/dev/null; :"), "");
+    });
+
+    test("a bare device gets a held snap of the pinned revision, started with the inventory's arguments", () => {
+      const { result, reason } = apply(old);
+      assert.equal(result, "applied", reason);
+      assertRuns(old);
+      device.sh("test -f /var/lib/standin-snapd/microk8s/held; test -d /snap/core22/2300");
+      assert.equal(device.sh("sort /var/snap/microk8s/current/addons"), "dns\nrbac");
+      assert.match(device.sh("cat /var/snap/microk8s/current/args/containerd.toml"), /runtimes\.spin\]/);
+      assert.equal(
+        device.sh(
+          `${kubectl} get runtimeclass spin wasmtime-spin-v2 -o name; stat -c %a /usr/local/bin/containerd-shim-spin-v2`,
+        ),
+        "755",
+      );
+      assert.match(device.sh("stat -c %a /etc/edge-fleet/microk8s/encryption.yaml"), /^600$/);
+    });
+
+    test("a second run changes nothing", () => {
+      const before = pid();
+      assert.deepEqual([apply(old).result, pid()], ["unchanged", before]);
+    });
+
+    test("a changed ring changes the labels without a restart", () => {
+      const before = pid();
+      assert.equal(apply({ ...old, ring: "broad" }).result, "applied");
+      assert.equal(pid(), before);
+      assert.match(device.sh(`${kubectl} get node edge-0001 -o labels`), /^edge-fleet\.dev\/ring=broad$/m);
+    });
+
+    test("a changed setting restarts the services once, and what it had replaced comes back when it goes", () => {
+      device.sh(
+        "sed -i 's/^--fail-swap-on.*/--resolv-conf=\\/etc\\/of-the-snap/' /var/snap/microk8s/current/args/kubelet",
+      );
+      const before = pid();
+      const changed: Profile = {
+        ...old,
+        kubelet: { maxPods: 40 },
+        network: { ...old.network, resolvConf: "/etc/edge-resolv.conf" },
+      };
+      assert.equal(apply(changed).result, "applied");
+      assertRuns(changed);
+      const restarted = pid();
+      assert.notEqual(restarted, before);
+      const kept = arguments_("kubelet");
+      assert.ok(
+        kept.includes("--resolv-conf=/etc/edge-resolv.conf") && !kept.includes("--resolv-conf=/etc/of-the-snap"),
+      );
+      assert.deepEqual([apply(changed).result, pid()], ["unchanged", restarted]);
+      assert.equal(apply(old).result, "applied");
+      assert.ok(arguments_("kubelet").includes("--resolv-conf=/etc/of-the-snap"));
+      assertRuns(old);
+    });
+
+    test("a runtime that leaves the inventory leaves containerd's configuration", () => {
+      assert.equal(apply({ ...old, wasm: [] }).result, "applied");
+      device.sh(
+        "! grep -q spin /var/snap/microk8s/current/args/containerd.toml; ! ls /usr/local/bin/containerd-shim-* 2>/dev/null",
+      );
+      assert.equal(
+        device.sh("cat /var/snap/microk8s/current/args/containerd-template.toml"),
+        'version = 2\noom_score = 0\n[plugins."io.containerd.grpc.v1.cri"]\n  enable_selinux = false',
+      );
+      assert.equal(apply(old).result, "applied");
+    });
+
+    test("mirrors come and go, and leave the snap's own", () => {
+      const mirrored = { ...old, registries: { "ghcr.io": { endpoints: ["https://mirror.example.com"] } } };
+      const ours = "/var/snap/microk8s/current/args/certs.d/ghcr.io/hosts.toml";
+      assert.equal(apply(mirrored).result, "applied");
+      assert.match(device.sh(`cat ${ours}`), /^# edge-fleet\nserver = "https:\/\/ghcr\.io"\n/);
+      assert.equal(apply(old).result, "applied");
+      device.sh(`! test -e ${ours}; test -s /var/snap/microk8s/current/args/certs.d/docker.io/hosts.toml`);
+    });
+
+    test("a release that never becomes ready goes back to the revision before, with its data", () => {
+      device.sh("echo old >/var/snap/microk8s/current/var/kubernetes/backend/state.db");
+      const { result, reason } = apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } });
+      assert.equal(result, "rolled-back", reason);
+      assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+      assertRuns(old);
+      assert.equal(device.sh("cat /var/snap/microk8s/current/var/kubernetes/backend/state.db"), "old");
+      device.sh("echo newer >/var/snap/microk8s/current/var/kubernetes/backend/state.db");
+      assert.equal(apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } }).result, "rolled-back");
+      assert.equal(device.sh("cat /var/snap/microk8s/8005/var/kubernetes/backend/state.db"), "newer");
+    });
+
+    test("a new release takes the data along and keeps the arguments", () => {
+      assert.equal(apply(profileWith(NEW)).result, "applied");
+      assertRuns(profileWith(NEW));
+      assert.equal(device.sh("cat /var/snap/microk8s/current/var/kubernetes/backend/state.db"), "newer");
+    });
+
+    test("an upgrade that is killed anywhere is finished by the next run, or undone by a run of the former state", () => {
+      let [present, target] = [profileWith(NEW), profileWith(OLD)];
+      for (const point of ["swap", "activate", "gate", "commit"]) {
+        for (const then of ["finish", "undo"] as const) {
+          device.killAt(point);
+          assert.match(apply(target).reason, /^interrupted: /, point);
+          device.killAt("");
+          const final = then === "finish" ? target : present;
+          const { result, reason } = apply(final);
+          assert.ok(["applied", "unchanged"].includes(result), `${then} after ${point}: ${reason}`);
+          assertRuns(final);
+          assert.equal(device.sh("cat /var/snap/microk8s/current/var/kubernetes/backend/state.db"), "newer");
+          if (then === "finish") [present, target] = [target, present];
+        }
+      }
+      assert.equal(present.microk8s.version, NEW);
+    });
+
+    test("a certificate that is about to end is renewed by the maintenance", () => {
+      device.sh("echo 20 >/var/snap/microk8s/current/certs/days; rm -f /var/lib/edge-fleet/certificates");
+      device.sh("edge-fleet-device maintain");
+      assert.equal(device.sh("cat /var/snap/microk8s/current/certs/days"), "365");
+      assertRuns(profileWith(NEW));
+    });
+
+    test("the maintenance copies the datastore while it runs, and it goes on", () => {
+      const copies = device.sh("cat /var/lib/edge-fleet/backups/*/backend/state.db");
+      assert.equal(copies.split("\n").at(-1), "newer");
+      const dqlite = device.sh("systemctl show -p MainPID --value snap.microk8s.daemon-k8s-dqlite");
+      assert.match(device.sh(`sed 's/.*) //' /proc/${dqlite}/stat`), /^[RS] /, "is not halted");
+    });
+
+    test("another distribution is refused unless it may replace this one, which then is erased", () => {
+      const next: Profile = { ...profileWith(NEW), distribution: "k0s", k0s: { ...old.k0s, version: K0S_VERSION } };
+      assert.match(
+        apply(next).reason,
+        /^distribution: the device runs microk8s, the inventory says k0s - set replace: true/,
+      );
+      assertRuns(profileWith(NEW));
+      assert.equal(apply({ ...next, replace: true }).result, "applied");
+      assert.equal(device.sh("snap list microk8s 2>/dev/null; k0s kubectl get --raw=/readyz"), "ok");
+      device.sh("! ls -d /var/snap/microk8s /etc/microk8s.yaml /etc/edge-fleet/microk8s 2>/dev/null");
+      assert.equal(apply({ ...profileWith(NEW), replace: true }).result, "applied");
+      assertRuns(profileWith(NEW));
+      device.sh("! ls -d /var/lib/k0s /etc/k0s /usr/local/bin/k0s 2>/dev/null");
+    });
+
+    test("a removal erases the snap and everything of ours", () => {
+      device.sh("edge-fleet-device remove edge-0001 </dev/null");
+      const left =
+        "ls -d /snap/microk8s /var/snap/microk8s /etc/microk8s.yaml /etc/edge-fleet/microk8s /etc/systemd/system/snap.microk8s* 2>/dev/null; :";
+      assert.equal(device.sh(left), "");
+    });
+
+    test("a first install that fails leaves no snap, and a snap that is not ours is left alone", () => {
+      device.installProgram();
+      for (const content of [SHIM, K0S, ...FILES]) {
+        mkdirSync(sandbox.root + ARTIFACT_STORE, { recursive: true });
+        writeFileSync(`${sandbox.root}${ARTIFACT_STORE}/${sum(content)}`, content);
+      }
+      const { result, reason } = apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } });
+      assert.equal(result, "rolled-back", reason);
+      assert.equal(device.sh("snap list microk8s 2>/dev/null; :"), "");
+      device.sh(
+        `snap ack ${ARTIFACT_STORE}/${sum(RELEASES[OLD].assertions)}; snap install --classic ${ARTIFACT_STORE}/${sum(RELEASES[OLD].snap)}`,
+      );
+      assert.match(apply(old).reason, /^foreign: microk8s was not installed by edge-fleet/);
+      device.sh("snap list microk8s");
+    });
+  });
+}

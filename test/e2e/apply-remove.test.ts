@@ -1,0 +1,107 @@
+/** A device that leaves the fleet, or changes its distribution: what is erased, what is refused, and what goes on. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseApplyResult, removeCommand } from "../../components/device/apply.ts";
+import { PROGRAM_PATH } from "../../components/device/program.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import { k0sStandin } from "../lab/standins/others.ts";
+import type { Sandbox } from "../lab/standins/sandbox.ts";
+
+const old = profileWith(OLD);
+const K0S = "v1.36.3+k0s.2";
+const binary = k0sStandin(K0S);
+const file = { url: "http://127.0.0.1:9/k0s", sha256: sha256(binary), size: binary.length };
+const lock = { ...LOCK, k0s: { [K0S]: { amd64: file, arm64: file } } };
+const other: Profile = { ...old, distribution: "k0s", k0s: { ...old.k0s, version: K0S } };
+
+/** What edge-fleet or K3s has put anywhere. */
+const leftovers = (device: Device): string =>
+  device.sh(`ls -d /etc/rancher /var/lib/rancher /run/k3s /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
+    /etc/systemd/system/k3s* /etc/systemd/system/edge-fleet-* /etc/sysctl.d/90-edge-fleet.conf /etc/modules-load.d/90-edge-fleet.conf \\
+    /etc/systemd/journald.conf.d/90-edge-fleet.conf /etc/sudoers.d/edge-fleet /var/lib/edge-fleet /var/log/edge-fleet \\
+    ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
+
+function remove(sandbox: Sandbox, id: string) {
+  const { code, stdout, stderr } = sandbox.run(removeCommand(id));
+  assert.equal(stderr, "");
+  return { code, ...parseApplyResult(stdout) };
+}
+
+underEachShell("removal", (get) => {
+  test("a device that is removed has nothing of edge-fleet or its cluster left, and a second time too", () => {
+    const { device, sandbox } = get();
+    device.installProgram();
+    device.install(old);
+    device.sh(`echo key >/var/lib/edge-fleet/identity.key; mkdir -p /etc/sudoers.d; : >/etc/sudoers.d/edge-fleet
+      echo mine >/etc/sysctl.d/10-mine.conf`);
+    const answer = { device: old.id, result: "removed", hash: device.sh("head -n 1 /var/lib/edge-fleet/applied") };
+    assert.deepEqual(remove(sandbox, old.id), { code: 0, ...answer, version: OLD, reason: "" });
+    assert.equal(leftovers(device), "");
+    assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");
+    assert.equal(device.pid(), "0");
+    const again = remove(sandbox, old.id);
+    assert.deepEqual([again.code, again.result], [0, "removed"]);
+    device.installProgram();
+    device.install(old);
+    device.assertIs(old);
+  });
+
+  test("another device than the one that is meant removes nothing", () => {
+    const { device, sandbox } = get();
+    device.installProgram();
+    device.install(old);
+    const { code, result, reason } = remove(sandbox, "edge-0002");
+    assert.deepEqual([code, result], [1, "failed"]);
+    assert.match(reason, /^device: this is edge-0001, not edge-0002 - correct its address/);
+    device.assertIs(old);
+  });
+
+  test("a removal that is cut off is finished by the next one", () => {
+    const { device, sandbox } = get();
+    device.installProgram();
+    device.install(old);
+    sandbox.run(`timeout -s KILL 0.3 ${PROGRAM_PATH} remove ${old.id}`);
+    device.sh("rm -f /etc/rancher/k3s/k3s.yaml; systemctl stop k3s 2>/dev/null || :");
+    assert.equal(remove(sandbox, old.id).result, "removed");
+    assert.equal(leftovers(device), "");
+    device.installProgram();
+  });
+});
+
+underEachShell("another distribution", (get) => {
+  test("is refused without replace, and nothing is changed", () => {
+    const { device } = get();
+    device.install(old);
+    device.store(binary);
+    const { result, reason } = device.apply(other, lock);
+    assert.equal(result, "failed");
+    assert.match(reason, /replace: true/);
+    device.assertIs(old);
+  });
+
+  for (const point of ["", "replace", "backup", "put3", "gate"]) {
+    test(`replaces the cluster with replace: true${point === "" ? "" : `, also when it is killed at ${point}`}`, () => {
+      const { device } = get();
+      device.sh(
+        "systemctl stop k0scontroller 2>/dev/null || :; rm -rf /var/lib/k0s /etc/k0s /usr/local/bin/k0s /etc/systemd/system/k0scontroller.service",
+      );
+      device.install(old);
+      device.store(binary);
+      const target = { ...other, replace: true };
+      if (point !== "") {
+        device.killAt(point);
+        assert.match(device.apply(target, lock).reason, /^interrupted: /);
+        device.killAt("");
+      }
+      const { result, reason } = device.apply(target, lock);
+      assert.equal(result, "applied", reason);
+      assert.equal(
+        device.sh(`ls -d /etc/rancher /var/lib/rancher /usr/local/bin/k3s /etc/systemd/system/k3s.service 2>/dev/null || :
+          systemctl show -p MainPID --value k3s; k0s kubectl get --raw=/readyz`),
+        "0\nok",
+      );
+      assert.equal(device.apply(target, lock).result, "unchanged");
+    });
+  }
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { planSupply, type SuppliedOutputs } from "../../../cli/pulumi/supply.ts";
+import { pushedArtifacts } from "../../../components/device/plan.ts";
+import { loadInventory, resolveRegion } from "../../../components/inventory/index.ts";
+import { writeInventory } from "./inventory.ts";
+
+const PROGRAM = "a".repeat(64);
+const OTHER = "b".repeat(64);
+const keyOf = (id: string) => `ssh-ed25519 ${Buffer.from(`host key of ${id}`).toString("base64")}`;
+
+function inventoryOf(context: TestContext) {
+  const device = (id: string, more: string) =>
+    `  - { id: ${id}, host: h-${id}, model: box${more.replace("KEY", keyOf(id))} }\n`;
+  const enrolled = (program: string) => `, hostKey: KEY, facts: { program: ${program} }`;
+  const push = ", artifacts: { delivery: push }";
+  const devices = [
+    device("current", enrolled(PROGRAM)),
+    device("old", enrolled(OTHER)),
+    device("before-programs", ", hostKey: KEY"),
+    device("pushed", enrolled(PROGRAM) + push),
+    device("new", push),
+  ];
+  return loadInventory(writeInventory(context, { "tokyo.yaml": `region: tokyo\ndevices:\n${devices.join("")}` }));
+}
+
+const cases: readonly { name: string; outputs: (pushed: string) => SuppliedOutputs; due: string[] }[] = [
+  { name: "without a run before", outputs: () => ({}), due: ["before-programs", "old", "pushed"] },
+  {
+    name: "after a run that had them all",
+    outputs: (pushed) => ({ programs: { old: PROGRAM, "before-programs": PROGRAM }, pushed: { pushed } }),
+    due: [],
+  },
+  {
+    name: "after a run of another release, whatever the enrolment says",
+    outputs: (pushed) => ({
+      programs: { current: OTHER, old: PROGRAM, "before-programs": PROGRAM },
+      pushed: { pushed },
+    }),
+    due: ["current"],
+  },
+  {
+    name: "after a run with other artifacts, also of a device that fetches now",
+    outputs: () => ({ programs: { old: PROGRAM, "before-programs": PROGRAM }, pushed: { pushed: "x", current: "x" } }),
+    due: ["pushed"],
+  },
+];
+
+for (const { name, outputs, due } of cases) {
+  test(`devices to supply, ${name}`, (context) => {
+    const inventory = inventoryOf(context);
+    const pushed = resolveRegion(inventory, "tokyo").find(({ id }) => id === "pushed");
+    assert.ok(pushed);
+    const plan = planSupply(inventory, "tokyo", outputs(pushedArtifacts(pushed, inventory.artifacts)), PROGRAM);
+    assert.deepEqual(
+      plan.due.map(({ id }) => id),
+      due,
+    );
+  });
+}
