@@ -1,6 +1,7 @@
 /**
- * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side and the tests that
- * own a lab one after the other. Ends with `N passed, N failed`.
+ * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, the tests of the
+ * device program side by side (each in sandboxes of its own, mostly waiting), and the tests that own a lab one after the
+ * other. Ends with `N passed, N failed`.
  *
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
@@ -51,7 +52,12 @@ const counts: Counts = { passed: 0, failed: 0 };
 if (positionals.length > 0) await runFiles(positionals, 1, counts);
 else {
   await runFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts);
-  if (!values.unit) await runFiles(find("test/e2e/**/*.test.ts"), 1, counts);
+  if (!values.unit) {
+    const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
+    const owningLab = find("test/e2e/**/*.test.ts").filter((file) => !sandboxed.includes(file));
+    await runFiles(sandboxed, 4, counts);
+    await runFiles(owningLab, 1, counts);
+  }
 }
 say("Real parts and stand-ins of this run:");
 for (const { name, real, version } of toolchain.parts) say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);

@@ -56,8 +56,6 @@ export function planSupply(
  * @returns an outcome per device that was connected to
  */
 export async function supplyRegion(inventory: Inventory, stack: string, region: string): Promise<PushOutcome[]> {
-  // Without a run before it, everything is judged by the enrolment; most regions lack nothing then.
-  if (planSupply(inventory, region, {}).due.length === 0) return [];
   const { due, current, supplied } = planSupply(inventory, region, await lastOutputs(stack));
   if (due.length === 0) return [];
   const seen = await probeDevices(probeTargets(due));

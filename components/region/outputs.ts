@@ -19,6 +19,11 @@ export interface RegionOutputs {
   readonly failed: Readonly<Record<string, string>>;
 }
 
+/** Stands in `programs` and `pushed` for a device that has said itself that it lacks them. */
+const OUTDATED = "outdated";
+const LACKS_PROGRAM = /^failed: program: /;
+const LACKS_ARTIFACT = /^failed: (artifact-missing|checksum): /;
+
 /** What the previous run left; each map is empty on the first run. */
 export type PreviousOutputs = Pick<RegionOutputs, "devices" | "programs" | "pushed">;
 
@@ -42,12 +47,12 @@ export function collectOutputs(
   const pushed: Record<string, string> = {};
   const failed: Record<string, string> = {};
   for (const [id, outcome] of Object.entries(results)) {
-    const ran = "applied" in outcome && !held.has(id);
-    const spec = ran ? specs[id] : undefined;
+    const reason = "failed" in outcome ? outcome.failed : "";
+    const spec = reason === "" && !held.has(id) ? specs[id] : undefined;
     set(devices, id, "applied" in outcome ? outcome.applied.hash : previous.devices[id]);
-    set(programs, id, spec?.program ?? previous.programs[id]);
-    set(pushed, id, spec?.pushed ?? previous.pushed[id]);
-    if ("failed" in outcome) failed[id] = outcome.failed;
+    set(programs, id, LACKS_PROGRAM.test(reason) ? OUTDATED : (spec?.program ?? previous.programs[id]));
+    set(pushed, id, LACKS_ARTIFACT.test(reason) ? OUTDATED : (spec?.pushed ?? previous.pushed[id]));
+    if (reason !== "") failed[id] = reason;
   }
   const pending = Object.fromEntries([...plan.hold, ...plan.wait].map(({ profile, reason }) => [profile.id, reason]));
   return {

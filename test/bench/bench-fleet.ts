@@ -44,8 +44,8 @@ export async function startBenchFleet(count: number): Promise<LabFleet> {
 
 /** The lab's devices as enrolled ones. */
 export function enrolledDevices({ devices }: LabFleet): BenchDevice[] {
-  const facts = { program: deviceProgram().sha256 };
-  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey, facts }));
+  const program = deviceProgram().sha256;
+  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey, facts: { program } }));
 }
 
 /** Replaces the devices of the region's file. */

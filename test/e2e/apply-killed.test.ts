@@ -48,15 +48,16 @@ underEachShell("interruptions", (get) => {
 
   test("a connection that ends leaves the run going", async () => {
     const { device, sandbox } = get();
+    const slow = profileWith(SLOW);
     device.wipe();
-    device.push(OLD);
-    const { create, stdin } = device.packed(old);
+    device.push(SLOW);
+    const { create, stdin } = device.packed(slow);
     sandbox.write("/tmp/create", create);
     const { code } = sandbox.run("timeout -s KILL 0.8 sh /tmp/create", stdin);
     assert.notEqual(code, 0);
     device.sh("rm -f /tmp/create");
-    assert.equal(device.apply(old).reason, "");
-    device.assertIs(old);
+    assert.equal(device.apply(slow).reason, "");
+    device.assertIs(slow);
   });
 
   test("a first install that is killed anywhere is finished by the next run", () => {

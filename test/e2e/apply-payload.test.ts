@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync, strToU8 } from "fflate";
-import { renderPayload } from "../../components/device/apply.ts";
+import { parseApplyResult, renderPayload } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import { flannel, LOCK, OLD, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
+import { renderScript } from "../../components/device/script.ts";
+import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 
 const old = profileWith(OLD);
 const { text } = renderPayload(flannel(old, "vxlan"), LOCK);
@@ -85,6 +86,17 @@ underEachShell("payloads", (get) => {
     assert.equal(readOutcome(sandbox.run(`${PROGRAM_PATH} apply`, `${packed}\n`)).result, "unchanged");
     const damaged = `${packed.slice(0, 400)}AAAA${packed.slice(404)}\n`;
     assert.match(readOutcome(sandbox.run(`${PROGRAM_PATH} apply`, damaged)).reason, /^payload: /);
+  });
+
+  test("the script for a person installs the program and applies the payload", () => {
+    const { device, sandbox } = get();
+    device.sh(`rm -f ${PROGRAM_PATH}`);
+    device.wipe();
+    device.push(OLD);
+    const { code, stdout } = sandbox.run("sh", renderScript(old.id, renderPayload(old, LOCK), PROGRAM));
+    assert.equal(code, 0);
+    assert.equal(parseApplyResult(stdout).result, "applied");
+    device.assertIs(old);
   });
 
   test("a password is on the device in files of mode 0600 alone, and nowhere after a failure", () => {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { renderPayload } from "../../components/device/apply.ts";
 import {
   flannel,
   LOCK,
@@ -128,7 +129,7 @@ underEachShell("apply", (get) => {
     device.assertIs(old);
   });
 
-  test("a file that the last state had and this one has not is removed, and a taint comes and goes", () => {
+  test("a file that the last state had and this one has not is removed", () => {
     const { device } = get();
     const mirrored = { ...old, registries: { "docker.io": { endpoints: ["https://mirror.example.com"] } } };
     device.install(mirrored);
@@ -136,5 +137,23 @@ underEachShell("apply", (get) => {
     assert.equal(device.apply(old).result, "applied");
     device.sh("! test -e /etc/rancher/k3s/registries.yaml");
     device.assertIs(old);
+  });
+
+  test("taints are reconciled like labels, by key and effect, and others are left alone", () => {
+    const { device } = get();
+    device.install(old);
+    const text = renderPayload(old, LOCK).text;
+    const tainted = (digit: string, taints: string) =>
+      text.replace(/set HASH ./, `set HASH ${digit}`).replace("set NEED_KIB", `${taints}set NEED_KIB`);
+    const taints = () => device.sh("sort /var/lib/rancher/k3s/server/db/taints");
+    device.sh("k3s kubectl taint node edge-0001 mine=1:NoExecute >/dev/null");
+    const pid = device.pid();
+    assert.equal(device.applyText(tainted("0", "set TAINTS a=1:NoSchedule b=2:NoExecute\n")).reason, "");
+    assert.equal(taints(), "a=1:NoSchedule\nb=2:NoExecute\nmine=1:NoExecute");
+    assert.equal(device.applyText(tainted("1", "set TAINTS a=3:NoSchedule\n")).reason, "");
+    assert.equal(taints(), "a=3:NoSchedule\nmine=1:NoExecute");
+    assert.equal(device.apply(old).reason, "");
+    assert.equal(taints(), "mine=1:NoExecute");
+    assert.equal(device.pid(), pid, "without a restart");
   });
 });

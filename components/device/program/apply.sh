@@ -4,10 +4,11 @@
 
 preflight() {
   enter preflight
+  found=$(all_findings) || die "preflight: a check failed - read $LOG"
   while IFS='	' read -r id severity text; do
     case $severity in error) finding "$id: $text" ;; warning) echo "warning: $id: $text" ;; esac
   done <<END
-$(all_findings)
+$found
 END
   [ -z "$REASON" ] || exit 1
 }

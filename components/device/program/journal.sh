@@ -58,7 +58,7 @@ die() {
 
 say() {
   trap - EXIT
-  [ -z "${INCOMING-}" ] || rm -f "$INCOMING"
+  [ -z "${INCOMING-}" ] || rm -f "$INCOMING" "$INCOMING.raw"
   echo "$1"
   case $1 in *'"result":"failed"'* | *'"result":"rolled-back"'*) exit 1 ;; *) exit 0 ;; esac
 }

@@ -6,7 +6,7 @@
 receive_payload() {
   find "$VOLATILE" -maxdepth 1 -name 'edge-fleet.*' -mmin +60 -exec rm -f {} + 2>/dev/null || :
   INCOMING=$(mktemp "$VOLATILE/edge-fleet.XXXXXX") || die "memory: $VOLATILE is full - restart the device"
-  cat >"$INCOMING.raw"
+  timeout 120 cat >"$INCOMING.raw" || die "payload: it does not arrive - check the connection"
   case $(head -c 12 "$INCOMING.raw" | tr -d '\0') in
     'edge-fleet 1'*) mv -f "$INCOMING.raw" "$INCOMING" ;;
     *)
@@ -34,15 +34,20 @@ launch() {
   pid=$(cat "$RUN/pid" 2>/dev/null) || pid=
   if ! alive "$pid"; then
     wait_unlocked $(($(tick) + LOCK_SECONDS))
-    mkdir -p "$RUN" || die "disk: $STATE is full - free some"
-    rm -f "$RUN/result" "$RUN/pid"
-    cp "$INCOMING" "$RUN/.payload" || die "disk: $STATE is full - free some"
-    mv -f "$RUN/.payload" "$RUN/payload"
+    keep_payload 2>/dev/null || die "disk: $STATE is full or read-only - free some, or check the disk"
     detach edge-fleet-apply "$PROGRAM" run "$HASH" || { sleep 3 && detach edge-fleet-apply "$PROGRAM" run "$HASH"; } ||
       die "detach: the run could not be started - read $LOG"
   fi
   rm -f "$INCOMING"
   follow
+}
+
+keep_payload() {
+  mkdir -p "$RUN" && rm -f "$RUN/result" "$RUN/pid" || return 1
+  if cp "$INCOMING" "$RUN/.payload" && sync "$RUN/.payload"; then mv -f "$RUN/.payload" "$RUN/payload"; else
+    rm -f "$RUN/.payload"
+    return 1
+  fi
 }
 
 # Starts a command that does not end with this one. $1 is the unit's name.

@@ -17,13 +17,13 @@ controller_time() {
 }
 
 usage() {
-  echo "usage: edge-fleet-device apply|doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
   exit 2
 }
 
 main() {
   case ${1-} in
-    apply) controller_time "${2-}" && apply ;;
+    apply) apply ;;
     doctor) controller_time "${2-}" && doctor ;;
     remove) remove "${2-}" ;;
     maintain) maintain ;;

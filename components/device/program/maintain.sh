@@ -39,6 +39,7 @@ back_up() {
   copy=$BACKUPS/$(date -u +%Y%m%dT%H%M%SZ)
   mkdir "$copy.new" || return 1
   "${DISTRIBUTION}_backup_datastore" "$copy.new" || { rm -rf "$copy.new" && return 1; }
+  [ -n "$(find "$copy.new" -type f)" ] || { rm -rf "$copy.new" && return 0; }
   find "$copy.new" -type f -exec chmod 600 {} +
   sync
   mv "$copy.new" "$copy"

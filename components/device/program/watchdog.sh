@@ -41,7 +41,7 @@ expire() {
 recover() {
   require_root
   write_log
-  ! finished || exit 0
+  ! finished && ! locked || exit 0
   HASH=$(head -n 1 "$JOURNAL" | cut -f 2)
   RUN=$STATE/run/$HASH
   rm -f "$LOCK"

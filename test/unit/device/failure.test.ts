@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { applyCommand } from "../../../components/device/apply.ts";
 import { describeFailure } from "../../../components/device/failure.ts";
 
 const RESULT = `{"device":"a","result":"rolled-back","hash":"h","version":"v1.36.2+k3s1","reason":"not-ready: node \\"a\\" is not Ready"}`;
@@ -19,6 +20,11 @@ const CASES: readonly [string, string, RegExp][] = [
     "a refused log-in",
     "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]",
     /^the device refuses the log-in - /,
+  ],
+  [
+    "sudo without a right to the program, after a command that holds an answer of its own",
+    `Process exited with status 1: running ${JSON.stringify(applyCommand("tokyo", "0".repeat(64)))}:\nsudo: a password is required\n`,
+    /^sudo refuses the device program without a password - run edge-fleet enroll/,
   ],
   ["a dark host", "dial tcp 10.0.0.1:22: i/o timeout", /^no answer$/],
   ["a refused connection", "dial tcp 10.0.0.1:22: connect: connection refused", /^refuses the connection/],

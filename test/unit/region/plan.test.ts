@@ -159,3 +159,22 @@ test("outputs: applied devices report their hash, failed and held ones keep what
     pending: { gone: "no answer within 3 s", waiting: `not enrolled - run edge-fleet enroll ${device("a").region}` },
   });
 });
+
+test("a device that lacks the program or what is pushed is remembered as lacking it, until it has been applied", () => {
+  const result = plan({ profiles: ["stale", "bare", "damaged"].map((id) => device(id)) });
+  const before = { devices: {}, programs: { stale: "p2", bare: "p2" }, pushed: { bare: "a2", damaged: "a2" } };
+  const spec = { program: "p2", pushed: "a2" };
+  const specs = { stale: spec, bare: spec, damaged: spec };
+  const { programs, pushed } = collectOutputs(result, before, specs, {
+    stale: { failed: "failed: program: it is not that of this release - run edge-fleet push tokyo" },
+    bare: { failed: "failed: artifact-missing: the binary of v1 is not there - run edge-fleet push tokyo" },
+    damaged: { failed: "failed: checksum: the pushed binary of v1 is damaged - run edge-fleet push tokyo" },
+  });
+  assert.deepEqual(
+    [programs, pushed],
+    [
+      { bare: "p2", stale: "outdated" },
+      { bare: "outdated", damaged: "outdated" },
+    ],
+  );
+});
