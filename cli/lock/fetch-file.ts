@@ -3,7 +3,8 @@
  * as `<target>.part`, so that a download that breaks off goes on where it stopped, in the same run or a later one.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { open as openFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -115,7 +116,8 @@ async function append(
   const etag = response.headers.get("etag");
   seen.etag = etag?.startsWith('"') ? etag : undefined;
   const left = (options.maxBytes ?? MAX_BYTES) - start;
-  const sink = createWriteStream(part, { flags: start > 0 ? "a" : "w", mode: 0o600 });
+  // Opened before anything can fail: a stream that opens by itself could make the file after it was removed.
+  const sink = (await openFile(part, start > 0 ? "a" : "w", 0o600)).createWriteStream();
   try {
     await pipeline(bounded(response, left), sink);
   } catch (error) {

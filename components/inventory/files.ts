@@ -37,7 +37,12 @@ export function parseYamlFile<S extends z.ZodType>(
     }
     return { value: undefined, position };
   }
-  const result = schema.safeParse(document.toJS({ maxAliasCount: 100 }), { reportInput: true });
+  const value = plainValue(document);
+  if (value instanceof Error) {
+    problems.push(formatProblem({ file, line: 1, column: 1 }, "(yaml)", `${value.message} - write the values out`));
+    return { value: undefined, position };
+  }
+  const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return { value: result.data, position };
   for (const issue of result.error.issues) {
     for (const [path, message, atKey] of describeIssue(issue, keysAt(schema, issue.path))) {
@@ -47,14 +52,20 @@ export function parseYamlFile<S extends z.ZodType>(
   return { value: undefined, position };
 }
 
+/** The document's value, or why its aliases cannot be resolved: too many of them, or one without an anchor. */
+function plainValue(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    return error instanceof ReferenceError ? error : new ReferenceError(String(error));
+  }
+}
+
 /** True when the text is a YAML map that has the key: tells a region file from any other. */
 export function hasTopLevelKey(text: string, key: string): boolean {
   const contents = parseDocument(text).contents;
   return isMap(contents) && contents.has(key);
 }
-
-/** Numeric device fields that a CSV cell may carry. */
-const NUMERIC_FIELDS = new Set(["ssh.port", "ssh.proxy.port", "facts.memoryMiB", "readiness.timeoutSeconds"]);
 
 /**
  * Devices of a CSV file. The header names the fields by their path, e.g. `id,host,model,ring,ssh.port,labels.site`;
@@ -109,7 +120,7 @@ function rowToEntry(header: readonly string[], cells: readonly string[]): Record
       target = target[key] as Record<string, unknown>;
       key = part;
     }
-    target[key] = NUMERIC_FIELDS.has(field) && /^\d+$/.test(cell) ? Number(cell) : cell;
+    target[key] = cellValue(field, cell);
   }
   return entry;
 }
@@ -134,17 +145,34 @@ function reportRow(error: z.ZodError, row: CsvRow, problems: string[]): void {
   }
 }
 
+/**
+ * A cell as its field's type has it: a number, true or false, or a list whose entries are separated by blanks. What does
+ * not fit stays text, which the schema then refuses at its place.
+ */
+function cellValue(field: string, cell: string): unknown {
+  const schema = unwrap(schemaAt(DeviceSchema, field.split(".")));
+  if (schema instanceof z.ZodNumber) return /^\d+$/.test(cell) ? Number(cell) : cell;
+  if (schema instanceof z.ZodBoolean) return cell === "true" || cell === "false" ? cell === "true" : cell;
+  return schema instanceof z.ZodArray ? cell.split(/\s+/) : cell;
+}
+
 /** The keys that the schema knows at a path, for did-you-mean. */
 function keysAt(schema: z.ZodType, path: FieldPath): string[] {
+  const found = unwrap(schemaAt(schema, path));
+  return found instanceof z.ZodObject ? Object.keys(found.shape) : [];
+}
+
+/** The schema of what stands at a path, undefined where the schema has no such place. */
+function schemaAt(schema: z.ZodType, path: FieldPath): unknown {
   let current: unknown = schema;
   for (const part of path) {
     current = unwrap(current);
     if (current instanceof z.ZodObject) current = current.shape[String(part)];
     else if (current instanceof z.ZodArray) current = current.element;
     else if (current instanceof z.ZodRecord) current = current.valueType;
+    else return undefined;
   }
-  current = unwrap(current);
-  return current instanceof z.ZodObject ? Object.keys(current.shape) : [];
+  return current;
 }
 
 function unwrap(schema: unknown): unknown {

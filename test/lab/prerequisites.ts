@@ -10,6 +10,7 @@ export const LAB_PACKAGES: Readonly<Record<string, string>> = {
   dash: "dash",
   curl: "curl",
   git: "git",
+  sudo: "sudo",
   gcc: "gcc",
   "systemd-analyze": "systemd",
 };

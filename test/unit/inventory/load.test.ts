@@ -169,3 +169,33 @@ test("editor schemas refuse unknown fields as the loader does", () => {
     if (name !== "models.schema.json") assert.equal(schema.additionalProperties, false, name);
   }
 });
+
+test("a CSV cell becomes what its field holds", () => {
+  const directory = inventoryFolder({
+    "tokyo.yaml": "region: tokyo\ndevicesFrom: tokyo.csv\n",
+    "tokyo.csv":
+      "id,host,model,ssh.port,kubelet.maxPods,wasm,network.dummyRoute,values.floor\nt-1,10.0.0.1,nuc-4g,2222,40,spin wasmtime,false,3\n",
+  });
+  const [record] = loadInventory(directory).regions.get("tokyo")?.devices ?? [];
+  assert.deepEqual(record?.entry, {
+    id: "t-1",
+    host: "10.0.0.1",
+    model: "nuc-4g",
+    ssh: { port: 2222 },
+    kubelet: { maxPods: 40 },
+    wasm: ["spin", "wasmtime"],
+    network: { dummyRoute: false },
+    values: { floor: "3" },
+  });
+});
+
+test("a file with too many aliases is refused and named", () => {
+  const devices = Array.from(
+    { length: 120 },
+    (_, index) => `  - {id: t-${index}, host: 10.0.0.${index}, model: nuc-4g, labels: *l}\n`,
+  );
+  const [problem = ""] = problemsOf({
+    "tokyo.yaml": `region: tokyo\nlabels: &l {site: a}\ndevices:\n${devices.join("")}`,
+  });
+  assert.match(problem, /^tokyo\.yaml:1:1 \(yaml\): Excessive alias count.* - write the values out$/);
+});
