@@ -37,7 +37,7 @@ const PROJECTS = Object.keys(UPSTREAM) as Project[];
 
 const HELP = `
 For every release and architecture that a device uses: K3s and K0s binaries (and image archives with artifacts.images)
-by the hash list of their release; MicroK8s snaps by the digest that the Snap Store signs, with their assertions; WASM
+by the hash list of their release, a new K0s binary also by its signature; MicroK8s snaps by the digest that the Snap Store signs, with their assertions; WASM
 shims (default releases: ${Object.entries(DEFAULT_SHIMS)
   .map(([name, version]) => `${name} ${version}`)
   .join(", ")}) and the hub's Argo CD
@@ -55,7 +55,7 @@ export function registerLock(program: Command): void {
     command.option(`--${project}-base <url>`, `where ${project} releases are (default: ${UPSTREAM[project]})`);
   command
     .option("--wasm <runtime=release...>", "release of a WASM shim, e.g. spin=v0.24.0 (default: as locked)")
-    .option("--accept-changed", "replace hashes that differ from those of the release")
+    .option("--accept-changed", "replace hashes that differ from those of the release, and the key that signs K0s")
     .option("--check", "write and download nothing; exit 1 and list what is not locked, or not in the mirror")
     .option("--mirror <dir>", "also fill a folder that a web server can offer as artifacts.mirror")
     .option("--images <dir>", "only show the digests of images that the YAML files of a folder name by tag")
@@ -81,17 +81,20 @@ async function lock(options: LockOptions): Promise<ExitCode> {
     bases,
     cache: options.cache,
     snaps: new Map(),
+    acceptChanged: policy.acceptChanged,
   });
   const refused = decisions.filter(({ state }) => state === "refused");
   const problems = [...failures, ...refused.map((decision) => refusalMessage(file, decision))];
   const written = problems.length === 0 && writeLock(options.inventory, decisions);
   const mirror = problems.length === 0 ? await fill(options, decisions) : [];
+  const notes = [...new Set(decisions.flatMap(({ rest }) => rest.note ?? []))];
   if (options.json) {
     const artifacts = decisions.map(decisionReport);
-    printJson({ file, written, artifacts, mirror, warnings, problems });
+    printJson({ file, written, artifacts, mirror, notes, warnings, problems });
   } else if (problems.length > 0) process.stdout.write(`${file}: nothing written\n`);
   else {
     printDecisions(decisions);
+    for (const note of notes) process.stdout.write(`${note}\n`);
     process.stdout.write(written ? `Next: review ${file}, then git add and commit it\n` : `${file}: not changed\n`);
     if (options.mirror !== undefined) printMirror(options.mirror, mirror);
   }

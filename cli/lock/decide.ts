@@ -20,7 +20,7 @@ export interface LockDecision {
   readonly resolved: ArtifactFile;
   readonly state: "added" | "kept" | "moved" | "changed" | "refused";
   /** What else is written with the entry. */
-  readonly rest: Pick<ResolvedEntry, "scalars" | "beside">;
+  readonly rest: Pick<ResolvedEntry, "scalars" | "beside" | "note">;
 }
 
 /** Decides about one entry. A locked entry whose hash still holds keeps its URL and size. */

@@ -15,6 +15,7 @@ import { planArgoCd } from "./sources/argocd.ts";
 import { planK0s } from "./sources/k0s.ts";
 import { planK3s } from "./sources/k3s.ts";
 import { planMicroK8s } from "./sources/microk8s.ts";
+import type { SignatureSource } from "./sources/signature.ts";
 import { planWasm } from "./sources/wasm.ts";
 
 /** Name of the lock file in the inventory's folder. */
@@ -55,8 +56,16 @@ export interface SnapPart {
 
 /** Where a file's hash comes from. */
 export type HashSource =
-  /** A list that the release carries: the line of the first of these files that it names. */
-  | { readonly kind: "list"; readonly url: string; readonly files: readonly { name: string; url: string }[] }
+  /**
+   * A list that the release carries: the line of the first of these files that it names. `signature`: what is newly locked
+   * is downloaded once, and `<url>.sig` must be its signature.
+   */
+  | {
+      readonly kind: "list";
+      readonly url: string;
+      readonly files: readonly { name: string; url: string }[];
+      readonly signature?: SignatureSource;
+    }
   /** The file itself, a text, downloaded each time. */
   | { readonly kind: "file" }
   /** The file itself, large: downloaded once, when it is not locked. `published`: a hash that upstream tells elsewhere. */

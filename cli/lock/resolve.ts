@@ -3,19 +3,22 @@
  * files go through the controller's artifact cache, where `edge-fleet push` and the mirror find them again.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
-import { type Digests, fetchFile } from "./fetch-file.ts";
-import { contentLength, download, type HttpBounds } from "./http.ts";
+import { type Digests, digestsOf, fetchFile } from "./fetch-file.ts";
+import { contentLength, download, type HttpBounds, PassingError } from "./http.ts";
 import type { LockScalar, ReleaseBases, SnapPart, UsedArtifact } from "./plan.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
+import { decideKey, isSigned, parseKey, parseSignature, type SignatureSource } from "./sources/signature.ts";
 
 /** Longest list of hashes; K3s' has under ten lines, K0s' under a hundred. */
 const MAX_LIST_BYTES = 64 * 1024;
 /** Longest manifest; Argo CD's longest has about 1 MB. */
 const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
-/** Longest shim archive; Spin's has about 20 MB. */
+/** Longest key or signature; cosign's have under 200 bytes. */
+const MAX_SIGNATURE_BYTES = 4 * 1024;
+/** Longest archive or binary; K0s' has about 250 MB. */
 const MAX_ARCHIVE_BYTES = 512 * 1024 * 1024;
 
 /** What a file turned out to be. */
@@ -25,6 +28,8 @@ export interface ResolvedEntry {
   readonly scalars: readonly LockScalar[];
   /** A small file that belongs beside the lock file: its path from there, and its text. */
   readonly beside?: { readonly path: string; readonly text: string };
+  /** What a person has to look at before the lock file is committed. */
+  readonly note?: string;
 }
 
 /** What one run resolves with. */
@@ -35,6 +40,8 @@ export interface ResolveContext {
   readonly bounds?: HttpBounds;
   /** Snaps of this run, so that a snap and its assertions are of one revision. Starts empty. */
   readonly snaps: Map<string, Promise<ResolvedSnap>>;
+  /** Locked hashes, and the key that signs K0s, may be replaced by others. */
+  readonly acceptChanged: boolean;
 }
 
 interface ResolvedSnap {
@@ -51,7 +58,13 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
   const { url, hash, locked, scalars = [] } = used;
   if (hash.kind === "snap")
     return locked === undefined ? resolveSnap(hash.snap, used, context) : { file: locked, scalars };
-  if (hash.kind === "list") return { file: await resolveListed(hash, context.bounds), scalars };
+  if (hash.kind === "list") {
+    const file = await resolveListed(hash, context.bounds);
+    const isNew = locked === undefined || (context.acceptChanged && locked.sha256 !== file.sha256);
+    if (hash.signature === undefined || !isNew) return { file, scalars };
+    const key = await verifySigned(file, hash.url, hash.signature, context);
+    return { file, ...key, scalars: [...scalars, ...key.scalars] };
+  }
   if (hash.kind === "archive")
     return {
       file: locked === undefined ? await resolveArchive(url, hash.published, context) : { ...locked, url },
@@ -75,6 +88,39 @@ async function resolveListed(
   }
   const names = hash.files.map(({ name }) => name).join(", nor for ");
   throw new Error(`${hash.url}: has no line for ${names} - check the base URL: it is no list of this release`);
+}
+
+/** Key and signature come first: where they are not right, the large file is not fetched. */
+async function verifySigned(file: ArtifactFile, list: string, source: SignatureSource, context: ResolveContext) {
+  const key = parseKey(await downloadSmall(source.key, context.bounds), source.key);
+  const decision = decideKey(key.sha256, source, context.acceptChanged);
+  const url = `${file.url}.sig`;
+  const signature = parseSignature((await downloadSmall(url, context.bounds)).toString("latin1"), url);
+  const path = await listedInCache(file, list, context);
+  if (!(await isSigned(key, signature, createReadStream(path, { highWaterMark: 1024 * 1024 }))))
+    throw new Error(
+      `${file.url}: is not signed by key ${key.sha256} - do not use these bytes: use another base URL, or another release`,
+    );
+  return decision;
+}
+
+async function downloadSmall(url: string, bounds: HttpBounds | undefined): Promise<Buffer> {
+  try {
+    return await download(url, MAX_SIGNATURE_BYTES, bounds);
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof PassingError) throw error;
+    throw new Error(`${error.message}; a binary is locked only with its signature`, { cause: error });
+  }
+}
+
+async function listedInCache({ url, sha256: wanted }: ArtifactFile, list: string, context: ResolveContext) {
+  const path = join(context.cache, wanted);
+  if (existsSync(path) && (await digestsOf(path)).sha256 === wanted) return path;
+  await fetchIntoCache(url, context, ({ sha256 }) => {
+    if (sha256 !== wanted)
+      throw new Error(`${url}: has SHA-256 ${sha256}, ${list} says ${wanted} - use another base URL`);
+  });
+  return path;
 }
 
 /**

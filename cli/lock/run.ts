@@ -8,6 +8,7 @@ import { decide, type LockDecision, type LockPolicy } from "./decide.ts";
 import { PassingError } from "./http.ts";
 import type { UsedArtifact } from "./plan.ts";
 import { type ResolveContext, type ResolvedEntry, resolveUsed } from "./resolve.ts";
+import { keyConflict } from "./sources/signature.ts";
 
 /** Requests at a time. */
 const PARALLEL = 4;
@@ -51,5 +52,7 @@ export async function runLock(
       warnings.push(`${field}: kept as locked, not compared - ${found.message}`);
     }
   }
+  const conflict = keyConflict(decisions.map(({ used, rest }) => ({ field: used.field, scalars: rest.scalars })));
+  if (conflict !== undefined) failures.push(conflict);
   return { decisions, failures, warnings };
 }

@@ -195,6 +195,13 @@ const LockedSnapSchema = z.strictObject({
 export const ArtifactsLockSchema = z.strictObject({
   k3s: z.record(z.string(), LockedArchitecturesSchema).optional().describe("K3s binaries by release and architecture"),
   k0s: z.record(z.string(), LockedArchitecturesSchema).optional().describe("K0s binaries by release and architecture"),
+  k0sKey: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")
+    .optional()
+    .describe(
+      "SHA-256 of the public key (`cosign.pub`) that signs K0s binaries. `edge-fleet lock` writes it on first use and refuses another",
+    ),
   microk8s: z
     .record(z.string(), z.strictObject({ amd64: LockedSnapSchema.optional(), arm64: LockedSnapSchema.optional() }))
     .optional()

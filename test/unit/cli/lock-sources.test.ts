@@ -10,6 +10,7 @@ import { loadInventory, resolveProfile } from "../../../components/inventory/ind
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { writeInventory } from "./inventory.ts";
+import { signingKey } from "./signing-key.ts";
 
 const hash = (algorithm: string, text: string) => createHash(algorithm).update(text).digest();
 const sha256 = (text: string): string => hash("sha256", text).toString("hex");
@@ -75,6 +76,7 @@ async function lab(context: TestContext, devices: readonly string[], files: Reco
 
 test("image archives of K3s and K0s are locked where devices want them, under the name that the release has", async (context) => {
   const k0s = "/k0s/v1.36.3+k0s.2";
+  const key = signingKey();
   const { lock, artifacts, server } = await lab(
     context,
     [
@@ -90,6 +92,8 @@ test("image archives of K3s and K0s are locked where devices want them, under th
       "/k3s/v1.36.2+k3s1/k3s-arm64": "bin2",
       "/k3s/v1.36.2+k3s1/k3s-airgap-images-amd64.tar.gz": "tgz",
       [`${k0s}/k0s-v1.36.3+k0s.2-arm64`]: "k0s",
+      [`${k0s}/k0s-v1.36.3+k0s.2-arm64.sig`]: key.sign("k0s"),
+      [`${k0s}/cosign.pub`]: key.pem,
       [`${k0s}/k0s-airgap-bundle-v1.36.3+k0s.2-linux-arm64.tar`]: "bundle",
     },
   );
