@@ -26,6 +26,12 @@ export interface RegionArgs {
   readonly hubKubeconfig: pulumi.Input<string> | undefined;
 }
 
+/**
+ * Host key of a held device whose own has left the inventory: its resource ignores it, and should there be none in the
+ * state, no connection comes about.
+ */
+const UNPINNED = "no-host-key-is-pinned";
+
 /** One region. */
 export class Region extends pulumi.ComponentResource {
   readonly outputs: pulumi.Output<RegionOutputs>;
@@ -34,7 +40,7 @@ export class Region extends pulumi.ComponentResource {
     super("edge-fleet:index:Region", name, {}, opts);
     const { plan, artifacts } = args;
     const failures = new FailureLog();
-    const held = plan.hold.map(({ profile }) => profile);
+    const held: Profile[] = plan.hold.map(({ profile }) => ({ ...profile, hostKey: profile.hostKey ?? UNPINNED }));
     const contexts = deviceContexts(args.profiles, args.secrets);
     const specs: Record<string, DeviceSpec> = {};
     const outcomes: Record<string, pulumi.Output<DeviceOutcome>> = {};

@@ -23,7 +23,10 @@ export interface RegionPlanInput {
 export interface RegionPlan {
   /** Applied in this run (a no-op where nothing changed). */
   readonly apply: readonly Profile[];
-  /** Applied before, does not answer now: kept in the state untouched until it does. */
+  /**
+   * Applied before and cannot be now, e.g. dark or without its pinned key: kept in the state untouched. Were it not
+   * registered, the engine would take it for one that has left, and erase it where it was to be wiped.
+   */
   readonly hold: readonly PendingDevice[];
   /** Never applied and cannot be now: not registered. */
   readonly wait: readonly PendingDevice[];
@@ -49,7 +52,7 @@ export function planRegion(input: RegionPlanInput): RegionPlan {
   for (const profile of profiles) {
     const reason = own.get(profile.id) ?? serverObstacle(profile, input, own);
     if (reason === undefined) apply.push(profile);
-    else if (Object.hasOwn(input.previous, profile.id) && profile.hostKey !== undefined) hold.push({ profile, reason });
+    else if (Object.hasOwn(input.previous, profile.id)) hold.push({ profile, reason });
     else wait.push({ profile, reason });
   }
   return { apply, hold, wait, remove: guardRemovals(input) };

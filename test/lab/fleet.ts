@@ -77,6 +77,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Receives output as it comes. */
   readonly onOutput?: (text: string) => void;
+  /** Standard input. Default: nothing. */
+  readonly input?: string;
 }
 
 const MODELS = {
@@ -141,8 +143,8 @@ function editYaml(path: string, change: (file: Document) => void): void {
 type Commands = Pick<LabFleet, "pulumi" | "edgeFleet" | "outputs">;
 
 function commands(project: string, inventory: string, env: Readonly<Record<string, string>>): Commands {
-  const run = (command: string, args: readonly string[], { env: more = {}, onOutput }: RunOptions = {}) =>
-    runCommand(command, args, { cwd: project, env: { ...env, ...more }, ...(onOutput ? { onOutput } : {}) });
+  const run = (command: string, args: readonly string[], { env: more = {}, ...setting }: RunOptions = {}) =>
+    runCommand(command, args, { ...setting, cwd: project, env: { ...env, ...more } });
   return {
     pulumi: (args, options) => run("pulumi", [...args, "--non-interactive"], options),
     edgeFleet: (args, options) => {

@@ -18,24 +18,28 @@ export interface CommandSetting {
   readonly cwd?: string;
   /** Receives stdout and stderr as they come. */
   readonly onOutput?: (text: string) => void;
+  /** What the command reads on its standard input. Default: nothing. */
+  readonly input?: string;
 }
 
 /**
- * Runs a command with an empty standard input and waits until it has ended and its output is read.
+ * Runs a command and waits until it has ended and its output is read.
  * @param command executable, looked up on the PATH of `env`
  * @param args its arguments
  * @param env its whole environment. Default: this process's
- * @param setting working directory and listener
+ * @param setting working directory, listener and standard input
  * @throws Error when it cannot be started
  */
 export function runCommand(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
-  { cwd, onOutput }: CommandSetting = {},
+  { cwd, onOutput, input = "" }: CommandSetting = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
+    // A command that ends without reading closes the pipe; its exit code tells.
+    child.stdin.on("error", () => {}).end(input);
     const output = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"] as const) {
       child[stream].setEncoding("utf8").on("data", (text: string) => {

@@ -35,6 +35,7 @@ const CASES = [
   { name: "a known device that does not answer is held", enrolled: true, known: true, seen: DARK, list: "hold" },
   { name: "an unknown device that does not answer waits", enrolled: true, known: false, seen: DARK, list: "wait" },
   { name: "a device without a pinned host key waits", enrolled: false, known: false, seen: undefined, list: "wait" },
+  { name: "a known device without a pinned key is held", enrolled: false, known: true, seen: undefined, list: "hold" },
 ] as const;
 
 for (const { name, enrolled, known, seen, list } of CASES) {

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Stand-in of the loopback lab for the K3s binary, release @VERSION@: a server that is one sleeping process, and the few
-# kubectl requests by which edge-fleet asks for its health. It runs no workloads.
-# /run/standin-k3s tells what the running server was started with.
+# Stand-in of the loopback lab for the K3s binary, release @VERSION@: a server or an agent that is one sleeping process,
+# and the few kubectl requests by which edge-fleet asks for its health. It runs no workloads. An agent talks to no server:
+# it keeps its node itself, and answers to its kubelet's kubeconfig alone.
+# /run/standin-k3s tells what the running process was started with, and which node was drained.
 # A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|slow|migrate> [release]`.
 set -eu
 VERSION='@VERSION@'
@@ -52,11 +53,11 @@ check_config() {
 
 # Labels of the configuration act at the first registration only, as on a real node.
 register() {
-  [ -f "$DATA/server/db/node" ] && return 0
+  [ -f "$DB/node" ] && return 0
   cat "$CONFIG"/config.yaml.d/*.yaml "$CONFIG/config.yaml" 2>/dev/null |
-    awk '/^[a-z]/ { on = $1 == "node-label:" } on && /^  - / { print $2 }' | sort -u >"$DATA/server/db/labels"
-  : >"$DATA/server/db/taints"
-  echo "$node" >"$DATA/server/db/node"
+    awk '/^[a-z]/ { on = $1 == "node-label:" } on && /^  - / { print $2 }' | sort -u >"$DB/labels"
+  : >"$DB/taints"
+  echo "$node" >"$DB/node"
 }
 
 # One table per shim on the PATH, with single-quoted keys, as K3s writes them.
@@ -68,8 +69,30 @@ write_containerd_config() {
   done >"$DATA/agent/etc/containerd/config.toml"
 }
 
-server() {
+# The node's store. $1 server or agent
+keep_node_of() {
+  role=$1
+  case $1 in agent) DB=$DATA/agent/node ;; *) DB=$DATA/server/db ;; esac
+}
+
+check_agent() {
+  grep -q '^server: https://..*:6443$' "$CONFIG/config.yaml" || refuse "--server is required"
+  path=$(sed -n 's/^token-file: //p' "$CONFIG/config.yaml")
+  [ -s "$path" ] || refuse "--token is required"
+}
+
+open_datastore() {
+  [ -f "$DB/state.db" ] || echo "stand-in datastore, made $(date -u +%FT%TZ)" >"$DB/state.db"
+  [ "$word" != migrate ] || echo migrated >>"$DB/state.db"
+  [ "$word" = migrate ] || ! grep -q migrated "$DB/state.db" || refuse "the datastore is of a newer release"
+  (umask 077 && printf 'apiVersion: v1\nkind: Config\nclusters: []\n' >"$CONFIG/k3s.yaml")
+}
+
+# $1 server or agent
+run_node() {
+  keep_node_of "$1"
   check_config
+  [ "$role" = server ] || check_agent
   fault
   now=$(date +%s)
   ready=$((now + READY_SECONDS))
@@ -78,23 +101,26 @@ server() {
     never-ready | migrate) ready=99999999999 ;;
     slow) ready=$((now + 8)) ;;
   esac
-  mkdir -p "$DATA/server/db" "$RUN"
-  [ -f "$DATA/server/db/state.db" ] || echo "stand-in datastore, made $(date -u +%FT%TZ)" >"$DATA/server/db/state.db"
-  [ "$word" != migrate ] || echo migrated >>"$DATA/server/db/state.db"
-  [ "$word" = migrate ] || ! grep -q migrated "$DATA/server/db/state.db" || refuse "the datastore is of a newer release"
+  mkdir -p "$DB" "$RUN"
+  case $role in
+    server) open_datastore ;;
+    agent) (umask 077 && printf 'apiVersion: v1\nkind: Config\n' >"$DATA/agent/kubelet.kubeconfig") ;;
+  esac
   register
   write_containerd_config
-  (umask 077 && printf 'apiVersion: v1\nkind: Config\nclusters: []\n' >"$CONFIG/k3s.yaml")
   cksum <"$CONFIG/config.yaml" >"$RUN/config"
   echo "$VERSION" >"$RUN/version"
-  echo "$$ $ready $node" >"$RUN/server.new"
+  echo "$$ $ready $node $role" >"$RUN/server.new"
   mv -f "$RUN/server.new" "$RUN/server"
   exec sleep 2147483647
 }
 
 require_ready() {
-  pid='' ready=99999999999 node=
-  [ ! -f "$RUN/server" ] || read -r pid ready node <"$RUN/server" || :
+  pid='' ready=99999999999 node='' role=server
+  [ ! -f "$RUN/server" ] || read -r pid ready node role <"$RUN/server" || :
+  keep_node_of "${role:-server}"
+  [ -z "$kubeconfig" ] || [ -r "$kubeconfig" ] || refuse "stat $kubeconfig: no such file or directory"
+  [ "$role" != agent ] || [ -n "$kubeconfig" ] || refuse "dial tcp 127.0.0.1:8080: connect: connection refused"
   grep -q sleep "/proc/${pid:-none}/cmdline" 2>/dev/null && [ "$(date +%s)" -ge "$ready" ] && return 0
   echo "The connection to the server 127.0.0.1:6443 was refused" >&2
   exit 1
@@ -106,7 +132,7 @@ require_node() {
   exit 1
 }
 
-json_labels() { sed 's/\(.*\)=\(.*\)/"\1":"\2"/' "$DATA/server/db/labels" | paste -s -d , -; }
+json_labels() { sed 's/\(.*\)=\(.*\)/"\1":"\2"/' "$DB/labels" | paste -s -d , -; }
 
 get_node() {
   require_node "$1"
@@ -126,7 +152,7 @@ get_node() {
 
 # $1 labels or taints; a taint's key ends with its effect: key=value:effect, key:effect-
 mark_node() {
-  labels=$DATA/server/db/$1
+  labels=$DB/$1
   require_node "$2"
   shift 2
   for label; do
@@ -145,6 +171,7 @@ mark_node() {
 }
 
 get_deployment() {
+  [ "$role" = server ] || refuse "deployments.apps \"$1\" is forbidden: User \"system:node:$node\""
   [ "$1" = coredns ] || refuse "deployments.apps \"$1\" not found"
   case $output in jsonpath=*availableReplicas*) echo 1 ;; *) echo "coredns 1/1 1 1 1m" ;; esac
 }
@@ -152,10 +179,12 @@ get_deployment() {
 kubectl() {
   output=
   words=
+  kubeconfig=
   while [ "$#" -gt 0 ]; do
     case $1 in
       --raw=/readyz) require_ready; echo ok; exit 0 ;;
       -o) output=$2; shift ;;
+      --kubeconfig) kubeconfig=$2; shift ;;
       -n) shift ;;
       --* | -o=*) ;;
       *) words="$words $1" ;;
@@ -169,7 +198,7 @@ kubectl() {
     'get node' | 'get nodes') get_node "${3-$node}" ;;
     'label node') shift 2; mark_node labels "$@" ;;
     'taint node') shift 2; mark_node taints "$@" ;;
-    'drain '*) echo "node/$2 drained" ;;
+    'drain '*) require_node "$2"; echo "$2" >"$RUN/drained"; echo "node/$2 drained" ;;
     'get deployment' | 'get deploy') get_deployment "${3-}" ;;
     'rollout status') echo "deployment \"coredns\" successfully rolled out" ;;
     *) refuse "the stand-in does not answer: kubectl $*" ;;
@@ -178,7 +207,7 @@ kubectl() {
 
 case ${1-} in
   --version) printf 'k3s version %s (stand-in)\ngo version go1.26.0\n' "$VERSION" ;;
-  server) server ;;
+  server | agent) run_node "$1" ;;
   certificate) echo "STATUS: OK" ;;
   check-config) check_config && echo "STATUS: pass" ;;
   kubectl) shift && kubectl "$@" ;;
