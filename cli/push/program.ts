@@ -1,19 +1,12 @@
-/**
- * Keeps the device program current: one SSH connection per device that says which program it has and takes the one of this
- * release where it is another; then the artifacts that are pushed.
- */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../components/device/program.ts";
 import { type Inventory, type Profile, resolveRegion } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
 import { type RunResult, runProgram } from "../process.ts";
 import { requireRegion } from "../require.ts";
-import { jumpAlias, sshArguments } from "../ssh/arguments.ts";
+import { sshArguments } from "../ssh/arguments.ts";
 import { classifyFailure } from "../ssh/classify.ts";
-import { knownHostsText } from "../ssh/keys.ts";
+import { withSshConnection } from "../ssh/connection.ts";
 import { Progress } from "../terminal.ts";
 import { explain, type PushOutcome, unsent } from "./outcome.ts";
 import { runPush, selectTargets } from "./run.ts";
@@ -103,19 +96,11 @@ export async function sendProgram(
   const { id, hostKey: pinned, ssh } = profile;
   if (pinned === undefined)
     return unsent(id, "pending", "not-enrolled", `no pinned host key - run: edge-fleet enroll ${profile.region}`);
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-program-"));
-  try {
-    const knownHosts = join(directory, "known_hosts");
-    const keys = new Map([[id, pinned]]);
-    if (ssh.proxy !== undefined) keys.set(jumpAlias(id), ssh.proxy.hostKey);
-    writeFileSync(knownHosts, knownHostsText(keys), { mode: 0o600 });
-    const command = installCommand(ssh.user, program.sha256);
-    const args = sshArguments({ profile, knownHosts, hostKeyChecking: "yes", pinned }, command);
+  return withSshConnection(profile, pinned, async (connection) => {
+    const args = sshArguments(connection, installCommand(ssh.user, program.sha256));
     const result = await runProgram("ssh", args, { stdin: `${packText(program.text)}\n`, timeoutMs, signal });
     return judgeProgram(id, pinned, result, program);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 /**

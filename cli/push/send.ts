@@ -1,13 +1,12 @@
 /** One SSH connection that brings artifacts onto one device, resuming where an earlier one broke off. */
-import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/index.ts";
 import { runProgram } from "../process.ts";
-import { jumpAlias, sshArguments } from "../ssh/arguments.ts";
-import { knownHostsText } from "../ssh/keys.ts";
+import { sshArguments } from "../ssh/arguments.ts";
+import { withSshConnection } from "../ssh/connection.ts";
 import { judgePush, type PushItem, type PushOutcome, parseRequest, unsent } from "./outcome.ts";
 import { burstOf, paced } from "./pace.ts";
 
@@ -39,14 +38,8 @@ export async function sendArtifacts(
   const { id, hostKey: pinned } = profile;
   if (pinned === undefined)
     return unsent(id, "pending", "not-enrolled", `no pinned host key - run: edge-fleet enroll ${profile.region}`);
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-push-"));
-  try {
-    const knownHosts = join(directory, "known_hosts");
-    const keys = new Map([[id, pinned]]);
-    if (profile.ssh.proxy !== undefined) keys.set(jumpAlias(id), profile.ssh.proxy.hostKey);
-    writeFileSync(knownHosts, knownHostsText(keys), { mode: 0o600 });
-    const args = sshArguments({ profile, knownHosts, hostKeyChecking: "yes", pinned }, receiveCommand(items));
-    const result = await runProgram("ssh", args, {
+  return withSshConnection(profile, pinned, async (connection) => {
+    const result = await runProgram("ssh", sshArguments(connection, receiveCommand(items)), {
       converse: (line) =>
         line.trim() === SCRIPT_WANTED
           ? Readable.from([receiveScript(items)])
@@ -55,9 +48,7 @@ export async function sendArtifacts(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     return judgePush(id, pinned, result, items);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 type Offer = Omit<PushItem, "name"> & Pick<SendItem, "installPath">;

@@ -69,16 +69,6 @@ export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): Resolve
 }
 
 /**
- * The distribution's own binary or snap: the first of {@link resolveArtifacts}.
- * @throws as {@link resolveArtifacts}
- */
-export function resolveArtifact(profile: Profile, lock: ArtifactsLock): ResolvedArtifact {
-  const [first] = resolveArtifacts(profile, lock);
-  if (first === undefined) throw new Error(`device ${profile.id}: ${profile.distribution} has no artifact`);
-  return first;
-}
-
-/**
  * Whether a MicroK8s device gets the base snap too: with `artifacts.images`, or where it is delivered by push, since
  * such a device reaches no store.
  */

@@ -3,10 +3,10 @@
  * lays the results into the tree. The same folders give the same bytes as long as Kustomize is of the same release.
  */
 import { execFile } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { MANIFESTS_FILE } from "./application.ts";
+import { eachBounded } from "./check-build.ts";
 import { emittedHeader } from "./kustomize.ts";
 import type { Build, Tree, TreeFile } from "./tree.ts";
 
@@ -34,23 +34,20 @@ export type BuiltFiles = ReadonlyMap<string, string>;
 export async function buildManifests(
   directory: string,
   builds: readonly Build[],
-  parallel = availableParallelism(),
+  parallel?: number,
 ): Promise<BuiltFiles> {
   if (builds.length === 0) return new Map();
   const command = await findKustomize();
   const files = new Map<string, string>();
   const failures: string[] = [];
-  const queue = [...builds];
-  const worker = async () => {
-    for (let build = queue.shift(); build; build = queue.shift()) {
-      try {
-        files.set(`${build.target}/${MANIFESTS_FILE}`, await runBuild(command, directory, build));
-      } catch (error) {
-        failures.push((error as Error).message);
-      }
+  const build = async (one: Build) => {
+    try {
+      files.set(`${one.target}/${MANIFESTS_FILE}`, await runBuild(command, directory, one));
+    } catch (error) {
+      failures.push((error as Error).message);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
+  await eachBounded(builds, build, parallel);
   if (failures.length > 0) throw new Error(failures.sort().join("\n"));
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -33,13 +33,20 @@ export async function buildFolder(directory: string, path: string): Promise<Buil
   return build;
 }
 
-/** Builds folders, as many at a time as the machine has processors. Results are handed over one by one and not kept. */
-export async function eachBounded<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/**
+ * Works on items, a bounded number at a time. Results are handed over one by one and not kept.
+ * @param parallel how many at a time. Default: as many as the machine has processors
+ */
+export async function eachBounded<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  parallel = availableParallelism(),
+): Promise<void> {
   const queue = items.values();
   const worker = async (): Promise<void> => {
     for (const item of queue) await work(item);
   };
-  await Promise.all(Array.from({ length: Math.max(1, availableParallelism()) }, worker));
+  await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
 }
 
 /** The objects of built manifests. */

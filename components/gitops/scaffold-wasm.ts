@@ -6,6 +6,7 @@ import type { types } from "@pulumi/kubernetes";
 import type { WasmRuntime } from "../inventory/types.ts";
 import { SIZE_LABEL, WASM_LABEL } from "./labels.ts";
 import { SCAFFOLD_HEADER } from "./scaffold.ts";
+import { allowFromNamespace, clusterService } from "./scaffold-objects.ts";
 import { formatYaml } from "./yaml.ts";
 
 /** Sample of the Spin shim's own project, of the release that its documents name. */
@@ -68,27 +69,9 @@ const DEPLOYMENT = {
   },
 } satisfies types.input.apps.v1.Deployment;
 
-const SERVICE = {
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: { name: "spin-hello", labels: SELECTOR },
-  spec: {
-    type: "ClusterIP",
-    selector: SELECTOR,
-    ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
-  },
-} satisfies types.input.core.v1.Service;
+const SERVICE = clusterService("spin-hello", SELECTOR);
 
-const ALLOW = {
-  apiVersion: "networking.k8s.io/v1",
-  kind: "NetworkPolicy",
-  metadata: { name: "allow-spin-hello" },
-  spec: {
-    podSelector: { matchLabels: SELECTOR },
-    policyTypes: ["Ingress"],
-    ingress: [{ from: [{ podSelector: {} }], ports: [{ protocol: "TCP", port: "http" }] }],
-  },
-} satisfies types.input.networking.v1.NetworkPolicy;
+const ALLOW = allowFromNamespace("allow-spin-hello", SELECTOR);
 
 /** The samples: file name, comment, object. A runtime without one is installed all the same. */
 const SAMPLES: Readonly<Partial<Record<WasmRuntime, readonly [name: string, comment: string, value: unknown][]>>> = {

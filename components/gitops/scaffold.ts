@@ -4,6 +4,7 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { DEVICE_ANNOTATION, SIZE_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
+import { allowFromNamespace, clusterService } from "./scaffold-objects.ts";
 import { formatYaml } from "./yaml.ts";
 
 /** Multi-architecture index of a small demonstration web server, pinned by digest. The digest is the one that upstream's documents name; `docker buildx imagetools inspect` shows it. */
@@ -86,16 +87,7 @@ const DEPLOYMENT = {
   },
 } satisfies types.input.apps.v1.Deployment;
 
-const SERVICE = {
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: { name: "web", labels: SELECTOR },
-  spec: {
-    type: "ClusterIP",
-    selector: SELECTOR,
-    ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
-  },
-} satisfies types.input.core.v1.Service;
+const SERVICE = clusterService("web", SELECTOR);
 
 const DEFAULT_DENY = {
   apiVersion: "networking.k8s.io/v1",
@@ -121,16 +113,7 @@ const DEFAULT_DENY = {
   },
 } satisfies types.input.networking.v1.NetworkPolicy;
 
-const ALLOW_WEB = {
-  apiVersion: "networking.k8s.io/v1",
-  kind: "NetworkPolicy",
-  metadata: { name: "allow-web" },
-  spec: {
-    podSelector: { matchLabels: SELECTOR },
-    policyTypes: ["Ingress"],
-    ingress: [{ from: [{ podSelector: {} }], ports: [{ protocol: "TCP", port: "http" }] }],
-  },
-} satisfies types.input.networking.v1.NetworkPolicy;
+const ALLOW_WEB = allowFromNamespace("allow-web", SELECTOR);
 
 /** Path below the tree -> content of every scaffolded file of `base/`. */
 export function renderBase(): ReadonlyMap<string, string> {

@@ -3,7 +3,7 @@
  * Problems are appended to a list and never thrown, so that every file is read.
  */
 import { parse as parseCsv } from "csv-parse/sync";
-import { type Document, isMap, LineCounter, parseDocument } from "yaml";
+import { type Document, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { describeIssue, type FieldPath, formatPath, formatProblem, locate } from "./problems.ts";
 import { DeviceSchema } from "./schema.ts";
@@ -59,12 +59,6 @@ function plainValue(document: Document.Parsed): unknown {
   } catch (error) {
     return error instanceof ReferenceError ? error : new ReferenceError(String(error));
   }
-}
-
-/** True when the text is a YAML map that has the key: tells a region file from any other. */
-export function hasTopLevelKey(text: string, key: string): boolean {
-  const contents = parseDocument(text).contents;
-  return isMap(contents) && contents.has(key);
 }
 
 /**

@@ -27,9 +27,6 @@ const LACKS_ARTIFACT = /^failed: (artifact-missing|checksum): /;
 /** What the previous run left; each map is empty on the first run. */
 export type PreviousOutputs = Pick<RegionOutputs, "devices" | "programs" | "pushed">;
 
-/** A previous run that was none. */
-export const NO_OUTPUTS: PreviousOutputs = { devices: {}, programs: {}, pushed: {} };
-
 /**
  * @param previous a device that failed or is held keeps what it has there
  * @param specs what was sent, by device id

@@ -3,7 +3,7 @@
  * plan to the {@link Region}. A preview neither dials nor writes.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { planDevice } from "../device/plan.ts";
+import { renderPayload } from "../device/apply.ts";
 import { probeDevices, type Reachability } from "../device/reachability.ts";
 import {
   controlPlaneNamespace,
@@ -76,7 +76,7 @@ function serverHashes(
   const contexts = deviceContexts(profiles, secrets);
   const servers = profiles.filter(({ id, hostKey }) => joined.has(id) && hostKey !== undefined);
   return Object.fromEntries(
-    servers.map((profile) => [profile.id, planDevice(profile, artifacts, contexts.get(profile.id)).hash]),
+    servers.map((profile) => [profile.id, renderPayload(profile, artifacts, contexts.get(profile.id)).hash]),
   );
 }
 
