@@ -28,8 +28,7 @@ export function registerOverview(program: Command): void {
 
 function overview(options: OverviewOptions): void {
   const inventory = inventoryOf(options);
-  const { revisions } = readRings(options.tree, inventory.fleet.rings);
-  const document = buildOverview(inventory, resolveFleet(inventory), revisions);
+  const document = buildOverview(inventory, resolveFleet(inventory), readRings(options.tree));
   if (options.json) printJson(document);
   else process.stdout.write(options.markdown ? renderMarkdown(document) : renderText(document));
 }

@@ -18,18 +18,10 @@ import {
 } from "../rollout/context.ts";
 import { judgeState } from "../rollout/decide.ts";
 import { describeVerdict } from "../rollout/report.ts";
-import { readStatuses, type StatusOptions, statusOptions } from "../rollout/status-source.ts";
+import { readStatuses } from "../rollout/status-source.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";
-import { inventoryOption, jsonOption, printJson } from "./options.ts";
-import { workloadOption } from "./rollout-options.ts";
-import { treeOption } from "./tree-option.ts";
-
-interface RingsOptions extends StatusOptions {
-  readonly inventory: string;
-  readonly tree: string;
-  readonly workload?: string;
-  readonly json?: true;
-}
+import { printJson } from "./options.ts";
+import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
 interface RingRow {
   readonly ring: string;
@@ -47,19 +39,13 @@ interface RingRow {
 export function registerRings(program: Command): void {
   const command = program
     .command("rings")
-    .description("show what each ring runs, since when, what it still soaks, and how its devices are")
-    .addOption(workloadOption());
-  for (const option of statusOptions()) command.addOption(option);
-  command
-    .addOption(inventoryOption())
-    .addOption(treeOption())
-    .addOption(jsonOption())
-    .action(async (options: RingsOptions) => {
-      process.exitCode = await rings(options);
-    });
+    .description("show what each ring runs, since when, what it still soaks, and how its devices are");
+  addHealthOptions(command).action(async (options: HealthCommandOptions) => {
+    process.exitCode = await rings(options);
+  });
 }
 
-async function rings(options: RingsOptions): Promise<ExitCode> {
+async function rings(options: HealthCommandOptions): Promise<ExitCode> {
   const now = Date.now();
   const { inventory, tree, workload } = options;
   const context = await openContext({ inventory, tree, ...(workload === undefined ? {} : { workload }) });

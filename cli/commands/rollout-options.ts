@@ -1,12 +1,14 @@
-/** Options of the commands that change a ring: where the fleet and the tree are, and how far the change is carried. */
+/** Options of the commands that change or show rings: where the fleet and the tree are, and how far a change is carried. */
 import { type Command, Option } from "commander";
 import type { RolloutOptions } from "../rollout/context.ts";
 import type { SettleOptions } from "../rollout/settle.ts";
+import { type StatusOptions, statusOptions } from "../rollout/status-source.ts";
 import { inventoryOption, jsonOption } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 
 /** What these commands get. */
 export interface RolloutCommandOptions extends RolloutOptions, SettleOptions {
+  /** Print JSON instead of text. */
   readonly json?: true;
 }
 
@@ -29,6 +31,23 @@ export function addRolloutOptions(command: Command, perWorkload = true): Command
     .addOption(inventoryOption())
     .addOption(treeOption())
     .addOption(jsonOption());
+}
+
+/** What the commands that show the health of rings or devices get. */
+export interface HealthCommandOptions extends StatusOptions {
+  readonly inventory: string;
+  readonly tree: string;
+  /** Name of a workload that has commits of its own. Default: the overlays. */
+  readonly workload?: string;
+  /** Print JSON instead of text. */
+  readonly json?: true;
+}
+
+/** Adds the options to a command that shows health. @returns the command */
+export function addHealthOptions(command: Command): Command {
+  command.addOption(workloadOption());
+  for (const option of statusOptions()) command.addOption(option);
+  return command.addOption(inventoryOption()).addOption(treeOption()).addOption(jsonOption());
 }
 
 /** `--workload NAME`. */

@@ -3,18 +3,13 @@ import type { Command } from "commander";
 import { type DeviceStatus, type DeviceStatuses, judgeDevice, type TreeDevice } from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { devicesIn, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
-import { readStatuses, type StatusOptions, statusOptions } from "../rollout/status-source.ts";
+import { readStatuses } from "../rollout/status-source.ts";
 import { type Cell, type Colour, formatTable, printable, usesColour } from "../terminal.ts";
-import { inventoryOption, jsonOption, printJson } from "./options.ts";
-import { workloadOption } from "./rollout-options.ts";
-import { treeOption } from "./tree-option.ts";
+import { printJson } from "./options.ts";
+import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
-interface StatusCommandOptions extends StatusOptions {
-  readonly inventory: string;
-  readonly tree: string;
+interface StatusCommandOptions extends HealthCommandOptions {
   readonly ring?: string;
-  readonly workload?: string;
-  readonly json?: true;
 }
 
 /** Registers the command. */
@@ -22,16 +17,10 @@ export function registerStatus(program: Command): void {
   const command = program
     .command("status")
     .description("show how each device is; with --json as the file that --status of promote reads")
-    .option("--ring <ring>", "only the devices of this ring")
-    .addOption(workloadOption());
-  for (const option of statusOptions()) command.addOption(option);
-  command
-    .addOption(inventoryOption())
-    .addOption(treeOption())
-    .addOption(jsonOption())
-    .action(async (options: StatusCommandOptions) => {
-      process.exitCode = await status(options);
-    });
+    .option("--ring <ring>", "only the devices of this ring");
+  addHealthOptions(command).action(async (options: StatusCommandOptions) => {
+    process.exitCode = await status(options);
+  });
 }
 
 async function status(options: StatusCommandOptions): Promise<ExitCode> {

@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Build, buildFolder, eachBounded, hasKustomize } from "../../components/gitops/check-build.ts";
 import { type DiffedLeaf, diffManifests, groupDifferences, type LeafDifference } from "../../components/gitops/diff.ts";
 import type { DiffReport } from "../../components/gitops/diff-report.ts";
+import { type BuiltFolder, buildFolder, eachBounded, hasKustomize } from "../../components/gitops/kustomize-build.ts";
 import { UsageError } from "../exit.ts";
 import type { Repository } from "../rollout/git.ts";
 import { contentHash, extractTree, isFolder, leavesBelow, type TreeSnapshot } from "./extract.ts";
@@ -73,14 +73,14 @@ async function compareFolder(
   return failed ?? diffManifests(textOf(base), textOf(head));
 }
 
-function textOf(build: Build | undefined): string | undefined {
+function textOf(build: BuiltFolder | undefined): string | undefined {
   return build !== undefined && "text" in build ? build.text : undefined;
 }
 
 /** The scratch folder's path differs from run to run and leaf to leaf: it is no part of the reason. */
 function failureOf(
   at: "base" | "head",
-  build: Build | undefined,
+  build: BuiltFolder | undefined,
   { folder }: TreeSnapshot,
 ): LeafDifference | undefined {
   if (build === undefined || "text" in build) return undefined;

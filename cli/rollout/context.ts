@@ -31,6 +31,7 @@ import { fetchBranch, type PushTarget } from "./push.ts";
 export interface RolloutOptions {
   readonly inventory: string;
   readonly tree: string;
+  /** Name of a workload that has commits of its own. Default: the overlays. */
   readonly workload?: string;
   /** Decide on the remote branch, and push to it. */
   readonly push?: true;
@@ -59,6 +60,7 @@ export interface RolloutContext {
 export interface RingState {
   readonly ring: string;
   readonly stretches: readonly RingStretch[];
+  /** Undefined: the ring deploys nothing. */
   readonly current: RingStretch | undefined;
 }
 

@@ -17,6 +17,7 @@ export interface SettleOptions {
 
 /** What has become of a change. */
 export interface Settled {
+  /** False: everything was as wanted, or nothing was to be written (`dryRun`). */
   readonly written: boolean;
   /** Full SHA of the commit, when one was made. */
   readonly commit: string | undefined;

@@ -14,7 +14,9 @@ import { listApplications } from "./hub.ts";
 
 /** Options of a command that asks for health. */
 export interface StatusOptions {
+  /** Path of a status file. Absent: the hub is asked, or nobody. */
   readonly status?: string;
+  /** Path of the kubeconfig of the hub. Absent: it is not asked. */
   readonly kubeconfig?: string;
   /** Milliseconds. */
   readonly maxStatusAge: number;

@@ -16,7 +16,7 @@ import {
   WORKLOAD_NAMESPACE,
 } from "./labels.ts";
 import type { ApplicationSource, ApplicationTemplate, IgnoredDifference } from "./objects.ts";
-import type { TreeDevice, TreeGit, TreeWorkload } from "./tree.ts";
+import type { TreeDevice, TreeGit, TreeWorkload } from "./tree-input.ts";
 
 /** File of a rendered leaf that holds its manifests. */
 export const MANIFESTS_FILE = "manifests.yaml";

@@ -24,7 +24,7 @@ import {
 import type { ApplicationSet, ClusterGenerator, GitFilesGenerator, LabelRequirement } from "./objects.ts";
 import { ringPath } from "./rings.ts";
 import { planShards, type Shard, type STATUS_LIMIT_BYTES } from "./shards.ts";
-import type { TreeDevice, TreeInput, TreeWorkload } from "./tree.ts";
+import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
 import { openWindowValues, windowGroup } from "./windows.ts";
 
 /** Above this many agents a region's principal takes long to start: its time grows with the square of them. */
@@ -63,7 +63,11 @@ export function shardsOf(region: string, input: ApplicationInput, workload?: Tre
  * @param workload absent: the overlays
  */
 export function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
-  if (engine !== "argocd-agent") return false;
+  return engine === "argocd-agent" && takesWorkload({ model, ring }, workload);
+}
+
+/** Whether a workload is meant for a device, by model and ring. @param workload absent: the overlays, which all take */
+export function takesWorkload({ model, ring }: Pick<TreeDevice, "model" | "ring">, workload?: TreeWorkload): boolean {
   const { models, rings } = workload ?? {};
   return (models === undefined || models.includes(model)) && (rings === undefined || rings.includes(ring));
 }

@@ -2,23 +2,11 @@
  * Renders the leaves of the layout `rendered`: runs Kustomize on folders of a tree that is on disk, several at a time, and
  * lays the results into the tree. The same folders give the same bytes as long as Kustomize is of the same release.
  */
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { MANIFESTS_FILE } from "./application.ts";
-import { eachBounded } from "./check-build.ts";
 import { emittedHeader } from "./kustomize.ts";
+import { buildFolder, eachBounded } from "./kustomize-build.ts";
 import type { Build, Tree, TreeFile } from "./tree.ts";
-
-const execute = promisify(execFile);
-/** Manifests of one leaf; the limit of a Kubernetes object is 1.5 MiB, so this is far beyond any leaf. */
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
-
-/** The ways to run Kustomize, the first one that is on PATH counts. The folder comes last. */
-const COMMANDS: readonly (readonly [command: string, ...args: string[]])[] = [
-  ["kustomize", "build"],
-  ["kubectl", "kustomize"],
-];
 
 /** Manifests by path below the tree. */
 export type BuiltFiles = ReadonlyMap<string, string>;
@@ -37,12 +25,11 @@ export async function buildManifests(
   parallel?: number,
 ): Promise<BuiltFiles> {
   if (builds.length === 0) return new Map();
-  const command = await findKustomize();
   const files = new Map<string, string>();
   const failures: string[] = [];
   const build = async (one: Build) => {
     try {
-      files.set(`${one.target}/${MANIFESTS_FILE}`, await runBuild(command, directory, one));
+      files.set(`${one.target}/${MANIFESTS_FILE}`, await runBuild(directory, one));
     } catch (error) {
       failures.push((error as Error).message);
     }
@@ -62,31 +49,10 @@ export function withManifests(tree: Tree, built: BuiltFiles): Tree {
   );
 }
 
-async function findKustomize(): Promise<readonly string[]> {
-  for (const command of COMMANDS) {
-    const [name = ""] = command;
-    try {
-      await execute(name, name === "kubectl" ? ["version", "--client"] : ["version"]);
-      return command;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
-  }
-  throw new Error(
-    "neither kustomize nor kubectl is on PATH - install kustomize 5 (https://kubectl.docs.kubernetes.io)",
-  );
-}
-
-async function runBuild(command: readonly string[], directory: string, { source }: Build): Promise<string> {
-  const [name = "", ...args] = command;
-  const folder = join(directory, source);
-  try {
-    const { stdout } = await execute(name, [...args, folder], { maxBuffer: MAX_OUTPUT_BYTES });
-    const header = emittedHeader(`${source}/ or what it includes`, `${source}/`, "edge-fleet render --manifests");
-    return `${header.map((line) => `# ${line}\n`).join("")}${stdout.replaceAll("\r\n", "\n")}`;
-  } catch (cause) {
-    const { stderr } = cause as { stderr?: string };
-    const reason = (stderr || String((cause as Error).message)).trim().split("\n", 1)[0];
-    throw new Error(`${folder}: ${name} cannot build it: ${reason} - mend it and run again`, { cause });
-  }
+async function runBuild(directory: string, { source }: Build): Promise<string> {
+  const built = await buildFolder(directory, source);
+  if ("failure" in built)
+    throw new Error(`${join(directory, source)}: kustomize cannot build it: ${built.failure} - mend it and run again`);
+  const header = emittedHeader(`${source}/ or what it includes`, `${source}/`, "edge-fleet render --manifests");
+  return `${header.map((line) => `# ${line}\n`).join("")}${built.text.replaceAll("\r\n", "\n")}`;
 }

@@ -6,8 +6,8 @@
 import { posix } from "node:path";
 import type { Inventory, Profile } from "../inventory/types.ts";
 import { podMemory, requestedMemory } from "./budget.ts";
-import { type Build, buildFolder, eachBounded, hasKustomize, parseManifests } from "./check-build.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./check-source.ts";
+import { type BuiltFolder, buildFolder, eachBounded, hasKustomize, parseManifests } from "./kustomize-build.ts";
 import {
   asList,
   type Found,
@@ -158,7 +158,7 @@ async function checkBuilds(directory: string, source: TreeSource, input: CheckIn
   return report.problems();
 }
 
-function objectsOf(build: Build, path: string, report: Reporter): unknown[] {
+function objectsOf(build: BuiltFolder, path: string, report: Reporter): unknown[] {
   if ("text" in build) return parseManifests(build.text).flatMap((object) => itemsOf(object).map(({ value }) => value));
   report.add("build", path, "(kustomize)", `does not build: ${build.failure} - mend the files that it names`, path);
   return [];

@@ -1,13 +1,13 @@
 /**
  * What a device with the engine `flux` pulls, as the objects in its own cluster: from the device and its ring's commit to
- * a GitRepository and one Kustomization per workload. The counterpart of the Applications of prediction.ts.
+ * a GitRepository and a Kustomization of one workload. The counterpart of the Applications of prediction.ts.
  * Fields: https://fluxcd.io/flux/components/source/gitrepositories/ and
  * https://fluxcd.io/flux/components/kustomize/kustomizations/
  */
 import { posix } from "node:path";
 import { sourceFolder, valueAnnotations } from "./application.ts";
 import { DEVICE_ANNOTATION, OVERLAY_WORKLOAD, WORKLOAD_NAMESPACE } from "./labels.ts";
-import type { TreeDevice, TreeGit, TreeWorkload } from "./tree.ts";
+import type { TreeDevice, TreeGit, TreeWorkload } from "./tree-input.ts";
 
 /** Namespace of Flux on the device. */
 export const FLUX_NAMESPACE = "flux-system";

@@ -4,25 +4,13 @@ export { sourceFolder } from "./application.ts";
 export { describeRegionSizes, MAX_AGENT_DEVICES, renderApplicationSets } from "./applicationset.ts";
 export { buildManifests, withManifests } from "./build.ts";
 export { type CheckInput, checkInput, checkTree } from "./check.ts";
-export { hasKustomize } from "./check-build.ts";
-export { type FluxObjects, renderFlux } from "./flux.ts";
+export { hasKustomize } from "./kustomize-build.ts";
 export * from "./labels.ts";
 export { MANIFEST_FILE } from "./manifest.ts";
 export type { Application, ApplicationSet, AppProject } from "./objects.ts";
 export { formatTreeProblem, type TreeProblem } from "./policy.ts";
-export { type PredictedApplication, type PredictionOptions, predictApplications } from "./prediction.ts";
-export { headRevision } from "./revision.ts";
-export {
-  describeRings,
-  parseRing,
-  type Revisions,
-  RingError,
-  type Rings,
-  readRings,
-  renderRing,
-  ringPath,
-  setRing,
-} from "./rings.ts";
+export { type Pull, renderPull } from "./pull.ts";
+export { parseRing, type Revisions, RingError, readRings, renderRing, ringPath } from "./rings.ts";
 export * from "./rollout.ts";
 export * from "./rollout-freeze.ts";
 export * from "./rollout-gate.ts";
@@ -33,16 +21,13 @@ export * from "./rollout-status.ts";
 export {
   type Build,
   type Leaf,
-  leafFiles,
   listBuilds,
   listLeaves,
   renderTree,
   type Tree,
-  type TreeDevice,
   type TreeFile,
-  type TreeGit,
-  type TreeInput,
-  type TreeWorkload,
   treeInput,
 } from "./tree.ts";
+export type { TreeDevice, TreeGit, TreeInput, TreeWorkload } from "./tree-input.ts";
 export { describeChanges, hasChanges, planTree, type TreeChanges, TreeRefusedError, writeTree } from "./writer.ts";
+export { formatObjects } from "./yaml.ts";

@@ -6,37 +6,12 @@ import { stringify } from "yaml";
 import type { WasmRuntime } from "../inventory/types.ts";
 import { MANIFESTS_FILE } from "./application.ts";
 import { MODEL_LABEL, REGION_LABEL, SIZE_LABEL, WASM_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
+import type { ModelRuntimes, RegionFacts, TreeModel } from "./tree-input.ts";
 import { formatYaml } from "./yaml.ts";
 
 const COMPONENT = { apiVersion: "kustomize.config.k8s.io/v1alpha1", kind: "Component" };
 const KUSTOMIZATION = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" };
 const MEMORY_STEP_MIB = 32;
-
-/** Hardware class as the tree sees it. */
-export interface TreeModel {
-  readonly architecture: "amd64" | "arm64";
-  /** RAM in MiB. */
-  readonly memoryMiB: number;
-}
-
-/** What a region's devices have in common, as far as workloads may want to know; what differs among them is absent. */
-export interface RegionFacts {
-  /** IANA time zone. */
-  readonly timeZone?: string;
-  /** Time servers in the order in which they are asked. */
-  readonly ntpServers?: readonly string[];
-  readonly networkShape?: string;
-  /** Endpoints by registry host. */
-  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
-}
-
-/** The WASM runtimes of a model. */
-export interface ModelRuntimes {
-  /** Those that at least one of its devices has: workloads that ask for them get their RuntimeClass. */
-  readonly some: readonly WasmRuntime[];
-  /** Those that all of its devices have: the model deploys their samples. */
-  readonly all: readonly WasmRuntime[];
-}
 
 /** What one sized workload gets on a model. */
 export interface WorkloadSize {

@@ -9,7 +9,9 @@ export interface ObjectMeta {
   readonly name: string;
   /** Absent on cluster-scoped objects. */
   readonly namespace?: string;
+  /** Absent: none. */
   readonly labels?: Record<string, string>;
+  /** Absent: none. */
   readonly annotations?: Record<string, string>;
 }
 
@@ -17,12 +19,15 @@ export interface ObjectMeta {
 export interface LabelRequirement {
   readonly key: string;
   readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+  /** Absent for `Exists` and `DoesNotExist`. */
   readonly values?: string[];
 }
 
 /** Selects objects by their labels; all conditions must hold. */
 export interface LabelSelector {
+  /** Absent: {@link matchExpressions} alone decide. */
   readonly matchLabels?: Record<string, string>;
+  /** Absent: {@link matchLabels} alone decide. */
   readonly matchExpressions?: LabelRequirement[];
 }
 

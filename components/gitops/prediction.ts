@@ -8,7 +8,7 @@ import { applicationSetName, controlPlaneNamespace, OVERLAY_WORKLOAD } from "./l
 import type { Application } from "./objects.ts";
 import type { Revisions } from "./rings.ts";
 import { bucketOf, type Shard } from "./shards.ts";
-import type { TreeDevice, TreeWorkload } from "./tree.ts";
+import type { TreeDevice, TreeWorkload } from "./tree-input.ts";
 import { isOpen } from "./windows.ts";
 
 /** An Application that the controller will make. */

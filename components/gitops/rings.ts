@@ -3,11 +3,11 @@
  * `edge-fleet promote`. A workload of its own has its own ones: `rings/<workload>/<ring>.yaml`. A ring without a file
  * deploys nothing.
  */
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import { z } from "zod";
 import { parseYamlFile } from "../inventory/files.ts";
-import { inspect, replaceFile } from "./disk.ts";
+import { inspect } from "./disk.ts";
 import { formatYaml } from "./yaml.ts";
 
 const RING_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -27,15 +27,6 @@ export type Ring = z.infer<typeof RingSchema>;
 
 /** Full commit SHA by ring. */
 export type Revisions = ReadonlyMap<string, string>;
-
-/** The rings of a tree's folder. */
-export interface Rings {
-  readonly revisions: Revisions;
-  /** Rings of the fleet without a file: they deploy nothing. In the fleet's order. */
-  readonly missing: readonly string[];
-  /** Ring files of rings that the fleet does not have: they select no device. */
-  readonly foreign: readonly string[];
-}
 
 /** Thrown with every problem of the ring files, one line each: `file:line:column field: what - mend`. */
 export class RingError extends Error {
@@ -78,11 +69,11 @@ export function parseRing(file: string, text: string, workload?: string): Ring {
 /**
  * Reads all ring files of a tree.
  * @param directory the tree's folder; need not exist
- * @param rings the fleet's rings in their order
  * @param workload read the files of this workload. Default: those of the overlays
+ * @returns full commit SHA by ring; a ring without a file deploys nothing and is not in it
  * @throws RingError with the problems of all files
  */
-export function readRings(directory: string, rings: readonly string[], workload?: string): Rings {
+export function readRings(directory: string, workload?: string): Revisions {
   const problems: string[] = [];
   const revisions = new Map<string, string>();
   for (const path of listRingFiles(directory, workload)) {
@@ -102,48 +93,7 @@ export function readRings(directory: string, rings: readonly string[], workload?
     }
   }
   if (problems.length > 0) throw new RingError(problems);
-  return {
-    revisions,
-    missing: rings.filter((ring) => !revisions.has(ring)),
-    foreign: [...revisions.keys()].filter((ring) => !rings.includes(ring)).sort(),
-  };
-}
-
-/** What people should know of the rings, empty when all is well. */
-export function describeRings({ missing, foreign }: Rings): string[] {
-  return [
-    ...missing.map(
-      (ring) =>
-        `ring ${ring} has no revision and deploys nothing - set it with \`edge-fleet promote ${ring} --to <sha>\``,
-    ),
-    ...foreign.map(
-      (ring) => `rings/${ring}.yaml is of no ring of the fleet - delete it, or add the ring to fleet.yaml`,
-    ),
-  ];
-}
-
-/**
- * Pins a ring to a commit by replacing its file in one step. A file that already says so is not touched.
- * @param revision full commit SHA
- * @param workload the workload that the file is of. Default: that of the overlays
- * @returns the file's path below the tree and whether it was written
- * @throws Error when name or revision are malformed, or something other than a regular file stands there
- */
-export function setRing(
-  directory: string,
-  ring: string,
-  revision: string,
-  workload?: string,
-): { path: string; written: boolean } {
-  const content = renderRing(ring, revision, workload);
-  const path = ringPath(ring, workload);
-  const entry = inspect(directory, path);
-  if (entry.kind === "obstructed") throw new Error(`${posix.join(directory, path)}: ${entry.reason} - remove it`);
-  if (entry.kind === "file" && entry.content === content) return { path, written: false };
-  const folder = join(directory, posix.dirname(path));
-  mkdirSync(folder, { recursive: true });
-  replaceFile(join(directory, path), content, join(folder, `.${ring}.${process.pid}.tmp`));
-  return { path, written: true };
+  return revisions;
 }
 
 /**

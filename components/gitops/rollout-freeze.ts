@@ -24,6 +24,7 @@ export type Freeze = z.infer<typeof FreezeSchema>;
 
 /** Freezes of the whole fleet and of single rings. */
 export interface Freezes {
+  /** Absent: the fleet as a whole is not frozen. */
   readonly fleet?: Freeze | undefined;
   readonly rings: Readonly<Record<string, Freeze>>;
 }

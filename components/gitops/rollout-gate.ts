@@ -27,6 +27,7 @@ export interface PromotionFacts {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly rules: RolloutRules;
+  /** Undefined: neither the fleet nor the ring is frozen. */
   readonly freeze: Freeze | undefined;
   /** Undefined for the first ring. */
   readonly before: RingBefore | undefined;

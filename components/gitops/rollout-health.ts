@@ -21,6 +21,7 @@ export interface DeviceStatus {
 /** A device of the ring, with its status where there is one. */
 export interface JudgedDevice {
   readonly id: string;
+  /** Absent: nothing is known of it. */
   readonly status?: DeviceStatus | undefined;
 }
 

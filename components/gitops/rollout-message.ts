@@ -4,6 +4,7 @@
 export interface RolloutMessage {
   readonly verb: "Promote" | "Roll back";
   readonly ring: string;
+  /** Undefined: the overlays. */
   readonly workload: string | undefined;
   /** Full SHA that the ring runs from now on. */
   readonly revision: string;

@@ -44,6 +44,7 @@ export function parseStatusFile(
 /** What is read of an Application on the hub. Everything may be missing: the device has not answered yet. */
 export interface ObservedApplication {
   readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  /** Absent until it was reconciled once. */
   readonly status?: {
     readonly sync?: { readonly status?: string; readonly revision?: string };
     readonly health?: { readonly status?: string };

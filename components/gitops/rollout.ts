@@ -3,7 +3,7 @@
  * and from a ring's devices to counts per region and model.
  */
 import type { FleetFile } from "../inventory/schema.ts";
-import type { TreeDevice } from "./tree.ts";
+import type { TreeDevice } from "./tree-input.ts";
 
 /** The rules of a rollout, complete. */
 export interface RolloutRules {

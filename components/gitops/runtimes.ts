@@ -3,9 +3,8 @@
  * deployed only where every device of the folder has its runtime, for a pod without one never starts.
  */
 import type { WasmRuntime } from "../inventory/types.ts";
-import type { ModelRuntimes } from "./kustomize.ts";
 import { hasSample } from "./scaffold-wasm.ts";
-import type { TreeDevice } from "./tree.ts";
+import type { ModelRuntimes, TreeDevice } from "./tree-input.ts";
 
 /** The runtimes of each model, in name order. */
 export function modelRuntimes(devices: readonly TreeDevice[]): ReadonlyMap<string, ModelRuntimes> {

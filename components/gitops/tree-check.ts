@@ -1,6 +1,6 @@
 /** What must hold before a tree can be rendered: devices and workloads that would overwrite each other are refused. */
 import { applicationName, OVERLAY_WORKLOAD } from "./labels.ts";
-import type { TreeInput, TreeWorkload } from "./tree.ts";
+import type { TreeInput, TreeWorkload } from "./tree-input.ts";
 
 /** Longest value of a Kubernetes label, which the name of an Application may become. */
 const MAX_NAME = 63;

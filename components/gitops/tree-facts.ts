@@ -1,7 +1,6 @@
 /** From resolved profiles to what the tree wants to know of devices and regions. */
 import type { Profile, RegistryMirror } from "../inventory/types.ts";
-import type { RegionFacts } from "./kustomize.ts";
-import type { TreeDevice } from "./tree.ts";
+import type { RegionFacts, TreeDevice } from "./tree-input.ts";
 import { windowGroup } from "./windows.ts";
 
 /** The fields of a profile that decide its values. */

@@ -3,72 +3,24 @@
  * scaffolds. Leaves are pairs of region and model; a device is a label and never a folder, so 5,000 devices cost as many
  * files as 50. Ring files are not part of it: `edge-fleet promote` owns them.
  */
-import type { FleetFile } from "../inventory/schema.ts";
-import type { Inventory, Profile, WasmRuntime } from "../inventory/types.ts";
+import type { Inventory, Profile } from "../inventory/types.ts";
 import { MANIFESTS_FILE, sourceFolder } from "./application.ts";
 import { renderApplicationSets } from "./applicationset.ts";
 import {
   emittedHeader,
-  type RegionFacts,
   renderModelComponent,
   renderOverlay,
   renderRegionComponent,
   renderRenderedLeaf,
   renderTeamComponent,
-  type TreeModel,
 } from "./kustomize.ts";
 import { leafRuntimes, modelRuntimes } from "./runtimes.ts";
 import { renderBase } from "./scaffold.ts";
 import { renderWasmSample } from "./scaffold-wasm.ts";
 import { checkTree } from "./tree-check.ts";
 import { regionFacts, treeDevice } from "./tree-facts.ts";
-import type { WindowGroup } from "./windows.ts";
-import { formatYaml } from "./yaml.ts";
-
-/** Where the tree lives in Git. */
-export interface TreeGit {
-  /** URL of the repository as the devices reach it. */
-  readonly url: string;
-  /** Branch whose ring files the hub follows. */
-  readonly branch: string;
-  /** Folder of the tree inside the repository. */
-  readonly path: string;
-  /** `live`: the device runs Kustomize. `rendered`: it applies what CI has rendered. */
-  readonly layout: "live" | "rendered";
-}
-
-/** A device as the tree sees it. */
-export interface TreeDevice {
-  readonly id: string;
-  readonly region: string;
-  readonly model: string;
-  readonly ring: string;
-  /** What pulls on the device; without an agent it has no Application on the hub. */
-  readonly engine: Profile["gitops"]["engine"];
-  /** WASM runtimes. Absent: none. */
-  readonly wasm?: readonly WasmRuntime[];
-  /** Facts for its workloads by key. Absent: none. */
-  readonly values?: Readonly<Record<string, string>>;
-  /** When its Applications may change. Absent: always. */
-  readonly windows?: WindowGroup;
-}
-
-/** A workload beside the overlays, with Applications of its own. */
-export type TreeWorkload = NonNullable<FleetFile["workloads"]>[number];
-
-/** Everything that the tree is computed from. */
-export interface TreeInput {
-  readonly fleetName: string;
-  readonly git: TreeGit;
-  /** In the order in which a change passes through them. */
-  readonly rings: readonly string[];
-  readonly models: Readonly<Record<string, TreeModel>>;
-  readonly devices: readonly TreeDevice[];
-  /** What the devices of a region have in common, by region. Absent: nothing is known. */
-  readonly regions?: Readonly<Record<string, RegionFacts>>;
-  /** Absent: none. */
-  readonly workloads?: readonly TreeWorkload[];
-}
+import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
+import { formatObjects } from "./yaml.ts";
 
 /** One file of the tree. */
 export interface TreeFile {
@@ -166,13 +118,6 @@ export function listBuilds({ git, devices, workloads = [] }: TreeInput): Build[]
   ].sort((a, b) => (a.target < b.target ? -1 : 1));
 }
 
-/** The files, below the tree's folder, that a commit must hold for a leaf to be deployed from it. */
-export function leafFiles(layout: TreeGit["layout"], leaf: Pick<Leaf, "region" | "model">): string[] {
-  const folder = sourceFolder(layout, leaf);
-  const files = layout === "rendered" ? [MANIFESTS_FILE, "kustomization.yaml"] : ["kustomization.yaml"];
-  return files.map((file) => `${folder}/${file}`);
-}
-
 /** A pair of region and model that has devices. */
 export interface Leaf {
   readonly region: string;
@@ -195,8 +140,5 @@ export function listLeaves(devices: readonly TreeDevice[]): Leaf[] {
 function renderApplicationSetFile(region: string, fleet: TreeInput): string {
   const header = emittedHeader("the inventory", `base/ or components/region/${region}/team/`);
   const comment = [...header, "For review only: the region's stack applies these objects on the hub."];
-  const documents = renderApplicationSets(region, fleet).map((set, index) =>
-    formatYaml(index === 0 ? comment : [], set),
-  );
-  return documents.join("---\n");
+  return formatObjects(comment, renderApplicationSets(region, fleet));
 }

@@ -4,6 +4,11 @@
  */
 import { Document, visit } from "yaml";
 
+/** Formats objects as the documents of one file. @param comment lines above the first, without `#` */
+export function formatObjects(comment: readonly string[], objects: readonly unknown[]): string {
+  return objects.map((object, index) => formatYaml(index === 0 ? comment : [], object)).join("---\n");
+}
+
 /**
  * Formats one file.
  * @param comment lines of the header, without `#`

@@ -6,10 +6,11 @@ import { randomBytes } from "node:crypto";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { renderControlPlane } from "../registration/index.ts";
+import type { HubArgs, RegionAccess } from "./args.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
-import type { HubArgs, RegionAccess } from "./index.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 
+/** {@link HubArgs} for one region. */
 export interface ControlPlaneArgs extends Omit<HubArgs, "regions"> {
   readonly region: string;
   /** Name of the cluster: a change of address or CA is then an update and not a replacement of everything. */

@@ -4,7 +4,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Inventory } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
-import { Hub, type RegionAccess } from "./index.ts";
+import type { RegionAccess } from "./args.ts";
+import { Hub } from "./index.ts";
 import { kubeconfigPath, readCluster } from "./kubeconfig.ts";
 import { loadArgoCd } from "./manifests.ts";
 

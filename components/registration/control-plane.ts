@@ -4,7 +4,7 @@
  */
 import { controlPlaneNamespace, PROJECT_NAME, REGION_LABEL, WORKLOAD_NAMESPACE } from "../gitops/labels.ts";
 import type { AppProject, GroupKind, ObjectMeta } from "../gitops/objects.ts";
-import type { TreeWorkload } from "../gitops/tree.ts";
+import type { TreeWorkload } from "../gitops/tree-input.ts";
 
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
@@ -101,7 +101,6 @@ export function renderControlPlane(
 ): ControlPlane {
   const namespace = controlPlaneNamespace(region);
   const metadata = (name: string) => ({ name, namespace, labels: { [REGION_LABEL]: region } });
-  const account = metadata(REGION_ACCOUNT);
   return {
     namespace: renderNamespace(region),
     project: renderProject(metadata(PROJECT_NAME), gitUrl, [
@@ -113,6 +112,16 @@ export function renderControlPlane(
       .sort()
       .map((project) => renderProject(metadata(project), gitUrl, namespacesOf(project, workloads))),
     defaultProject: renderDefaultProject(metadata("default")),
+    ...renderAccount(metadata),
+  };
+}
+
+/** The region's account on the hub: what it may do there, and the token that its stack logs in with. */
+function renderAccount(
+  metadata: (name: string) => Required<Pick<ObjectMeta, "name" | "namespace" | "labels">>,
+): Pick<ControlPlane, "serviceAccount" | "role" | "roleBinding" | "token"> {
+  const account = metadata(REGION_ACCOUNT);
+  return {
     serviceAccount: {
       apiVersion: "v1",
       kind: "ServiceAccount",
@@ -134,7 +143,7 @@ export function renderControlPlane(
       kind: "RoleBinding",
       metadata: account,
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: REGION_ACCOUNT },
-      subjects: [{ kind: "ServiceAccount", name: REGION_ACCOUNT, namespace }],
+      subjects: [{ kind: "ServiceAccount", name: REGION_ACCOUNT, namespace: account.namespace }],
     },
     token: {
       apiVersion: "v1",

@@ -4,11 +4,13 @@
  */
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { leaveToEngine } from "../engine.ts";
 import { applicationSetName } from "../gitops/labels.ts";
 import type { ApplicationSet } from "../gitops/objects.ts";
 import type { Profile } from "../inventory/index.ts";
 import { renderClusterSecret } from "./cluster-secret.ts";
 
+/** What is registered, and as whom. */
 export interface RegionRegistrationArgs {
   /** Kubeconfig of the region's account on the hub. Secret. */
   readonly kubeconfig: pulumi.Input<string>;
@@ -33,11 +35,12 @@ export class RegionRegistration extends pulumi.ComponentResource {
     );
     const child = { parent: this, provider };
     for (const profile of args.profiles) {
-      new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child);
+      leaveToEngine(new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child));
     }
     for (const applicationSet of args.applicationSets) {
       const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;
-      new kubernetes.apiextensions.CustomResource(`${name}-applications${suffix}`, { ...applicationSet }, child);
+      const resource = `${name}-applications${suffix}`;
+      leaveToEngine(new kubernetes.apiextensions.CustomResource(resource, { ...applicationSet }, child));
     }
     this.registerOutputs();
   }

@@ -3,12 +3,15 @@
  * controller, a real Git server, on the lab's hub. What appears on the hub must be what was predicted, field by field.
  */
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { ApplicationInput } from "../../components/gitops/applicationset.ts";
 import { renderApplicationSets } from "../../components/gitops/applicationset.ts";
 import { type PredictionOptions, predictApplications } from "../../components/gitops/prediction.ts";
-import { setRing } from "../../components/gitops/rings.ts";
-import { renderTree, type TreeInput, treeInput } from "../../components/gitops/tree.ts";
+import { renderRing, ringPath } from "../../components/gitops/rings.ts";
+import { renderTree, treeInput } from "../../components/gitops/tree.ts";
+import type { TreeInput } from "../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../components/gitops/writer.ts";
 import type { Inventory, MaintenanceWindow, Profile } from "../../components/inventory/types.ts";
 import { renderClusterSecret } from "../../components/registration/cluster-secret.ts";
@@ -74,7 +77,9 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     for (const set of renderApplicationSets(REGION, input())) await lab.apply("applicationsets", set);
   };
   const promote = (ring: string, revision: string, workload?: string) => {
-    setRing(`${lab.checkout}/fleet`, ring, revision, workload);
+    const file = join(lab.checkout, "fleet", ringPath(ring, workload));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, renderRing(ring, revision, workload));
     const known = rings.get(workload ?? "") ?? new Map<string, string>();
     rings.set(workload ?? "", known.set(ring, revision));
   };

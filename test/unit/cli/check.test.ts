@@ -32,6 +32,23 @@ test("a good tree ends with 0, a bad one with 1 and one line a problem that CI c
   );
 });
 
+test("settings with which a device cannot work are told at their place, beside what stands in the tree", async (context) => {
+  const clone = await rolloutRepository(context);
+  clone.write("stacks/fleet.yaml", clone.read("stacks/fleet.yaml").replace("v1.34.2", "v1.30.1"));
+  clone.write("fleet/base/secret.yaml", SECRET);
+  const { exitCode, stdout } = await clone.run("check");
+  assert.equal(exitCode, 1);
+  const [plan, tree, ...more] = stdout.trimEnd().split("\n");
+  assert.match(
+    plan ?? "",
+    /^stacks\/fleet\.yaml:\d+:\d+ k3s\.version: v1\.30\.1\+k3s1 is not supported - use v1\.33\.0\+k3s1 or later \(device \S+ and \d+ more devices?\)$/,
+  );
+  assert.match(tree ?? "", /^fleet\/base\/secret\.yaml:4:25 /);
+  assert.deepEqual(more, []);
+  const json = JSON.parse((await clone.run("check", "--json")).stdout) as { plan: { errors: string[] } };
+  assert.deepEqual(json.plan.errors, [plan]);
+});
+
 test("policy.requireDigests false lets tags pass that do not move", async (context) => {
   const clone = await rolloutRepository(context, "policy: { requireDigests: false }\n");
   const image = (name: string) => {

@@ -8,7 +8,8 @@ import {
   renderApplicationSets,
 } from "../../../components/gitops/applicationset.ts";
 import type { ApplicationSet } from "../../../components/gitops/objects.ts";
-import { renderTree, type TreeDevice } from "../../../components/gitops/tree.ts";
+import { renderTree } from "../../../components/gitops/tree.ts";
+import type { TreeDevice } from "../../../components/gitops/tree-input.ts";
 import { renderControlPlane } from "../../../components/registration/control-plane.ts";
 import { assertGolden } from "../../golden.ts";
 import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";

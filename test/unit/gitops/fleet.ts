@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import fc from "fast-check";
-import type { TreeDevice, TreeInput, TreeWorkload } from "../../../components/gitops/tree.ts";
+import type { TreeDevice, TreeInput, TreeWorkload } from "../../../components/gitops/tree-input.ts";
 import { windowGroup } from "../../../components/gitops/windows.ts";
 import type { MaintenanceWindow, WasmRuntime } from "../../../components/inventory/types.ts";
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { buildManifests, withManifests } from "../../../components/gitops/build.ts";
 import { parseManifest } from "../../../components/gitops/manifest.ts";
-import { leafFiles, listBuilds, renderTree, type TreeInput } from "../../../components/gitops/tree.ts";
+import { listBuilds, renderTree } from "../../../components/gitops/tree.ts";
+import type { TreeInput } from "../../../components/gitops/tree-input.ts";
 import { planTree, TreeRefusedError, writeTree } from "../../../components/gitops/writer.ts";
 import { FULL_EXAMPLE, inFolderAsync, readFolder } from "./fleet.ts";
 import { runTool } from "./tools.ts";
@@ -123,12 +124,6 @@ test("every folder that cannot be built is named with the reason", async () => {
       return true;
     });
   });
-});
-
-test("a promoted commit must hold what the layout deploys", () => {
-  const leaf = { region: "tokyo", model: "rpi4-4g" };
-  assert.deepEqual(leafFiles("live", leaf), ["overlays/tokyo/rpi4-4g/kustomization.yaml"]);
-  assert.deepEqual(leafFiles("rendered", leaf), [LEAF, "rendered/tokyo/rpi4-4g/kustomization.yaml"]);
 });
 
 test("the layout live has nothing to build and writes no rendered file", async () => {

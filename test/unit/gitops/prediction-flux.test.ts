@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { renderFlux } from "../../../components/gitops/flux.ts";
-import { renderTree, type TreeDevice } from "../../../components/gitops/tree.ts";
+import { renderTree } from "../../../components/gitops/tree.ts";
+import type { TreeDevice } from "../../../components/gitops/tree-input.ts";
 import { assertGolden } from "../../golden.ts";
 import { arbitraryFleet, FULL_EXAMPLE } from "./fleet.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Kubernetes' and Argo CD's own schemas for kubeconform, out of the Go modules that the lab builds from: OpenAPI documents
+ * Kubernetes', Argo CD's and Flux's own schemas for kubeconform, out of the Go modules that the lab builds from: OpenAPI documents
  * and CRDs become strict JSON schemas, in which a field that is not listed is an error.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -8,6 +8,10 @@ import { parse } from "yaml";
 import { runTool } from "./tools.ts";
 
 const ARGOCD_MODULE = "github.com/argoproj/argo-cd/v3@v3.2.0";
+const FLUX_CRDS = [
+  ["github.com/fluxcd/source-controller@v1.9.1", "source.toolkit.fluxcd.io_gitrepositories.yaml"],
+  ["github.com/fluxcd/kustomize-controller@v1.9.1", "kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
+] as const;
 const KUBERNETES_MODULE = "k8s.io/kubernetes@v1.36.2";
 
 /** OpenAPI documents of the groups whose kinds the tree uses. */
@@ -27,7 +31,11 @@ export interface Schema {
 }
 
 interface Crd {
-  readonly spec: { readonly versions: { name: string; schema: { openAPIV3Schema: Schema } }[] };
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly kind: string };
+    readonly versions: { name: string; schema: { openAPIV3Schema: Schema } }[];
+  };
 }
 
 interface OpenApi {
@@ -42,12 +50,20 @@ interface GroupVersionKind {
 
 /** Writes the schemas of Argo CD's kinds into a folder. */
 export function writeArgoCdSchemas(directory: string): void {
-  for (const kind of ["application", "applicationset", "appproject"]) {
-    const file = join(moduleFolder(ARGOCD_MODULE), "manifests/crds", `${kind}-crd.yaml`);
-    const crd = parse(readFileSync(file, "utf8")) as Crd;
-    for (const { name, schema } of crd.spec.versions)
-      writeSchema(directory, { group: "argoproj.io", version: name, kind }, strict(schema.openAPIV3Schema, true));
-  }
+  for (const kind of ["application", "applicationset", "appproject"])
+    writeCrdSchemas(directory, join(moduleFolder(ARGOCD_MODULE), "manifests/crds", `${kind}-crd.yaml`));
+}
+
+/** Writes the schemas of the kinds of Flux that a device pulls by into a folder. */
+export function writeFluxSchemas(directory: string): void {
+  for (const [module, crd] of FLUX_CRDS)
+    writeCrdSchemas(directory, join(moduleFolder(module), "config/crd/bases", crd));
+}
+
+function writeCrdSchemas(directory: string, file: string): void {
+  const { group, names, versions } = (parse(readFileSync(file, "utf8")) as Crd).spec;
+  for (const { name, schema } of versions)
+    writeSchema(directory, { group, version: name, kind: names.kind }, strict(schema.openAPIV3Schema, true));
 }
 
 /** Writes the schemas of Kubernetes' kinds into a folder. */

@@ -1,5 +1,7 @@
 /** A tree's folder on disk, for the tests of the writer. */
-import { renderTree, type Tree, type TreeInput } from "../../../components/gitops/tree.ts";
+
+import { renderTree, type Tree } from "../../../components/gitops/tree.ts";
+import type { TreeInput } from "../../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../../components/gitops/writer.ts";
 import { EXAMPLE, readFolder } from "./fleet.ts";
 

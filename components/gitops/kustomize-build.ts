@@ -1,6 +1,6 @@
 /**
- * Runs `kustomize build`, bounded in time and output, and tells whether it can be run at all. The only program that the
- * checks start.
+ * Runs Kustomize, bounded in time and output, and tells whether it can be run at all: from a folder to its manifests, or
+ * to why there are none.
  */
 import { execFile } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -13,24 +13,32 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** A build lives for a tenth of a second and spends a fifth of it collecting garbage; the limit bounds large ones. */
 const QUICK_GO = { GOGC: "off", GOMEMLIMIT: "256MiB" };
 
-/** Manifests of a folder, or why there are none. */
-export type Build = { readonly text: string } | { readonly failure: string };
+/** The ways to run Kustomize, the first one that is on PATH counts. The folder comes last. */
+const PROGRAMS = [
+  { name: "kustomize", version: ["version"], build: ["build", "--"] },
+  { name: "kubectl", version: ["version", "--client"], build: ["kustomize", "--"] },
+] as const;
 
-/** True when `kustomize` is on PATH. */
+/** Manifests of a folder, or why there are none. */
+export type BuiltFolder = { readonly text: string } | { readonly failure: string };
+
+/** True when `kustomize`, or a `kubectl` that contains it, is on PATH. */
 export async function hasKustomize(): Promise<boolean> {
-  return (await run(["version"], process.cwd())) !== undefined;
+  return (await run("version", [], process.cwd())) !== undefined;
 }
 
 /**
  * Builds a folder.
  * @param directory where to run
  * @param path folder of the kustomization, below `directory`
- * @throws Error when `kustomize` is not on PATH
+ * @throws Error when neither `kustomize` nor `kubectl` is on PATH
  */
-export async function buildFolder(directory: string, path: string): Promise<Build> {
-  const build = await run(["build", "--", path], directory);
-  if (build === undefined) throw new Error("kustomize is not on PATH - install kustomize v5");
-  return build;
+export async function buildFolder(directory: string, path: string): Promise<BuiltFolder> {
+  const built = await run("build", [path], directory);
+  if (built !== undefined) return built;
+  throw new Error(
+    "neither kustomize nor kubectl is on PATH - install kustomize 5 (https://kubectl.docs.kubernetes.io)",
+  );
 }
 
 /**
@@ -57,12 +65,21 @@ export function parseManifests(text: string): unknown[] {
   );
 }
 
-/** Undefined when the program cannot be started. */
-async function run(args: readonly string[], cwd: string): Promise<Build | undefined> {
+/** Undefined when no program is there. */
+async function run(what: "version" | "build", args: readonly string[], cwd: string): Promise<BuiltFolder | undefined> {
+  for (const { name, [what]: verb } of PROGRAMS) {
+    const built = await runProgram(name, [...verb, ...args], cwd);
+    if (built !== undefined) return built;
+  }
+  return undefined;
+}
+
+/** Undefined when the program is not there. */
+async function runProgram(name: string, args: readonly string[], cwd: string): Promise<BuiltFolder | undefined> {
   try {
     const env = { ...QUICK_GO, ...process.env };
     const bounds = { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-    const { stdout } = await execute("kustomize", args, { cwd, env, ...bounds });
+    const { stdout } = await execute(name, args, { cwd, env, ...bounds });
     return { text: stdout };
   } catch (error) {
     const { code, killed, stderr = "" } = error as { code?: string | number; killed?: boolean; stderr?: string };

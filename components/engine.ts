@@ -1,0 +1,43 @@
+/**
+ * Ways to deal with the engine that the SDK has no function for: the outputs of other stacks without a resource for each,
+ * failed registrations that the engine itself has reported, and a run that fails once all is done.
+ */
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * Reads the outputs of a stack, secrets as they are. Unlike a `StackReference` this is no resource: nothing of the other
+ * stack is copied into this one's state, and an error comes to the caller alone instead of failing the run beside it.
+ * @param stack name of a stack of this project; it may be the running one, whose outputs are then those of its last run
+ * @throws Error when the stack does not exist or its backend does not answer
+ */
+export async function readStackOutputs(stack: string): Promise<Readonly<Record<string, unknown>>> {
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", { name });
+  return outputs as Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
+ * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.
+ */
+export function leaveToEngine(resource: pulumi.Resource): void {
+  for (const output of Object.values(resource)) {
+    if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
+  }
+}
+
+/** Exit code of a program that has said itself what is wrong (`@pulumi/pulumi/cmd/run`). */
+const BAIL = 32;
+
+/**
+ * Makes the run fail, and everything else of it go on. In a preview it only warns: nothing that follows would be applied.
+ * @param resource which the message is shown at
+ */
+export async function failAtEnd(message: string, resource: pulumi.Resource): Promise<void> {
+  if (pulumi.runtime.isDryRun()) {
+    await pulumi.log.warn(message, resource);
+    return;
+  }
+  await pulumi.log.error(message, resource);
+  process.exitCode = BAIL;
+}
