@@ -1,7 +1,8 @@
-/** `edge-fleet check`: what in the tree must not reach a device. For CI. */
+/** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
 import { checkInput, checkTree, formatTreeProblem, hasKustomize } from "../../components/gitops/index.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
+import { planFindings } from "../../components/region/findings.ts";
 import { EXIT } from "../exit.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
@@ -17,7 +18,9 @@ interface CheckOptions {
 export function registerCheck(program: Command): void {
   program
     .command("check")
-    .description("refuse remote bases, images that move, plaintext Secrets, too much memory and the like in the tree")
+    .description(
+      "refuse settings with which a device cannot work; and remote bases, images that move, plaintext Secrets, too much memory and the like in the tree",
+    )
     .addOption(inventoryOption())
     .addOption(treeOption())
     .addOption(new Option("--require-kustomize", "fail where kustomize is not on PATH instead of checking less"))
@@ -27,15 +30,19 @@ export function registerCheck(program: Command): void {
 
 async function check(options: CheckOptions): Promise<void> {
   const inventory = inventoryOf(options);
-  const input = checkInput(inventory, resolveFleet(inventory));
+  const fleet = resolveFleet(inventory);
+  const input = checkInput(inventory, fleet);
+  const { errors, warnings } = planFindings(inventory, fleet);
   const rendered = await hasKustomize();
   const problems = await checkTree(options.tree, input);
-  if (options.json) printJson({ tree: options.tree, rendered, problems });
-  else for (const problem of problems) process.stdout.write(`${formatTreeProblem(problem)}\n`);
+  if (options.json) printJson({ tree: options.tree, rendered, problems, plan: { errors, warnings } });
+  else for (const line of [...errors, ...problems.map(formatTreeProblem)]) process.stdout.write(`${line}\n`);
+  if (!options.json) for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
   if (!rendered)
     process.stderr.write(
       "kustomize is not on PATH: memory, runtime classes and what patches make of images were not checked - install kustomize v5\n",
     );
-  if (!options.json && problems.length === 0) process.stdout.write(`${options.tree}: nothing to refuse\n`);
-  process.exitCode = problems.length > 0 || (options.requireKustomize && !rendered) ? EXIT.failed : EXIT.ok;
+  const refused = problems.length + errors.length;
+  if (!options.json && refused === 0) process.stdout.write(`${options.tree}: nothing to refuse\n`);
+  process.exitCode = refused > 0 || (options.requireKustomize && !rendered) ? EXIT.failed : EXIT.ok;
 }

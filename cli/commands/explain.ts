@@ -1,6 +1,7 @@
-/** `edge-fleet explain`: each resolved setting of a device and the layer that it comes from. */
+/** `edge-fleet explain`: each resolved setting of a device with the layer that it comes from, and what stands against them. */
 import type { Command } from "commander";
-import { explainDevice, resolveProfile } from "../../components/inventory/index.ts";
+import { explainDevice, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
+import { planFindings } from "../../components/region/findings.ts";
 import { requireDevice } from "../require.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
 import { formatTable, usesColour } from "../terminal.ts";
@@ -22,8 +23,13 @@ function explain(device: string, options: { readonly inventory: string; readonly
   requireDevice(inventory, device);
   const profile = resolveProfile(inventory, device);
   const settings = explainDevice(inventory, device);
+  const { errors, warnings } = planFindings(
+    inventory,
+    resolveRegion(inventory, profile.region),
+    ({ id }) => id === device,
+  );
   if (options.json) {
-    printJson({ device, region: profile.region, model: profile.model, settings });
+    printJson({ device, region: profile.region, model: profile.model, settings, errors, warnings });
     return;
   }
   const hostKey = profile.hostKey === undefined ? "not enrolled" : fingerprintOf(profile.hostKey);
@@ -35,4 +41,6 @@ function explain(device: string, options: { readonly inventory: string; readonly
     layer,
   ]);
   process.stdout.write(formatTable(["SETTING", "VALUE", "FROM"], rows, usesColour(process.stdout)));
+  for (const line of errors) process.stderr.write(`error: ${line}\n`);
+  for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
 }

@@ -7,6 +7,7 @@ import { inventoryOf, inventoryOption, wholeNumber } from "./options.ts";
 export interface PulumiOptions {
   readonly inventory: string;
   readonly parallel: number;
+  /** Default: what the inventory makes likely, see {@link StackFacts}. */
   readonly stallMinutes?: number;
 }
 

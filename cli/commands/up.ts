@@ -1,8 +1,8 @@
 /** `edge-fleet up`: `pulumi up` with the levers, bounded by a watchdog; then what became of each device. */
 import type { Command } from "commander";
 import { UsageError } from "../exit.ts";
-import { type DeviceRow, deviceRows, formatDevices, upExitCode } from "../pulumi/report.ts";
-import { plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
+import { type DeviceRow, deviceRows, formatDevices, onlyPending, upExitCode } from "../pulumi/report.ts";
+import { type PulumiResult, plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
 import { supplyRegion } from "../pulumi/supply.ts";
 import { usesColour } from "../terminal.ts";
 import { inventoryOf, jsonOption, printJson } from "./options.ts";
@@ -16,6 +16,8 @@ interface UpOptions extends PulumiOptions {
 const HELP = `
 Before the engine starts, devices of a region that lack this release's device program, or artifacts that are pushed to
 them, get them as by edge-fleet push; the others are not connected to.
+A device that has left the inventory is wiped or retained, as its decommission said at the last up before. One that is to
+be wiped and does not answer is pending until it does; put back into the inventory it is applied again and never wiped.
 Exit codes: 0 all applied, 1 something failed, 2 wrong usage or inventory, 3 nothing failed but devices are pending.`;
 
 /** Registers the command. */
@@ -45,7 +47,7 @@ async function up(stack: string, extra: readonly string[], options: UpOptions): 
   const result = await runPulumi(run);
   if (result.stalled !== undefined) process.stderr.write(`${stallMessage(run, result.stalled)}\n`);
   if (run.isHub || result.stalled !== undefined) return plainExitCode(result);
-  return reportRegion(stack, result.exitCode !== 0, options);
+  return reportRegion(stack, result, options);
 }
 
 /** A device that could not be supplied is told here, and fails or is pending in the run itself. */
@@ -60,14 +62,16 @@ async function supply(stack: string, options: UpOptions): Promise<void> {
     if (state === "failed" || state === "pending") process.stderr.write(`${id}: ${message}\n`);
 }
 
-async function reportRegion(stack: string, cliFailed: boolean, options: UpOptions): Promise<number> {
+async function reportRegion(stack: string, { exitCode, errors }: PulumiResult, options: UpOptions): Promise<number> {
   let rows: DeviceRow[] = [];
   try {
     rows = deviceRows(await stackOutputs(stack));
   } catch (error) {
-    if (!cliFailed) throw error;
+    if (exitCode === 0) throw error;
   }
+  // Where the program itself failed, the outputs are those of an earlier run, and so are the removals that they tell.
+  if (errors.has("")) rows = rows.filter(({ state }) => state !== "wiped" && state !== "retained");
   if (options.json) printJson({ stack, devices: rows });
   else process.stdout.write(formatDevices(stack, rows, usesColour(process.stdout)));
-  return upExitCode(rows, cliFailed);
+  return upExitCode(rows, exitCode !== 0 && !onlyPending(errors, rows));
 }

@@ -8,7 +8,9 @@ import type { Position } from "../../components/inventory/index.ts";
 /** A jump host as the source names it. Its host key is looked up later. */
 export interface SourceProxy {
   readonly host: string;
+  /** Undefined: the source leaves it to the default, 22. */
   readonly port: number | undefined;
+  /** Undefined: the source leaves it to the default, root. */
   readonly user: string | undefined;
 }
 
@@ -18,12 +20,17 @@ export interface SourceHost {
   readonly name: string;
   /** Name or address of its SSH server. */
   readonly address: string;
+  /** User of its SSH server. Undefined: the source leaves it to the default. */
   readonly user: string | undefined;
+  /** Undefined: the source leaves it to the default, 22. */
   readonly port: number | undefined;
+  /** Undefined: it is reached directly. */
   readonly proxy: SourceProxy | undefined;
-  /** Name of the machine whose cluster it joins as an agent. */
+  /** Name of the machine whose cluster it joins as an agent; undefined: a cluster of its own. */
   readonly server: string | undefined;
+  /** Undefined: that of `--region`. */
   readonly region: string | undefined;
+  /** Undefined: that of `--model`. */
   readonly model: string | undefined;
   /** Further fields of the device entry by their path, as a CSV header names them, e.g. `k3s.version`. */
   readonly fields: Readonly<Record<string, string | number>>;

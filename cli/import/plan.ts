@@ -213,9 +213,11 @@ function check(
 
 /** Settings that are missing show when the whole inventory is checked; without them there is no profile to compare. */
 function profileOf(entry: DeviceEntry, region: string, inventory: Inventory, host: SourceHost): Profile | undefined {
-  const known: Region = inventory.regions.get(region) ?? { name: region, settings: {}, file: "", devices: [] };
+  const { position, path } = host;
+  const locate = () => position;
+  const known: Region = inventory.regions.get(region) ?? { name: region, settings: {}, file: "", devices: [], locate };
   try {
-    return resolveDevice(inventory, known, { entry, position: host.position, path: host.path });
+    return resolveDevice(inventory, known, { entry, position, path, locate });
   } catch {
     return undefined;
   }

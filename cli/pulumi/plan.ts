@@ -13,7 +13,7 @@ export interface PulumiRequest {
   readonly parallel: number;
   /** `up` without a preview and without a question. */
   readonly yes: boolean;
-  /** Where the engine writes its events, one JSON object a line. */
+  /** Where the engine sends its events, see `EventSocket`. */
   readonly eventLog: string;
   /** Passed on as they are. */
   readonly extra: readonly string[];

@@ -1,13 +1,11 @@
 /**
- * One bounded run of the `pulumi` CLI: gives it an event log, watches the log grow, and ends the CLI when it does not.
+ * One bounded run of the `pulumi` CLI: listens to its events, and ends it when none come any more.
  */
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { type ForegroundResult, runForeground, runProgram } from "../process.ts";
+import { receiveEvents } from "./events.ts";
 import { type PulumiRequest, planPulumi } from "./plan.ts";
-import { isStalled, type LogState, observe } from "./stall.ts";
+import { isStalled, observe, type RunState, startState } from "./stall.ts";
 
 /** A run and its bounds. */
 export interface PulumiRun extends Omit<PulumiRequest, "eventLog"> {
@@ -19,31 +17,35 @@ export interface PulumiRun extends Omit<PulumiRequest, "eventLog"> {
   readonly graceMs?: number;
 }
 
+/** How a run ended. */
+export interface PulumiResult extends ForegroundResult {
+  /** What its errors are about, see {@link RunState}. */
+  readonly errors: RunState["errors"];
+}
+
 /** Runs the CLI. @throws UsageError when it is not installed */
-export async function runPulumi(run: PulumiRun): Promise<ForegroundResult> {
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-pulumi-"));
-  const eventLog = join(directory, "events.jsonl");
-  const { args, environment } = planPulumi({ ...run, eventLog });
+export async function runPulumi(run: PulumiRun): Promise<PulumiResult> {
+  let state = startState(Date.now());
+  const socket = await receiveEvents((event) => {
+    state = observe(state, event, Date.now());
+  });
+  const { args, environment } = planPulumi({ ...run, eventLog: socket.address });
   const interactive = process.stdin.isTTY === true && !run.yes && run.operation === "up";
-  let state: LogState = { size: 0, since: Date.now() };
   try {
-    return await runForeground("pulumi", args, {
+    const result = await runForeground("pulumi", args, {
       environment,
       stdout: run.stdout ?? "stdout",
       pollMs: Math.max(100, Math.min(5_000, run.stallMs / 10)),
       graceMs: run.graceMs ?? 30_000,
-      isStalled: () => {
-        const { size, lastLine } = readTail(eventLog);
-        state = observe(state, size, Date.now());
-        return isStalled(state, Date.now(), run.stallMs, lastLine, interactive);
-      },
+      isStalled: () => isStalled(state, Date.now(), run.stallMs, interactive),
     });
+    return { ...result, errors: state.errors };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT")
       throw new UsageError("pulumi is not on PATH - install the Pulumi CLI, https://www.pulumi.com/docs/install/");
     throw error;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    socket.close();
   }
 }
 
@@ -74,24 +76,4 @@ export async function stackOutputs(stack: string): Promise<unknown> {
 /** Exit code of a run whose stack reports nothing of its own. */
 export function plainExitCode(result: ForegroundResult): ExitCode {
   return result.exitCode === 0 && result.stalled === undefined ? EXIT.ok : EXIT.failed;
-}
-
-const TAIL_BYTES = 64 * 1024;
-
-/** Size of the log and its last whole line; a line longer than the tail comes out cut, which no caller minds. */
-function readTail(file: string): { size: number; lastLine: string } {
-  let descriptor: number;
-  try {
-    descriptor = openSync(file, "r");
-  } catch {
-    return { size: 0, lastLine: "" };
-  }
-  try {
-    const { size } = fstatSync(descriptor);
-    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
-    readSync(descriptor, buffer, 0, buffer.length, size - buffer.length);
-    return { size, lastLine: buffer.toString("utf8").trimEnd().split("\n").at(-1) ?? "" };
-  } finally {
-    closeSync(descriptor);
-  }
 }

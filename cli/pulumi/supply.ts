@@ -2,7 +2,7 @@
  * What an `up` needs on its devices beforehand: from the inventory and the stack's last outputs to the devices that lack
  * the program or pushed artifacts; and the push that brings them. Devices that lack nothing are not connected to.
  */
-import { pushedArtifacts } from "../../components/device/plan.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../components/device/artifact.ts";
 import { deviceProgram } from "../../components/device/program.ts";
 import { probeDevices } from "../../components/device/reachability.ts";
 import { type Inventory, type Profile, resolveRegion } from "../../components/inventory/index.ts";
@@ -26,13 +26,15 @@ export interface Supply {
 
 /** Outputs of the stack's last run that tell what devices have. */
 export interface SuppliedOutputs {
+  /** SHA-256 of the device program by device. Absent: the stack has not run yet; so in the next. */
   readonly programs?: Readonly<Record<string, string>>;
+  /** Hash of the pushed artifacts by device, see `pushedArtifacts`. */
   readonly pushed?: Readonly<Record<string, string>>;
 }
 
 /**
- * Compares what devices are known to have with what they need. What the last run saw counts more than the enrolment.
- * @throws Error when the lock lacks an artifact
+ * Compares what devices are known to have with what they need. What the last run saw counts more than the enrolment. A
+ * device for which the lock lacks an artifact is left out: it fails in the run itself, which says why, and alone.
  */
 export function planSupply(
   inventory: Inventory,
@@ -40,15 +42,27 @@ export function planSupply(
   { programs = {}, pushed = {} }: SuppliedOutputs,
   program: string = deviceProgram().sha256,
 ): Supply {
-  const profiles = resolveRegion(inventory, region).filter(({ hostKey }) => hostKey !== undefined);
+  const profiles = resolveRegion(inventory, region).filter(
+    (profile) => profile.hostKey !== undefined && isLocked(profile, inventory),
+  );
   const enrolled = new Map(
     requireRegion(inventory, region).devices.map(({ entry }) => [entry.id, entry.facts?.program]),
   );
   const ids = (has: (profile: Profile) => boolean) => new Set(profiles.filter(has).map(({ id }) => id));
   const current = ids(({ id }) => (programs[id] ?? enrolled.get(id)) === program);
-  const supplied = ids((profile) => ["", pushed[profile.id]].includes(pushedArtifacts(profile, inventory.artifacts)));
+  const wanted = (profile: Profile) => pushedArtifacts(resolveArtifacts(profile, inventory.artifacts));
+  const supplied = ids((profile) => ["", pushed[profile.id]].includes(wanted(profile)));
   const due = profiles.filter(({ id }) => !current.has(id) || !supplied.has(id));
   return { due, current, supplied };
+}
+
+function isLocked(profile: Profile, { artifacts }: Inventory): boolean {
+  try {
+    resolveArtifacts(profile, artifacts);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

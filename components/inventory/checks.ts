@@ -1,15 +1,9 @@
 /**
  * Checks across the whole inventory: what no single file can show. Pure: inventory in, problem lines out.
  */
-import { type FieldPath, formatProblem, nearestKey } from "./problems.ts";
+import { formatProblem, nearestKey } from "./problems.ts";
 import { resolveDevice } from "./profile.ts";
-import type { DeviceRecord, Inventory, Position, Profile } from "./types.ts";
-
-/** Positions of fields in the files that are not regions. */
-export interface Positions {
-  fleet(path: FieldPath): Position;
-  models(path: FieldPath): Position;
-}
+import type { DeviceRecord, Inventory, Profile } from "./types.ts";
 
 /** A value that only one device of the fleet may have, and why. */
 const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undefined; mend: string }[] = [
@@ -33,8 +27,8 @@ const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undef
 ];
 
 /** Every cross-file problem, one line each. */
-export function checkInventory(inventory: Inventory, positions: Positions): string[] {
-  const problems = [...checkRings(inventory, positions), ...checkModelLayers(inventory, positions)];
+export function checkInventory(inventory: Inventory): string[] {
+  const problems = [...checkRings(inventory), ...checkModelLayers(inventory)];
   const seen = new Map<string, DeviceRecord>();
   for (const region of inventory.regions.values()) {
     for (const record of region.devices) {
@@ -52,20 +46,19 @@ export function checkInventory(inventory: Inventory, positions: Positions): stri
   return problems;
 }
 
-function checkRings(inventory: Inventory, positions: Positions): string[] {
-  const rings = inventory.fleet.rings;
+function checkRings({ fleet: { rings }, locate }: Inventory): string[] {
   return rings.flatMap((ring, index) =>
     rings.indexOf(ring) === index
       ? []
-      : [formatProblem(positions.fleet(["rings", index]), `rings[${index}]`, `${ring} is listed twice - remove one`)],
+      : [formatProblem(locate.fleet(["rings", index]), `rings[${index}]`, `${ring} is listed twice - remove one`)],
   );
 }
 
-function checkModelLayers(inventory: Inventory, positions: Positions): string[] {
+function checkModelLayers(inventory: Inventory): string[] {
   return Object.entries(inventory.models).flatMap(([name, model]) =>
     model.ring === undefined || inventory.fleet.rings.includes(model.ring)
       ? []
-      : [formatProblem(positions.models([name, "ring"]), `${name}.ring`, ringMessage(inventory, model.ring))],
+      : [formatProblem(inventory.locate.models([name, "ring"]), `${name}.ring`, ringMessage(inventory, model.ring))],
   );
 }
 

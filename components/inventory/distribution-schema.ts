@@ -21,6 +21,12 @@ const K3sSchema = z
       .enum(["host-gw", "vxlan", "wireguard-native", "none"])
       .optional()
       .describe("Default: after network.shape. On a single node host-gw carries no traffic and needs no kernel module"),
+    ownCni: z
+      .boolean()
+      .optional()
+      .describe(
+        "The device's image brings a CNI, e.g. as a manifest that K3s applies at its start; only with flannelBackend none, which is refused without. K3s' network policy controller is off then, as upstream advises. Default false",
+      ),
     clusterCidr: CidrSchema.optional().describe("Pod network. Fixed at first start. Default 10.42.0.0/16"),
     serviceCidr: CidrSchema.optional().describe("Service network. Fixed at first start. Default 10.43.0.0/16"),
   })

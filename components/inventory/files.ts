@@ -11,6 +11,7 @@ import type { DeviceRecord, Position } from "./types.ts";
 
 /** A parsed YAML file: its value if it is valid, and a way to point into it. */
 export interface YamlFile<T> {
+  /** Undefined where a problem was found. */
   readonly value: T | undefined;
   /** Position of a field for later checks. */
   position(path: FieldPath): Position;
@@ -93,8 +94,9 @@ export function parseDevicesCsv(file: string, text: string, problems: string[]):
       continue;
     }
     const result = DeviceSchema.safeParse(rowToEntry(header, record), { reportInput: true });
-    if (result.success) records.push({ entry: result.data, position, path });
-    else reportRow(result.error, { file, header, record, line: info.lines, path }, problems);
+    const row = { file, header, record, line: info.lines, path };
+    if (result.success) records.push({ entry: result.data, position, path, locate: (field) => cellOf(row, field) });
+    else reportRow(result.error, row, problems);
   }
   return records;
 }
@@ -130,13 +132,15 @@ interface CsvRow {
 function reportRow(error: z.ZodError, row: CsvRow, problems: string[]): void {
   for (const issue of error.issues) {
     for (const [path, message] of describeIssue(issue, keysAt(DeviceSchema, issue.path))) {
-      const cell = Math.max(row.header.indexOf(path.map(String).join(".")), 0);
-      const column = row.record.slice(0, cell).reduce((sum, text) => sum + text.length + 1, 1);
-      problems.push(
-        formatProblem({ file: row.file, line: row.line, column }, `${row.path}.${formatPath(path)}`, message),
-      );
+      problems.push(formatProblem(cellOf(row, path), `${row.path}.${formatPath(path)}`, message));
     }
   }
+}
+
+/** Where a field's cell begins; the row for a field without a column. */
+function cellOf({ file, header, record, line }: CsvRow, path: FieldPath): Position {
+  const cell = Math.max(header.indexOf(path.map(String).join(".")), 0);
+  return { file, line, column: record.slice(0, cell).reduce((sum, text) => sum + text.length + 1, 1) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The inventory: loading, layering, explaining. */
 export { inventorySchemas } from "./json-schema.ts";
 export { loadInventory, regionFiles } from "./load.ts";
+export { describePlaced, formatPlaced, type PlacedProblem, placeProblems, type SettingProblem } from "./place.ts";
 export { InventoryError } from "./problems.ts";
 export {
   DEFAULT_SETTINGS,

@@ -6,16 +6,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkInventory } from "./checks.ts";
 import { parseDevicesCsv, parseYamlFile, type YamlFile } from "./files.ts";
-import { formatProblem, InventoryError } from "./problems.ts";
-import {
-  ArtifactsLockSchema,
-  type FleetFile,
-  FleetSchema,
-  type Model,
-  ModelsSchema,
-  type RegionFile,
-  RegionSchema,
-} from "./schema.ts";
+import { type FieldPath, formatProblem, InventoryError } from "./problems.ts";
+import { ArtifactsLockSchema, FleetSchema, ModelsSchema, type RegionFile, RegionSchema } from "./schema.ts";
 import type { DeviceRecord, Inventory, Region } from "./types.ts";
 
 /** Files of the inventory folder that are not regions. `Pulumi.<stack>.yaml` files belong to Pulumi. */
@@ -34,8 +26,15 @@ export function loadInventory(directory: string): Inventory {
   const artifacts = lockExists ? loadYaml(directory, "artifacts.lock.yaml", ArtifactsLockSchema, problems) : undefined;
   const regions = regionFiles(directory).map((name) => loadRegion(directory, name, problems));
   if (fleet?.value !== undefined && models?.value !== undefined) {
-    const inventory = assemble(directory, fleet.value, models.value, regions, artifacts?.value ?? {});
-    problems.push(...checkInventory(inventory, { fleet: fleet.position, models: models.position }));
+    const inventory = {
+      directory,
+      fleet: fleet.value,
+      models: models.value,
+      regions: assembleRegions(regions),
+      artifacts: artifacts?.value ?? {},
+      locate: { fleet: fleet.position, models: models.position },
+    };
+    problems.push(...checkInventory(inventory));
     if (problems.length === 0) return inventory;
   }
   throw new InventoryError(sortProblems(problems));
@@ -88,6 +87,7 @@ function loadRegion(directory: string, name: string, problems: string[]): Loaded
     entry,
     position: yaml.position(["devices", index, "id"]),
     path: `devices[${index}]`,
+    locate: (path: FieldPath) => yaml.position(["devices", index, ...path]),
   }));
   return { file, yaml, devices: [...inline, ...loadCsv(directory, value, yaml, problems)] };
 }
@@ -113,20 +113,14 @@ function loadCsv(
   return parseDevicesCsv(file, readFileSync(file, "utf8"), problems);
 }
 
-function assemble(
-  directory: string,
-  fleet: FleetFile,
-  models: Readonly<Record<string, Model>>,
-  loaded: readonly LoadedRegion[],
-  artifacts: Inventory["artifacts"],
-): Inventory {
+function assembleRegions(loaded: readonly LoadedRegion[]): Inventory["regions"] {
   const regions = new Map<string, Region>();
   for (const { file, yaml, devices } of loaded) {
     if (yaml?.value === undefined) continue;
     const { region: name, devices: _inline, devicesFrom: _csv, ...settings } = yaml.value;
-    regions.set(name, { name, settings, file, devices });
+    regions.set(name, { name, settings, file, devices, locate: yaml.position });
   }
-  return { directory, fleet, models, regions, artifacts };
+  return regions;
 }
 
 function sortProblems(problems: readonly string[]): string[] {

@@ -9,9 +9,12 @@ import type { DeviceRecord, Inventory, Layer, Profile, Region, ResolvedProxy } f
 /** What edge-fleet sets where no layer does. The reasons are in the schema's descriptions. */
 export const DEFAULT_SETTINGS = {
   ssh: { user: "root", port: 22 },
+  init: "systemd",
+  preflight: { allowReboot: false },
   distribution: "k3s",
   k3s: {
     disable: ["traefik", "servicelb", "metrics-server"],
+    ownCni: false,
     clusterCidr: "10.42.0.0/16",
     serviceCidr: "10.43.0.0/16",
   },
@@ -141,17 +144,19 @@ type DefaultedSettings = Settings & typeof DEFAULT_SETTINGS;
 
 function complete(merged: MergedSettings): ResolvedSettings {
   const settings = merged.settings as DefaultedSettings;
-  const { ssh, k3s, k0s, microk8s, network, artifacts } = settings as Settings & Required<Pick<Settings, "ssh">>;
+  const { ssh, k3s, k0s, microk8s, network, artifacts, backup } = settings as Settings &
+    Required<Pick<Settings, "ssh">>;
   const distribution: Profile["distribution"] = settings.distribution;
   const version = (name: Profile["distribution"], value: string | undefined) =>
     name === distribution ? required(value, `${name}.version`) : (value ?? "");
   const shape = network?.shape ?? DEFAULT_SETTINGS.network.shape;
-  const user = settings.ssh.user;
   return {
     ring: required(settings.ring, "ring"),
     labels: (merged.settings.labels ?? {}) as Profile["labels"],
     taints: settings.taints,
-    ssh: { user, port: settings.ssh.port, proxy: completeProxy(ssh?.proxy, user) },
+    ssh: { ...settings.ssh, proxy: completeProxy(ssh?.proxy, settings.ssh.user) },
+    init: settings.init,
+    preflight: settings.preflight,
     distribution,
     replace: settings.replace,
     k3s: {
@@ -175,15 +180,14 @@ function complete(merged: MergedSettings): ResolvedSettings {
     time: settings.time,
     maintenance: settings.maintenance,
     artifacts: {
-      delivery: settings.artifacts.delivery,
+      ...settings.artifacts,
       mirror: artifacts?.mirror,
       maxKiBPerSecond: artifacts?.maxKiBPerSecond,
-      images: settings.artifacts.images,
     },
     gitops: settings.gitops,
     readiness: settings.readiness,
     rollback: settings.rollback,
-    backup: settings.backup,
+    backup: { ...settings.backup, push: backup?.push },
     decommission: settings.decommission,
     values: settings.values,
   };

@@ -73,6 +73,7 @@ export const ModelSchema = SettingsSchema.extend({
   architecture: z.enum(["amd64", "arm64"]).describe("CPU architecture"),
   memory: z.string().regex(QUANTITY, "is not a memory size - write e.g. 2Gi or 512Mi").describe("RAM of the model"),
 });
+/** `models.yaml`. */
 export const ModelsSchema = z.record(ModelNameSchema, ModelSchema);
 
 const WorkloadSchema = z.strictObject({
@@ -189,6 +190,10 @@ const LockedSnapSchema = z.strictObject({
   assertions: ArtifactFileSchema.describe("Assertions that `snap ack` checks the snap's signature by"),
   base: ArtifactFileSchema.optional().describe("The core snap that microk8s is built on, for devices without a store"),
   baseAssertions: ArtifactFileSchema.optional(),
+  snapd: ArtifactFileSchema.optional().describe(
+    "The snapd snap, for devices without a store: snapd installs no snap on a classic system before it, and a base may need a newer snapd than the system's package",
+  ),
+  snapdAssertions: ArtifactFileSchema.optional(),
 });
 
 /** `stacks/artifacts.lock.yaml`: what each version is, byte for byte. */
@@ -223,9 +228,15 @@ export const ArtifactsLockSchema = z.strictObject({
     .describe("Argo CD manifests by release: the CRDs, and the namespaced install of one control plane"),
 });
 
+/** An entry of a region's `devices`, as it is written. */
 export type DeviceEntry = z.infer<typeof DeviceSchema>;
+/** `<region>.yaml`, as it is written. */
 export type RegionFile = z.infer<typeof RegionSchema>;
+/** An entry of `models.yaml`, as it is written. */
 export type Model = z.infer<typeof ModelSchema>;
+/** `fleet.yaml`, as it is written. */
 export type FleetFile = z.infer<typeof FleetSchema>;
+/** One locked file: where it is and what it must hash to. */
 export type ArtifactFile = z.infer<typeof ArtifactFileSchema>;
+/** `artifacts.lock.yaml`, as it is written. */
 export type ArtifactsLock = z.infer<typeof ArtifactsLockSchema>;

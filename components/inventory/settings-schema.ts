@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { DistributionSettings } from "./distribution-schema.ts";
+import { BackupSchema, RegistrySchema } from "./secret-schema.ts";
 
 const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const HOST = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$/;
@@ -13,20 +14,25 @@ const TAINT =
   /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?:(NoSchedule|NoExecute|PreferNoSchedule)$/;
 const PUBLIC_KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}$/;
 
+/** A name of Kubernetes' kind. @param max most characters */
 export const name = (max: number) =>
   z
     .string()
     .max(max, `is longer than ${max} characters - shorten it`)
     .regex(DNS_1123, "is not a DNS-1123 label - use lower-case letters, digits and inner hyphens");
 
-/** Device id: at most 54 characters, so that `<id>-workloads` still is a label value of at most 63 (RFC 1123). */
+/** Device id: at most 53 characters, so that `<id>-workloads` still is a label value of at most 63 (RFC 1123). */
 export const DeviceIdSchema = name(53).describe("Unique name of the device in the whole fleet; becomes its node name");
+/** A region: the name of its file and of its stack. */
 export const RegionNameSchema = name(30).describe(
   "Name of the region: its stack, its namespace `argocd-<region>`, its overlays",
 );
+/** A ring. */
 export const RingNameSchema = name(30).describe("Rollout group; must be one of the fleet's `rings`");
+/** A model. */
 export const ModelNameSchema = name(30).describe("Hardware class; must be a key of models.yaml");
 
+/** Where an SSH server is. */
 export const HostSchema = z
   .string()
   .max(253)
@@ -84,7 +90,9 @@ const GitopsSchema = z
     engine: z
       .enum(["argocd-agent", "argocd", "flux"])
       .optional()
-      .describe("What on the device pulls and heals. Default argocd-agent"),
+      .describe(
+        "What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes. Default argocd-agent",
+      ),
   })
   .describe("How the device gets its workloads");
 
@@ -133,19 +141,6 @@ const NetworkSchema = z
   })
   .describe("The device's place in the network");
 
-const RegistrySchema = z.strictObject({
-  endpoints: z
-    .array(z.url({ protocol: /^https?$/, error: "is not an http(s) URL" }))
-    .min(1)
-    .describe("Mirrors in the order in which they are tried; the registry itself comes last"),
-  username: z.string().min(1).optional().describe("User at the first endpoint"),
-  passwordSecret: z
-    .string()
-    .regex(/^[A-Za-z][A-Za-z0-9_-]*$/, "is not a key of the stack's configuration")
-    .optional()
-    .describe("Key of the Pulumi secret that holds the password: `pulumi config set --secret edge-fleet:<key>`"),
-});
-
 const TimeSchema = z
   .strictObject({
     zone: z
@@ -173,12 +168,16 @@ const MaintenanceWindowSchema = z.strictObject({
   durationMinutes: z.int().min(15).max(1440).describe("Length"),
 });
 
-const BackupSchema = z
+const PreflightSchema = z
   .strictObject({
-    everyHours: z.int().min(1).max(168).optional().describe("Hours between two copies of the datastore. Default 24"),
-    keep: z.int().min(0).max(30).optional().describe("Copies kept on the device; 0 turns the backup off. Default 3"),
+    allowReboot: z
+      .boolean()
+      .optional()
+      .describe(
+        "A device whose kernel has the memory cgroup turned off (Raspberry Pi OS) turns it on and reboots, once in its life. Default false: the apply is refused with the mend",
+      ),
   })
-  .describe("On-line copies of the datastore and its token under /var/lib/edge-fleet/backup");
+  .describe("What an apply may mend before it begins");
 
 const RollbackSchema = z
   .strictObject({
@@ -215,6 +214,11 @@ export const SettingsSchema = z.strictObject({
     .optional()
     .describe("Taints of the node. Default none: on a single node a taint that nothing tolerates stops the workloads"),
   ssh: SshSchema.optional(),
+  init: z
+    .enum(["systemd", "openrc"])
+    .optional()
+    .describe("Init system of the device. Default systemd; openrc for Alpine and its kin, not with MicroK8s"),
+  preflight: PreflightSchema.optional(),
   ...DistributionSettings,
   network: NetworkSchema.optional(),
   security: z
@@ -252,4 +256,5 @@ export const SettingsSchema = z.strictObject({
     ),
 });
 
+/** Settings of one layer, as they are written. */
 export type Settings = z.infer<typeof SettingsSchema>;

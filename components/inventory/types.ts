@@ -12,6 +12,12 @@ export interface Position {
   readonly column: number;
 }
 
+/**
+ * Finds a field of one layer in the file where it is written: its value, or for a field that is missing the nearest value
+ * around it. The path is that of the layer's own fields, e.g. `["k3s", "version"]`.
+ */
+export type Locate = (path: readonly PropertyKey[]) => Position;
+
 /** A region file and the devices of its CSV file, merged. */
 export interface Region {
   readonly name: string;
@@ -19,6 +25,7 @@ export interface Region {
   readonly settings: Omit<RegionFile, "region" | "devices" | "devicesFrom">;
   /** Path of the region file. */
   readonly file: string;
+  readonly locate: Locate;
   readonly devices: readonly DeviceRecord[];
 }
 
@@ -28,6 +35,7 @@ export interface DeviceRecord {
   readonly position: Position;
   /** The field path inside the file, e.g. `devices[12]`, for messages. */
   readonly path: string;
+  readonly locate: Locate;
 }
 
 /** Everything in `stacks/`. */
@@ -39,6 +47,8 @@ export interface Inventory {
   /** Regions by name, in name order. */
   readonly regions: ReadonlyMap<string, Region>;
   readonly artifacts: ArtifactsLock;
+  /** Fields of fleet.yaml, and of models.yaml behind the model's name. */
+  readonly locate: { readonly fleet: Locate; readonly models: Locate };
 }
 
 /** The layer that a resolved value comes from. `default` is edge-fleet's own default. */
@@ -61,9 +71,24 @@ export type WasmRuntime = "spin" | "wasmtime" | "wasmedge" | "wasmer";
 /** Where images of one registry come from first. */
 export interface RegistryMirror {
   readonly endpoints: readonly string[];
+  /** Absent: it is used without a login. */
   readonly username?: string | undefined;
   /** Key of the Pulumi secret that holds the password. */
   readonly passwordSecret?: string | undefined;
+}
+
+/** Where copies of a datastore are sent, and for whom they are encrypted. */
+export interface BackupPush {
+  /** Folder, https. */
+  readonly url: string;
+  /** PEM certificate. */
+  readonly recipient: string;
+  /** Absent: the secret alone is the credential, or none is needed. */
+  readonly username?: string | undefined;
+  /** Key of the Pulumi secret that holds password, token or secret key. */
+  readonly passwordSecret?: string | undefined;
+  /** Region of an S3 bucket. */
+  readonly s3Region?: string | undefined;
 }
 
 /** A time at which workloads may change, in the device's time zone. */
@@ -93,6 +118,9 @@ export interface Profile {
   /** `key=value:effect` */
   readonly taints: readonly string[];
   readonly ssh: { readonly user: string; readonly port: number; readonly proxy: ResolvedProxy | undefined };
+  readonly init: "systemd" | "openrc";
+  /** May turn the memory cgroup on and reboot, once in its life. */
+  readonly preflight: { readonly allowReboot: boolean };
   readonly distribution: Distribution;
   /** A change of distribution may erase the old cluster. */
   readonly replace: boolean;
@@ -101,6 +129,8 @@ export interface Profile {
     readonly version: string;
     readonly disable: readonly string[];
     readonly flannelBackend: string;
+    /** The image brings the CNI: {@link flannelBackend} is `none`. */
+    readonly ownCni: boolean;
     readonly clusterCidr: string;
     readonly serviceCidr: string;
   };
@@ -136,7 +166,12 @@ export interface Profile {
   readonly gitops: { readonly engine: "argocd-agent" | "argocd" | "flux" };
   readonly readiness: { readonly timeoutSeconds: number };
   readonly rollback: { readonly afterSeconds: number };
-  readonly backup: { readonly everyHours: number; readonly keep: number };
+  readonly backup: {
+    readonly everyHours: number;
+    readonly keep: number;
+    /** Undefined: copies stay on the device. */
+    readonly push: BackupPush | undefined;
+  };
   readonly decommission: "retain" | "wipe";
   /** Facts for workloads by key. */
   readonly values: Readonly<Record<string, string>>;

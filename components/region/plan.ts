@@ -4,13 +4,18 @@
  */
 import type { Reachability } from "../device/reachability.ts";
 import type { Profile } from "../inventory/index.ts";
+import { ERASURE_ORDERED, planRemovals, type RemovalPlan, type WipeTarget } from "./removal.ts";
 
 /** What the plan is made from. */
 export interface RegionPlanInput {
   readonly region: string;
   readonly profiles: readonly Profile[];
+  /** Every device of the fleet: one that only moved or changed its id must not be erased. */
+  readonly fleet: readonly Profile[];
   /** Output `devices` of the stack's previous run: applied hash by device id. Empty on the first run. */
   readonly previous: Readonly<Record<string, string>>;
+  /** Output `wipe` of the stack's previous run. */
+  readonly wipe: Readonly<Record<string, WipeTarget>>;
   /** Probe results by device id. A device without one counts as reachable: previews never dial. */
   readonly reachability: ReadonlyMap<string, Reachability>;
   /** Hash of the wanted state by id, of every device that others join. */
@@ -20,18 +25,16 @@ export interface RegionPlanInput {
 }
 
 /** A decision for each device, each list in id order. */
-export interface RegionPlan {
+export interface RegionPlan extends RemovalPlan {
   /** Applied in this run (a no-op where nothing changed). */
   readonly apply: readonly Profile[];
   /**
    * Applied before and cannot be now, e.g. dark or without its pinned key: kept in the state untouched. Were it not
-   * registered, the engine would take it for one that has left, and erase it where it was to be wiped.
+   * registered, the engine would take it for one that has left.
    */
   readonly hold: readonly PendingDevice[];
   /** Never applied and cannot be now: not registered. */
   readonly wait: readonly PendingDevice[];
-  /** Applied before, gone from the inventory: leave the state; the device itself is left alone. */
-  readonly remove: readonly string[];
 }
 
 /** A device that this run cannot apply, and why. */
@@ -55,7 +58,8 @@ export function planRegion(input: RegionPlanInput): RegionPlan {
     else if (Object.hasOwn(input.previous, profile.id)) hold.push({ profile, reason });
     else wait.push({ profile, reason });
   }
-  return { apply, hold, wait, remove: guardRemovals(input) };
+  guardRemovals(input);
+  return { apply, hold, wait, ...planRemovals(input) };
 }
 
 /** Why a device cannot be applied now, if so. */
@@ -81,12 +85,13 @@ function serverObstacle(
   return previous[joins] === servers[joins] ? undefined : `its server ${joins} comes first - run up again after it`;
 }
 
-function guardRemovals({ region, profiles, previous, maxRemovals }: RegionPlanInput): string[] {
+/** Devices whose erasure is outstanding were counted when they left. */
+function guardRemovals({ region, profiles, previous, maxRemovals }: RegionPlanInput): void {
   const ids = new Set(profiles.map(({ id }) => id));
   const removed = Object.keys(previous)
-    .filter((id) => !ids.has(id))
+    .filter((id) => !ids.has(id) && previous[id] !== ERASURE_ORDERED)
     .sort();
-  if (removed.length <= maxRemovals) return removed;
+  if (removed.length <= maxRemovals) return;
   throw new Error(
     `${removed.length} applied devices of region ${region} are no longer in its inventory, and at most ${maxRemovals} may leave at once: ` +
       `${removed.join(", ")} - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals ${removed.length}`,

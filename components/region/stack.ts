@@ -5,6 +5,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { renderPayload } from "../device/apply.ts";
 import { probeDevices, type Reachability } from "../device/reachability.ts";
+import { failAtEnd, readStackOutputs } from "../engine.ts";
 import {
   controlPlaneNamespace,
   describeChanges,
@@ -20,9 +21,11 @@ import {
 import { type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
 import { deviceContexts, joinedServers, regionSecretKeys } from "./contexts.ts";
+import { type PlanFindings, planFindings } from "./findings.ts";
 import { Region } from "./index.ts";
 import type { PreviousOutputs, RegionOutputs } from "./outputs.ts";
 import { planRegion, probeTargets, type RegionPlan } from "./plan.ts";
+import { erasureTargets } from "./removal.ts";
 
 /** Default of `guard.maxRemovals`. */
 const MAX_REMOVALS = 1;
@@ -40,33 +43,42 @@ export async function runRegionStack(
   const profiles = fleet.filter((profile) => profile.region === region);
   const tree = treeInput(inventory, fleet);
   const probing = !pulumi.runtime.isDryRun() && settings.probe;
-  const [reachability, previous, hubKubeconfig] = await Promise.all([
-    probing ? probeDevices(probeTargets(profiles)) : new Map<string, Reachability>(),
+  const [previous, hubKubeconfig] = await Promise.all([
     previousOutputs(),
     regionKubeconfig(inventory.fleet.hub.stack ?? "hub", region),
   ]);
+  const targets = [...probeTargets(profiles), ...erasureTargets(profiles, previous.wipe)];
+  const reachability = probing ? await probeDevices(targets) : new Map<string, Reachability>();
   const maxRemovals = (inventory.fleet.guard?.maxRemovals ?? MAX_REMOVALS) + settings.allowRemovals;
   const secrets = stackSecrets(regionSecretKeys(profiles));
+  const findings = planFindings(inventory, profiles);
   const servers = serverHashes(profiles, inventory, secrets);
-  const plan = planRegion({ region, profiles, previous: previous.devices, reachability, servers, maxRemovals });
+  const { devices: applied, wipe: toWipe } = previous;
+  const known = { previous: applied, wipe: toWipe, reachability, servers };
+  const plan = planRegion({ region, profiles, fleet, maxRemovals, ...known });
   await reportPlan(plan);
+  await reportFindings(findings);
   for (const line of describeRegionSizes(tree.devices.filter((device) => device.region === region)))
     await pulumi.log.warn(line);
   await emitTree(tree, settings.tree);
-  const { outputs } = new Region(region, {
+  const component = new Region(region, {
     plan,
     artifacts: inventory.artifacts,
     previous,
     profiles,
+    refused: findings.refused,
     secrets,
     applicationSets: renderApplicationSets(region, tree),
     hubKubeconfig,
   });
-  const { devices, programs, pushed, pending, failed } = outputs;
-  return { devices, programs, pushed, pending, failed };
+  if (component.refused.length > 0) {
+    await failAtEnd(`not applied: ${component.refused.join(", ")} - the output failed says why`, component);
+  }
+  const { devices, programs, pushed, pending, failed, wipe, removed } = component.outputs;
+  return { devices, programs, pushed, pending, failed, wipe, removed };
 }
 
-/** Hash of the wanted state of each enrolled device that others join. */
+/** Hash of the wanted state of each enrolled device that others join; one that no state has where it cannot be planned. */
 function serverHashes(
   profiles: readonly Profile[],
   { artifacts }: Inventory,
@@ -75,19 +87,25 @@ function serverHashes(
   const joined = joinedServers(profiles);
   const contexts = deviceContexts(profiles, secrets);
   const servers = profiles.filter(({ id, hostKey }) => joined.has(id) && hostKey !== undefined);
-  return Object.fromEntries(
-    servers.map((profile) => [profile.id, renderPayload(profile, artifacts, contexts.get(profile.id)).hash]),
-  );
+  const hashOf = (profile: Profile): string => {
+    try {
+      return renderPayload(profile, artifacts, contexts.get(profile.id)).hash;
+    } catch {
+      return "refused";
+    }
+  };
+  return Object.fromEntries(servers.map((profile) => [profile.id, hashOf(profile)]));
 }
 
-/** Outputs of this stack's previous run: a stack may refer to itself. */
+/** Outputs of this stack's previous run. */
 async function previousOutputs(): Promise<PreviousOutputs> {
-  const self = new pulumi.StackReference("previous-run", { name: stackName(pulumi.getStack()) });
-  const read = async (name: keyof PreviousOutputs): Promise<Record<string, string>> => {
-    const details = await self.getOutputDetails(name);
-    return (details.value as Record<string, string> | undefined) ?? {};
-  };
-  return { devices: await read("devices"), programs: await read("programs"), pushed: await read("pushed") };
+  const {
+    devices = {},
+    programs = {},
+    pushed = {},
+    wipe = {},
+  } = (await readStackOutputs(pulumi.getStack())) as Partial<PreviousOutputs>;
+  return { devices, programs, pushed, wipe };
 }
 
 /**
@@ -105,13 +123,12 @@ function stackSecrets(keys: readonly string[]): Record<string, string> {
 
 /** @throws RunError when the hub's stack does not exist or its backend does not answer */
 async function regionKubeconfig(hubStack: string, region: string): Promise<pulumi.Output<string> | undefined> {
-  const hub = new pulumi.StackReference("hub", { name: stackName(hubStack) });
-  const { value, secretValue } = await hub.getOutputDetails("regions").catch(() => {
+  const outputs = await readStackOutputs(hubStack).catch(() => {
     throw new pulumi.RunError(
       `the outputs of the hub stack ${hubStack} cannot be read - if it does not exist yet: pulumi stack init ${hubStack}`,
     );
   });
-  const regions = (secretValue ?? value) as Record<string, { kubeconfig?: string }> | undefined;
+  const regions = outputs.regions as Record<string, { kubeconfig?: string }> | undefined;
   const kubeconfig = regions?.[region]?.kubeconfig;
   if (kubeconfig !== undefined) return pulumi.secret(kubeconfig);
   await pulumi.log.warn(
@@ -120,17 +137,20 @@ async function regionKubeconfig(hubStack: string, region: string): Promise<pulum
   return undefined;
 }
 
-function stackName(stack: string): string {
-  return `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+async function reportPlan({ hold, wait, erase, overdue, drop }: RegionPlan): Promise<void> {
+  for (const { profile, reason } of [...hold, ...wait]) await pulumi.log.info(`pending ${profile.id}: ${reason}`);
+  for (const id of erase) await pulumi.log.warn(`${id} left the inventory and is wiped`);
+  for (const { id, reason } of overdue) await pulumi.log.warn(`${id} left the inventory and is to be wiped: ${reason}`);
+  for (const { id, reason } of drop) {
+    const why = reason === "" ? "" : `, and not wiped: ${reason}`;
+    await pulumi.log.warn(`${id} left the inventory: it leaves the stack, the device is left as it is${why}`);
+  }
 }
 
-async function reportPlan({ hold, wait, remove }: RegionPlan): Promise<void> {
-  for (const { profile, reason } of [...hold, ...wait]) await pulumi.log.info(`pending ${profile.id}: ${reason}`);
-  for (const id of remove) {
-    await pulumi.log.warn(
-      `${id} left the inventory: it leaves the state, and the device is left as it is unless its decommission was wipe`,
-    );
-  }
+/** Warnings of the engine, also where a device fails: an error would fail the run before the other devices. */
+async function reportFindings({ errors, warnings }: PlanFindings): Promise<void> {
+  for (const line of errors) await pulumi.log.warn(`not applied: ${line}`);
+  for (const line of warnings) await pulumi.log.warn(line);
 }
 
 async function emitTree(input: TreeInput, directory: string): Promise<void> {

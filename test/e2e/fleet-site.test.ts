@@ -1,22 +1,24 @@
 /**
- * Devices of one site, through the real engine and without a hub: machines that leave the inventory and are erased or not,
- * and one that joins another's cluster with a secret token. Each subtest continues where the last one ended.
+ * A machine that joins another's cluster with a secret token, through the real engine and without a hub. Each subtest
+ * continues where the last one ended.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isMap, isSeq, type YAMLMap } from "yaml";
-import { PROGRAM_PATH } from "../../components/device/program.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { K3S_VERSIONS, type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import {
   ask,
   deviceState,
   type EngineRun,
+  editDevices,
   enterLab,
   exportStack,
   logIns,
   type RegionReport,
+  registered,
   touched,
   up,
 } from "../lab/scenario.ts";
@@ -32,103 +34,7 @@ async function startSite(ids: readonly string[]): Promise<LabFleet> {
   return fleet;
 }
 
-/** Changes the entries of some devices in the inventory; what `change` returns `false` for is deleted. */
-function editDevices(fleet: LabFleet, ids: readonly string[], change: (entry: YAMLMap) => unknown): void {
-  fleet.edit(`${REGION}.yaml`, (region) => {
-    const list = region.get("devices");
-    assert.ok(isSeq(list));
-    const named = list.items.filter((item): item is YAMLMap => isMap(item) && ids.includes(String(item.get("id"))));
-    assert.equal(named.length, ids.length);
-    const deleted = named.filter((entry) => change(entry) === false);
-    list.items = list.items.filter((item) => !deleted.includes(item as YAMLMap));
-  });
-}
-
 const report = (fleet: LabFleet) => fleet.outputs<RegionReport>(REGION);
-
-/** Names of the devices that the stack holds. */
-async function registered(fleet: LabFleet): Promise<string[]> {
-  const { resources } = await exportStack(fleet);
-  return resources.flatMap(({ urn }) => /::([^:]*)-apply$/.exec(urn)?.[1] ?? []).sort();
-}
-
-test("devices that leave the inventory", async (t) => {
-  const fleet = await startSite(["dark", "kept", "leaves", "stays"]);
-  t.after(() => fleet.stop());
-  const { devices } = fleet;
-  const wiped = ["dark", "leaves", "stays"];
-  const leave = (ids: readonly string[]) => editDevices(fleet, ids, () => false);
-  const traces = (id: string) =>
-    ask(
-      devices,
-      id,
-      `ls -d /usr/local/bin/k3s /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/lib/edge-fleet/identity.key \\
-        ${PROGRAM_PATH} /var/log/edge-fleet /etc/systemd/system/k3s* /etc/systemd/system/edge-fleet-* \\
-        /etc/systemd/system/multi-user.target.wants/k3s* 2>/dev/null || :`,
-    );
-  const drained = (id: string) => ask(devices, id, "cat /run/standin-k3s/drained 2>/dev/null || :");
-  const assertErased = async (id: string) => {
-    assert.equal(await traces(id), "", id);
-    assert.equal(await drained(id), id);
-    assert.equal(await ask(devices, id, "systemctl show -p MainPID --value k3s"), "0");
-  };
-  editDevices(fleet, wiped, (entry) => entry.set("decommission", "wipe"));
-  const first = await up(fleet);
-  assert.equal(first.code, 0, first.text);
-  const complete = await traces("stays");
-  for (const path of ["bin/k3s", "etc/rancher", "identity.key", PROGRAM_PATH]) assert.ok(complete.includes(path), path);
-  const look = async (id: string) => ({ ...(await deviceState(devices, id)), traces: await traces(id) });
-  const before = { kept: await look("kept"), stays: await look("stays"), dark: await look("dark") };
-
-  await t.test(
-    "one with wipe is drained and erased, one with retain and a neighbour are left as they are",
-    async () => {
-      await fleet.pulumi(["config", "set", "edge-fleet:allowRemovals", "1", "--stack", REGION]);
-      leave(["kept", "leaves"]);
-      const logInsBefore = logIns(devices);
-      const run = await up(fleet);
-      assert.equal(run.code, 0, run.text);
-      assert.deepEqual(touched(run), ["kept", "kept-apply", "leaves", "leaves-apply"]);
-      assert.equal(logIns(devices) - logInsBefore, 1, "one log-in, to the device that is erased");
-      await assertErased("leaves");
-      assert.deepEqual([await look("kept"), await look("stays")], [before.kept, before.stays]);
-      assert.deepEqual([await drained("kept"), await drained("stays")], ["", ""]);
-      assert.deepEqual(await registered(fleet), ["dark", "stays"]);
-    },
-  );
-
-  await t.test("one with wipe that does not answer fails with the reason and stays in the state", async () => {
-    leave(["dark"]);
-    await devices.setMode("dark", "dark");
-    const run = await up(fleet);
-    assert.notEqual(run.code, 0);
-    assert.equal(run.operations.get("dark-apply"), "delete");
-    assert.match(run.text, /dark-apply[\s\S]*(i\/o timeout|deadline exceeded)/);
-    assert.deepEqual(await registered(fleet), ["dark", "stays"]);
-    const { code, stdout, stderr } = await fleet.edgeFleet(["up", REGION, "--yes"]);
-    assert.equal(code, 1, stdout + stderr);
-    assert.deepEqual([await look("dark"), await drained("dark")], [before.dark, ""]);
-  });
-
-  await t.test("it is erased by the first up after it is back", async () => {
-    await devices.setMode("dark", "up");
-    const run = await up(fleet);
-    assert.equal(run.code, 0, run.text);
-    await assertErased("dark");
-    assert.deepEqual(await registered(fleet), ["stays"]);
-  });
-
-  await t.test("one that stays and has lost its pinned key is not erased", async () => {
-    editDevices(fleet, ["stays"], (entry) => assert.ok(entry.delete("hostKey")));
-    const run = await up(fleet);
-    assert.equal(run.code, 0, run.text);
-    assert.deepEqual(touched(run), []);
-    const { devices: applied, pending } = await report(fleet);
-    assert.deepEqual(applied, { stays: before.stays.hash });
-    assert.deepEqual(pending, { stays: `not enrolled - run edge-fleet enroll ${REGION}` });
-    assert.deepEqual([await look("stays"), await registered(fleet)], [before.stays, ["stays"]]);
-  });
-});
 
 const SERVER = "site-1";
 const AGENT = "site-2";
@@ -270,7 +176,10 @@ test("a machine that joins another one", async (t) => {
     );
     assert.ok(files.some(({ name }) => name === `${REGION}.json`));
     assert.ok(files.some(({ name }) => name === `Pulumi.${REGION}.yaml`));
-    const holding = files.filter((entry) => readFileSync(join(entry.parentPath, entry.name)).includes(TOKEN));
+    const holding = files.filter((entry) => {
+      const content = readFileSync(join(entry.parentPath, entry.name));
+      return content.includes(TOKEN) || (/\/(state|pulumi-home)\b/.test(entry.parentPath) && content.includes(PACKED));
+    });
     assert.deepEqual(
       holding.map(({ name }) => name),
       [],
@@ -287,7 +196,7 @@ test("a machine that joins another one", async (t) => {
     }
   });
 
-  await t.test("edge-fleet up finds nothing to do and leaves no event log, which holds payloads", async () => {
+  await t.test("edge-fleet up finds nothing to do and leaves no event log, which would hold payloads", async () => {
     const before = logIns(devices);
     const env = { TMPDIR: fleet.directory };
     const { code, stdout, stderr } = await fleet.edgeFleet(["up", REGION, "--yes"], { env });
@@ -296,4 +205,36 @@ test("a machine that joins another one", async (t) => {
     assert.ok(![TOKEN, PACKED].some((secret) => (stdout + stderr).includes(secret)));
     assert.deepEqual(globSync(join(fleet.directory, "edge-fleet-*")), []);
   });
+
+  await t.test("edge-fleet up that is killed leaves no event either, and the engine ends its run alone", async () => {
+    const before = logIns(devices);
+    fleet.edit("fleet.yaml", (file) => file.setIn(["kubelet", "maxPods"], 40));
+    const env = { TMPDIR: fleet.directory };
+    const run = fleet.edgeFleet(["up", REGION, "--yes"], { env });
+    for (const end = Date.now() + 60_000; logIns(devices) === before && Date.now() < end; ) await sleep(50);
+    killEdgeFleet();
+    // It is over when the engine too has closed its output.
+    const { code } = await run;
+    assert.notEqual(code, 0);
+    const left = globSync(join(fleet.directory, "edge-fleet-*", "**"), { withFileTypes: true });
+    assert.deepEqual(
+      left.filter((entry) => entry.isFile()).map(({ name }) => name),
+      [],
+    );
+    assert.ok(
+      left.some((entry) => entry.isSocket()),
+      "it was killed before it could clear up",
+    );
+    assert.deepEqual(globSync(join(fleet.directory, "state/.pulumi/locks/**/*.json")), []);
+    assert.equal((await report(fleet)).devices[SERVER], await hashOf(SERVER));
+  });
 });
+
+/** Kills the one `edge-fleet` that this process has started, and nothing that it has started itself. */
+function killEdgeFleet(): void {
+  const lines = execFileSync("ps", ["-e", "-o", "pid=,ppid=,args="], { encoding: "utf8" }).trim().split("\n");
+  const own = lines.map((line) => /^\s*(\d+)\s+(\d+)\s(.*)$/.exec(line) ?? []);
+  const found = own.filter(([, , parent, args = ""]) => Number(parent) === process.pid && args.includes("cli/main.ts"));
+  assert.equal(found.length, 1, "one edge-fleet runs");
+  process.kill(Number(found[0]?.[1]), "SIGKILL");
+}

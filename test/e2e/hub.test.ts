@@ -70,6 +70,7 @@ class Story {
     const run = await up(this.#fleet);
     assert.notEqual(run.code, 0);
     assert.match(run.text, /the hub stack hub cannot be read - .*pulumi stack init hub/);
+    assert.equal(run.text.split("\n").filter((line) => /^ +error: /.test(line)).length, 1, run.text);
     assert.deepEqual(
       (await exportStack(this.#fleet)).resources.filter(({ type }) => type.includes("Command")),
       [],
@@ -240,6 +241,7 @@ class Story {
     const run = await up(this.#fleet);
     assert.notEqual(run.code, 0, "the changed device could not be registered anew");
     assert.match(run.text, new RegExp(`${REGION}-registration-${changed}.*unreachable`, "s"));
+    assert.doesNotMatch(run.text, /unhandled exception|failed to register/);
     assert.ok(run.milliseconds < 60_000, `it took ${run.milliseconds} ms`);
     assert.deepEqual(touched(run), [...DEVICES.map((id) => `${id}-apply`), `${REGION}-registration-${changed}`].sort());
     const report = await this.#fleet.outputs<RegionReport>(REGION);

@@ -33,6 +33,7 @@ export interface LabDeviceRequest {
   readonly mode?: DeviceMode;
 }
 
+/** What the lab fleet is to consist of. */
 export interface LabFleetOptions {
   readonly toolchain: Toolchain;
   readonly devices: readonly LabDeviceRequest[];
@@ -72,6 +73,7 @@ export interface LabFleet {
   stop(): Promise<void>;
 }
 
+/** How a command of the lab is run. */
 export interface RunOptions {
   /** Environment to add. */
   readonly env?: Readonly<Record<string, string>>;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { isMap, isSeq, type YAMLMap } from "yaml";
 import type { DeviceLab } from "./devices/types.ts";
 import { type LabFleet, REGION, type RunOptions } from "./fleet.ts";
 import { enterNamespaces, insideNamespaces } from "./namespace.ts";
@@ -19,7 +20,9 @@ export async function enterLab(): Promise<Toolchain> {
 }
 
 /** Outputs of a region's stack. */
-export type RegionReport = Readonly<Record<"devices" | "pending" | "failed", Readonly<Record<string, string>>>>;
+export type RegionReport = Readonly<
+  Record<"devices" | "pending" | "failed" | "removed", Readonly<Record<string, string>>>
+>;
 
 /** A run of the engine as its events tell it. */
 export interface EngineRun extends CommandResult {
@@ -68,6 +71,24 @@ function readOperations(log: string): Map<string, string> {
     if (step !== undefined) operations.set(step.urn.split("::").at(-1) ?? "", step.op);
   }
   return operations;
+}
+
+/** Names of the devices whose command the stack holds. */
+export async function registered(fleet: LabFleet): Promise<string[]> {
+  const { resources } = await exportStack(fleet);
+  return resources.flatMap(({ urn }) => /::([^:]*)-apply$/.exec(urn)?.[1] ?? []).sort();
+}
+
+/** Changes the entries of some devices in the inventory; what `change` returns `false` for is deleted. */
+export function editDevices(fleet: LabFleet, ids: readonly string[], change: (entry: YAMLMap) => unknown): void {
+  fleet.edit(`${REGION}.yaml`, (region) => {
+    const list = region.get("devices");
+    assert.ok(isSeq(list));
+    const named = list.items.filter((item): item is YAMLMap => isMap(item) && ids.includes(String(item.get("id"))));
+    assert.equal(named.length, ids.length);
+    const deleted = named.filter((entry) => change(entry) === false);
+    list.items = list.items.filter((item) => !deleted.includes(item as YAMLMap));
+  });
 }
 
 /** Names of the resources to which a run did something: everything but `same`, and but reads of other stacks. */

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { runForeground } from "../../../cli/process.ts";
+import type { EngineEvent } from "../../../cli/pulumi/events.ts";
 import { type PulumiRequest, planPulumi } from "../../../cli/pulumi/plan.ts";
-import { deviceRows, formatDevices, upExitCode } from "../../../cli/pulumi/report.ts";
+import { deviceRows, formatDevices, onlyPending, upExitCode } from "../../../cli/pulumi/report.ts";
 import { stallMessage } from "../../../cli/pulumi/run.ts";
-import { isStalled, observe } from "../../../cli/pulumi/stall.ts";
+import { isStalled, observe, startState } from "../../../cli/pulumi/stall.ts";
 import { temporaryDirectory } from "./inventory.ts";
 
 const REQUEST: PulumiRequest = {
@@ -16,7 +17,7 @@ const REQUEST: PulumiRequest = {
   isHub: false,
   parallel: 64,
   yes: false,
-  eventLog: "/tmp/events",
+  eventLog: "tcp://unix:///tmp/events",
   extra: [],
 };
 
@@ -51,7 +52,7 @@ const calls: { name: string; request: Partial<PulumiRequest>; flags: string[]; s
 for (const { name, request, flags, skipsCheckpoints } of calls) {
   test(`${name}: ${skipsCheckpoints ? "without" : "with"} checkpoints`, () => {
     const { args, environment } = planPulumi({ ...REQUEST, ...request });
-    const common = ["--stack", request.stack ?? "tokyo", "--parallel", "64", "--event-log", "/tmp/events"];
+    const common = ["--stack", request.stack ?? "tokyo", "--parallel", "64", "--event-log", REQUEST.eventLog];
     assert.deepEqual(args, [request.operation ?? "up", ...common, ...flags]);
     assert.equal(environment.PULUMI_SKIP_CHECKPOINTS, skipsCheckpoints ? "true" : undefined);
     assert.equal(environment.PULUMI_CONTINUE_ON_ERROR, "true");
@@ -60,24 +61,58 @@ for (const { name, request, flags, skipsCheckpoints } of calls) {
   });
 }
 
-const stalls: { name: string; silentMs: number; last: string; interactive: boolean; stalled: boolean }[] = [
-  { name: "events just came", silentMs: 10, last: "{}", interactive: false, stalled: false },
-  { name: "none for too long", silentMs: 1000, last: '{"resourcePreEvent":{}}', interactive: false, stalled: true },
-  { name: "a person is asked", silentMs: 1000, last: '{"summaryEvent":{}}', interactive: true, stalled: false },
-  { name: "nobody can be asked", silentMs: 1000, last: '{"summaryEvent":{}}', interactive: false, stalled: true },
-  { name: "the last line is cut", silentMs: 1000, last: '{"summaryEv', interactive: true, stalled: true },
+const stalls: { name: string; silentMs: number; last: EngineEvent; interactive: boolean; stalled: boolean }[] = [
+  { name: "events just came", silentMs: 10, last: {}, interactive: false, stalled: false },
+  { name: "none for too long", silentMs: 1000, last: {}, interactive: false, stalled: true },
+  { name: "a person is asked", silentMs: 1000, last: { summaryEvent: {} }, interactive: true, stalled: false },
+  { name: "a person was asked and answered", silentMs: 1000, last: {}, interactive: true, stalled: true },
+  { name: "nobody can be asked", silentMs: 1000, last: { summaryEvent: {} }, interactive: false, stalled: true },
 ];
 
 for (const { name, silentMs, last, interactive, stalled } of stalls) {
   test(`${name}: ${stalled ? "stalled" : "not stalled"}`, () => {
-    assert.equal(isStalled({ size: 5, since: 0 }, silentMs, 1000, last, interactive), stalled);
+    const asked = observe(startState(0), { summaryEvent: {} }, 2);
+    assert.equal(isStalled(observe(asked, last, 5), 5 + silentMs, 1000, interactive), stalled);
   });
 }
 
-test("a log that grows starts the time anew, one that does not keeps it", () => {
-  const first = observe({ size: 0, since: 0 }, 10, 100);
-  assert.deepEqual(first, { size: 10, since: 100 });
-  assert.deepEqual(observe(first, 10, 900), first);
+test("a run without any event stalls too", () => {
+  assert.equal(isStalled(startState(7), 1006, 1000, true), false);
+  assert.equal(isStalled(startState(7), 1007, 1000, true), true);
+});
+
+test("errors are told by what they are about, once each, and warnings are none", () => {
+  const urn = (types: string, name: string) => `urn:pulumi:tokyo::edge-fleet::${types}::${name}`;
+  const command = urn("edge-fleet:index:Region$edge-fleet:index:Device$command:remote:Command", "a-apply");
+  const messages = [
+    { severity: "warning", urn: urn("x", "warned") },
+    { severity: "error", urn: command },
+    { severity: "error", urn: command },
+    { severity: "error", message: "<{%reset%}>update failed<{%reset%}>\n" },
+    { severity: "error", message: "update failed\n" },
+  ];
+  const seen = messages.map((message) => ({
+    diagnosticEvent: { message: "Process exited with status 1", ...message },
+  }));
+  const { errors } = seen.reduce((state, event) => observe(state, event, 0), startState(0));
+  assert.deepEqual([...errors], ["a-apply"]);
+  for (const about of [{ urn: urn("pulumi:pulumi:Stack", "edge-fleet-tokyo") }, {}]) {
+    const event = { diagnosticEvent: { severity: "error", message: "the stack is locked", ...about } };
+    assert.deepEqual([...observe(startState(0), event, 0).errors], [""]);
+  }
+});
+
+test("a CLI that fails for pending devices alone has not failed", () => {
+  const rows = deviceRows({ devices: { a: "hash" }, pending: { b: "rebooting" }, failed: { c: "no" } });
+  const cases: [string[], boolean][] = [
+    [["b-apply"], true],
+    [["b-apply", "c-apply"], false],
+    [["b-apply", ""], false],
+    [["b"], false],
+    [[], false],
+  ];
+  for (const [errors, expected] of cases)
+    assert.equal(onlyPending(new Set(errors), rows), expected, `${JSON.stringify(errors)}`);
 });
 
 const outputs: { name: string; value: unknown; rows: [string, string, string][] }[] = [
@@ -95,6 +130,21 @@ const outputs: { name: string; value: unknown; rows: [string, string, string][] 
     rows: [
       ["a", "applied", ""],
       ["c", "failed", "x y"],
+    ],
+  },
+  {
+    name: "maps with removals",
+    value: {
+      devices: { stays: "hash", dark: "erasure-ordered" },
+      pending: { dark: "to be wiped: no answer" },
+      removed: { gone: "wiped", kept: "retained", moved: "retained: region osaka has it now", odd: "other" },
+    },
+    rows: [
+      ["dark", "pending", "to be wiped: no answer"],
+      ["gone", "wiped", ""],
+      ["kept", "retained", ""],
+      ["moved", "retained", "region osaka has it now"],
+      ["stays", "applied", ""],
     ],
   },
   { name: "nothing", value: {}, rows: [] },
@@ -117,6 +167,17 @@ test("exit code: failures before pending before success, and a failing CLI is a 
   assert.equal(upExitCode(rows.slice(0, 1), false), 0);
   assert.equal(upExitCode(rows.slice(0, 1), true), 1);
   assert.match(formatDevices("tokyo", rows, false), /^c +failed$[\s\S]*tokyo: 1 applied, 1 pending, 1 failed\n$/m);
+});
+
+test("devices that have left are shown, counted where there are any, and need nothing more", () => {
+  const rows = deviceRows({ devices: { a: "hash" }, removed: { b: "wiped", c: "retained: d has its address now" } });
+  assert.equal(upExitCode(rows, false), 0);
+  const text = formatDevices("tokyo", rows, false);
+  assert.match(
+    text,
+    /^b +wiped$\nc +retained +d has its address now$\ntokyo: 1 applied, 0 pending, 0 failed, 1 wiped/m,
+  );
+  assert.doesNotMatch(formatDevices("tokyo", rows.slice(0, 1), false), /wiped|retained/);
 });
 
 const GRACE = { environment: {}, stdout: "stdout", pollMs: 20, graceMs: 400 } as const;

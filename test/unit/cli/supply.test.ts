@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { planSupply, type SuppliedOutputs } from "../../../cli/pulumi/supply.ts";
-import { pushedArtifacts } from "../../../components/device/plan.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../../components/device/artifact.ts";
 import { loadInventory, resolveRegion } from "../../../components/inventory/index.ts";
 import { writeInventory } from "./inventory.ts";
 
@@ -46,12 +46,29 @@ const cases: readonly { name: string; outputs: (pushed: string) => SuppliedOutpu
   },
 ];
 
+test("a device whose release is not locked is left to the run, and stops no other", (context) => {
+  const device = (id: string, more = "") =>
+    `  - { id: ${id}, host: h-${id}, model: box, hostKey: ${keyOf(id)}${more} }\n`;
+  const stacks = writeInventory(context, {
+    "tokyo.yaml": `region: tokyo\ndevices:\n${device("ahead", ", k3s: { version: v1.35.0+k3s1 }")}${device("good")}`,
+  });
+  assert.deepEqual(
+    planSupply(loadInventory(stacks), "tokyo", {}, PROGRAM).due.map(({ id }) => id),
+    ["good"],
+  );
+});
+
 for (const { name, outputs, due } of cases) {
   test(`devices to supply, ${name}`, (context) => {
     const inventory = inventoryOf(context);
     const pushed = resolveRegion(inventory, "tokyo").find(({ id }) => id === "pushed");
     assert.ok(pushed);
-    const plan = planSupply(inventory, "tokyo", outputs(pushedArtifacts(pushed, inventory.artifacts)), PROGRAM);
+    const plan = planSupply(
+      inventory,
+      "tokyo",
+      outputs(pushedArtifacts(resolveArtifacts(pushed, inventory.artifacts))),
+      PROGRAM,
+    );
     assert.deepEqual(
       plan.due.map(({ id }) => id),
       due,

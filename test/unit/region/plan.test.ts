@@ -15,7 +15,9 @@ function plan(input: Partial<RegionPlanInput>) {
   return planRegion({
     region: "tokyo",
     profiles: [],
+    fleet: input.profiles ?? [],
     previous: {},
+    wipe: {},
     reachability: new Map(),
     maxRemovals: 1,
     servers: {},
@@ -125,7 +127,7 @@ test("every device is in exactly one list, whatever the order of the inventory",
 
 test("a removal within the guard leaves the state, one beyond it is refused with the list and the way out", () => {
   const previous = { a: "1", b: "2", c: "3" };
-  assert.deepEqual(plan({ profiles: [device("a"), device("b")], previous }).remove, ["c"]);
+  assert.deepEqual(plan({ profiles: [device("a"), device("b")], previous }).drop, [{ id: "c", reason: "" }]);
   assert.throws(
     () => plan({ profiles: [device("b")], previous }),
     /2 applied devices of region tokyo .* at most 1 .*: a, c - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals 2/,
@@ -143,7 +145,12 @@ test("outputs: applied devices report their hash, failed and held ones keep what
   const applied = (hash: string) => ({
     applied: { device: "", result: "applied", hash, version: "", reason: "" } as const,
   });
-  const before = { devices: previous, programs: { ok: "p1", broken: "p1", gone: "p1" }, pushed: { gone: "a1" } };
+  const before = {
+    devices: previous,
+    programs: { ok: "p1", broken: "p1", gone: "p1" },
+    pushed: { gone: "a1" },
+    wipe: {},
+  };
   const spec = { program: "p2", pushed: "" };
   const specs = { ok: { program: "p2", pushed: "a2" }, broken: spec, new: spec, gone: spec };
   const outputs = collectOutputs(result, before, specs, {
@@ -157,13 +164,20 @@ test("outputs: applied devices report their hash, failed and held ones keep what
     programs: { broken: "p1", gone: "p1", ok: "p2" },
     pushed: { gone: "a1", ok: "a2" },
     failed: { broken: "rolled-back: not-ready", new: "no answer" },
+    wipe: {},
+    removed: {},
     pending: { gone: "no answer within 3 s", waiting: `not enrolled - run edge-fleet enroll ${device("a").region}` },
   });
 });
 
 test("a device that lacks the program or what is pushed is remembered as lacking it, until it has been applied", () => {
   const result = plan({ profiles: ["stale", "bare", "damaged"].map((id) => device(id)) });
-  const before = { devices: {}, programs: { stale: "p2", bare: "p2" }, pushed: { bare: "a2", damaged: "a2" } };
+  const before = {
+    devices: {},
+    programs: { stale: "p2", bare: "p2" },
+    pushed: { bare: "a2", damaged: "a2" },
+    wipe: {},
+  };
   const spec = { program: "p2", pushed: "a2" };
   const specs = { stale: spec, bare: spec, damaged: spec };
   const { programs, pushed } = collectOutputs(result, before, specs, {
@@ -178,4 +192,25 @@ test("a device that lacks the program or what is pushed is remembered as lacking
       { bare: "outdated", damaged: "outdated" },
     ],
   );
+});
+
+test("a device that reboots and goes on by itself is pending, and keeps what it had", () => {
+  const result = plan({ profiles: [device("a"), device("b")] });
+  const reason = "rebooting: to turn the memory cgroup on, once - run again in a minute: it goes on by itself";
+  const before = { devices: { a: "old" }, programs: { a: "p1" }, pushed: {}, wipe: {} };
+  const outputs = collectOutputs(
+    result,
+    before,
+    {},
+    { a: { failed: `failed: ${reason}` }, b: { failed: "no answer" } },
+  );
+  assert.deepEqual(outputs, {
+    devices: { a: "old" },
+    programs: { a: "p1" },
+    pushed: {},
+    pending: { a: reason },
+    failed: { b: "no answer" },
+    wipe: {},
+    removed: {},
+  });
 });

@@ -7,6 +7,7 @@ import { deviceProgram } from "../../../components/device/program.ts";
 import { renderApplicationSets, treeInput } from "../../../components/gitops/index.ts";
 import type { Profile } from "../../../components/inventory/index.ts";
 import { planRegion } from "../../../components/region/plan.ts";
+import { ERASURE_ORDERED } from "../../../components/region/removal.ts";
 import { buildProfile, LOCK } from "../device/profile.ts";
 
 interface Registered {
@@ -32,8 +33,8 @@ const registered: Registered[] = [];
 const optionsByName = new Map<string, pulumi.CustomResourceOptions>();
 const resources = new Map<string, pulumi.Resource>();
 
-function answer({ device, hash }: { device: string; hash: string }): string {
-  return JSON.stringify({ device, result: "applied", hash, version: "v1.36.2+k3s1", reason: "" });
+function answer(device: string, result: string, hash: string): string {
+  return JSON.stringify({ device, result, hash, version: "v1.36.2+k3s1", reason: "" });
 }
 
 async function registerRegion(): Promise<{ devices: unknown; pending: unknown; failed: unknown }> {
@@ -41,7 +42,8 @@ async function registerRegion(): Promise<{ devices: unknown; pending: unknown; f
     {
       newResource: ({ type, name, inputs }) => {
         registered.push({ type, name, inputs });
-        const stdout = type.startsWith("command:") ? { stdout: answer({ device: name, hash: `hash-of-${name}` }) } : {};
+        const result = "update" in inputs ? "removed" : "applied";
+        const stdout = type.startsWith("command:") ? { stdout: answer(name, result, `hash-of-${name}`) } : {};
         return { id: `${name}-id`, state: { ...inputs, ...stdout } };
       },
       call: () => ({}),
@@ -61,16 +63,22 @@ async function registerRegion(): Promise<{ devices: unknown; pending: unknown; f
     enrolled("tokyo-0005", { decommission: "wipe" }),
     enrolled("tokyo-0006", { joins: "tokyo-0001", network: LAN }),
   ];
-  const previous = { "tokyo-0003": "hash-before" };
-  const reachability = new Map([["tokyo-0003", DARK]]);
-  const plan = planRegion({ region: "tokyo", profiles, previous, reachability, servers: {}, maxRemovals: 1 });
+  const devices = { "tokyo-0003": "hash-before", "tokyo-0007": "hash-before", "tokyo-0008": ERASURE_ORDERED };
+  const gone = (host: string) => ({ host, port: 22, proxy: undefined });
+  const wipe = { "tokyo-0007": gone("left.example.com"), "tokyo-0008": gone("dark.example.com") };
+  const reachability = new Map([
+    ["tokyo-0003", DARK],
+    ["tokyo-0008", DARK],
+  ]);
+  const known = { previous: devices, wipe, reachability, servers: {} };
+  const plan = planRegion({ region: "tokyo", profiles, fleet: profiles, maxRemovals: 1, ...known });
   const fleet = { fleet: { fleet: "acme", git: { url: "https://git.example.com/x.git" }, rings: ["canary"] } };
   const region = new Region(
     "tokyo",
     {
       plan,
       artifacts: LOCK,
-      previous: { devices: previous, programs: { "tokyo-0003": "program-before" }, pushed: {} },
+      previous: { devices, programs: { "tokyo-0003": "program-before" }, pushed: {}, wipe },
       profiles,
       secrets: { mirror: "pass-of-the-mirror", "token-tokyo-0001": TOKEN },
       applicationSets: renderApplicationSets("tokyo", treeInput(fleet as never, profiles)),
@@ -95,11 +103,14 @@ function urnOf(name: string): Promise<string> {
 
 const outputs = await registerRegion();
 await new Promise((resolve) => setTimeout(resolve, 50));
+/** Commands of the devices that have left the inventory. */
+const LEFT = ["tokyo-0007-apply", "tokyo-0008-apply"];
 const commands = registered.filter(({ type }) => type === "command:remote:Command");
 
 test("each registered device has one component and one command, named after it", () => {
   const components = registered.filter(({ type }) => type === "edge-fleet:index:Device").map(({ name }) => name);
-  assert.deepEqual(components.sort(), ["tokyo-0001", "tokyo-0002", "tokyo-0003", "tokyo-0005", "tokyo-0006"]);
+  const known = ["0001", "0002", "0003", "0005", "0006", "0007", "0008"].map((number) => `tokyo-${number}`);
+  assert.deepEqual(components.sort(), known);
   assert.deepEqual(
     commands.map(({ name }) => name).sort(),
     components.map((id) => `${id}-apply`),
@@ -125,14 +136,27 @@ test("children carry their parent's name and sit below it", async () => {
   assert.match(await urnOf("tokyo-0001-apply"), /Device\$command:remote:Command::tokyo-0001-apply$/);
 });
 
-test("a command never triggers a replacement, never logs, and deletes only on a device that is to be wiped", () => {
+test("a command never triggers a replacement, never logs, and no removal of a resource ever runs anything", () => {
   for (const { name, inputs } of commands) {
-    const wiped = name === "tokyo-0005-apply";
-    const fields = ["addPreviousOutputInEnv", "connection", "create", ...(wiped ? ["delete"] : []), "logging", "stdin"];
-    assert.deepEqual(Object.keys(inputs).sort(), fields);
+    const payload = LEFT.includes(name) ? "update" : "stdin";
+    const fields = ["addPreviousOutputInEnv", "connection", "create", "logging", payload];
+    assert.deepEqual(Object.keys(inputs).sort(), fields.sort());
     assert.equal(inputs.logging, "none");
     assert.equal(inputs.addPreviousOutputInEnv, false);
-    assert.equal(optionsByName.get(name)?.retainOnDelete, !wiped);
+    assert.equal(optionsByName.get(name)?.retainOnDelete, true);
+  }
+});
+
+test("a device that has left is erased by an update over the connection in the state, and by nothing else", () => {
+  for (const { name, inputs } of commands) {
+    assert.equal("update" in inputs, LEFT.includes(name), name);
+    if (!LEFT.includes(name)) continue;
+    assert.match(String(inputs.update), new RegExp(`edge-fleet-device remove ${name.replace("-apply", "")}\n$`));
+    const { connection } = inputs as { connection: { value: { host: string; hostKey: string } } };
+    assert.deepEqual(
+      [connection.value.host, connection.value.hostKey],
+      ["left-the-inventory.invalid", "no-host-key-is-pinned"],
+    );
   }
 });
 
@@ -146,12 +170,16 @@ test("an agent is a device of the stack and no cluster on the hub", () => {
   assert.ok(!secrets.some((name) => name.endsWith("tokyo-0006")), secrets.join(", "));
 });
 
-test("only a held device ignores changes", () => {
-  const ignoring = commands.filter(({ name }) => optionsByName.get(name)?.ignoreChanges !== undefined);
-  assert.deepEqual(
-    ignoring.map(({ name }) => [name, optionsByName.get(name)?.ignoreChanges]),
-    [["tokyo-0003-apply", ["*"]]],
-  );
+test("only a held device, and one that has left, ignore changes", () => {
+  const ignoring = commands.flatMap(({ name }) => {
+    const { ignoreChanges = [] } = optionsByName.get(name) ?? {};
+    return ignoreChanges.length === 0 ? [] : [[name, ignoreChanges]];
+  });
+  assert.deepEqual(ignoring.sort(), [
+    ["tokyo-0003-apply", ["*"]],
+    ["tokyo-0007-apply", ["connection", "create"]],
+    ["tokyo-0008-apply", ["*"]],
+  ]);
 });
 
 test("every connection pins the host key and is bounded, also through a jump host", () => {
@@ -179,7 +207,7 @@ test("the kubeconfig of the region's account stays secret", () => {
 });
 
 test("a payload is secret where it holds a password or a token, and nowhere else", () => {
-  const secret = commands.filter(({ inputs }) => JSON.stringify(inputs.stdin).includes(SECRET_MARK));
+  const secret = commands.filter(({ inputs }) => JSON.stringify(inputs.stdin ?? "").includes(SECRET_MARK));
   assert.deepEqual(secret.map(({ name }) => name).sort(), ["tokyo-0001-apply", "tokyo-0003-apply", "tokyo-0006-apply"]);
 });
 
@@ -202,6 +230,7 @@ test("outputs tell applied from pending", () => {
       "tokyo-0003": "hash-of-tokyo-0003-apply",
       "tokyo-0005": "hash-of-tokyo-0005-apply",
       "tokyo-0006": "hash-of-tokyo-0006-apply",
+      "tokyo-0008": ERASURE_ORDERED,
     },
     programs: {
       "tokyo-0001": deviceProgram().sha256,
@@ -211,7 +240,16 @@ test("outputs tell applied from pending", () => {
       "tokyo-0006": deviceProgram().sha256,
     },
     pushed: {},
-    pending: { "tokyo-0003": "no answer within 3 s", "tokyo-0004": "not enrolled - run edge-fleet enroll tokyo" },
+    pending: {
+      "tokyo-0003": "no answer within 3 s",
+      "tokyo-0004": "not enrolled - run edge-fleet enroll tokyo",
+      "tokyo-0008": "to be wiped: no answer within 3 s - run up again once it answers",
+    },
     failed: {},
+    wipe: {
+      "tokyo-0005": { host: "edge-0001.example.com", port: 22, proxy: undefined },
+      "tokyo-0008": { host: "dark.example.com", port: 22, proxy: undefined },
+    },
+    removed: { "tokyo-0007": "wiped" },
   });
 });

@@ -1,0 +1,50 @@
+/**
+ * What stands against the plans of an inventory's devices, before anything is rendered: each finding at the place in the
+ * inventory where its setting is written. Pure.
+ */
+import { checkDistribution } from "../device/distributions/index.ts";
+import { describePlaced, formatPlaced, type Inventory, type Profile, placeProblems } from "../inventory/index.ts";
+import { deviceContexts } from "./contexts.ts";
+
+/** Findings of some devices. */
+export interface PlanFindings {
+  /** Lines for people, one for all devices that share a place: such a device is not applied. */
+  readonly errors: readonly string[];
+  /** Lines for people of what works, but is worth a look. */
+  readonly warnings: readonly string[];
+  /** Why a device is not applied, by device id: its own errors, each with its place, on one line. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/**
+ * Checks devices, so that one run shows all that has to be mended.
+ * @param profiles every device of the regions in question: a device is checked beside those that it joins or that join it
+ * @param selects which of them are checked. Default: all
+ */
+export function planFindings(
+  inventory: Inventory,
+  profiles: readonly Profile[],
+  selects: (profile: Profile) => boolean = () => true,
+): PlanFindings {
+  const regions = Map.groupBy(profiles, ({ region }) => region);
+  const found = [...regions.values()].flatMap((devices) => {
+    const contexts = deviceContexts(devices, {});
+    return devices
+      .filter(selects)
+      .flatMap((profile) =>
+        checkDistribution(profile, contexts.get(profile.id)).map((finding) => ({ ...finding, profile })),
+      );
+  });
+  const placed = (severity: "error" | "warning") =>
+    placeProblems(
+      inventory,
+      found.filter((finding) => finding.severity === severity),
+    );
+  const errors = placed("error");
+  const byDevice = Map.groupBy(errors, ({ profile }) => profile.id);
+  return {
+    errors: describePlaced(errors),
+    warnings: describePlaced(placed("warning")),
+    refused: new Map([...byDevice].map(([id, problems]) => [id, problems.map(formatPlaced).join("; ")])),
+  };
+}
