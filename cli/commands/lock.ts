@@ -2,13 +2,14 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { type Project, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/artifact.ts";
 import { besideProblems } from "../lock/beside.ts";
 import { entryAfter, type LockDecision, missingMessage, refusalMessage } from "../lock/decide.ts";
 import { isLoopback } from "../lock/http.ts";
 import { findUnpinned, imagesBlock, suggestDigests } from "../lock/images.ts";
 import { checkMirror, fillMirror, type MirrorOutcome } from "../lock/mirror.ts";
 import { planMirror } from "../lock/mirror-layout.ts";
-import { LOCK_FILE, type Project, planLock, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/plan.ts";
+import { LOCK_FILE, planLock } from "../lock/plan.ts";
 import { decisionReport, mirrorProblems, printDecisions, printImages, printMirror } from "../lock/report.ts";
 import { runLock } from "../lock/run.ts";
 import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";

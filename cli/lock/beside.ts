@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isLocalPath } from "../../components/device/artifact.ts";
-import type { UsedArtifact } from "./plan.ts";
+import type { UsedArtifact } from "./artifact.ts";
 
 /**
  * Problems of the files that are locked by a path. https URLs are left alone.

@@ -3,7 +3,7 @@
  * decision. Pure.
  */
 import type { ArtifactFile } from "../../components/inventory/index.ts";
-import type { UsedArtifact } from "./plan.ts";
+import type { UsedArtifact } from "./artifact.ts";
 import type { ResolvedEntry } from "./resolve.ts";
 
 /** What the user allows. */

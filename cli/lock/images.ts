@@ -21,6 +21,7 @@ export interface UnpinnedImage {
 export interface ImageSuggestion extends UnpinnedImage {
   /** e.g. `sha256:2cf2...`; absent where {@link problem} says why. */
   readonly digest?: string;
+  /** Absent where the registry has answered. */
   readonly problem?: string;
 }
 

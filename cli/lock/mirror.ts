@@ -26,6 +26,7 @@ export interface MirrorSources {
   readonly directory: string;
   /** The controller's artifact cache, whose files are copied instead of downloaded again. */
   readonly cache: string;
+  /** Default: those of http.ts. */
   readonly bounds?: HttpBounds;
 }
 

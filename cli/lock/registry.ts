@@ -14,6 +14,7 @@ export interface ImageReference {
   /** As it is written, without tag and digest. */
   readonly name: string;
   readonly tag: string;
+  /** Undefined where the reference pins none. */
   readonly digest: string | undefined;
 }
 

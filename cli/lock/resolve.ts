@@ -6,11 +6,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
+import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
 import { type Digests, digestsOf, fetchFile } from "./fetch-file.ts";
 import { contentLength, download, type HttpBounds, PassingError } from "./http.ts";
-import type { LockScalar, ReleaseBases, SnapPart, UsedArtifact } from "./plan.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
-import { decideKey, isSigned, parseKey, parseSignature, type SignatureSource } from "./sources/signature.ts";
+import { decideKey, isSigned, parseKey, parseSignature } from "./sources/signature.ts";
 
 /** Longest list of hashes; K3s' has under ten lines, K0s' under a hundred. */
 const MAX_LIST_BYTES = 64 * 1024;
@@ -37,6 +37,7 @@ export interface ResolveContext {
   readonly bases: ReleaseBases;
   /** The controller's artifact cache. */
   readonly cache: string;
+  /** Default: those of http.ts. */
   readonly bounds?: HttpBounds;
   /** Snaps of this run, so that a snap and its assertions are of one revision. Starts empty. */
   readonly snaps: Map<string, Promise<ResolvedSnap>>;
@@ -145,12 +146,12 @@ async function resolveArchive(url: string, published: string | undefined, contex
 }
 
 async function resolveSnap(part: SnapPart, used: UsedArtifact, context: ResolveContext): Promise<ResolvedEntry> {
-  const key = `${part.name} ${part.version} ${part.architecture} ${part.base}`;
+  const key = `${part.name} ${part.version} ${part.architecture} ${part.pick}`;
   const pending = context.snaps.get(key) ?? downloadSnap(part, context);
   context.snaps.set(key, pending);
   const { snap, digests, assertions } = await pending;
   const revision = { path: used.path.slice(0, -1).map(String).concat("revision"), value: snap.revision };
-  const scalars = part.base ? [] : [revision];
+  const scalars = part.pick === "release" ? [revision] : [];
   if (part.part === "snap") return { file: { url: snap.url, sha256: digests.sha256, size: digests.size }, scalars };
   const path = `assertions/${snap.name}_${snap.revision}.assert`;
   const sha256 = createHash("sha256").update(assertions).digest("hex");

@@ -4,9 +4,9 @@
  */
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
+import type { UsedArtifact } from "./artifact.ts";
 import { decide, type LockDecision, type LockPolicy } from "./decide.ts";
 import { PassingError } from "./http.ts";
-import type { UsedArtifact } from "./plan.ts";
 import { type ResolveContext, type ResolvedEntry, resolveUsed } from "./resolve.ts";
 import { keyConflict } from "./sources/signature.ts";
 

@@ -4,8 +4,8 @@
  * https://api.snapcraft.io/docs/info.html, https://ubuntu.com/core/docs/reference/assertions
  */
 import { z } from "zod";
+import type { SnapPart } from "./artifact.ts";
 import { download, type HttpBounds } from "./http.ts";
-import type { SnapPart } from "./plan.ts";
 
 /** A revision of a snap, as the store has it. */
 export interface SnapRevision {
@@ -55,11 +55,12 @@ const MAX_ASSERTION_BYTES = 256 * 1024;
 const DECLARATION_FORMAT = 4;
 
 /**
- * Asks the store for the revision that is a release.
+ * Asks the store for the revision that a part picks.
  * @param store base URL
  * @throws Error naming the URL, and the releases that the store has, where this one is not among them
  */
 export async function findSnap(store: string, part: SnapPart, bounds?: HttpBounds): Promise<SnapRevision> {
+  if (part.pick === "stable") return newestStable(store, part.name, part.architecture, bounds);
   const { info, url } = await snapInfo(store, part.name, bounds);
   const snap = chooseRelease(info, part.name, part.version, part.architecture);
   if (snap === undefined) {
@@ -68,12 +69,21 @@ export async function findSnap(store: string, part: SnapPart, bounds?: HttpBound
       `${url}: no channel has ${part.version} for ${part.architecture} - use one of ${[...releases].sort().join(", ") || "none"}`,
     );
   }
-  if (!part.base) return snap;
+  if (part.pick === "release") return snap;
   const base = snap.base ?? "";
   if (!NAME.test(base)) throw new Error(`${url}: tells no base for ${part.version} - lock it by hand`);
-  const found = await snapInfo(store, base, bounds);
-  const newest = chooseStable(found.info, base, part.architecture);
-  if (newest === undefined) throw new Error(`${found.url}: latest/stable has nothing for ${part.architecture}`);
+  return newestStable(store, base, part.architecture, bounds);
+}
+
+async function newestStable(
+  store: string,
+  name: string,
+  architecture: string,
+  bounds: HttpBounds | undefined,
+): Promise<SnapRevision> {
+  const { info, url } = await snapInfo(store, name, bounds);
+  const newest = chooseStable(info, name, architecture);
+  if (newest === undefined) throw new Error(`${url}: latest/stable has nothing for ${architecture}`);
   return newest;
 }
 

@@ -1,5 +1,5 @@
 /** The hub's Argo CD: the custom resource definitions and the namespaced install of its release's Git tag. */
-import type { LockContext, UsedArtifact } from "../plan.ts";
+import type { LockContext, UsedArtifact } from "../artifact.ts";
 
 /** In the order in which the hub gets them. */
 const CRDS = ["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"] as const;

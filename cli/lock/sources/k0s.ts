@@ -2,7 +2,7 @@
  * K0s: from the releases that devices use to binaries and air-gap bundles. Binaries are signed; bundles have a hash alone.
  * https://docs.k0sproject.io/stable/airgap-install/
  */
-import type { LockContext, UsedArtifact } from "../plan.ts";
+import type { LockContext, UsedArtifact } from "../artifact.ts";
 import { planReleases } from "./releases.ts";
 
 const LIST = "sha256sums.txt";

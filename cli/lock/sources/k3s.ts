@@ -1,5 +1,5 @@
 /** K3s: from the releases that devices use to binaries and air-gap image archives. https://docs.k3s.io/installation/airgap */
-import type { LockContext, UsedArtifact } from "../plan.ts";
+import type { LockContext, UsedArtifact } from "../artifact.ts";
 import { planReleases } from "./releases.ts";
 
 /** Plans K3s. The smallest of the three packings comes first. */

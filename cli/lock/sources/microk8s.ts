@@ -1,10 +1,10 @@
 /**
- * MicroK8s: from the releases that devices use to the snap, its assertions and, for devices that reach no store, its base
- * snap. Pure: which revision a release is, only the store knows.
+ * MicroK8s: from the releases that devices use to the snap, its assertions and, for devices that reach no store, the snaps
+ * that snapd would fetch before it: the base, and snapd's own. Pure: which revision a release is, only the store knows.
  */
-import { needsBaseSnap } from "../../../components/device/artifact.ts";
+import { needsStoreSnaps } from "../../../components/device/artifact.ts";
 import type { ArtifactFile } from "../../../components/inventory/index.ts";
-import type { LockContext, SnapPart, UsedArtifact } from "../plan.ts";
+import type { LockContext, SnapPart, UsedArtifact } from "../artifact.ts";
 import { groupUsers, nameUsers } from "./users.ts";
 
 /** Plans MicroK8s. A snap without its assertions, or the reverse, counts as not locked: the two belong together. */
@@ -16,23 +16,28 @@ export function planMicroK8s({ inventory, profiles, bases }: LockContext): UsedA
       keys: readonly [string, string],
       locked: readonly [ArtifactFile | undefined, ArtifactFile | undefined],
       usedBy: string,
-      snap: Pick<SnapPart, "name" | "version" | "base">,
+      snap: Pick<SnapPart, "name" | "version" | "pick">,
     ): UsedArtifact[] => {
       const complete = locked[0] !== undefined && locked[1] !== undefined;
       return (["snap", "assertions"] as const).map((part, index): UsedArtifact => {
         const path = ["microk8s", version, architecture, keys[index] ?? part];
         const hash = { kind: "snap", snap: { ...snap, architecture, part } } as const;
-        const url = `${bases.snap}/v2/snaps/info/microk8s`;
+        const url = `${bases.snap}/v2/snaps/info/${snap.name}`;
         const field = path.join(".");
         return { project: "snap", path, field, usedBy, url, hash, locked: complete ? locked[index] : undefined };
       });
     };
-    const main = { name: "microk8s", version, base: false };
+    const main = { name: "microk8s", version, pick: "release" } as const;
     const snaps = pair(["snap", "assertions"], [entry?.snap, entry?.assertions], nameUsers(profiles), main);
-    const storeless = profiles.filter(needsBaseSnap);
+    const storeless = profiles.filter(needsStoreSnaps);
     if (storeless.length === 0) return snaps;
-    const base = { ...main, base: true };
-    const locked = [entry?.base, entry?.baseAssertions] as const;
-    return [...snaps, ...pair(["base", "baseAssertions"], locked, nameUsers(storeless), base)];
+    const users = nameUsers(storeless);
+    const base = { ...main, pick: "base" } as const;
+    const snapd = { ...main, name: "snapd", pick: "stable" } as const;
+    return [
+      ...snaps,
+      ...pair(["base", "baseAssertions"], [entry?.base, entry?.baseAssertions], users, base),
+      ...pair(["snapd", "snapdAssertions"], [entry?.snapd, entry?.snapdAssertions], users, snapd),
+    ];
   });
 }

@@ -3,7 +3,7 @@
  * hashes that covers both. Pure.
  */
 import type { Profile } from "../../../components/inventory/index.ts";
-import type { LockContext, UsedArtifact } from "../plan.ts";
+import type { LockContext, UsedArtifact } from "../artifact.ts";
 import { groupUsers, nameUsers } from "./users.ts";
 
 /** Names of a release's files. */

@@ -4,18 +4,10 @@
  * https://docs.sigstore.dev/cosign/key_management/overview/
  */
 import { createHash, createPublicKey, createVerify, type KeyObject } from "node:crypto";
-import type { LockScalar } from "../plan.ts";
+import type { LockScalar, SignatureSource } from "../artifact.ts";
 
 /** Where the lock file pins the key. */
 export const KEY_PATH = ["k0sKey"] as const;
-
-/** How a file of a release is signed. */
-export interface SignatureSource {
-  /** URL of the public key. */
-  readonly key: string;
-  /** SHA-256 of the key that the lock file pins, lower-case hex. Undefined: none yet, the key is trusted on first use. */
-  readonly pinned: string | undefined;
-}
 
 /** A public key. */
 export interface SigningKey {
@@ -28,6 +20,7 @@ export interface SigningKey {
 export interface KeyDecision {
   /** Empty where the key is the pinned one. */
   readonly scalars: readonly LockScalar[];
+  /** Absent where nothing is to be looked at. */
   readonly note?: string;
 }
 

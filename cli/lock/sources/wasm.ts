@@ -4,7 +4,7 @@
  */
 import type { Profile, WasmRuntime } from "../../../components/inventory/index.ts";
 import { UsageError } from "../../exit.ts";
-import type { LockContext, UsedArtifact } from "../plan.ts";
+import type { LockContext, UsedArtifact } from "../artifact.ts";
 import { nameUsers } from "./users.ts";
 
 /**

@@ -278,10 +278,14 @@ function storeFiles(url: string): Record<string, string> {
     ["1.35", "v1.35.6", 8000, "classic", "stable", "the old one"],
   ]);
   snap("core22", "amcU", [["latest", "20260801", 2000, "strict", "stable", "the base"]]);
+  snap("snapd", "PMrr", [
+    ["latest", "2.77", 27000, "strict", "candidate", "the next snapd"],
+    ["latest", "2.76", 26000, "strict", "stable", "snapd itself"],
+  ]);
   return files;
 }
 
-test("a snap is locked with what snapd needs to trust it, and its base where no store is reached", async (context) => {
+test("a snap is locked with what snapd needs to trust it, and what it needs before it where no store is reached", async (context) => {
   const files: Record<string, string> = {};
   const { lock, locked, artifacts, stacks, server } = await lab(
     context,
@@ -301,6 +305,8 @@ test("a snap is locked with what snapd needs to trust it, and its base where no 
       ["microk8s-assertions", true, "assertions/microk8s_8999.assert"],
       ["base", false, "/snap/download/amcU_2000.snap"],
       ["base-assertions", true, "assertions/core22_2000.assert"],
+      ["snapd", false, "/snap/download/PMrr_26000.snap"],
+      ["snapd-assertions", true, "assertions/snapd_26000.assert"],
     ],
   );
   const text = readFileSync(join(stacks, "assertions", "microk8s_8999.assert"), "utf8");

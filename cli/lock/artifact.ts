@@ -1,0 +1,104 @@
+/**
+ * What is said of one file that the fleet uses, between the sources that list it, the plan, and what resolves and writes
+ * it: where upstream has it, where its hash comes from, and its place in the lock file.
+ */
+import type { ArtifactFile, Inventory, Profile, WasmRuntime } from "../../components/inventory/index.ts";
+
+/** The projects' own: release assets on GitHub, files of a Git tag, and the Snap Store. URLs without a trailing slash. */
+export const UPSTREAM = {
+  /** Holds `<release>/k3s`, `<release>/k3s-arm64`, `<release>/sha256sum-<arch>.txt` and the image archives. */
+  k3s: "https://github.com/k3s-io/k3s/releases/download",
+  /** Holds `<release>/k0s-<release>-<arch>`, `<release>/sha256sums.txt` and the image bundles. */
+  k0s: "https://github.com/k0sproject/k0s/releases/download",
+  /** Holds `<release>/containerd-shim-spin-v2-linux-<machine>.tar.gz`. */
+  spin: "https://github.com/spinframework/containerd-shim-spin/releases/download",
+  /** Holds `containerd-shim-<runtime>/<release>/containerd-shim-<runtime>-<machine>-linux-musl.tar.gz`. */
+  runwasi: "https://github.com/containerd/runwasi/releases/download",
+  /** Answers `/v2/snaps/info/<snap>` and `/v2/assertions/...`. */
+  snap: "https://api.snapcraft.io",
+  /** Holds `<release>/manifests/...`. */
+  argocd: "https://raw.githubusercontent.com/argoproj/argo-cd",
+} as const;
+
+/** A project whose releases are locked. */
+export type Project = keyof typeof UPSTREAM;
+
+/** Where releases are. */
+export type ReleaseBases = Readonly<Record<Project, string>>;
+
+/** Part of what the Snap Store has of one snap. */
+export interface SnapPart {
+  readonly name: string;
+  /** Release that the revision of `pick: "release"` must carry. */
+  readonly version: string;
+  /**
+   * `release`: the revision of this release. `base`: the newest stable revision of the snap that the release is built on.
+   * `stable`: the newest stable revision of this snap.
+   */
+  readonly pick: "release" | "base" | "stable";
+  readonly architecture: Profile["architecture"];
+  readonly part: "snap" | "assertions";
+}
+
+/** How a file of a release is signed. */
+export interface SignatureSource {
+  /** URL of the public key. */
+  readonly key: string;
+  /** SHA-256 of the key that the lock file pins, lower-case hex. Undefined: none yet, the key is trusted on first use. */
+  readonly pinned: string | undefined;
+}
+
+/** Where a file's hash comes from. */
+export type HashSource =
+  /**
+   * A list that the release carries: the line of the first of these files that it names. `signature`: what is newly locked
+   * is downloaded once, and `<url>.sig` must be its signature.
+   */
+  | {
+      readonly kind: "list";
+      readonly url: string;
+      readonly files: readonly { name: string; url: string }[];
+      readonly signature?: SignatureSource;
+    }
+  /** The file itself, a text, downloaded each time. */
+  | { readonly kind: "file" }
+  /** The file itself, large: downloaded once, when it is not locked. `published`: a hash that upstream tells elsewhere. */
+  | { readonly kind: "archive"; readonly published?: string }
+  /** The Snap Store, when it is not locked. */
+  | { readonly kind: "snap"; readonly snap: SnapPart };
+
+/** A word or number that stands beside files in the lock file. */
+export interface LockScalar {
+  readonly path: readonly string[];
+  readonly value: string | number;
+}
+
+/** One file that the fleet uses. */
+export interface UsedArtifact {
+  readonly project: Project;
+  /** Keys that lead to its entry in the lock file. */
+  readonly path: readonly (string | number)[];
+  /** The same for people, e.g. `k3s.v1.36.2+k3s1.arm64`. */
+  readonly field: string;
+  /** Who needs it, e.g. `2 devices, e.g. tokyo-0002`. */
+  readonly usedBy: string;
+  /** Where upstream, or the base that was given instead, has it. */
+  readonly url: string;
+  readonly hash: HashSource;
+  /** What the lock file says now of this release. */
+  readonly locked: ArtifactFile | undefined;
+  /** Written with the entry. Default: nothing. */
+  readonly scalars?: readonly LockScalar[];
+  /** Entries of another release that this one takes the place of; they leave the lock file. Default: none. */
+  readonly replaces?: readonly (readonly string[])[];
+}
+
+/** What a source plans from. */
+export interface LockContext {
+  readonly inventory: Inventory;
+  /** Every device of the fleet. */
+  readonly profiles: readonly Profile[];
+  readonly bases: ReleaseBases;
+  /** Releases of WASM shims that were asked for. */
+  readonly shims: Readonly<Partial<Record<WasmRuntime, string>>>;
+}
