@@ -9,7 +9,7 @@ import { pipeline } from "node:stream/promises";
 /** How a program is run. */
 export interface RunOptions {
   /** Sent to stdin, which is then closed. Default: nothing. */
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   /** Sent to stdin after the first line on stdout, which it is computed from; stdin is then closed. */
   readonly reply?: (firstLine: string) => Readable | undefined;
   /**
@@ -172,6 +172,24 @@ class Run {
  */
 export function runProgram(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Run(command, args, options).finished();
+}
+
+/**
+ * Runs a program that may ask on the terminal, and takes what it writes to stdout. It has no bound in time: a person may be
+ * typing.
+ * @throws Error when it cannot be started
+ */
+export function captureForeground(
+  command: string,
+  args: readonly string[],
+): Promise<{ readonly exitCode: number | undefined; readonly stdout: Uint8Array }> {
+  const child = spawn(command, args, { stdio: ["inherit", "pipe", "inherit"], env: { ...process.env, LC_ALL: "C" } });
+  const chunks: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ exitCode: code ?? undefined, stdout: Buffer.concat(chunks) }));
+  });
 }
 
 /** A program that has the terminal to itself while it runs. */

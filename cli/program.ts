@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { registerBackups } from "./commands/backups.ts";
 import { registerCheck } from "./commands/check.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerDoctor } from "./commands/doctor.ts";
@@ -18,8 +19,10 @@ import type { Register } from "./commands/options.ts";
 import { registerOverview } from "./commands/overview.ts";
 import { registerPreview } from "./commands/preview.ts";
 import { registerPromote } from "./commands/promote.ts";
+import { registerPulls } from "./commands/pulls.ts";
 import { registerPush } from "./commands/push.ts";
 import { registerRender } from "./commands/render.ts";
+import { registerRestore } from "./commands/restore.ts";
 import { registerRings } from "./commands/rings.ts";
 import { registerRollback } from "./commands/rollback.ts";
 import { registerSchema } from "./commands/schema.ts";
@@ -46,8 +49,11 @@ const COMMANDS: readonly Register[] = [
   registerFreeze,
   registerRings,
   registerStatus,
+  registerBackups,
+  registerRestore,
   registerExplain,
   registerScript,
+  registerPulls,
   registerSchema,
 ];
 

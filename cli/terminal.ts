@@ -9,6 +9,7 @@ const CODES: Readonly<Record<Colour, number>> = { green: 32, yellow: 33, red: 31
 
 /** A stream that may be a terminal. */
 export interface Output {
+  /** Absent: a file or a pipe, where colours would be noise. */
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }

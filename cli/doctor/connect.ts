@@ -1,3 +1,4 @@
+/** Examines one device over one SSH connection: from its address and the script to an outcome. */
 import { runProgram } from "../process.ts";
 import { sshArguments } from "../ssh/arguments.ts";
 import { withSshConnection } from "../ssh/connection.ts";

@@ -58,6 +58,7 @@ function settingsOf({ profile, lock, allowReboot }: Examination, now: number): R
   return {
     DEVICE: profile.id,
     DISTRIBUTION: profile.distribution,
+    INIT: profile.init,
     ARCH: profile.architecture,
     MEMORY_MIB: String(profile.memoryMiB),
     NEED_KIB: attempt(() => String(neededKib(resolveArtifacts(profile, lock)))) ?? "",
@@ -76,8 +77,10 @@ function programLine({ profile, lock, server, allowReboot }: Examination): strin
   if (payload === undefined) return "";
   const lines = payload.split("\n");
   const end = lines.findIndex((line, index) => index > 0 && !line.startsWith("set "));
+  // What an apply may do by the inventory's leave, the doctor may by its own option alone.
+  const settings = lines.slice(0, end).filter((line) => !line.startsWith("set MANAGED_REBOOT "));
   const reboot = allowReboot ? ["set MANAGED_REBOOT 1"] : [];
-  return packText([...lines.slice(0, end), ...reboot, "end\n"].join("\n"));
+  return packText([...settings, ...reboot, "end\n"].join("\n"));
 }
 
 /** A device is examined also where its artifacts are not locked yet or its settings cannot be rendered. */

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { runProgram } from "../process.ts";
 import { jumpAlias, RUN_SCRIPT_AS_ROOT, type SshConnection, sshArguments } from "../ssh/arguments.ts";
+import { controllerSeconds } from "../ssh/clock.ts";
 import { withSshConnection } from "../ssh/connection.ts";
 import { firstKnownKey } from "../ssh/keys.ts";
 import { type Candidate, type EnrolledOutcome, type FailedOutcome, judgeConnection } from "./outcome.ts";
@@ -25,12 +26,13 @@ export async function enrollDevice(
 ): Promise<EnrolledOutcome | FailedOutcome> {
   const { profile, record, acceptNewKey } = candidate;
   return withSshConnection(profile, acceptNewKey ? undefined : record.entry.hostKey, async (connection) => {
+    const before = controllerSeconds();
     const result = await runProgram("ssh", sshArguments(connection, RUN_SCRIPT_AS_ROOT), {
       stdin: enrollScript(profile.ssh.user),
       timeoutMs: options.timeoutMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return judgeConnection(candidate, result, usedHostKey(connection), new Date().toISOString());
+    return judgeConnection(candidate, result, usedHostKey(connection), { before, after: controllerSeconds() });
   });
 }
 

@@ -81,8 +81,8 @@ plain() {
 }
 
 print_result() {
-  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s","program":"%s"}\n' \
-    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine" "$PROGRAM_SHA256"
+  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s","program":"%s","time":%s}\n' \
+    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine" "$PROGRAM_SHA256" "$(date +%s)"
 }
 
 main() {

@@ -7,6 +7,7 @@ import type { DeviceRecord, Profile } from "../../components/inventory/index.ts"
 import { PublicKeySchema } from "../../components/inventory/schema.ts";
 import type { RunResult } from "../process.ts";
 import { classifyFailure, type PendingReason, type RefusedReason } from "../ssh/classify.ts";
+import { type Bracket, clockFinding } from "../ssh/clock.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
 import { printable } from "../terminal.ts";
 
@@ -14,7 +15,9 @@ import { printable } from "../terminal.ts";
 export interface DeviceFacts {
   readonly architecture: "amd64" | "arm64";
   readonly memoryMiB: number;
+  /** Name and version, as /etc/os-release has them. Absent: it has none. */
   readonly os?: string;
+  /** Release, as `uname -r` prints it. Absent: unknown. */
   readonly kernel?: string;
   /** SHA-256 of /etc/machine-id. */
   readonly machineId?: string;
@@ -42,6 +45,8 @@ export interface EnrolledOutcome {
   readonly fingerprint: string;
   /** Of the host key that the inventory had before, when it is another one. */
   readonly replacedFingerprint: string | undefined;
+  /** What is wrong with its clock, and the mend. No certificate is made by an enrolment, so it is only a warning. */
+  readonly clock: string | undefined;
 }
 
 /** A device whose entry has both keys already. */
@@ -74,6 +79,7 @@ export interface FailedOutcome {
   readonly fingerprint: string | undefined;
 }
 
+/** What became of one device. */
 export type Outcome = EnrolledOutcome | AlreadyOutcome | FailedOutcome;
 
 /** What the judgement needs to know about a device. */
@@ -93,19 +99,20 @@ const AnswerSchema = z.object({
   kernel: z.string().max(128),
   machineId: z.string().regex(/^([0-9a-f]{64})?$/),
   program: z.string().regex(/^[0-9a-f]{64}$/),
+  time: z.int().nonnegative().max(1e12),
 });
 
 /**
  * Judges one connection.
  * @param result how ssh ended
  * @param usedHostKey key in the connection's known_hosts file afterwards
- * @param now RFC 3339 date for `enrolledAt`
+ * @param asked when the device can have told its time; the end is also `enrolledAt`
  */
 export function judgeConnection(
   candidate: Candidate,
   result: RunResult,
   usedHostKey: string | undefined,
-  now: string,
+  asked: Bracket,
 ): EnrolledOutcome | FailedOutcome {
   const { record, profile, acceptNewKey } = candidate;
   const { id, hostKey: pinned, identityKey: known } = record.entry;
@@ -137,10 +144,11 @@ export function judgeConnection(
     enrolment: {
       hostKey: usedHostKey,
       identityKey: answer.identityKey,
-      facts: factsOf(answer, profile.architecture, now),
+      facts: factsOf(answer, profile.architecture, new Date(asked.after * 1000).toISOString()),
     },
     fingerprint,
     replacedFingerprint: pinned !== undefined && pinned !== usedHostKey ? fingerprintOf(pinned) : undefined,
+    clock: clockFinding(answer.time, asked),
   };
 }
 

@@ -44,7 +44,9 @@ function detailOf(outcome: Outcome): string {
   if (outcome.state !== "enrolled") return `${outcome.reason}: ${outcome.message}`;
   const { architecture, memoryMiB, os } = outcome.enrolment.facts;
   const facts = [architecture, `${memoryMiB} MiB`, os].filter((part) => part !== undefined).join(", ");
-  return outcome.replacedFingerprint === undefined ? facts : `replaces ${outcome.replacedFingerprint}; ${facts}`;
+  const replaced = outcome.replacedFingerprint === undefined ? [] : [`replaces ${outcome.replacedFingerprint}`];
+  const warning = outcome.clock === undefined ? [] : [`warning: clock: ${outcome.clock}`];
+  return [...replaced, facts, ...warning].join("; ");
 }
 
 /** One line of counts. */

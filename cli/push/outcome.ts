@@ -32,7 +32,8 @@ export interface PushOutcome {
   readonly state: "pushed" | "present" | "pending" | "failed";
   /** Bytes of the artifacts that were completed in this run. */
   readonly sentBytes: number;
-  readonly reason: SshFailure["reason"] | "not-enrolled" | "artifact" | undefined;
+  /** Undefined where all went well. */
+  readonly reason: SshFailure["reason"] | "not-enrolled" | "artifact" | "clock" | undefined;
   readonly message: string;
   /** In the order in which they were to be sent. */
   readonly artifacts: readonly PushedItem[];
@@ -41,6 +42,7 @@ export interface PushOutcome {
 /** A line with which the device asks for bytes. */
 export interface PushRequest {
   readonly sha256: string;
+  /** Bytes that it has already. */
   readonly offset: number;
 }
 

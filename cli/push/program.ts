@@ -1,3 +1,9 @@
+/**
+ * Brings a region's devices the device program of this release, then their artifacts: from the inventory and what is known
+ * of the devices to one outcome a device. `push` sends to all, `up` to those that it names first.
+ */
+
+import { Readable } from "node:stream";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../components/device/program.ts";
 import { type Inventory, type Profile, resolveRegion } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
@@ -6,8 +12,10 @@ import { type RunResult, runProgram } from "../process.ts";
 import { requireRegion } from "../require.ts";
 import { sshArguments } from "../ssh/arguments.ts";
 import { classifyFailure } from "../ssh/classify.ts";
+import { clockCommand, controllerSeconds } from "../ssh/clock.ts";
 import { withSshConnection } from "../ssh/connection.ts";
 import { Progress } from "../terminal.ts";
+import { ClockWatch } from "./clock.ts";
 import { explain, type PushOutcome, unsent } from "./outcome.ts";
 import { runPush, selectTargets } from "./run.ts";
 
@@ -97,24 +105,42 @@ export async function sendProgram(
   if (pinned === undefined)
     return unsent(id, "pending", "not-enrolled", `no pinned host key - run: edge-fleet enroll ${profile.region}`);
   return withSshConnection(profile, pinned, async (connection) => {
-    const args = sshArguments(connection, installCommand(ssh.user, program.sha256));
-    const result = await runProgram("ssh", args, { stdin: `${packText(program.text)}\n`, timeoutMs, signal });
-    return judgeProgram(id, pinned, result, program);
+    const clock = new ClockWatch();
+    const packed = packText(program.text);
+    const before = clockCommand(profile.distribution, controllerSeconds());
+    const command = installCommand(ssh.user, program.sha256, packed.length, before);
+    const result = await runProgram("ssh", sshArguments(connection, command), {
+      converse: (line) => {
+        if (clock.hear(line)) return clock.refused ? "close" : undefined;
+        return line.trim() === PROGRAM_WANTED && !clock.refused ? Readable.from([packed]) : undefined;
+      },
+      timeoutMs,
+      signal,
+    });
+    return clock.conclude(judgeProgram(id, pinned, result, program));
   });
 }
+
+/** The device's line that asks for the packed program. */
+const PROGRAM_WANTED = "edge-fleet program";
 
 /**
  * Remote command that installs the program on stdin, whatever the log-in shell is: as root or with full sudo by the
  * program's own `install`, else by the `upgrade` of the program that is there, which may be all that sudo allows.
  * @param user a plain name, checked when the device was enrolled
+ * @param size bytes of the packed program, which is then asked for, on a stdin that stays open. Default: it is all of stdin
+ * @param before commands that come first, without a `'`, e.g. {@link clockCommand}. Default: none
  */
-export function installCommand(user: string, sha256: string): string {
+export function installCommand(user: string, sha256: string, size?: number, before = ":"): string {
+  const packed = size === undefined ? "cat" : `head -c ${size}`;
   const name = /^[A-Za-z0-9._-]+$/.test(user) ? user : "root";
   const lines = [
+    before,
     `p=\${EDGE_FLEET_ROOT-}${PROGRAM_PATH}; h=$(sha256sum "$p" 2>/dev/null); r=`,
     `if [ "\${h%% *}" = ${sha256} ]; then echo "have ${sha256}"; exit 0; fi`,
-    `if [ "$(id -u)" -ne 0 ]; then r="sudo -n"; sudo -n /bin/sh -c : 2>/dev/null || exec sudo -n "$p" upgrade ${sha256}; fi`,
-    `umask 077; t=$(mktemp) || exit 1; trap "rm -f $t" EXIT; base64 -d | gzip -dc >"$t"`,
+    ...(size === undefined ? [] : [`echo "${PROGRAM_WANTED}"`]),
+    `if [ "$(id -u)" -ne 0 ]; then r="sudo -n"; sudo -n /bin/sh -c : 2>/dev/null || { ${packed} | sudo -n "$p" upgrade ${sha256}; exit; }; fi`,
+    `umask 077; t=$(mktemp) || exit 1; trap "rm -f $t" EXIT; ${packed} | base64 -d | gzip -dc >"$t"`,
     `s=$(sha256sum "$t"); if [ "\${s%% *}" != ${sha256} ]; then echo "edge-fleet: the device program arrived damaged - run again" >&2; exit 1; fi`,
     `$r sh "$t" install ${name}`,
   ];

@@ -6,7 +6,9 @@ import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/index.ts";
 import { runProgram } from "../process.ts";
 import { sshArguments } from "../ssh/arguments.ts";
+import { clockCommand, controllerSeconds } from "../ssh/clock.ts";
 import { withSshConnection } from "../ssh/connection.ts";
+import { ClockWatch } from "./clock.ts";
 import { judgePush, type PushItem, type PushOutcome, parseRequest, unsent } from "./outcome.ts";
 import { burstOf, paced } from "./pace.ts";
 
@@ -26,6 +28,7 @@ export interface SendItem extends PushItem {
 export interface SendOptions {
   /** Milliseconds without a byte in either direction. Default 120,000: hashing on the device sends nothing. */
   readonly idleMs: number;
+  /** Ends the transfers. Default: none. */
   readonly signal?: AbortSignal;
 }
 
@@ -39,15 +42,20 @@ export async function sendArtifacts(
   if (pinned === undefined)
     return unsent(id, "pending", "not-enrolled", `no pinned host key - run: edge-fleet enroll ${profile.region}`);
   return withSshConnection(profile, pinned, async (connection) => {
-    const result = await runProgram("ssh", sshArguments(connection, receiveCommand(items)), {
-      converse: (line) =>
-        line.trim() === SCRIPT_WANTED
+    const clock = new ClockWatch();
+    const command = receiveCommand(items, clockCommand(profile.distribution, controllerSeconds()));
+    const result = await runProgram("ssh", sshArguments(connection, command), {
+      converse: (line) => {
+        if (clock.hear(line)) return clock.refused ? "close" : undefined;
+        if (clock.refused) return undefined;
+        return line.trim() === SCRIPT_WANTED
           ? Readable.from([receiveScript(items)])
-          : bodyFor(line, items, profile.artifacts.maxKiBPerSecond),
+          : bodyFor(line, items, profile.artifacts.maxKiBPerSecond);
+      },
       idleMs: options.idleMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return judgePush(id, pinned, result, items);
+    return clock.conclude(judgePush(id, pinned, result, items));
   });
 }
 
@@ -56,11 +64,12 @@ type Offer = Omit<PushItem, "name"> & Pick<SendItem, "installPath">;
 /**
  * Remote command of a transfer, whatever the log-in shell is. Root asks for the script. Another user uses the device
  * program, which may be all that sudo allows; where the program does not know how to receive, it is the script again.
+ * @param before commands that come first, without a `'`, e.g. {@link clockCommand}. Default: none
  */
-export function receiveCommand(items: readonly Offer[]): string {
+export function receiveCommand(items: readonly Offer[], before = ":"): string {
   const script = `echo "${SCRIPT_WANTED}"; exec`;
   const words = offerWords(items).join(" ");
-  return `exec /bin/sh -c 'if [ "$(id -u)" -eq 0 ]; then ${script} /bin/sh -s; fi; if grep -qs "^ *receive)" ${PROGRAM_PATH}; then exec sudo -n ${PROGRAM_PATH} receive ${words}; fi; ${script} sudo -n /bin/sh -s'`;
+  return `exec /bin/sh -c '${before}; if [ "$(id -u)" -eq 0 ]; then ${script} /bin/sh -s; fi; if grep -qs "^ *receive)" ${PROGRAM_PATH}; then exec sudo -n ${PROGRAM_PATH} receive ${words}; fi; ${script} sudo -n /bin/sh -s'`;
 }
 
 /**

@@ -5,14 +5,15 @@
 import { createHash } from "node:crypto";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
-import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
+import { pushedArtifacts, type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
+import { backupFiles, backupUrl } from "./backup.ts";
 import {
   type DeviceFile,
   type DistributionPlan,
   type RenderContext,
   renderDistribution,
 } from "./distributions/index.ts";
-import { preflightSetting } from "./preflight.ts";
+import { neededKib, preflightSetting } from "./preflight.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "./program.ts";
 
 /** What one device is to become. */
@@ -27,6 +28,8 @@ export interface Payload {
   readonly hash: string;
   /** Seconds that the device may take to become ready. */
   readonly readySeconds: number;
+  /** What `edge-fleet push` has to bring before, see {@link pushedArtifacts}. */
+  readonly pushed: string;
   /** True where a file holds a password or a token: the text must then be kept as a secret. */
   readonly secret: boolean;
 }
@@ -54,12 +57,6 @@ export interface ApplyResult {
   readonly reason: string;
 }
 
-/** Bytes taken for an artifact whose lock entry has no size: above every K3s release so far. */
-const ASSUMED_SIZE = 96 * 1024 * 1024;
-
-/** Room for the download, the installed copy and what a binary unpacks (about 200 MB for K3s). */
-const SPACE_FACTOR = 4;
-
 /** Characters of a setting's value; `program/settings.sh` refuses others. */
 const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
 
@@ -69,7 +66,8 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
  * @throws Error naming device, setting and mend, see {@link renderDistribution} and {@link resolveArtifacts}
  */
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
-  const plan = renderDistribution(profile, context);
+  const distribution = renderDistribution(profile, context);
+  const plan = { ...distribution, files: [...distribution.files, ...backupFiles(profile, context.secrets)] };
   const artifacts = resolveArtifacts(profile, lock);
   plan.files.forEach(checkFile);
   const hash = desiredStateHash(profile, plan, artifacts);
@@ -82,7 +80,7 @@ export function renderPayload(profile: Profile, lock: ArtifactsLock, context: Re
     "end\n",
   ].join("\n");
   const secret = plan.files.some((file) => file.secret === true);
-  return { text, hash, readySeconds: profile.readiness.timeoutSeconds, secret };
+  return { text, hash, readySeconds: profile.readiness.timeoutSeconds, pushed: pushedArtifacts(artifacts), secret };
 }
 
 function settingsOf(
@@ -91,12 +89,12 @@ function settingsOf(
   artifacts: readonly ResolvedArtifact[],
   hash: string,
 ): Record<string, string> {
-  const bytes = artifacts.reduce((sum, { size = ASSUMED_SIZE }) => sum + size, 0);
   return {
     DEVICE: profile.id,
     REGION: profile.region,
     HASH: hash,
     DISTRIBUTION: profile.distribution,
+    INIT: profile.init === "openrc" ? profile.init : "",
     VERSION: plan.version,
     ARCH: profile.architecture,
     MEMORY_MIB: String(profile.memoryMiB),
@@ -109,12 +107,14 @@ function settingsOf(
     WASM: profile.wasm.join(" "),
     REPLACE: profile.replace ? "1" : "",
     LIMIT_KIB: String(profile.artifacts.maxKiBPerSecond ?? ""),
-    NEED_KIB: String(Math.ceil((bytes * SPACE_FACTOR) / 1024)),
+    NEED_KIB: String(neededKib(artifacts)),
     PREFLIGHT: preflightSetting(profile),
+    MANAGED_REBOOT: profile.preflight.allowReboot ? "1" : "",
     READY_SECONDS: String(profile.readiness.timeoutSeconds),
     ROLLBACK_SECONDS: String(profile.rollback.afterSeconds),
     BACKUP_HOURS: String(profile.backup.everyHours),
     BACKUP_KEEP: String(profile.backup.keep),
+    BACKUP_URL: backupUrl(profile),
     FILES_SUM: sha256(plan.files.map((file) => file.content).join("")),
   };
 }

@@ -2,6 +2,7 @@
  * From a profile and the artifacts lock to the files that the device needs: where each comes from, what it must hash to,
  * where the device stores it and where it ends up. Pure.
  */
+import { createHash } from "node:crypto";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
 
@@ -59,7 +60,8 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 
 /**
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
- * snap's assertions, its base snap and the base's assertions; then a shim per WASM runtime, in the profile's order.
+ * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
+ * runtime, in the profile's order.
  * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
@@ -69,10 +71,22 @@ export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): Resolve
 }
 
 /**
- * Whether a MicroK8s device gets the base snap too: with `artifacts.images`, or where it is delivered by push, since
- * such a device reaches no store.
+ * Tells whether what `edge-fleet push` has brought is still what the device needs: the same text for the same artifacts,
+ * empty where the device fetches everything.
  */
-export function needsBaseSnap({ artifacts }: Pick<Profile, "artifacts">): boolean {
+export function pushedArtifacts(artifacts: readonly Pick<ResolvedArtifact, "delivery" | "sha256">[]): string {
+  const sums = artifacts.flatMap(({ delivery, sha256 }) => (delivery === "push" ? [sha256] : [])).sort();
+  return sums.length === 0 ? "" : createHash("sha256").update(sums.join(" ")).digest("hex").slice(0, 16);
+}
+
+/**
+ * Whether a MicroK8s device gets the snaps too that snapd would fetch from its store before MicroK8s: with
+ * `artifacts.images`, or where it is delivered by push, since such a device reaches no store. They are the base, and the
+ * snapd snap, without which snapd installs nothing on a classic system
+ * (https://github.com/canonical/snapd/blob/master/overlord/snapstate/handlers_prereq.go) and whose older releases, as in
+ * Debian's package, lack what a base asks of them (https://github.com/canonical/core20/issues/172).
+ */
+export function needsStoreSnaps({ artifacts }: Pick<Profile, "artifacts">): boolean {
   return artifacts.images || artifacts.delivery === "push";
 }
 
@@ -108,11 +122,16 @@ function microk8s(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
     resolve(profile, `${field}.snap`, locked.snap, { name: "microk8s", kind: "snap" }),
     resolve(profile, `${field}.assertions`, locked.assertions, { name: "microk8s-assertions", kind: "assertions" }),
   ];
-  if (!needsBaseSnap(profile)) return artifacts;
+  if (!needsStoreSnaps(profile)) return artifacts;
   return [
     ...artifacts,
     resolve(profile, `${field}.base`, locked.base, { name: "base", kind: "snap" }),
     resolve(profile, `${field}.baseAssertions`, locked.baseAssertions, { name: "base-assertions", kind: "assertions" }),
+    resolve(profile, `${field}.snapd`, locked.snapd, { name: "snapd", kind: "snap" }),
+    resolve(profile, `${field}.snapdAssertions`, locked.snapdAssertions, {
+      name: "snapd-assertions",
+      kind: "assertions",
+    }),
   ];
 }
 

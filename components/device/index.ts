@@ -4,15 +4,25 @@
  */
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { leaveToEngine } from "../engine.ts";
 import { type ApplyResult, parseApplyResult } from "./apply.ts";
 import { describeFailure } from "./failure.ts";
-import type { DeviceSpec } from "./plan.ts";
+import type { DeviceSpec, ErasureSpec } from "./plan.ts";
 
+/** What a run does with a device that it registers. */
+export type DeviceAction =
+  /** Makes the device what the spec says; nothing is dialled where the spec is what the state has. */
+  | "apply"
+  /** Keeps it in the state as it is, whatever the spec says; nothing is dialled. */
+  | "hold"
+  /** Runs the spec's `update` over the connection that stands in the state. */
+  | "erase";
+
+/** What is to happen to one device. */
 export interface DeviceArgs {
-  /** What to apply and where. */
-  readonly spec: DeviceSpec;
-  /** True for a device that was applied before and does not answer now: it stays in the state as it is, nothing is dialled. */
-  readonly held: boolean;
+  /** What to apply and where; for a device that has left the inventory what erases it. */
+  readonly spec: DeviceSpec | ErasureSpec;
+  readonly action: DeviceAction;
   /** Collects why an apply failed. One for all devices of a stack. */
   readonly failures: FailureLog;
 }
@@ -38,32 +48,36 @@ export class FailureLog {
   }
 }
 
-/** A device whose desired state is applied by `pulumi up` over one SSH connection. */
+/** Inputs that stay as they are in the state, by action. */
+const KEPT: Readonly<Record<DeviceAction, string[]>> = { apply: [], hold: ["*"], erase: ["connection", "create"] };
+
+/**
+ * A device whose desired state is applied by `pulumi up` over one SSH connection. To be erased is a state like others, and
+ * the program asks for it: that a resource is gone from the program never erases a device, since the engine cannot tell
+ * one that has left from one that the program could not register.
+ */
 export class Device extends pulumi.ComponentResource {
   /** The result of the last apply, or why this one failed. Unknown in a preview that would apply. */
   readonly outcome: pulumi.Output<DeviceOutcome>;
 
   constructor(name: string, args: DeviceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("edge-fleet:index:Device", name, {}, opts);
-    const { spec, failures } = args;
+    const { spec, action, failures } = args;
     const commandName = `${name}-apply`;
     const apply = new remote.Command(
       commandName,
       {
         connection: spec.connection,
         create: spec.create,
-        stdin: spec.secret ? pulumi.secret(spec.stdin) : spec.stdin,
-        ...(spec.remove === undefined ? {} : { delete: spec.remove }),
+        ...("stdin" in spec
+          ? { stdin: spec.secret ? pulumi.secret(spec.stdin) : spec.stdin }
+          : { update: spec.update }),
         logging: remote.Logging.None,
         addPreviousOutputInEnv: false,
       },
-      {
-        parent: this,
-        retainOnDelete: spec.remove === undefined,
-        hooks: { onError: [failures.hook] },
-        ...(args.held ? { ignoreChanges: ["*"] } : {}),
-      },
+      { parent: this, retainOnDelete: true, hooks: { onError: [failures.hook] }, ignoreChanges: KEPT[action] },
     );
+    leaveToEngine(apply);
     const applied = apply.stdout.apply((stdout): DeviceOutcome => ({ applied: parseApplyResult(stdout) }));
     this.outcome = pulumi.recover(applied, (): DeviceOutcome => ({ failed: failures.reason(commandName) }));
     this.registerOutputs();

@@ -1,10 +1,8 @@
 /**
  * One device from its profile to what is sent to it: the payload, packed, and the connection. Pure.
  */
-import { createHash } from "node:crypto";
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
 import { packPayload, removeCommand, renderPayload } from "./apply.ts";
-import { resolveArtifacts } from "./artifact.ts";
 import type { RenderContext } from "./distributions/index.ts";
 import { deviceProgram } from "./program.ts";
 
@@ -22,6 +20,7 @@ export interface Connection {
   readonly dialErrorLimit: 0;
   /** Seconds for one TCP connect. */
   readonly perDialTimeout: 5;
+  /** Jump host. Absent: none. */
   readonly proxy?: {
     readonly host: string;
     readonly port: number;
@@ -46,11 +45,22 @@ export interface DeviceSpec {
   readonly hash: string;
   /** SHA-256 of the program that the device must have installed. */
   readonly program: string;
-  /** What `edge-fleet push` has to bring, see {@link pushedArtifacts}. */
+  /** What `edge-fleet push` has to bring, see `pushedArtifacts`. */
   readonly pushed: string;
-  /** Remote command that erases the device when it leaves the stack; undefined: it is left as it is. */
-  readonly remove: string | undefined;
 }
+
+/** What a run has done to a device that has left the inventory. Its connection stands in the state alone. */
+export interface ErasureSpec {
+  /** Never used: the one in the state is. Should there be none, no connection comes about. */
+  readonly connection: Connection;
+  /** Never run, as above. */
+  readonly create: string;
+  /** Remote command that erases the device. */
+  readonly update: string;
+}
+
+/** Host key where none may be used: no connection comes about with it. */
+export const UNPINNED = "no-host-key-is-pinned";
 
 const DIAL = { dialErrorLimit: 0, perDialTimeout: 5 } as const;
 
@@ -70,21 +80,22 @@ export function planDevice(profile: Profile, lock: ArtifactsLock, context: Rende
     secret: payload.secret,
     hash: payload.hash,
     program: deviceProgram().sha256,
-    pushed: pushedArtifacts(profile, lock),
-    remove: profile.decommission === "wipe" ? removeCommand(profile.id) : undefined,
+    pushed: payload.pushed,
   };
 }
 
 /**
- * Tells whether what `edge-fleet push` has brought is still what the device needs: the same text for the same artifacts,
- * empty where the device fetches everything.
- * @throws Error when the lock lacks an artifact
+ * The same as a text that differs, so that the engine runs it although nothing of it has changed: for a device that was
+ * put back after an erasure which may have begun.
  */
-export function pushedArtifacts(profile: Profile, lock: ArtifactsLock): string {
-  const pushed = resolveArtifacts(profile, lock).filter(({ delivery }) => delivery === "push");
-  if (pushed.length === 0) return "";
-  const sums = pushed.map(({ sha256 }) => sha256).sort();
-  return createHash("sha256").update(sums.join(" ")).digest("hex").slice(0, 16);
+export function appliedAnew(spec: DeviceSpec): DeviceSpec {
+  return { ...spec, create: `${spec.create}# put back while it was to be wiped\n` };
+}
+
+/** What erases a device that has left the inventory. */
+export function planErasure(id: string): ErasureSpec {
+  const nowhere = { host: "left-the-inventory.invalid", port: 22, user: "nobody", hostKey: UNPINNED };
+  return { connection: { ...nowhere, ...DIAL }, create: "exit 1\n", update: removeCommand(id) };
 }
 
 function connectionOf({ host, ssh }: Profile, hostKey: string): Connection {

@@ -13,9 +13,9 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
   [
     "root",
     ERROR,
-    "The log-in user is not root and may not become it without a password",
+    "The log-in user is not root and may not become it without a password, or there is no sudo: doas is not used",
     "Nothing can be installed, and checks that read other processes or the firewall's rules are left out",
-    "Set `ssh.user: root`, or give the user password-less sudo until `edge-fleet enroll` has installed the device program",
+    "Set `ssh.user: root`, or give the user password-less sudo until `edge-fleet enroll` has installed the device program; on Alpine `apk add sudo` first",
   ],
   [
     "tools",
@@ -41,16 +41,23 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
   [
     "init",
     ERROR,
-    "systemd is not running; OpenRC is named where it does",
-    "The device program runs detached as a systemd unit, and so do the cluster, its watchdog and its timers",
-    "Use an image with systemd",
+    "The device runs another init than `init` of the inventory says, neither systemd nor OpenRC, or an OpenRC that has not booted the machine or lacks supervise-daemon",
+    "The cluster's service is a systemd unit or an OpenRC script, and would never be started",
+    "`init: openrc` for the device or its model where OpenRC runs; another image where neither does",
+  ],
+  [
+    "cron",
+    WARNING,
+    "A device with OpenRC runs no cron daemon",
+    "Hourly maintenance does not happen: certificates are not renewed in time, the datastore is not copied, the cluster's log is bounded at its starts only",
+    "`rc-update add crond default && rc-service crond start` (Alpine), or install a cron",
   ],
   [
     "cgroup",
     ERROR,
     "There is no cgroup v2",
     "The kubelet refuses cgroup v1 from Kubernetes 1.35 on (`failCgroupV1`)",
-    "Boot with `systemd.unified_cgroup_hierarchy=1`, or use a newer image",
+    'Boot with `systemd.unified_cgroup_hierarchy=1`, or use a newer image; with OpenRC `rc_cgroup_mode="unified"` in /etc/rc.conf and `rc-update add cgroups sysinit`',
   ],
   [
     "cgroup-controllers",
@@ -64,7 +71,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The memory controller is off, as on every Raspberry Pi OS before it is turned on",
     "K3s stops with `failed to find memory cgroup`",
-    "Add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt (older images: /boot/cmdline.txt) and reboot; `edge-fleet doctor <device> --allow-reboot` does both, with a backup beside the file, and reboots a device once in its life",
+    "Add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt (older images: /boot/cmdline.txt) and reboot; `edge-fleet doctor <device> --allow-reboot`, or an apply where `preflight.allowReboot` is true, does both, with a backup beside the file, and reboots a device once in its life",
   ],
   [
     "memory-cgroup-mended",
@@ -76,14 +83,14 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
   [
     "kernel-modules",
     EITHER,
-    "One of overlay, br_netfilter, nf_conntrack, veth, bridge, or of vxlan and wireguard where the pod network needs them, is neither loaded nor on the disk; a warning where the kernel has no module folder to look into",
+    "One of overlay, br_netfilter, nf_conntrack, veth, bridge, or of vxlan, wireguard and dummy where the pod network or the last-resort route needs them, is neither loaded nor on the disk; a warning where the kernel has no module folder to look into",
     "Containers or the pod network do not come up: `vxlan` is missing on Ubuntu for Raspberry Pi without an extra package",
     "Install the modules (`linux-modules-extra-raspi`); reboot after a kernel upgrade",
   ],
   [
     "clock",
     EITHER,
-    "The clock is before 2026, or more than 30 seconds away from the controller's, also after a bounded wait for the time service. An error before the first start, a warning later",
+    "The clock is before 2026, or more than 30 seconds away from the controller's (doctor and push; an enrolment only warns), or more than 10 minutes away from that of the server from which an apply downloads, also after a bounded wait for the time service. An error before the first start, a warning later. An apply also refuses a clock of 2045 or later",
     "A cluster CA made in the future cannot be repaired (k3s-io/k3s#6152); with a clock in the past no certificate is valid",
     "Set the clock, or let the device reach an NTP server (`time.ntpServers`)",
   ],
@@ -183,6 +190,6 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "/etc/machine-id is missing, empty or `uninitialized`",
     "systemd, DHCP and the kubelet identify the machine by it",
-    "`systemd-machine-id-setup`, then reboot",
+    "`systemd-machine-id-setup`, then reboot; with OpenRC `tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`",
   ],
 ];

@@ -141,6 +141,13 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
     "Pin the minor releases one after the other",
   ],
   [
+    "fixed",
+    ERROR,
+    "The pod network, the service network or the node's name in the inventory is another one than that of the cluster's first start. Found by an apply, not by the doctor",
+    "The cluster ignores it, or pods of the old and the new network cannot reach each other",
+    "Put the old value back; or erase the device with `decommission: wipe` and add it anew, which loses its data",
+  ],
+  [
     "foreign",
     ERROR,
     "The installed cluster has settings that edge-fleet must not take over, such as an external datastore",

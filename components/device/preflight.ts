@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Profile } from "../inventory/types.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
+import { pushOf } from "./backup.ts";
+import { BACKUP_CHECKS } from "./preflight-backup.ts";
 import type { CheckEntry, Severity } from "./preflight-entry.ts";
 import { MACHINE_CHECKS } from "./preflight-machine.ts";
 import { FLEET_CHECKS, NETWORK_CHECKS, PROGRAM_CHECKS } from "./preflight-network.ts";
@@ -19,10 +21,10 @@ export interface PreflightCheck {
   /** What it may weigh; both where it depends on the device, as {@link PreflightCheck.what} says. */
   readonly severities: readonly Severity[];
   /**
-   * `machine`, `network`: any device finds it. `program`: only one that has the device program. `fleet`: only
+   * `machine`, `network`, `backup`: any device finds it. `program`: only one that has the device program. `fleet`: only
    * `edge-fleet doctor`, by comparing devices.
    */
-  readonly source: "machine" | "network" | "program" | "fleet";
+  readonly source: "machine" | "network" | "backup" | "program" | "fleet";
   /** When it is found. */
   readonly what: string;
   /** What happens otherwise. */
@@ -35,6 +37,7 @@ export interface PreflightCheck {
 export const PREFLIGHT_CHECKS: readonly PreflightCheck[] = [
   ...described(MACHINE_CHECKS, "machine"),
   ...described(NETWORK_CHECKS, "network"),
+  ...described(BACKUP_CHECKS, "backup"),
   ...described(PROGRAM_CHECKS, "program"),
   ...described(FLEET_CHECKS, "fleet"),
 ];
@@ -49,6 +52,7 @@ export const PREFLIGHT_PAGE = "docs/preflight.md";
 const TITLES: Readonly<Record<PreflightCheck["source"], string>> = {
   machine: "The machine",
   network: "Network, neighbours, access control",
+  backup: "Copies of the datastore",
   program: "What is installed and what is wanted",
   fleet: "Several devices",
 };
@@ -76,7 +80,13 @@ function section({ id, severities, what, why, mend }: PreflightCheck): string {
 }
 
 /** Shell files of the checks, in `program/`. */
-export const PREFLIGHT_FILES = ["preflight.sh", "preflight-machine.sh", "preflight-network.sh"] as const;
+export const PREFLIGHT_FILES = [
+  "init.sh",
+  "preflight.sh",
+  "preflight-machine.sh",
+  "preflight-network.sh",
+  "preflight-backup.sh",
+] as const;
 
 /** The functions `findings`, `diagnose` and `mend_memory_cgroup`, without comments. Defines and runs nothing else. */
 export function preflightText(): string {
@@ -97,7 +107,8 @@ const FREQUENT_BACKUP_HOURS = 6;
  * The checks also read the settings DEVICE, DISTRIBUTION, ARCH, MEMORY_MIB, NEED_KIB, WASM and REPLACE.
  */
 export function preflightSetting(profile: Profile): string {
-  const { distribution, joins, network, k3s, k0s, artifacts } = profile;
+  const { distribution, joins, network, k3s, k0s, artifacts, backup } = profile;
+  const push = pushOf(profile);
   const pods = { k3s: k3s.clusterCidr, k0s: k0s.podCidr, microk8s: MICROK8S_PODS }[distribution];
   const words: Readonly<Record<string, string | undefined>> = {
     role: joins === undefined ? undefined : "agent",
@@ -110,6 +121,8 @@ export function preflightSetting(profile: Profile): string {
     delivery: artifacts.delivery,
     writes: writeHeavy(profile).join(",") || undefined,
     floor: String(CLOCK_FLOOR),
+    copies: joins === undefined && backup.keep > 0 ? String(backup.everyHours) : undefined,
+    push: push === undefined ? undefined : push.s3Region === undefined ? "https" : "s3",
   };
   return Object.entries(words)
     .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]))

@@ -16,12 +16,14 @@ export interface ProbeTarget {
   readonly id: string;
   readonly host: string;
   readonly port: number;
+  /** Jump host, which is dialled instead of it. Undefined: none. */
   readonly proxy: ResolvedProxy | undefined;
 }
 
 /** What the probe saw; `reason` is a phrase for people, e.g. `no answer within 3 s`. */
 export type Reachability = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
 
+/** How patient the probe is. */
 export interface ProbeOptions {
   /** Milliseconds from dial to banner. Default 3,000: a mobile link needs one or two. */
   readonly timeoutMs?: number;

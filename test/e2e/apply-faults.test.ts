@@ -1,5 +1,5 @@
 /**
- * The device program where something is wrong: artifacts, disk, clock, the machine, or the new release. The device must
+ * The device program where something is wrong: artifacts, disk, the machine, or the new release. The device must
  * stay or come back as it was, and say what to do.
  */
 import assert from "node:assert/strict";
@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
+import { countFaults } from "../lab/faults.ts";
 import {
   BROKEN,
   CRASHING,
@@ -22,191 +23,197 @@ import {
 } from "../lab/standins/apply-device.ts";
 import { ARTIFACTS } from "../unit/device/profile.ts";
 
+const faults = countFaults();
 const old = profileWith(OLD);
 
-underEachShell("faults", (get, shell) => {
-  test("a damaged artifact is refused and removed, and the old release goes on", () => {
-    const { device } = get();
-    device.install(old);
-    const pid = device.pid();
-    device.push(NEW, "not the release");
-    const { result, reason } = device.apply(profileWith(NEW));
-    assert.equal(result, "failed");
-    assert.match(reason, /^checksum: .* - run edge-fleet push tokyo$/);
-    assert.equal(device.pid(), pid);
-    assert.doesNotMatch(device.sh("ls /var/lib/edge-fleet/artifacts"), new RegExp(sha256(RELEASES[NEW] ?? "")));
-    device.assertIs(old);
-    assert.equal(device.apply(old).result, "unchanged");
-  });
-
-  test("an artifact that was not pushed is named with its mend", () => {
-    const { device } = get();
-    device.wipe();
-    const { result, reason } = device.apply(old);
-    assert.equal(result, "failed");
-    assert.match(reason, /^artifact-missing: the binary of v1\.36\.2\+k3s1 .* - run edge-fleet push tokyo$/);
-  });
-
-  test("preflight names every finding at once", () => {
-    const { device } = get();
-    device.wipe();
-    device.push(OLD);
-    device.sh(
-      "mv /sys/fs/cgroup/cgroup.controllers /tmp/c; rmdir /run/systemd/system; mkdir -p /etc/rancher/k3s; echo 'datastore-endpoint: mysql://' >/etc/rancher/k3s/config.yaml",
-    );
-    const { result, reason } = device.apply(old);
-    device.sh("mv /tmp/c /sys/fs/cgroup/cgroup.controllers; mkdir /run/systemd/system");
-    assert.equal(result, "failed");
-    assert.deepEqual(
-      reason.split("; ").map((finding) => finding.split(":")[0]),
-      ["init", "cgroup", "foreign"],
-    );
-  });
-
-  test("a fetch resumes what is there, and a wrong file is refused", async () => {
-    const { device, sandbox } = get();
-    device.wipe();
-    const ranges: (string | undefined)[] = [];
-    let body = RELEASES[OLD] ?? "";
-    const server = createServer((request, response) => {
-      ranges.push(request.headers.range);
-      const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-      const headers = { "content-range": `bytes ${first}-${body.length - 1}/${body.length}` };
-      response.writeHead(first > 0 ? 206 : 200, first > 0 ? headers : {}).end(body.slice(first));
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
-    try {
-      sandbox.write(`${ARTIFACT_STORE}/${sha256(body)}.part`, body.slice(0, 1000));
-      assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");
-      assert.deepEqual(ranges, ["bytes=1000-"]);
-      device.assertIs(fetching);
-      body = body.replace("Stand-in", "Tampered");
-      device.wipe();
-      const { result, reason } = readOutcome(await device.start(fetching, lock));
+underEachShell("faults", (get) => {
+  test("a damaged artifact is refused and removed, and the old release goes on", () =>
+    faults.survive("wrong artifact", () => {
+      const { device } = get();
+      device.install(old);
+      const pid = device.pid();
+      device.push(NEW, "not the release");
+      const { result, reason } = device.apply(profileWith(NEW));
       assert.equal(result, "failed");
-      assert.match(reason, /^checksum: http/);
-      assert.equal(device.sh("ls /var/lib/edge-fleet/artifacts"), "");
-    } finally {
-      server.close();
-    }
-  });
+      assert.match(reason, /^checksum: .* - run edge-fleet push tokyo$/);
+      assert.equal(device.pid(), pid);
+      assert.doesNotMatch(device.sh("ls /var/lib/edge-fleet/artifacts"), new RegExp(sha256(RELEASES[NEW] ?? "")));
+      device.assertIs(old);
+      assert.equal(device.apply(old).result, "unchanged");
+    }));
+
+  test("an artifact that was not pushed is named with its mend", () =>
+    faults.survive("missing artifact", () => {
+      const { device } = get();
+      device.wipe();
+      const { result, reason } = device.apply(old);
+      assert.equal(result, "failed");
+      assert.match(reason, /^artifact-missing: the binary of v1\.36\.2\+k3s1 .* - run edge-fleet push tokyo$/);
+      device.push(OLD);
+      assert.equal(device.apply(old).result, "applied");
+      device.assertIs(old);
+    }));
+
+  test("preflight names every finding at once", () =>
+    faults.survive(
+      "unfit machine",
+      () => {
+        const { device } = get();
+        device.wipe();
+        device.push(OLD);
+        device.sh(
+          "mv /sys/fs/cgroup/cgroup.controllers /tmp/c; rmdir /run/systemd/system; mkdir -p /etc/rancher/k3s; echo 'datastore-endpoint: mysql://' >/etc/rancher/k3s/config.yaml",
+        );
+        const { result, reason } = device.apply(old);
+        device.sh("mv /tmp/c /sys/fs/cgroup/cgroup.controllers; mkdir /run/systemd/system");
+        assert.equal(result, "failed");
+        assert.deepEqual(
+          reason.split("; ").map((finding) => finding.split(":")[0]),
+          ["init", "cgroup", "foreign"],
+        );
+        device.sh("rm /etc/rancher/k3s/config.yaml");
+        assert.equal(device.apply(old).result, "applied");
+        device.assertIs(old);
+      },
+      3,
+    ));
+
+  test("a fetch resumes what is there, and a wrong file is refused", () =>
+    faults.survive("wrong artifact", async () => {
+      const { device, sandbox } = get();
+      device.wipe();
+      const ranges: (string | undefined)[] = [];
+      let body = RELEASES[OLD] ?? "";
+      const server = createServer((request, response) => {
+        if (request.method === "GET") ranges.push(request.headers.range);
+        const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+        const headers = { "content-range": `bytes ${first}-${body.length - 1}/${body.length}` };
+        response.writeHead(first > 0 ? 206 : 200, first > 0 ? headers : {}).end(body.slice(first));
+      }).listen(0, "127.0.0.1");
+      await new Promise((resolve) => server.once("listening", resolve));
+      const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
+      try {
+        sandbox.write(`${ARTIFACT_STORE}/${sha256(body)}.part`, body.slice(0, 1000));
+        assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");
+        assert.deepEqual(ranges, ["bytes=1000-"]);
+        device.assertIs(fetching);
+        body = body.replace("Stand-in", "Tampered");
+        device.wipe();
+        const { result, reason } = readOutcome(await device.start(fetching, lock));
+        assert.equal(result, "failed");
+        assert.match(reason, /^checksum: http/);
+        assert.equal(device.sh("ls /var/lib/edge-fleet/artifacts"), "");
+        body = body.replace("Tampered", "Stand-in");
+        assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");
+        device.assertIs(fetching);
+      } finally {
+        server.close();
+      }
+    }));
 
   for (const [broken, fault] of [
     [BROKEN, "never becomes ready"],
     [CRASHING, "crashes"],
   ] as const) {
     const changes = { readiness: { timeoutSeconds: 2 } };
-    test(`a release that ${fault} is rolled back to the one that worked`, () => {
+    test(`a release that ${fault} is rolled back to the one that worked`, () =>
+      faults.survive("failing release", () => {
+        const { device } = get();
+        device.install(old);
+        device.push(broken);
+        const { result, reason } = device.apply(flannel(profileWith(broken, changes), "vxlan"));
+        assert.equal(result, "rolled-back", reason);
+        assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+        device.assertIs(old);
+        assert.equal(device.apply(old).result, "unchanged");
+      }));
+
+    test(`a first install that ${fault} leaves nothing enabled and keeps the datastore`, () =>
+      faults.survive("failing release", () => {
+        const { device } = get();
+        device.wipe();
+        device.push(broken);
+        const { result, reason } = device.apply(profileWith(broken, changes));
+        assert.equal(result, "rolled-back", reason);
+        assert.match(reason, /nothing was there before$/);
+        assert.equal(device.pid(), "0");
+        device.sh(
+          "! systemctl is-enabled k3s >/dev/null; ! ls /usr/local/bin/k3s /etc/systemd/system/k3s.service 2>/dev/null",
+        );
+        assert.equal(device.sh("find /etc/rancher -type f -name '*.yaml' ! -name k3s.yaml"), "");
+        device.assertTidy();
+        if (broken === BROKEN) device.sh("test -s /var/lib/rancher/k3s/server/db/state.db");
+        device.push(OLD);
+        assert.equal(device.apply(old).result, "applied");
+        device.assertIs(old);
+      }));
+  }
+
+  test("a full disk stops a run before anything is changed", () =>
+    faults.survive("full disk", () => {
       const { device } = get();
       device.install(old);
-      device.push(broken);
-      const { result, reason } = device.apply(flannel(profileWith(broken, changes), "vxlan"));
-      assert.equal(result, "rolled-back", reason);
-      assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+      const pid = device.pid();
+      device.push(NEW);
+      device.sh(`cp -a /var/lib/edge-fleet /tmp/state; mount -t tmpfs -o size=1m full /var/lib/edge-fleet
+      cp -a /tmp/state/. /var/lib/edge-fleet/; rm -rf /tmp/state; dd if=/dev/zero of=/var/lib/edge-fleet/fill bs=1k 2>/dev/null || :`);
+      const { result, reason } = device.apply(profileWith(NEW));
+      device.sh("umount /var/lib/edge-fleet");
+      assert.equal(result, "failed");
+      assert.match(reason, /disk/);
+      assert.equal(device.pid(), pid);
       device.assertIs(old);
-      assert.equal(device.apply(old).result, "unchanged");
-    });
+      assert.equal(device.apply(profileWith(NEW)).result, "applied");
+      device.assertIs(profileWith(NEW));
+    }));
 
-    test(`a first install that ${fault} leaves nothing enabled and keeps the datastore`, () => {
+  test("a disk that fills up in the middle of a swap brings the former state back", () =>
+    faults.survive("full disk", () => {
+      const { device } = get();
+      device.install(old);
+      device.sh(`cp -a /etc/rancher /tmp/rancher; mount -t tmpfs -o size=64k full /etc/rancher; cp -a /tmp/rancher/. /etc/rancher/
+      rm -rf /tmp/rancher; dd if=/dev/zero of=/etc/rancher/fill bs=1k 2>/dev/null || :`);
+      const { result, reason } = device.apply(flannel(old, "vxlan"));
+      assert.equal(result, "rolled-back", reason);
+      assert.match(reason, /^swap: a command failed .*; back on the previous state$/);
+      device.assertIs(old);
+      device.sh(
+        "cp -a /etc/rancher /tmp/rancher; umount /etc/rancher; cp -a /tmp/rancher/. /etc/rancher/; rm -rf /tmp/rancher /etc/rancher/fill",
+      );
+      device.assertIs(old);
+      assert.equal(device.apply(flannel(old, "vxlan")).result, "applied");
+      device.assertIs(flannel(old, "vxlan"));
+    }));
+
+  test("a download that ends early is resumed by the next run", () =>
+    faults.survive("cut download", async () => {
       const { device } = get();
       device.wipe();
-      device.push(broken);
-      const { result, reason } = device.apply(profileWith(broken, changes));
-      assert.equal(result, "rolled-back", reason);
-      assert.match(reason, /nothing was there before$/);
-      assert.equal(device.pid(), "0");
-      device.sh(
-        "! systemctl is-enabled k3s >/dev/null; ! ls /usr/local/bin/k3s /etc/systemd/system/k3s.service 2>/dev/null",
-      );
-      assert.equal(device.sh("find /etc/rancher -type f -name '*.yaml' ! -name k3s.yaml"), "");
-      device.assertTidy();
-      if (broken === BROKEN) device.sh("test -s /var/lib/rancher/k3s/server/db/state.db");
-      device.push(OLD);
-      assert.equal(device.apply(old).result, "applied");
-      device.assertIs(old);
-    });
-  }
-
-  test("a full disk stops a run before anything is changed", () => {
-    const { device } = get();
-    device.install(old);
-    const pid = device.pid();
-    device.push(NEW);
-    device.sh(`cp -a /var/lib/edge-fleet /tmp/state; mount -t tmpfs -o size=1m full /var/lib/edge-fleet
-      cp -a /tmp/state/. /var/lib/edge-fleet/; rm -rf /tmp/state; dd if=/dev/zero of=/var/lib/edge-fleet/fill bs=1k 2>/dev/null || :`);
-    const { result, reason } = device.apply(profileWith(NEW));
-    device.sh("umount /var/lib/edge-fleet");
-    assert.equal(result, "failed");
-    assert.match(reason, /disk/);
-    assert.equal(device.pid(), pid);
-    device.assertIs(old);
-  });
-
-  test("a disk that fills up in the middle of a swap brings the former state back", () => {
-    const { device } = get();
-    device.install(old);
-    device.sh(`cp -a /etc/rancher /tmp/rancher; mount -t tmpfs -o size=64k full /etc/rancher; cp -a /tmp/rancher/. /etc/rancher/
-      rm -rf /tmp/rancher; dd if=/dev/zero of=/etc/rancher/fill bs=1k 2>/dev/null || :`);
-    const { result, reason } = device.apply(flannel(old, "vxlan"));
-    assert.equal(result, "rolled-back", reason);
-    assert.match(reason, /^swap: a command failed .*; back on the previous state$/);
-    device.assertIs(old);
-    device.sh(
-      "cp -a /etc/rancher /tmp/rancher; umount /etc/rancher; cp -a /tmp/rancher/. /etc/rancher/; rm -rf /tmp/rancher /etc/rancher/fill",
-    );
-    device.assertIs(old);
-  });
-
-  for (const [year, seconds] of [
-    ["1970", 86_400],
-    ["2099", 4_070_908_800],
-  ] as const) {
-    test(`a device whose clock says ${year} is not started for the first time`, {
-      skip: shell === "busybox" && "its date is built in",
-    }, () => {
-      const { device, sandbox } = get();
-      device.wipe();
-      device.push(OLD);
-      const fake = `#!/bin/sh\ncase "$*" in +%s) echo ${seconds} ;; *) exec /bin/date -u -d @${seconds} "$@" ;; esac\n`;
-      sandbox.write("/usr/local/bin/date", fake);
-      device.sh("chmod 755 /usr/local/bin/date");
-      const { result, reason } = device.apply(old);
-      device.sh("rm /usr/local/bin/date");
-      assert.equal(result, "failed");
-      assert.match(reason, /^clock: /);
-      device.sh("! test -e /usr/local/bin/k3s");
-    });
-  }
-
-  test("a download that ends early is resumed by the next run", async () => {
-    const { device } = get();
-    device.wipe();
-    const body = RELEASES[OLD] ?? "";
-    let cut = true;
-    const server = createServer((request, response) => {
-      const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-      const headers = {
-        "content-range": `bytes ${first}-${body.length - 1}/${body.length}`,
-        "content-length": body.length - first,
-      };
-      response.writeHead(first > 0 ? 206 : 200, headers);
-      if (!cut) return response.end(body.slice(first));
-      response.write(body.slice(first, first + 500), () => response.destroy());
-      return response;
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
-    try {
-      assert.match(readOutcome(await device.start(fetching, lock)).reason, /^download: .* it resumes$/);
-      device.sh("test -s /var/lib/edge-fleet/artifacts/*.part");
-      cut = false;
-      assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");
-      device.assertIs(fetching);
-    } finally {
-      server.close();
-    }
-  });
+      const body = RELEASES[OLD] ?? "";
+      let cut = true;
+      const server = createServer((request, response) => {
+        const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+        const headers = {
+          "content-range": `bytes ${first}-${body.length - 1}/${body.length}`,
+          "content-length": body.length - first,
+        };
+        response.writeHead(first > 0 ? 206 : 200, headers);
+        if (!cut) return response.end(body.slice(first));
+        response.write(body.slice(first, first + 500), () => response.destroy());
+        return response;
+      }).listen(0, "127.0.0.1");
+      await new Promise((resolve) => server.once("listening", resolve));
+      const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
+      try {
+        assert.match(readOutcome(await device.start(fetching, lock)).reason, /^download: .* it resumes$/);
+        device.sh("test -s /var/lib/edge-fleet/artifacts/*.part");
+        cut = false;
+        assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");
+        device.assertIs(fetching);
+      } finally {
+        server.close();
+      }
+    }));
 });

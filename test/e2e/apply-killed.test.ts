@@ -1,8 +1,11 @@
 /** The device program killed with SIGKILL at every step and file, and several controllers at once. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Profile } from "../../components/inventory/types.ts";
+import { countFaults } from "../lab/faults.ts";
 import {
   BROKEN,
+  type Device,
   flannel,
   NEW,
   OLD,
@@ -16,61 +19,62 @@ const KILL_STEPS = ["begin", "preflight", "stage", "backup", "swap", "activate",
 const KILL_PUTS = Array.from({ length: 9 }, (_, index) => `put${index + 1}`);
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
 const old = profileWith(OLD);
+const faults = countFaults();
 
 underEachShell("interruptions", (get) => {
-  test("runs of the same state follow one run; a run of another state waits for the lock", async () => {
-    const { device } = get();
-    device.wipe();
-    device.push(SLOW);
-    const slow = profileWith(SLOW);
-    const other = flannel(slow, "vxlan");
-    const running = device.start(slow);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const outcomes = await Promise.all([running, device.start(slow), device.start(other)]);
-    assert.deepEqual(
-      outcomes.map((outcome) => readOutcome(outcome).result),
-      ["applied", "applied", "applied"],
-    );
-    device.assertIs(other);
-    assert.equal(device.sh("grep -c 'swap begin' /var/log/edge-fleet/apply.log"), "2");
-  });
+  test("runs of the same state follow one run; a run of another state waits for the lock", () =>
+    faults.survive("several controllers", async () => {
+      const { device } = get();
+      device.wipe();
+      device.push(SLOW);
+      const slow = profileWith(SLOW);
+      const other = flannel(slow, "vxlan");
+      const running = device.start(slow);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const outcomes = await Promise.all([running, device.start(slow), device.start(other)]);
+      assert.deepEqual(
+        outcomes.map((outcome) => readOutcome(outcome).result),
+        ["applied", "applied", "applied"],
+      );
+      device.assertIs(other);
+      assert.equal(device.sh("grep -c 'swap begin' /var/log/edge-fleet/apply.log"), "2");
+    }));
 
   test("a lock of a dead run or of another boot does not hold", () => {
     const { device } = get();
     device.install(old);
-    for (const owner of ["1.other-boot", "999999.$(cat /proc/sys/kernel/random/boot_id)"]) {
-      device.sh(`ln -s "${owner}" /var/lib/edge-fleet/lock`);
-      const next = flannel(old, owner.startsWith("1.") ? "vxlan" : "host-gw");
-      assert.equal(device.apply(next).result, "applied");
-      device.assertIs(next);
-    }
+    for (const owner of ["1.other-boot", "999999.$(cat /proc/sys/kernel/random/boot_id)"])
+      faults.survive("stale lock", () => {
+        device.sh(`ln -s "${owner}" /var/lib/edge-fleet/lock`);
+        const next = flannel(old, owner.startsWith("1.") ? "vxlan" : "host-gw");
+        assert.equal(device.apply(next).result, "applied");
+        device.assertIs(next);
+      });
   });
 
-  test("a connection that ends leaves the run going", async () => {
-    const { device, sandbox } = get();
-    const slow = profileWith(SLOW);
-    device.wipe();
-    device.push(SLOW);
-    const { create, stdin } = device.packed(slow);
-    sandbox.write("/tmp/create", create);
-    const { code } = sandbox.run("timeout -s KILL 0.8 sh /tmp/create", stdin);
-    assert.notEqual(code, 0);
-    device.sh("rm -f /tmp/create");
-    assert.equal(device.apply(slow).reason, "");
-    device.assertIs(slow);
-  });
+  test("a connection that ends leaves the run going", () =>
+    faults.survive("dropped connection", () => {
+      const { device, sandbox } = get();
+      const slow = profileWith(SLOW);
+      device.wipe();
+      device.push(SLOW);
+      const { create, stdin } = device.packed(slow);
+      sandbox.write("/tmp/create", create);
+      const { code } = sandbox.run("timeout -s KILL 0.8 sh /tmp/create", stdin);
+      assert.notEqual(code, 0);
+      device.sh("rm -f /tmp/create");
+      assert.equal(device.apply(slow).reason, "");
+      device.assertIs(slow);
+    }));
 
   test("a first install that is killed anywhere is finished by the next run", () => {
     const { device } = get();
     for (const point of [...KILL_STEPS, ...KILL_PUTS]) {
-      device.wipe();
-      device.push(OLD);
-      device.killAt(point);
-      assert.match(device.apply(old).reason, /^interrupted: /, point);
-      device.killAt("");
-      const { result, reason } = device.apply(old);
-      assert.ok(["applied", "unchanged"].includes(result), `${point}: ${reason}`);
-      device.assertIs(old);
+      faults.survive("killed", () => {
+        device.wipe();
+        device.push(OLD);
+        finishAfterKill(device, point, old, old);
+      });
     }
   });
 
@@ -81,15 +85,11 @@ underEachShell("interruptions", (get) => {
     let [present, target] = [old, next];
     for (const point of [...KILL_STEPS, ...KILL_PUTS]) {
       for (const then of ["finish", "undo"] as const) {
-        device.push(target.k3s.version);
-        device.killAt(point);
-        assert.match(device.apply(target).reason, /^interrupted: /, point);
-        device.killAt("");
         const final = then === "finish" ? target : present;
-        device.push(final.k3s.version);
-        const { result, reason } = device.apply(final);
-        assert.ok(["applied", "unchanged"].includes(result), `${then} after ${point}: ${reason}`);
-        device.assertIs(final);
+        faults.survive("killed", () => {
+          device.push(target.k3s.version);
+          finishAfterKill(device, point, target, final);
+        });
         if (then === "finish") [present, target] = [target, present];
       }
     }
@@ -99,14 +99,22 @@ underEachShell("interruptions", (get) => {
     const { device } = get();
     const broken = flannel(profileWith(BROKEN, { readiness: { timeoutSeconds: 1 } }), "vxlan");
     for (const point of ["rollback", ...ROLLBACK_PUTS]) {
-      device.install(old);
-      device.push(BROKEN);
-      device.killAt(point);
-      assert.match(device.apply(broken).reason, /^interrupted: /, point);
-      device.killAt("");
-      const { result, reason } = device.apply(old);
-      assert.ok(["applied", "unchanged"].includes(result), `${point}: ${reason}`);
-      device.assertIs(old);
+      faults.survive("killed", () => {
+        device.install(old);
+        device.push(BROKEN);
+        finishAfterKill(device, point, broken, old);
+      });
     }
   });
 });
+
+/** Kills the run of a target at a point and applies the final state, which is then to be there. */
+function finishAfterKill(device: Device, point: string, target: Profile, final: Profile): void {
+  device.killAt(point);
+  assert.match(device.apply(target).reason, /^interrupted: /, point);
+  device.killAt("");
+  if (final !== target) device.push(final.k3s.version);
+  const { result, reason } = device.apply(final);
+  assert.ok(["applied", "unchanged"].includes(result), `${final.k3s.version} after ${point}: ${reason}`);
+  device.assertIs(final);
+}

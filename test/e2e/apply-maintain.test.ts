@@ -1,9 +1,5 @@
 /** What the device program does by itself, in time, and with artifacts of every kind. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
@@ -18,26 +14,12 @@ import {
   sha256,
   underEachShell,
 } from "../lab/standins/apply-device.ts";
+import { shimArchive } from "../lab/standins/shim.ts";
 import { ARTIFACTS } from "../unit/device/profile.ts";
 
 const old = profileWith(OLD);
 const DATA = "/var/lib/rancher/k3s";
 const SHIM = "/usr/local/bin/containerd-shim-spin-v2";
-
-/** A shim archive as its publishers pack it, with a folder and a signature beside the binary. */
-function shimArchive(content: string, name = "containerd-shim-spin-v2"): Buffer {
-  const folder = mkdtempSync(join(tmpdir(), "edge-fleet-shim-"));
-  try {
-    mkdirSync(join(folder, "bin"));
-    writeFileSync(join(folder, "bin", name), content, { mode: 0o755 });
-    writeFileSync(join(folder, "bin", `${name}.sig`), "signature");
-    const { status } = spawnSync("tar", ["-czf", join(folder, "shim.tar.gz"), "-C", folder, "bin"]);
-    assert.equal(status, 0);
-    return readFileSync(join(folder, "shim.tar.gz"));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 function lockWith(shim: string, images: string): ArtifactsLock {
   const file = (sum: string, name: string) => ({ url: `http://127.0.0.1:9/${name}`, sha256: sum, size: 1000 });
@@ -134,7 +116,7 @@ underEachShell("artifacts and maintenance", (get) => {
 
   test("the datastore is copied as often as asked for, with its token, and no more copies are kept than asked for", () => {
     const { device } = get();
-    device.install(profileWith(OLD, { backup: { everyHours: 2, keep: 2 } }));
+    device.install(profileWith(OLD, { backup: { everyHours: 2, keep: 2, push: undefined } }));
     device.sh(`echo token >${DATA}/server/token`);
     const copies = () => device.sh("ls /var/lib/edge-fleet/backups");
     maintain(device);

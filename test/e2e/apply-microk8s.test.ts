@@ -14,23 +14,30 @@ import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { Device, PROGRAM, readOutcome } from "../lab/standins/apply-device.ts";
-import { baseSnapStandin, k0sStandin, microk8sStandin } from "../lab/standins/others.ts";
+import { k0sStandin, microk8sStandin, type SnapStandin, systemSnapStandin } from "../lab/standins/others.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 import { ARTIFACTS, buildProfile } from "../unit/device/profile.ts";
 
 const OLD = "v1.36.2";
 const NEW = "v1.36.4";
 const BROKEN = "v1.36.5";
-const BASE = baseSnapStandin(2300);
+const BASE = systemSnapStandin("core22", 2300);
+const SNAPD = systemSnapStandin("snapd", 26_000);
+const OLD_SNAPD = systemSnapStandin("snapd", 19_000);
+const NEW_SNAPD = systemSnapStandin("snapd", 27_000);
 const RELEASES = {
   [OLD]: microk8sStandin(OLD, 8000),
   [NEW]: microk8sStandin(NEW, 8004),
   [BROKEN]: microk8sStandin(BROKEN, 8005, { fault: "never-ready" }),
 } as const;
+const PASSWORD = 's3cret "of" the \\ mirror';
 const SHIM = shimArchive();
 const K0S_VERSION = "v1.36.3+k0s.2";
 const K0S = k0sStandin(K0S_VERSION);
-const FILES = [BASE, ...Object.values(RELEASES)].flatMap(({ snap, assertions }) => [snap, assertions]);
+const FILES = [BASE, SNAPD, OLD_SNAPD, NEW_SNAPD, ...Object.values(RELEASES)].flatMap(({ snap, assertions }) => [
+  snap,
+  assertions,
+]);
 
 /** An archive as upstream publishes it, with one executable. */
 function shimArchive(): Buffer {
@@ -52,7 +59,8 @@ const LOCK: ArtifactsLock = {
   microk8s: Object.fromEntries(
     Object.entries(RELEASES).map(([version, { revision, snap, assertions }]) => {
       const base = { base: locked(BASE.snap), baseAssertions: locked(BASE.assertions) };
-      const entry = { revision, snap: locked(snap), assertions: locked(assertions), ...base };
+      const snapd = { snapd: locked(SNAPD.snap), snapdAssertions: locked(SNAPD.assertions) };
+      const entry = { revision, snap: locked(snap), assertions: locked(assertions), ...base, ...snapd };
       return [version, { amd64: entry, arm64: entry }];
     }),
   ),
@@ -82,9 +90,15 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     const arguments_ = (service: string) =>
       device.sh(`grep -v '^#' /var/snap/microk8s/current/args/${service}; :`).split("\n").sort();
     const apply = (profile: Profile) => {
-      const { create, stdin } = packPayload(renderPayload(profile, LOCK), profile.region, PROGRAM);
+      const payload = renderPayload(profile, LOCK, { secrets: { mirror: PASSWORD } });
+      const { create, stdin } = packPayload(payload, profile.region, PROGRAM);
       return readOutcome(sandbox.run(create, stdin));
     };
+    const installSnap = ({ snap, assertions }: SnapStandin) =>
+      device.sh(
+        `snap ack ${ARTIFACT_STORE}/${sum(assertions)}; snap install --classic ${ARTIFACT_STORE}/${sum(snap)}; :`,
+      );
+    const snapdRevision = () => device.sh("snap list snapd | awk 'NR == 2 { print $3 }'");
 
     /** MicroK8s names the node after the host, and a sandbox has the name of the machine. */
     const rename = (name: string) => sandbox.write("/run/host", `${name}\n`);
@@ -130,10 +144,12 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     });
 
     test("a bare device gets a held snap of the pinned revision, started with the inventory's arguments", () => {
+      installSnap(OLD_SNAPD);
       const { result, reason } = apply(old);
       assert.equal(result, "applied", reason);
       assertRuns(old);
       device.sh("test -f /var/lib/standin-snapd/microk8s/held; test -d /snap/core22/2300");
+      assert.equal(snapdRevision(), "26000", "an older snapd makes way before the base is installed");
       assert.equal(device.sh("sort /var/snap/microk8s/current/addons"), "dns\nrbac");
       assert.match(device.sh("cat /var/snap/microk8s/current/args/containerd.toml"), /runtimes\.spin\]/);
       assert.equal(
@@ -202,6 +218,33 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       device.sh(`! test -e ${ours}; test -s /var/snap/microk8s/current/args/certs.d/docker.io/hosts.toml`);
     });
 
+    test("each mirror has its own account, which root alone can read and no log tells", () => {
+      const registries = {
+        "docker.io": { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" },
+        "ghcr.io": { endpoints: ["https://other.example.com"] },
+        "quay.io": { endpoints: ["https://mirror.example.com"] },
+      };
+      const folder = "/var/snap/microk8s/current/args/certs.d";
+      const before = pid();
+      assert.equal(apply({ ...old, registries }).result, "applied");
+      assert.equal(pid(), before, "containerd reads them at each pull");
+      const header = `Authorization = "Basic ${Buffer.from(`edge:${PASSWORD}`).toString("base64")}"`;
+      for (const [registry, server] of [
+        ["docker.io", "registry-1.docker.io"],
+        ["ghcr.io", "ghcr.io"],
+        ["quay.io", "quay.io"],
+      ] as const) {
+        const text = device.sh(`cat ${folder}/${registry}/hosts.toml`);
+        assert.ok(text.includes(`server = "https://${server}"\n`), text);
+        assert.equal(text.includes(header), registry !== "ghcr.io");
+        assert.equal(device.sh(`stat -c '%a %u' ${folder}/${registry}/hosts.toml`), "600 0");
+      }
+      const logged = device.sh("cat /var/log/edge-fleet/*");
+      assert.ok(!logged.includes(PASSWORD) && !logged.includes(header.slice(-12, -1)));
+      assert.equal(apply(old).result, "applied");
+      device.sh(`! test -e ${folder}/quay.io/hosts.toml`);
+    });
+
     test("a release that never becomes ready goes back to the revision before, with its data", () => {
       device.sh("echo old >/var/snap/microk8s/current/var/kubernetes/backend/state.db");
       const { result, reason } = apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } });
@@ -214,10 +257,12 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       assert.equal(device.sh("cat /var/snap/microk8s/8005/var/kubernetes/backend/state.db"), "newer");
     });
 
-    test("a new release takes the data along and keeps the arguments", () => {
+    test("a new release takes the data along and keeps the arguments, and a later snapd", () => {
+      installSnap(NEW_SNAPD);
       assert.equal(apply(profileWith(NEW)).result, "applied");
       assertRuns(profileWith(NEW));
       assert.equal(device.sh("cat /var/snap/microk8s/current/var/kubernetes/backend/state.db"), "newer");
+      assert.equal(snapdRevision(), "27000");
     });
 
     test("an upgrade that is killed anywhere is finished by the next run, or undone by a run of the former state", () => {
@@ -252,6 +297,18 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       assert.match(device.sh(`sed 's/.*) //' /proc/${dqlite}/stat`), /^[RS] /, "is not halted");
     });
 
+    test("a copy is restored, with the key of its secrets, and what was there is kept", () => {
+      const state = "/var/snap/microk8s/current/var/kubernetes/backend/state.db";
+      const key = "/etc/edge-fleet/microk8s/encryption.yaml";
+      const before = device.sh(`cat ${state} ${key}`);
+      device.sh(`echo lost >>${state}; echo lost >>${key}`);
+      const { result, reason } = JSON.parse(device.sh("edge-fleet-device restore")) as Record<string, string>;
+      assert.deepEqual([result, reason], ["restored", ""]);
+      assert.equal(device.sh(`cat ${state} ${key}`), before);
+      assert.match(device.sh("cat /var/lib/edge-fleet/backups/*-before/backend/state.db"), /\nlost$/);
+      assertRuns(profileWith(NEW));
+    });
+
     test("another distribution is refused unless it may replace this one, which then is erased", () => {
       const next: Profile = { ...profileWith(NEW), distribution: "k0s", k0s: { ...old.k0s, version: K0S_VERSION } };
       assert.match(
@@ -283,9 +340,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       const { result, reason } = apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } });
       assert.equal(result, "rolled-back", reason);
       assert.equal(device.sh("snap list microk8s 2>/dev/null; :"), "");
-      device.sh(
-        `snap ack ${ARTIFACT_STORE}/${sum(RELEASES[OLD].assertions)}; snap install --classic ${ARTIFACT_STORE}/${sum(RELEASES[OLD].snap)}`,
-      );
+      installSnap(RELEASES[OLD]);
       assert.match(apply(old).reason, /^foreign: microk8s was not installed by edge-fleet/);
       device.sh("snap list microk8s");
     });

@@ -5,8 +5,10 @@ import { gzipSync, strToU8 } from "fflate";
 import { parseApplyResult, renderPayload } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { renderScript } from "../../components/device/script.ts";
+import { countFaults } from "../lab/faults.ts";
 import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 
+const faults = countFaults();
 const old = profileWith(OLD);
 const { text } = renderPayload(flannel(old, "vxlan"), LOCK);
 const SUM = "0".repeat(64);
@@ -58,24 +60,30 @@ const HOSTILE: Readonly<Record<string, string>> = {
 };
 
 underEachShell("payloads", (get) => {
-  test("hostile ones are refused without any change", () => {
-    const { device } = get();
-    device.install(old);
-    device.sh("touch /etc/edge-fleet-lab/before");
-    const pid = device.pid();
-    const changed = () =>
-      device.sh(`find /etc /usr/local /var/lib/rancher /var/lib/edge-fleet /tmp /run -xdev ! -path '/run/standin*' \\
+  test("hostile ones are refused without any change", () =>
+    faults.survive(
+      "hostile payload",
+      () => {
+        const { device } = get();
+        device.install(old);
+        device.sh("touch /etc/edge-fleet-lab/before");
+        const pid = device.pid();
+        const changed = () =>
+          device.sh(`find /etc /usr/local /var/lib/rancher /var/lib/edge-fleet /tmp /run -xdev ! -path '/run/standin*' \\
         ! -type d -newer /etc/edge-fleet-lab/before 2>/dev/null | head -n 20`);
-    assert.equal(changed(), "");
-    for (const [what, payload] of Object.entries(HOSTILE)) {
-      assert.notEqual(payload, text, what);
-      const { result, reason } = device.applyText(payload);
-      assert.equal(result, "failed", what);
-      assert.match(reason, /^payload: line \d+: .* - run again with edge-fleet of the same release$/, what);
-      assert.deepEqual([changed(), device.pid()], ["", pid], what);
-    }
-    device.assertIs(old);
-  });
+        assert.equal(changed(), "");
+        for (const [what, payload] of Object.entries(HOSTILE)) {
+          assert.notEqual(payload, text, what);
+          const { result, reason } = device.applyText(payload);
+          assert.equal(result, "failed", what);
+          assert.match(reason, /^payload: line \d+: .* - run again with edge-fleet of the same release$/, what);
+          assert.deepEqual([changed(), device.pid()], ["", pid], what);
+        }
+        device.assertIs(old);
+        assert.equal(device.apply(old).result, "unchanged");
+      },
+      Object.keys(HOSTILE).length,
+    ));
 
   test("the same payload, whole, is applied plain or packed", () => {
     const { device, sandbox } = get();
@@ -85,7 +93,11 @@ underEachShell("payloads", (get) => {
     const packed = Buffer.from(gzipSync(strToU8(text))).toString("base64");
     assert.equal(readOutcome(sandbox.run(`${PROGRAM_PATH} apply`, `${packed}\n`)).result, "unchanged");
     const damaged = `${packed.slice(0, 400)}AAAA${packed.slice(404)}\n`;
-    assert.match(readOutcome(sandbox.run(`${PROGRAM_PATH} apply`, damaged)).reason, /^payload: /);
+    faults.survive("hostile payload", () => {
+      assert.match(readOutcome(sandbox.run(`${PROGRAM_PATH} apply`, damaged)).reason, /^payload: /);
+      device.assertIs(flannel(old, "vxlan"));
+      assert.equal(device.applyText(text).result, "unchanged");
+    });
   });
 
   test("the script for a person installs the program and applies the payload", () => {

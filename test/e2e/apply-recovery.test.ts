@@ -4,36 +4,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
+import { countFaults } from "../lab/faults.ts";
 import { BROKEN, flannel, MIGRATING, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 
+const faults = countFaults();
 const old = profileWith(OLD);
 const next = flannel(profileWith(NEW), "vxlan");
 const hanging = (seconds: number) =>
   flannel(profileWith(BROKEN, { readiness: { timeoutSeconds: 300 }, rollback: { afterSeconds: seconds } }), "vxlan");
 
 underEachShell("recovery", (get) => {
-  test("the watchdog ends a run that takes too long, and the device is back on its former state", () => {
-    const { device } = get();
-    device.install(old);
-    device.push(BROKEN);
-    const { result, reason } = device.apply(hanging(2));
-    assert.equal(result, "rolled-back");
-    assert.match(reason, /^expired: the run did not end within its time; back on the previous state$/);
-    device.assertIs(old);
-    assert.equal(device.apply(old).result, "unchanged");
-  });
+  test("the watchdog ends a run that takes too long, and the device is back on its former state", () =>
+    faults.survive("hanging run", () => {
+      const { device } = get();
+      device.install(old);
+      device.push(BROKEN);
+      const { result, reason } = device.apply(hanging(2));
+      assert.equal(result, "rolled-back");
+      assert.match(reason, /^expired: the run did not end within its time; back on the previous state$/);
+      device.assertIs(old);
+      assert.equal(device.apply(old).result, "unchanged");
+    }));
 
   test("the watchdog rolls back a run that died, without any connection", async () => {
     const { device } = get();
     device.install(old);
     device.push(BROKEN);
-    for (const point of ["put3", "gate"]) {
-      device.killAt(point);
-      assert.match(device.apply(hanging(3)).reason, /^interrupted: /, point);
-      device.killAt("");
-      await device.settle();
-      device.assertIs(old);
-    }
+    for (const point of ["put3", "gate"])
+      await faults.survive("killed", async () => {
+        device.killAt(point);
+        assert.match(device.apply(hanging(3)).reason, /^interrupted: /, point);
+        device.killAt("");
+        await device.settle();
+        device.assertIs(old);
+      });
   });
 
   test("a run that ends in time is left alone by the watchdog", async () => {
@@ -47,83 +51,95 @@ underEachShell("recovery", (get) => {
   });
 
   for (const point of ["stage", "backup", "swap", "put4", "put9", "activate", "gate", "commit", "end"]) {
-    test(`a power cut at ${point}: the device boots into its former state, and the run is finished`, async () => {
-      const { device } = get();
-      device.install(old);
-      device.push(NEW);
-      device.killAt(point);
-      assert.match(device.apply(next).reason, /^interrupted: /);
-      device.killAt("");
-      device.powerCycle();
-      await device.settle();
-      device.assertIs(next);
-      assert.equal(device.apply(next).result, "unchanged");
-    });
+    test(`a power cut at ${point}: the device boots into its former state, and the run is finished`, () =>
+      faults.survive("power cut", async () => {
+        const { device } = get();
+        device.install(old);
+        device.push(NEW);
+        device.killAt(point);
+        assert.match(device.apply(next).reason, /^interrupted: /);
+        device.killAt("");
+        device.powerCycle();
+        await device.settle();
+        device.assertIs(next);
+        assert.equal(device.apply(next).result, "unchanged");
+      }));
   }
 
-  test("a run that ends two boots is undone", async () => {
-    const { device } = get();
-    device.install(old);
-    device.push(NEW);
-    device.killAt("activate");
-    assert.match(device.apply(next).reason, /^interrupted: /);
-    device.powerCycle();
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    device.killAt("");
-    device.powerCycle();
-    await device.settle();
-    device.assertIs(old);
-    assert.match(device.sh("cat /var/lib/edge-fleet/run/*/result"), /"rolled-back".*two boots interrupted the run/);
-  });
+  test("a run that ends two boots is undone", () =>
+    faults.survive(
+      "power cut",
+      async () => {
+        const { device } = get();
+        device.install(old);
+        device.push(NEW);
+        device.killAt("activate");
+        assert.match(device.apply(next).reason, /^interrupted: /);
+        device.powerCycle();
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        device.killAt("");
+        device.powerCycle();
+        await device.settle();
+        device.assertIs(old);
+        assert.match(device.sh("cat /var/lib/edge-fleet/run/*/result"), /"rolled-back".*two boots interrupted the run/);
+      },
+      2,
+    ));
 
-  test("a boot without a run under way changes nothing", () => {
-    const { device } = get();
-    device.install(old);
-    const journal = device.sh("cat /var/lib/edge-fleet/journal");
-    device.powerCycle();
-    assert.equal(device.sh("cat /var/lib/edge-fleet/journal"), journal);
-    device.sh("sleep 1.2");
-    device.assertIs(old);
-  });
+  test("a boot without a run under way changes nothing", () =>
+    faults.survive("power cut", () => {
+      const { device } = get();
+      device.install(old);
+      const journal = device.sh("cat /var/lib/edge-fleet/journal");
+      device.powerCycle();
+      assert.equal(device.sh("cat /var/lib/edge-fleet/journal"), journal);
+      device.sh("sleep 1.2");
+      device.assertIs(old);
+    }));
 
-  test("a release that changed the datastore and failed leaves the former one with the former datastore", () => {
-    const { device } = get();
-    device.install(old);
-    const database = device.sh("cat /var/lib/rancher/k3s/server/db/state.db");
-    device.sh("echo token >/var/lib/rancher/k3s/server/token");
-    device.push(MIGRATING);
-    const { result, reason } = device.apply(profileWith(MIGRATING, { readiness: { timeoutSeconds: 2 } }));
-    assert.equal(result, "rolled-back", reason);
-    assert.match(reason, /back on the previous state$/);
-    device.assertIs(old);
-    assert.equal(device.sh("cat /var/lib/rancher/k3s/server/db/state.db"), database);
-    assert.equal(device.sh("cat /var/lib/rancher/k3s/server/token"), "token");
-  });
+  test("a release that changed the datastore and failed leaves the former one with the former datastore", () =>
+    faults.survive("failing release", () => {
+      const { device } = get();
+      device.install(old);
+      const database = device.sh("cat /var/lib/rancher/k3s/server/db/state.db");
+      device.sh("echo token >/var/lib/rancher/k3s/server/token");
+      device.push(MIGRATING);
+      const { result, reason } = device.apply(profileWith(MIGRATING, { readiness: { timeoutSeconds: 2 } }));
+      assert.equal(result, "rolled-back", reason);
+      assert.match(reason, /back on the previous state$/);
+      device.assertIs(old);
+      assert.equal(device.sh("cat /var/lib/rancher/k3s/server/db/state.db"), database);
+      assert.equal(device.sh("cat /var/lib/rancher/k3s/server/token"), "token");
+      assert.equal(device.apply(old).result, "unchanged");
+    }));
 
-  test("a release that changed the datastore and was cut off by a power cut does so too", async () => {
-    const { device } = get();
-    device.install(old);
-    device.push(MIGRATING);
-    device.killAt("gate");
-    const slow = profileWith(MIGRATING, { readiness: { timeoutSeconds: 2 } });
-    assert.match(device.apply(slow).reason, /^interrupted: /);
-    device.killAt("");
-    device.sh("sleep 0.5; grep -q migrated /var/lib/rancher/k3s/server/db/state.db");
-    device.powerCycle();
-    await device.settle();
-    device.assertIs(old);
-    device.sh("! grep -q migrated /var/lib/rancher/k3s/server/db/state.db");
-  });
+  test("a release that changed the datastore and was cut off by a power cut does so too", () =>
+    faults.survive("power cut", async () => {
+      const { device } = get();
+      device.install(old);
+      device.push(MIGRATING);
+      device.killAt("gate");
+      const slow = profileWith(MIGRATING, { readiness: { timeoutSeconds: 2 } });
+      assert.match(device.apply(slow).reason, /^interrupted: /);
+      device.killAt("");
+      device.sh("sleep 0.5; grep -q migrated /var/lib/rancher/k3s/server/db/state.db");
+      device.powerCycle();
+      await device.settle();
+      device.assertIs(old);
+      device.sh("! grep -q migrated /var/lib/rancher/k3s/server/db/state.db");
+      assert.equal(device.apply(old).result, "unchanged");
+    }));
 
-  test("the program itself may be replaced while a run is under way", async () => {
-    const { device, sandbox } = get();
-    device.wipe();
-    device.push(OLD);
-    const running = device.start(old);
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    device.installProgram();
-    assert.equal((await running).code, 0);
-    device.assertIs(old);
-    assert.equal(sandbox.run(`stat -c %a ${PROGRAM_PATH}`).stdout, "755\n");
-  });
+  test("the program itself may be replaced while a run is under way", () =>
+    faults.survive("replaced program", async () => {
+      const { device, sandbox } = get();
+      device.wipe();
+      device.push(OLD);
+      const running = device.start(old);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      device.installProgram();
+      assert.equal((await running).code, 0);
+      device.assertIs(old);
+      assert.equal(sandbox.run(`stat -c %a ${PROGRAM_PATH}`).stdout, "755\n");
+    }));
 });

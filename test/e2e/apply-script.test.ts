@@ -29,7 +29,7 @@ underEachShell("apply", (get) => {
       /var/lib/edge-fleet /var/lib/edge-fleet/settings /usr/local/sbin/* /var/log/edge-fleet/apply.log`);
     assert.deepEqual(modes.split("\n"), [
       "755 root:root /usr/local/bin/k3s",
-      "755 root:root /etc/rancher/k3s",
+      "700 root:root /etc/rancher/k3s",
       "600 root:root /etc/rancher/k3s/audit.yaml",
       "600 root:root /etc/rancher/k3s/config.yaml",
       "600 root:root /etc/rancher/k3s/k3s.yaml",
@@ -144,7 +144,7 @@ underEachShell("apply", (get) => {
     device.install(old);
     const text = renderPayload(old, LOCK).text;
     const tainted = (digit: string, taints: string) =>
-      text.replace(/set HASH ./, `set HASH ${digit}`).replace("set NEED_KIB", `${taints}set NEED_KIB`);
+      text.replace(/set HASH \S+/, `set HASH ${digit.repeat(64)}`).replace("set NEED_KIB", `${taints}set NEED_KIB`);
     const taints = () => device.sh("sort /var/lib/rancher/k3s/server/db/taints");
     device.sh("k3s kubectl taint node edge-0001 mine=1:NoExecute >/dev/null");
     const pid = device.pid();

@@ -1,24 +1,38 @@
 /**
  * What a check of a profile finds: plain objects, so that the checks stay pure and one caller decides whether a finding
- * stops the run or is only shown.
+ * stops the run, is only shown, or is told with the place in the inventory where its setting stands.
  */
 
 /** One finding of a check. */
 export interface Finding {
   /** `error`: the device would not work, so nothing is rendered. `warning`: it works, but look at it. */
   readonly severity: "error" | "warning";
-  /** `<setting>: <what is wrong> - <what to write instead>`. Holds no secret. */
-  readonly text: string;
+  /**
+   * Keys that lead to the setting in a layer of the inventory, e.g. `["registries", "docker.io", "username"]`. `host` and
+   * `joins` are fields of the device's entry, `memory` is one of the model's.
+   */
+  readonly setting: readonly string[];
+  /** `<what is wrong> - <what to write instead>`. Holds no secret. */
+  readonly message: string;
 }
 
-/** A finding that stops the rendering. */
-export function error(text: string): Finding {
-  return { severity: "error", text };
+/** A finding that stops the rendering. @param setting as in {@link Finding}; a text is split at its dots */
+export function error(setting: string | readonly string[], message: string): Finding {
+  return finding("error", setting, message);
 }
 
-/** A finding that is only shown. */
-export function warning(text: string): Finding {
-  return { severity: "warning", text };
+/** A finding that is only shown. @param setting as in {@link Finding}; a text is split at its dots */
+export function warning(setting: string | readonly string[], message: string): Finding {
+  return finding("warning", setting, message);
+}
+
+function finding(severity: Finding["severity"], setting: string | readonly string[], message: string): Finding {
+  return { severity, setting: typeof setting === "string" ? setting.split(".") : setting, message };
+}
+
+/** `<setting>: <what is wrong> - <what to write instead>` */
+export function describeFinding({ setting, message }: Pick<Finding, "setting" | "message">): string {
+  return `${setting.join(".")}: ${message}`;
 }
 
 /**
@@ -29,7 +43,7 @@ export function warning(text: string): Finding {
  */
 export function requireNoErrors(id: string, findings: readonly Finding[]): string[] {
   const texts = (severity: Finding["severity"]) =>
-    findings.flatMap((finding) => (finding.severity === severity ? [finding.text] : []));
+    findings.filter((finding) => finding.severity === severity).map(describeFinding);
   const errors = texts("error");
   if (errors.length > 0) throw new Error(`device ${id}: ${errors.join("; ")}`);
   return texts("warning");

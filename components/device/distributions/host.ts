@@ -9,6 +9,9 @@ import { ROUTE_UNIT, routeUnit } from "./network.ts";
 /** Folder of units on a device. */
 export const UNITS = "/etc/systemd/system";
 
+/** Kernel settings of a device. */
+export const SYSCTL_FILE = "/etc/sysctl.d/90-edge-fleet.conf";
+
 /** What the kubelet demands with `protectKernelDefaults`. */
 const KERNEL = ["vm.panic_on_oom=0", "vm.overcommit_memory=1", "kernel.panic=10", "kernel.panic_on_oops=1"];
 
@@ -22,18 +25,24 @@ const WASM_KERNEL = ["vm.overcommit_memory=1"];
 const JOURNAL = ["[Journal]", "SystemMaxUse=50M", "RuntimeMaxUse=50M"];
 
 /**
- * Files of the host, in the order in which they are put.
+ * Files of the host, in the order in which they are put. OpenRC has no journal, and the service's script sets the route.
  * @param before units that need the default route, e.g. `k0scontroller.service`
  * @param modules kernel modules in load order, see {@link kernelModules}
  */
 export function hostFilesFor(profile: Profile, before: string, modules: readonly string[]): DeviceFile[] {
-  const { security, wasm, network } = profile;
+  const { security, wasm, network, init } = profile;
   const kernel = security === "cis" ? KERNEL : wasm.length > 0 ? WASM_KERNEL : [];
   return [
-    ...(kernel.length === 0 ? [] : [openFile("/etc/sysctl.d/90-edge-fleet.conf", lines(kernel))]),
+    ...(kernel.length === 0 ? [] : [openFile(SYSCTL_FILE, lines(kernel))]),
     openFile("/etc/modules-load.d/90-edge-fleet.conf", lines(modules)),
+    ...(init === "openrc" ? [] : unitFiles(network.dummyRoute, before)),
+  ];
+}
+
+function unitFiles(route: boolean, before: string): DeviceFile[] {
+  return [
     { ...openFile("/etc/systemd/journald.conf.d/90-edge-fleet.conf", lines(JOURNAL)), live: true },
-    ...(network.dummyRoute ? [openFile(`${UNITS}/${ROUTE_UNIT}`, routeUnit(before))] : []),
+    ...(route ? [openFile(`${UNITS}/${ROUTE_UNIT}`, routeUnit(before))] : []),
   ];
 }
 

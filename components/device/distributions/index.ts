@@ -4,8 +4,11 @@
  * {@link DISTRIBUTIONS}.
  */
 import type { Profile } from "../../inventory/types.ts";
+import { checkBackup } from "../backup.ts";
+import type { Finding } from "./finding.ts";
 import { renderK0s } from "./k0s.ts";
-import { renderK3s } from "./k3s.ts";
+import { checkK0s, checkMicroK8s } from "./k0s-checks.ts";
+import { checkK3s, renderK3s } from "./k3s.ts";
 import { renderMicroK8s } from "./microk8s.ts";
 
 /** A file that the apply script puts on the device, owned by root. */
@@ -28,9 +31,9 @@ export interface DistributionPlan {
   readonly version: string;
   /** Absolute path of the one binary. */
   readonly binary: string;
-  /** systemd service, without `.service`. */
+  /** Service, without `.service`. */
   readonly service: string;
-  /** Path of the service's unit; one of {@link files}. */
+  /** Path of the service's unit, or of its script where the device runs OpenRC; one of {@link files}. */
   readonly unit: string;
   /** Folder of the distribution's settings, searched for {@link foreignSetting}. */
   readonly configDirectory: string;
@@ -60,13 +63,18 @@ export interface RenderContext {
   readonly secrets?: Readonly<Record<string, string>>;
 }
 
+/** What a distribution does with a profile. */
+interface Distribution {
+  /** What stands against the profile. Reads no secret and throws nothing. */
+  readonly check: (profile: Profile, context: RenderContext) => Finding[];
+  readonly render: (profile: Profile, context: RenderContext) => DistributionPlan;
+}
+
 /** Distributions by the name under which an inventory asks for them. */
-export const DISTRIBUTIONS: Readonly<
-  Partial<Record<Profile["distribution"], (profile: Profile, context: RenderContext) => DistributionPlan>>
-> = {
-  k3s: renderK3s,
-  k0s: renderK0s,
-  microk8s: renderMicroK8s,
+export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], Distribution>> = {
+  k3s: { check: checkK3s, render: renderK3s },
+  k0s: { check: checkK0s, render: renderK0s },
+  microk8s: { check: checkMicroK8s, render: renderMicroK8s },
 };
 
 /**
@@ -75,12 +83,13 @@ export const DISTRIBUTIONS: Readonly<
  * @throws Error naming the device, the setting and the mend, where the profile cannot work
  */
 export function renderDistribution(profile: Profile, context: RenderContext = {}): DistributionPlan {
-  const render = DISTRIBUTIONS[profile.distribution];
-  if (render === undefined) {
-    const known = Object.keys(DISTRIBUTIONS).join(", ");
-    throw new Error(
-      `device ${profile.id}: distribution ${profile.distribution} cannot be rendered - use one of ${known}`,
-    );
-  }
-  return render(profile, context);
+  return DISTRIBUTIONS[profile.distribution].render(profile, context);
+}
+
+/**
+ * What stands against the profile on the distribution that it names, and against sending its copies away.
+ * @param context server and joining devices; its secrets are not read. Default: none
+ */
+export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
+  return [...DISTRIBUTIONS[profile.distribution].check(profile, context), ...checkBackup(profile)];
 }

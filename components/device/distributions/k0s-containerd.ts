@@ -1,12 +1,22 @@
 /**
  * From a profile to what containerd reads where edge-fleet does not write its whole configuration: tables of WASM
- * runtimes and mirrors of registries. Pure.
+ * runtimes, and mirrors of registries with their accounts. Pure.
  */
-import type { RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
+import type { Profile, RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
 import { SHIM_BINARIES } from "../artifact.ts";
+import { type Finding, warning } from "./finding.ts";
+import type { DeviceFile } from "./index.ts";
+import { minorOf } from "./k3s-join.ts";
+import { hostOf, type RegistryAccount, registryAccounts, sorted } from "./registries.ts";
 
 /** containerd 2 reads version 3, containerd 1.7 only version 2: https://github.com/containerd/containerd/blob/main/docs/cri/config.md */
 export type ContainerdVersion = 2 | 3;
+
+/**
+ * First minor release with containerd 2. K0s: https://docs.k0sproject.io/stable/runtime/; MicroK8s:
+ * https://github.com/canonical/microk8s/pull/5321
+ */
+export const CONTAINERD_2_MINOR = { k0s: 36, microk8s: 35 } as const;
 
 const RUNTIME_PLUGIN = { 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime" } as const;
 const REGISTRY_PLUGIN = { 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images" } as const;
@@ -39,13 +49,71 @@ export function hostsFolder(registry: string): string {
 }
 
 /**
+ * A {@link hostsFile} per registry below a folder. containerd reads them at each pull; the one that holds a password is
+ * readable by root alone, as containerd is.
+ * @param secrets passwords by key
+ * @throws Error naming the registry, the key and the mend, where a password is missing; never with a password
+ */
+export function hostsFiles(
+  profile: Profile,
+  folder: string,
+  secrets: Readonly<Record<string, string>> = {},
+): DeviceFile[] {
+  const accounts = registryAccounts(profile, secrets);
+  return sorted(profile.registries).map(([registry, mirror]) => {
+    const path = `${folder}/${hostsFolder(registry)}/hosts.toml`;
+    const secret = mirror.endpoints.some((endpoint) => accounts.has(hostOf(endpoint)));
+    const content = hostsFile(registry, mirror, accounts);
+    return { path, mode: "0600", content, live: true, ...(secret ? { secret } : {}) };
+  });
+}
+
+/**
  * `hosts.toml` of one registry: https://github.com/containerd/containerd/blob/main/docs/hosts.md. The registry itself
  * is asked after the mirrors.
+ *
+ * An account is a header of its mirror. The other way, `registry.configs` of containerd's own configuration, would show
+ * it: K0s copies its drop-ins into /run/k0s/containerd-cri.toml, which everybody may read, and the wrapper of MicroK8s
+ * into args/containerd.toml.
  */
-export function hostsFile(registry: string, mirror: Pick<RegistryMirror, "endpoints">): string {
+function hostsFile(
+  registry: string,
+  { endpoints }: Pick<RegistryMirror, "endpoints">,
+  accounts: ReadonlyMap<string, RegistryAccount>,
+): string {
   const server = registry === "docker.io" ? "registry-1.docker.io" : registry;
-  const hosts = mirror.endpoints.map((endpoint) => `[host.${toml(endpoint)}]\n  capabilities = ["pull", "resolve"]\n`);
+  const hosts = endpoints.map((endpoint) => {
+    const host = `[host.${toml(endpoint)}]\n  capabilities = ["pull", "resolve"]\n`;
+    const account = accounts.get(hostOf(endpoint));
+    return account === undefined ? host : `${host}${headerTable(endpoint, account)}`;
+  });
   return [...(registry === "*" ? [] : [`server = ${toml(`https://${server}`)}\n`]), ...hosts].join("\n");
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7617 in UTF-8. Go's client drops the header where a registry sends it to another host. */
+function headerTable(endpoint: string, { username, password }: RegistryAccount): string {
+  const credentials = Buffer.from(`${username}:${password}`, "utf8").toString("base64");
+  return `  [host.${toml(endpoint)}.header]\n    Authorization = ${toml(`Basic ${credentials}`)}\n`;
+}
+
+/**
+ * Where an account would not reach a token server. containerd sends a mirror's headers there from 2.1 on
+ * (https://github.com/containerd/containerd/pull/11092); before, it asks for an anonymous token.
+ */
+export function checkTokenServers(profile: Profile, distribution: keyof typeof CONTAINERD_2_MINOR): Finding[] {
+  const { version } = profile[distribution];
+  const first = CONTAINERD_2_MINOR[distribution];
+  if (minorOf(version) >= first) return [];
+  return sorted(profile.registries).flatMap(([registry, { passwordSecret }]) =>
+    passwordSecret === undefined
+      ? []
+      : [
+          warning(
+            ["registries", registry, "passwordSecret"],
+            `containerd 1.7 of ${version} sends it to the registry alone, and one that hands out tokens (Docker Hub, GitLab, ghcr.io) may refuse the pull - use ${distribution}.version v1.${first} or later for such a registry`,
+          ),
+        ],
+  );
 }
 
 /** A TOML basic string: what JSON escapes, TOML reads. */

@@ -7,13 +7,13 @@ import { stringify } from "yaml";
 import type { Profile } from "../../inventory/types.ts";
 import { requireNoErrors } from "./finding.ts";
 import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import type { DeviceFile, DistributionPlan } from "./index.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
 import { checkK0s } from "./k0s-checks.ts";
 import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./k0s-config.ts";
 import {
+  CONTAINERD_2_MINOR,
   type ContainerdVersion,
-  hostsFile,
-  hostsFolder,
+  hostsFiles,
   registryTable,
   runtimeTable,
   runtimeType,
@@ -22,6 +22,7 @@ import { minorOf } from "./k3s-join.ts";
 import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
 import { kernelModules, ROUTE_UNIT } from "./network.ts";
 import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
+import { type OpenrcService, openrcScript, scriptPath } from "./openrc.ts";
 import { runtimeClasses, wasmLabels } from "./wasm.ts";
 
 const BINARY = "/usr/local/bin/k0s";
@@ -30,21 +31,19 @@ const LABELS = `${K0S_CONFIG}/labels.env`;
 const DROP_INS = `${K0S_CONFIG}/containerd.d`;
 const MANIFESTS = `${K0S_DATA}/manifests/edge-fleet`;
 
-/** First minor release with containerd 2; a drop-in of the other version makes K0s exit. */
-const CONTAINERD_2_MINOR = 36;
-
 /**
  * Plans K0s for one device.
- * @throws Error naming the device, each setting that cannot work and its mend
+ * @param context the secrets. Default: none
+ * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
  */
-export function renderK0s(profile: Profile): DistributionPlan {
+export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkK0s(profile));
   const labels = nodeLabels({ ...profile, labels: { ...profile.labels, ...wasmLabels(profile.wasm) } });
   return {
     version: profile.k0s.version,
     binary: BINARY,
     service: SERVICE,
-    unit: `${UNITS}/${SERVICE}.service`,
+    unit: profile.init === "openrc" ? scriptPath(SERVICE) : `${UNITS}/${SERVICE}.service`,
     configDirectory: K0S_CONFIG,
     foreignSetting: "dataSource",
     kubectl: `${BINARY} kubectl --request-timeout=10s`,
@@ -55,10 +54,12 @@ export function renderK0s(profile: Profile): DistributionPlan {
       ...policies(profile),
       { ...openFile(`${K0S_CONFIG}/k0s.yaml`, yaml(clusterConfig(profile))), mode: "0600" },
       live(LABELS, `NODE_LABELS=${labels.filter(kubeletMaySet).join(",")}\n`),
-      ...dropIns(profile),
+      ...dropIns(profile, secrets),
       ...manifests(profile),
       ...hostFilesFor(profile, `${SERVICE}.service`, kernelModules(profile)),
-      openFile(`${UNITS}/${SERVICE}.service`, unit(profile)),
+      profile.init === "openrc"
+        ? openrcScript(openrcService(profile))
+        : openFile(`${UNITS}/${SERVICE}.service`, unit(profile)),
     ],
     warnings,
   };
@@ -72,19 +73,17 @@ function policies({ security, gitops }: Profile): DeviceFile[] {
   ];
 }
 
-/** https://docs.k0sproject.io/stable/runtime/ */
-function dropIns({ k0s, wasm, registries }: Profile): DeviceFile[] {
-  const version: ContainerdVersion = minorOf(k0s.version) >= CONTAINERD_2_MINOR ? 3 : 2;
+/** https://docs.k0sproject.io/stable/runtime/. A drop-in of the other containerd's version makes K0s exit. */
+function dropIns(profile: Profile, secrets: RenderContext["secrets"]): DeviceFile[] {
+  const version: ContainerdVersion = minorOf(profile.k0s.version) >= CONTAINERD_2_MINOR.k0s ? 3 : 2;
   const dropIn = (name: string, table: string) =>
     openFile(`${DROP_INS}/edge-fleet-${name}.toml`, `version = ${version}\n\n${table}`);
   const folder = `${DROP_INS}/certs.d`;
-  const mirrors = Object.entries(registries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const hosts = hostsFiles(profile, folder, secrets);
   return [
-    ...wasm.map((runtime) => dropIn(runtime, runtimeTable(version, runtime, runtimeType(runtime)))),
-    ...mirrors.map(([registry, mirror]) =>
-      live(`${folder}/${hostsFolder(registry)}/hosts.toml`, hostsFile(registry, mirror)),
-    ),
-    ...(mirrors.length === 0 ? [] : [dropIn("registries", registryTable(version, folder))]),
+    ...profile.wasm.map((runtime) => dropIn(runtime, runtimeTable(version, runtime, runtimeType(runtime)))),
+    ...hosts,
+    ...(hosts.length === 0 ? [] : [dropIn("registries", registryTable(version, folder))]),
   ];
 }
 
@@ -95,21 +94,45 @@ function manifests({ wasm }: Profile): DeviceFile[] {
   return [live(`${MANIFESTS}/runtimeclasses.yaml`, classes.map((value) => yaml(value)).join("---\n"))];
 }
 
-function unit({ id, network, k0s }: Profile): string {
+function unit(profile: Profile): string {
+  const words = controllerArguments(profile).map((word) => (word.includes(" ") ? `"${word}"` : word));
+  words.splice(
+    words.findIndex((word) => /^"?--kubelet-extra-args/.test(word)),
+    0,
+    `--labels=\${NODE_LABELS}`,
+  );
+  return unitText([BINARY, ...words].join(" "), profile.network.dummyRoute ? ` ${ROUTE_UNIT}` : "");
+}
+
+/** Arguments of the daemon but for the labels, which are read at its start. */
+function controllerArguments({ id, network, k0s }: Profile): string[] {
   const { nodeIp, resolvConf } = network;
   const kubelet = [
     `--hostname-override=${id}`,
     ...(nodeIp === undefined ? [] : [`--node-ip=${nodeIp}`]),
     ...(resolvConf === undefined ? [] : [`--resolv-conf=${resolvConf}`]),
   ].join(" ");
-  const extra = `--kubelet-extra-args=${kubelet}`;
-  const command = [
-    `${BINARY} controller --single --config=${K0S_CONFIG}/k0s.yaml`,
+  return [
+    "controller",
+    "--single",
+    `--config=${K0S_CONFIG}/k0s.yaml`,
     ...(k0s.disable.length === 0 ? [] : [`--disable-components=${k0s.disable.join(",")}`]),
-    `--labels=\${NODE_LABELS}`,
-    extra.includes(" ") ? `"${extra}"` : extra,
-  ].join(" ");
-  return unitText(command, network.dummyRoute ? ` ${ROUTE_UNIT}` : "");
+    `--kubelet-extra-args=${kubelet}`,
+  ];
+}
+
+function openrcService(profile: Profile): OpenrcService {
+  return {
+    name: SERVICE,
+    description: "K0s single-node Kubernetes, https://docs.k0sproject.io",
+    command: BINARY,
+    arguments: controllerArguments(profile),
+    modules: kernelModules(profile),
+    route: profile.network.dummyRoute,
+    prepare: [`command_args="$command_args --labels=$(sed -n 's/^NODE_LABELS=//p' ${LABELS})"`],
+    respawnSeconds: 10,
+    openFiles: 999999,
+  };
 }
 
 /** @param route the unit of the default route after a blank, or nothing */

@@ -1,5 +1,5 @@
 /**
- * From a profile to the files of the host around K3s: those of every distribution, and the service's unit.
+ * From a profile to the files of the host around K3s: those of every distribution, and the service's unit or script.
  * Upstream's unit is kept but for the folders and modules that it needs before the first start.
  */
 import type { Profile } from "../../inventory/types.ts";
@@ -7,14 +7,15 @@ import { hostFilesFor, openFile, UNITS } from "./host.ts";
 import type { DeviceFile } from "./index.ts";
 import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./k3s-paths.ts";
 import { kernelModules, ROUTE_UNIT } from "./network.ts";
+import { type OpenrcService, openrcScript, scriptPath } from "./openrc.ts";
 import type { NodeRole } from "./reservations.ts";
 
 /** Service of K3s by role, without `.service`. */
 export const SERVICES: Readonly<Record<NodeRole, string>> = { server: "k3s", agent: "k3s-agent" };
 
-/** Path of the unit of a role. */
-export function unitPath(role: NodeRole): string {
-  return `${UNITS}/${SERVICES[role]}.service`;
+/** Path of the unit of a role, or of its script under OpenRC. */
+export function unitPath(init: Profile["init"], role: NodeRole): string {
+  return init === "openrc" ? scriptPath(SERVICES[role]) : `${UNITS}/${SERVICES[role]}.service`;
 }
 
 /** Files of the host, in the order in which they are put; the distribution's own unit is the last one. */
@@ -22,8 +23,29 @@ export function hostFiles(profile: Profile, role: NodeRole): DeviceFile[] {
   const modules = kernelModules(profile, profile.k3s.flannelBackend);
   return [
     ...hostFilesFor(profile, `${SERVICES[role]}.service`, modules),
-    openFile(unitPath(role), serviceUnit(profile, role, modules)),
+    profile.init === "openrc"
+      ? openrcScript(openrcService(profile, role, modules))
+      : openFile(unitPath(profile.init, role), serviceUnit(profile, role, modules)),
   ];
+}
+
+function openrcService({ network }: Profile, role: NodeRole, modules: readonly string[]): OpenrcService {
+  return {
+    name: SERVICES[role],
+    description: "Lightweight Kubernetes, https://k3s.io",
+    command: BINARY,
+    arguments: [role],
+    modules,
+    folders: foldersOf(role),
+    route: network.dummyRoute,
+    respawnSeconds: 5,
+    openFiles: 1048576,
+  };
+}
+
+/** Folders that are root's alone before the first start. */
+function foldersOf(role: NodeRole): string[] {
+  return role === "server" ? [CONFIG, `${DATA}/server`, AUDIT_LOGS] : [CONFIG];
 }
 
 /** A machine is either a server or an agent: the one ends the other, which a changed `joins` leaves behind. */
@@ -32,7 +54,7 @@ const OTHER: Readonly<Record<NodeRole, NodeRole>> = { server: "agent", agent: "s
 function serviceUnit(profile: Profile, role: NodeRole, modules: readonly string[]): string {
   const route = profile.network.dummyRoute ? ` ${ROUTE_UNIT}` : "";
   const loads = modules.map((module) => `ExecStartPre=-/sbin/modprobe ${module}`);
-  const folders = role === "server" ? [CONFIG, `${DATA}/server`, AUDIT_LOGS] : [CONFIG];
+  const folders = foldersOf(role);
   return `[Unit]
 Description=Lightweight Kubernetes
 Documentation=https://k3s.io

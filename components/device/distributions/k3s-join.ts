@@ -13,7 +13,7 @@ const SHARED = ["flannelBackend", "clusterCidr", "serviceCidr"] as const;
 export function checkJoin(agent: Profile, server: RenderContext["server"]): Finding[] {
   if (agent.joins === undefined) return [];
   if (server === undefined) {
-    return [error(`joins: ${agent.joins} is not known here - use the id of a device of region ${agent.region}`)];
+    return [error("joins", `${agent.joins} is not known here - use the id of a device of region ${agent.region}`)];
   }
   const findings = [...checkShape(agent, server), ...checkServer(agent, server)];
   if (server.k3s === undefined) return findings;
@@ -21,13 +21,14 @@ export function checkJoin(agent: Profile, server: RenderContext["server"]): Find
   for (const name of SHARED) {
     if (agent.k3s[name] === k3s[name]) continue;
     findings.push(
-      error(`k3s.${name}: is ${agent.k3s[name]}, but ${agent.joins} has ${k3s[name]} - set it once, in the region`),
+      error(`k3s.${name}`, `is ${agent.k3s[name]}, but ${agent.joins} has ${k3s[name]} - set it once, in the region`),
     );
   }
   if (minorOf(agent.k3s.version) > minorOf(k3s.version)) {
     findings.push(
       error(
-        `k3s.version: ${agent.k3s.version} is newer than the ${k3s.version} of ${agent.joins}, and an agent may not be ahead of its server - upgrade ${agent.joins} first`,
+        "k3s.version",
+        `${agent.k3s.version} is newer than the ${k3s.version} of ${agent.joins}, and an agent may not be ahead of its server - upgrade ${agent.joins} first`,
       ),
     );
   }
@@ -36,26 +37,29 @@ export function checkJoin(agent: Profile, server: RenderContext["server"]): Find
 
 function checkShape(agent: Profile, server: NonNullable<RenderContext["server"]>): Finding[] {
   if (agent.network.shape === "single") {
-    return [error(`network.shape: is single, but the device joins ${agent.joins} - use lan or multi-site for both`)];
+    return [error("network.shape", `is single, but the device joins ${agent.joins} - use lan or multi-site for both`)];
   }
   const shape = server.network?.shape ?? agent.network.shape;
   if (shape === agent.network.shape) return [];
-  return [error(`network.shape: is ${agent.network.shape}, but ${agent.joins} has ${shape} - use one shape for both`)];
+  return [
+    error("network.shape", `is ${agent.network.shape}, but ${agent.joins} has ${shape} - use one shape for both`),
+  ];
 }
 
 function checkServer(agent: Profile, server: NonNullable<RenderContext["server"]>): Finding[] {
   const findings: Finding[] = [];
-  if (server.id === agent.id) findings.push(error("joins: is the device itself - remove the field"));
+  if (server.id === agent.id) findings.push(error("joins", "is the device itself - remove the field"));
   if (server.joins !== undefined) {
-    findings.push(error(`joins: ${agent.joins} is an agent itself - use the id of its server, ${server.joins}`));
+    findings.push(error("joins", `${agent.joins} is an agent itself - use the id of its server, ${server.joins}`));
   }
   if (server.region !== undefined && server.region !== agent.region) {
-    findings.push(error(`joins: ${agent.joins} is of region ${server.region} - use a device of ${agent.region}`));
+    findings.push(error("joins", `${agent.joins} is of region ${server.region} - use a device of ${agent.region}`));
   }
   if (server.distribution !== undefined && server.distribution !== agent.distribution) {
     findings.push(
       error(
-        `distribution: is ${agent.distribution}, but ${agent.joins} runs ${server.distribution} - use one for both`,
+        "distribution",
+        `is ${agent.distribution}, but ${agent.joins} runs ${server.distribution} - use one for both`,
       ),
     );
   }

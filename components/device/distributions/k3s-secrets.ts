@@ -3,6 +3,7 @@
  * with which agents join. A profile only names keys; the values come from the caller and end in files of mode 0600.
  */
 import type { Profile } from "../../inventory/types.ts";
+import { backupSecretKeys } from "../backup.ts";
 import { registrySecretKeys } from "./registries.ts";
 
 /** Full form of a token, `K10<SHA-256 of the CA>::<user>:<password>`. https://docs.k3s.io/cli/token#token-format */
@@ -22,7 +23,7 @@ export function joinTokenKey(serverId: string): string {
  */
 export function secretKeys(profile: Profile, joined: boolean): string[] {
   const server = profile.joins ?? (joined ? profile.id : undefined);
-  const keys = new Set(registrySecretKeys(profile));
+  const keys = new Set([...registrySecretKeys(profile), ...backupSecretKeys(profile)]);
   if (profile.distribution === "k3s" && server !== undefined) keys.add(joinTokenKey(server));
   return [...keys].sort();
 }

@@ -19,6 +19,7 @@ import { checkNetwork } from "./network.ts";
 import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
 import { checkRegistries, renderRegistries } from "./registries.ts";
 import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "./reservations.ts";
+import { checkTaints } from "./taints.ts";
 import { checkWasm, runtimeClasses, wasmLabels } from "./wasm.ts";
 
 /** Oldest minor release with the secretbox provider for secrets encryption. */
@@ -38,7 +39,7 @@ export function renderK3s(profile: Profile, context: RenderContext = {}): Distri
     version: profile.k3s.version,
     binary: BINARY,
     service: SERVICES[role],
-    unit: unitPath(role),
+    unit: unitPath(profile.init, role),
     configDirectory: CONFIG,
     foreignSetting: "datastore-endpoint",
     kubectl: `${BINARY} kubectl${role === "agent" ? AGENT_KUBECONFIG : ""} --request-timeout=10s`,
@@ -70,8 +71,9 @@ export function checkK3s(profile: Profile, context: RenderContext = {}): Finding
     ...checkRegistries(profile),
     ...(memory.some(({ severity }) => severity === "error") ? [] : checkWasm(profile, role)),
     ...checkJoin(profile, context.server),
+    ...checkTaints(profile, role === "server" && !profile.k3s.disable.includes("coredns")),
     ...(context.joined === true && profile.network.shape === "single"
-      ? [error("network.shape: is single, but other devices join this one - use lan or multi-site for all of them")]
+      ? [error("network.shape", "is single, but other devices join this one - use lan or multi-site for all of them")]
       : []),
   ];
 }
@@ -82,19 +84,20 @@ function roleOf({ joins }: Profile): NodeRole {
 
 function checkVersion({ k3s: { version } }: Profile): Finding[] {
   if (minorOf(version) >= OLDEST_MINOR) return [];
-  return [error(`k3s.version: ${version} is not supported - use v1.${OLDEST_MINOR}.0+k3s1 or later`)];
+  return [error("k3s.version", `${version} is not supported - use v1.${OLDEST_MINOR}.0+k3s1 or later`)];
 }
 
-function checkMemory({ model, memoryMiB }: Profile, role: NodeRole): Finding[] {
+function checkMemory({ memoryMiB }: Profile, role: NodeRole): Finding[] {
   try {
     podMemoryMiB(memoryMiB, role);
   } catch (reason) {
-    return [error(`model ${model}: ${(reason as Error).message}`)];
+    return [error("memory", (reason as Error).message)];
   }
   if (role === "agent" || memoryMiB >= RECOMMENDED_MEMORY_MIB) return [];
   return [
     warning(
-      `model ${model}: ${memoryMiB} MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions`,
+      "memory",
+      `${memoryMiB} MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions`,
     ),
   ];
 }

@@ -8,9 +8,9 @@ import type { Profile } from "../../inventory/types.ts";
 import { SHIM_BINARIES } from "../artifact.ts";
 import { requireNoErrors } from "./finding.ts";
 import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import type { DeviceFile, DistributionPlan } from "./index.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
 import { checkMicroK8s } from "./k0s-checks.ts";
-import { hostsFile, hostsFolder, runtimeTable } from "./k0s-containerd.ts";
+import { hostsFiles, runtimeTable } from "./k0s-containerd.ts";
 import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
 import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./microk8s-args.ts";
 import { kernelModules, ROUTE_UNIT } from "./network.ts";
@@ -28,9 +28,10 @@ const LAUNCH = "/etc/microk8s.yaml";
 
 /**
  * Plans MicroK8s for one device.
- * @throws Error naming the device, each setting that cannot work and its mend
+ * @param context the secrets. Default: none
+ * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
  */
-export function renderMicroK8s(profile: Profile): DistributionPlan {
+export function renderMicroK8s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkMicroK8s(profile));
   const { microk8s, wasm } = profile;
   return {
@@ -50,7 +51,8 @@ export function renderMicroK8s(profile: Profile): DistributionPlan {
       ...Object.entries(serviceArguments(profile)).map(([service, values]) =>
         file(`${MICROK8S_CONFIG}/args/${service}`, argumentLines(values)),
       ),
-      ...containerdFiles(profile),
+      containerdTables(profile),
+      ...hostsFiles(profile, `${MICROK8S_CONFIG}/certs.d`, secrets),
       live(`${MICROK8S_CONFIG}/runtimeclasses.yaml`, runtimeClassesFile(wasm)),
       ...hostFilesFor(
         profile,
@@ -86,19 +88,12 @@ function policies({ security, gitops }: Profile): DeviceFile[] {
 }
 
 /**
- * Tables for the snap's containerd template, which is of version 2, and mirrors for its folder of registries. Shims are
- * named by their path: the snap's containerd does not look on the host's.
+ * Tables for the snap's containerd template, which is of version 2. Shims are named by their path: the snap's containerd
+ * does not look on the host's.
  */
-function containerdFiles({ wasm, registries }: Profile): DeviceFile[] {
+function containerdTables({ wasm }: Profile): DeviceFile {
   const tables = wasm.map((runtime) => runtimeTable(2, runtime, `/usr/local/bin/${SHIM_BINARIES[runtime]}`));
-  return [
-    file(`${MICROK8S_CONFIG}/containerd.toml`, tables.length === 0 ? EMPTY : tables.join("\n")),
-    ...Object.entries(registries)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([registry, mirror]) =>
-        live(`${MICROK8S_CONFIG}/certs.d/${hostsFolder(registry)}/hosts.toml`, hostsFile(registry, mirror)),
-      ),
-  ];
+  return file(`${MICROK8S_CONFIG}/containerd.toml`, tables.length === 0 ? EMPTY : tables.join("\n"));
 }
 
 /** Always a file, and labelled, so that what an earlier one had made is taken back. */

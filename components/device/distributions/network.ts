@@ -27,61 +27,87 @@ export function kernelModules({ network }: Profile, backend = ""): string[] {
  * https://docs.k3s.io/networking/basic-network-options
  */
 export function checkNetwork(profile: Profile): Finding[] {
-  return [...checkBackend(profile), ...checkCidrs(profile), ...checkNodeIp(profile), ...checkHost(profile)];
+  return [...backendFindings(profile), ...checkCidrs(profile), ...checkNodeIp(profile), ...checkHost(profile)];
+}
+
+function backendFindings(profile: Profile): Finding[] {
+  return BACKEND_RULES.flatMap(({ applies, finding }) => (applies(profile) ? [finding] : []));
 }
 
 const BACKEND = "k3s.flannelBackend";
 
-function checkBackend({ network: { shape, nodeIp }, k3s: { flannelBackend } }: Profile): Finding[] {
-  const findings: Finding[] = [];
-  if (flannelBackend === "none") {
-    findings.push(
-      warning(
-        `${BACKEND}: none installs no pod network, and the node becomes Ready only with a CNI that the device's image brings - remove the field to use flannel`,
-      ),
-    );
-  }
-  if (shape === "multi-site" && flannelBackend === "host-gw") {
-    findings.push(
-      error(
-        `${BACKEND}: host-gw needs all nodes on one layer-2 network, routed sites are not - use wireguard-native, or network.shape lan`,
-      ),
-    );
-  }
-  if (shape === "multi-site" && flannelBackend === "vxlan") {
-    findings.push(
-      error(
-        `${BACKEND}: vxlan carries pod traffic unencrypted, and the way between sites is not to be trusted - use wireguard-native`,
-      ),
-    );
-  }
-  if (shape !== "single" && nodeIp === undefined) {
-    findings.push(
-      warning(
-        "network.nodeIp: is not set, and the other nodes lose this one when DHCP changes its address - set it, or reserve the address",
-      ),
-    );
-  }
-  return findings;
-}
+/** What stands against a backend, and where. https://docs.k3s.io/networking/basic-network-options */
+const BACKEND_RULES: readonly { readonly applies: (profile: Profile) => boolean; readonly finding: Finding }[] = [
+  {
+    // The node would never become Ready, so each apply would fail at the health gate and be rolled back. edge-fleet
+    // delivers no CNI, and one from Git would come too late: what pulls it needs the pod network.
+    applies: ({ k3s }) => k3s.flannelBackend === "none" && !k3s.ownCni,
+    finding: error(
+      BACKEND,
+      "none leaves the node without a pod network, and it would never become Ready - remove the field to use flannel, or set k3s.ownCni: true where the device's image brings a CNI",
+    ),
+  },
+  {
+    applies: ({ k3s }) => k3s.flannelBackend !== "none" && k3s.ownCni,
+    finding: error("k3s.ownCni", `is true beside flannel - set ${BACKEND}: none, or remove the field`),
+  },
+  {
+    // It would be ignored, and an operator would believe in it.
+    applies: ({ k3s, network }) => k3s.flannelBackend === "none" && network.interface !== undefined,
+    finding: error(
+      "network.interface",
+      `is flannel's, which ${BACKEND} none turns off - set it in the CNI, and remove the field`,
+    ),
+  },
+  {
+    applies: ({ k3s, network }) => network.shape === "multi-site" && k3s.flannelBackend === "host-gw",
+    finding: error(
+      BACKEND,
+      "host-gw needs all nodes on one layer-2 network, routed sites are not - use wireguard-native, or network.shape lan",
+    ),
+  },
+  {
+    applies: ({ k3s, network }) => network.shape === "multi-site" && k3s.flannelBackend === "vxlan",
+    finding: error(
+      BACKEND,
+      "vxlan carries pod traffic unencrypted, and the way between sites is not to be trusted - use wireguard-native",
+    ),
+  },
+  {
+    // It works: no backend carries traffic on a single node. But the module must be there for nothing.
+    applies: ({ k3s, network }) => network.shape === "single" && k3s.flannelBackend === "wireguard-native",
+    finding: warning(
+      BACKEND,
+      "wireguard-native has no traffic to encrypt on a single node, and the kernel must have wireguard for it - remove the field to use host-gw",
+    ),
+  },
+  {
+    applies: ({ network }) => network.shape !== "single" && network.nodeIp === undefined,
+    finding: warning(
+      "network.nodeIp",
+      "is not set, and the other nodes lose this one when DHCP changes its address - set it, or reserve the address",
+    ),
+  },
+];
 
 function checkCidrs({ k3s: { clusterCidr, serviceCidr } }: Profile): Finding[] {
   const findings: Finding[] = [];
   if (cidrsOverlap(clusterCidr, serviceCidr)) {
     findings.push(
-      error(`k3s.serviceCidr: ${serviceCidr} overlaps k3s.clusterCidr ${clusterCidr} - use two separate networks`),
+      error("k3s.serviceCidr", `${serviceCidr} overlaps k3s.clusterCidr ${clusterCidr} - use two separate networks`),
     );
   }
   if (prefixOf(clusterCidr) > 24) {
     findings.push(
-      error(`k3s.clusterCidr: ${clusterCidr} has no room for the /24 that each node gets - use a /24 or larger`),
+      error("k3s.clusterCidr", `${clusterCidr} has no room for the /24 that each node gets - use a /24 or larger`),
     );
   }
   const service = prefixOf(serviceCidr);
   if (service < 12 || service > 28) {
     findings.push(
       error(
-        `k3s.serviceCidr: ${serviceCidr} is not between /12, the API server's limit, and /28, which the DNS service's address needs - use e.g. 10.43.0.0/16`,
+        "k3s.serviceCidr",
+        `${serviceCidr} is not between /12, the API server's limit, and /28, which the DNS service's address needs - use e.g. 10.43.0.0/16`,
       ),
     );
   }
@@ -91,10 +117,10 @@ function checkCidrs({ k3s: { clusterCidr, serviceCidr } }: Profile): Finding[] {
 function checkNodeIp({ network: { nodeIp }, k3s }: Profile): Finding[] {
   if (nodeIp === undefined) return [];
   if (isIPv6(nodeIp)) {
-    return [error(`network.nodeIp: ${nodeIp} is IPv6, but the pod network is IPv4 - use the node's IPv4 address`)];
+    return [error("network.nodeIp", `${nodeIp} is IPv6, but the pod network is IPv4 - use the node's IPv4 address`)];
   }
   if (UNUSABLE.check(nodeIp)) {
-    return [error(`network.nodeIp: ${nodeIp} is no address that a node can have - use that of its interface`)];
+    return [error("network.nodeIp", `${nodeIp} is no address that a node can have - use that of its interface`)];
   }
   return insideFindings("network.nodeIp", nodeIp, k3s, "renumber the cluster's networks or the site");
 }
@@ -107,7 +133,7 @@ function checkHost({ host, k3s }: Profile): Finding[] {
 function insideFindings(setting: string, address: string, k3s: Profile["k3s"], mend: string): Finding[] {
   return (["clusterCidr", "serviceCidr"] as const).flatMap((name) =>
     addressInCidr(address, k3s[name])
-      ? [error(`${setting}: ${address} lies inside k3s.${name} ${k3s[name]} - ${mend}`)]
+      ? [error(setting, `${address} lies inside k3s.${name} ${k3s[name]} - ${mend}`)]
       : [],
   );
 }
@@ -143,6 +169,14 @@ function prefixOf(cidr: string): number {
   return Number(cidr.slice(cidr.indexOf("/") + 1));
 }
 
+/** What sets the last-resort default route, each command again at will. */
+export const ROUTE_COMMANDS = [
+  "ip link show dev dummy0 >/dev/null 2>&1 || ip link add dummy0 type dummy",
+  "ip address replace 203.0.113.254/31 dev dummy0",
+  "ip link set dummy0 up",
+  "ip route replace default via 203.0.113.255 dev dummy0 metric 1000000",
+] as const;
+
 /** systemd unit of the last-resort default route; the distribution's unit pulls it in. */
 export const ROUTE_UNIT = "edge-fleet-route.service";
 
@@ -162,9 +196,5 @@ Before=${before}
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'ip link show dev dummy0 >/dev/null 2>&1 || ip link add dummy0 type dummy'
-ExecStart=/bin/sh -c 'ip address replace 203.0.113.254/31 dev dummy0'
-ExecStart=/bin/sh -c 'ip link set dummy0 up'
-ExecStart=/bin/sh -c 'ip route replace default via 203.0.113.255 dev dummy0 metric 1000000'
-`;
+${ROUTE_COMMANDS.map((command) => `ExecStart=/bin/sh -c '${command}'\n`).join("")}`;
 }

@@ -1,7 +1,7 @@
 /**
- * From the registry mirrors of a profile to K3s' `registries.yaml`. Passwords come from the caller and are looked up by
- * the key of the stack's configuration, so that a profile never holds one.
- * https://docs.k3s.io/installation/private-registry
+ * The registries of a profile: whose account belongs to which host, what stands against them, and K3s' `registries.yaml`.
+ * Passwords come from the caller and are looked up by the key of the stack's configuration, so that a profile never holds
+ * one. https://docs.k3s.io/installation/private-registry
  */
 import { stringify } from "yaml";
 import type { Profile, RegistryMirror } from "../../inventory/types.ts";
@@ -19,53 +19,86 @@ export function registrySecretKeys({ registries }: Profile): string[] {
 /** What stands against the registries of a profile. */
 export function checkRegistries({ registries }: Profile): Finding[] {
   const users = new Map<string, string>();
-  return Object.entries(registries).flatMap(([registry, mirror]) => {
-    const setting = `registries.${registry}`;
-    const { endpoints, username, passwordSecret } = mirror;
-    if ((username === undefined) !== (passwordSecret === undefined)) {
-      const [has, lacks] = username === undefined ? ["passwordSecret", "username"] : ["username", "passwordSecret"];
-      return [error(`${setting}.${lacks}: is missing beside ${has} - set both or neither`)];
-    }
-    if (username === undefined) return [];
-    const host = endpointHost(mirror);
-    const credentials = `${username} ${passwordSecret}`;
-    const other = users.get(host);
-    users.set(host, credentials);
-    if (other !== undefined && other !== credentials) {
-      return [
-        error(`${setting}.username: another registry has other credentials for ${host} - use one account per host`),
-      ];
-    }
-    return endpoints[0]?.startsWith("http:")
-      ? [warning(`${setting}.endpoints: the password for ${host} travels unencrypted - use https`)]
-      : [];
-  });
+  return Object.entries(registries).flatMap(([registry, mirror]) => checkAccount(registry, mirror, users));
+}
+
+/** @param users account by host of the registries before; receives that of this one */
+function checkAccount(registry: string, mirror: RegistryMirror, users: Map<string, string>): Finding[] {
+  const setting = (field: keyof RegistryMirror) => ["registries", registry, field];
+  const { endpoints, username, passwordSecret } = mirror;
+  if ((username === undefined) !== (passwordSecret === undefined)) {
+    const [has, lacks] =
+      username === undefined ? (["passwordSecret", "username"] as const) : (["username", "passwordSecret"] as const);
+    return [error(setting(lacks), `is missing beside ${has} - set both or neither`)];
+  }
+  if (username === undefined) return [];
+  // RFC 7617: what stands behind the first colon is the password.
+  if (username.includes(":"))
+    return [error(setting("username"), "has a colon, which HTTP cannot carry in a user's name - use another account")];
+  const host = endpointHost(mirror);
+  const credentials = `${username} ${passwordSecret}`;
+  const other = users.get(host);
+  users.set(host, credentials);
+  if (other !== undefined && other !== credentials)
+    return [
+      error(setting("username"), `another registry has other credentials for ${host} - use one account per host`),
+    ];
+  return endpoints.some((endpoint) => endpoint.startsWith("http:") && hostOf(endpoint) === host)
+    ? [warning(setting("endpoints"), `the password for ${host} travels unencrypted - use https`)]
+    : [];
+}
+
+/** An account at a host. */
+export interface RegistryAccount {
+  readonly username: string;
+  readonly password: string;
 }
 
 /**
- * Renders `registries.yaml`.
+ * Accounts by host and port of an endpoint. An account holds wherever its host is an endpoint, also for another registry.
  * @param secrets passwords by the key that `passwordSecret` names
- * @returns the file, `secret` where it holds a password; undefined where the profile names no registry
  * @throws Error naming the registry, the key and the mend, where a password is missing; never with a password
+ */
+export function registryAccounts(
+  { id, registries }: Profile,
+  secrets: Readonly<Record<string, string>> = {},
+): Map<string, RegistryAccount> {
+  return new Map(
+    sorted(registries).flatMap(([registry, mirror]) => {
+      const { username, passwordSecret: key } = mirror;
+      if (username === undefined || key === undefined) return [];
+      return [[endpointHost(mirror), { username, password: passwordOf(id, registry, key, secrets) }]];
+    }),
+  );
+}
+
+/** Registries by name, in an order that no layer decides. */
+export function sorted(registries: Profile["registries"]): [string, RegistryMirror][] {
+  return Object.entries(registries).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Host and port of an endpoint as a client asks for them: the scheme's own port is left out. */
+export function hostOf(endpoint: string): string {
+  return new URL(endpoint).host;
+}
+
+/**
+ * Renders K3s' `registries.yaml`.
+ * @returns the file, `secret` where it holds a password; undefined where the profile names no registry
+ * @throws Error as {@link registryAccounts}
  */
 export function renderRegistries(
   profile: Profile,
   secrets: Readonly<Record<string, string>> = {},
 ): DeviceFile | undefined {
-  const registries = Object.entries(profile.registries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const registries = sorted(profile.registries);
   if (registries.length === 0) return undefined;
   const mirrors = Object.fromEntries(
     registries.map(([registry, { endpoints }]) => [registry, { endpoint: endpoints }]),
   );
-  const configs = Object.fromEntries(
-    registries.flatMap(([registry, mirror]) => {
-      const { username, passwordSecret: key } = mirror;
-      if (username === undefined || key === undefined) return [];
-      const password = passwordOf(profile.id, registry, key, secrets);
-      return [[endpointHost(mirror), { auth: { username, password } }]];
-    }),
-  );
-  const secret = Object.keys(configs).length > 0;
+  const accounts = registryAccounts(profile, secrets);
+  const configs = Object.fromEntries([...accounts].map(([host, auth]) => [host, { auth }]));
+  const secret = accounts.size > 0;
   const content = stringify({ mirrors, ...(secret ? { configs } : {}) }, { lineWidth: 0 });
   return { path: PATH, mode: "0600", content, live: false, ...(secret ? { secret } : {}) };
 }
@@ -78,7 +111,7 @@ function passwordOf(id: string, registry: string, key: string, secrets: Readonly
   );
 }
 
-/** Host and port by which K3s finds the credentials of a mirror: those of its first endpoint. */
+/** The host that a registry's account belongs to: that of its first endpoint. */
 function endpointHost({ endpoints }: RegistryMirror): string {
-  return new URL(endpoints[0] ?? "").host;
+  return hostOf(endpoints[0] ?? "");
 }

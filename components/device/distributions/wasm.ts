@@ -73,7 +73,7 @@ export function checkWasm({ wasm, model, memoryMiB }: Profile, role: NodeRole = 
   const podsMiB = podMemoryMiB(memoryMiB, role);
   if (needMiB * 4 <= podsMiB) return [];
   const text =
-    `wasm: one pod of each of ${wasm.join(", ")} takes ${needMiB} of the ${podsMiB} MiB that model ${model} leaves for ` +
+    `one pod of each of ${wasm.join(", ")} takes ${needMiB} of the ${podsMiB} MiB that model ${model} leaves for ` +
     "pods - use fewer runtimes or a model with more memory";
-  return [needMiB * 2 > podsMiB ? error(text) : warning(text)];
+  return [needMiB * 2 > podsMiB ? error("wasm", text) : warning("wasm", text)];
 }

@@ -4,6 +4,8 @@
 
 preflight() {
   enter preflight
+  await_boot
+  managed_reboot
   found=$(all_findings) || die "preflight: a check failed - read $LOG"
   while IFS='	' read -r id severity text; do
     case $severity in error) finding "$id: $text" ;; warning) echo "warning: $id: $text" ;; esac
@@ -18,6 +20,7 @@ all_findings() {
   findings
   clock_finding
   version_finding
+  fixed_findings
   foreign_findings
 }
 
@@ -116,9 +119,9 @@ swap() {
 # A file that the last state had and this one has not. A shim's processes hold the file that they run.
 drop() {
   [ -e "$1" ] || return 0
-  case $1 in */containerd-shim-*) kill_by_path "$1" ;; esac
+  case $1 in */containerd-shim-*) kill_by_path "$1" ;; */edge-fleet-route.service) end_route ;; esac
   rm -f "$1"
-  CHANGED=1
+  case $1 in "$BACKUP_CONFIG"/*) ;; *) CHANGED=1 ;; esac
 }
 
 activate() {
@@ -129,7 +132,7 @@ activate() {
   OLD_PID=$pid
   SINCE=$(date -u +%Y%m%d%H%M%S)
   : >"$PREVIOUS/started"
-  systemctl restart systemd-sysctl.service || echo "sysctl settings were not all accepted"
+  apply_sysctls
   "${DISTRIBUTION}_start"
 }
 
@@ -140,6 +143,7 @@ gate() {
 
 commit() {
   enter commit
+  forget_objects
   remember_installed >"$STAGE/installed"
   settings_of "$RUN/payload" >"$STAGE/settings"
   boot_id >"$STAGE/committed"
@@ -172,7 +176,7 @@ rollback() {
     "${DISTRIBUTION}_stop"
     restore
     optional "${DISTRIBUTION}_undo"
-    systemctl daemon-reload
+    service_reload
     finding "removed, nothing was there before"
   fi
 }
@@ -248,7 +252,9 @@ run() {
   trap 'finish failed' EXIT
   trap 'exit 1' HUP INT TERM
   write_log
+  rm -f "$RUN/result"
   echo $$ >"$RUN/pid"
+  resume_restore
   payload "$RUN/payload"
   lock
   rm -f "$STATE"/.edge-fleet.*

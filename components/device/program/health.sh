@@ -4,9 +4,16 @@
 
 # Nothing has to be done: what the hash stands for was committed, is unchanged on disk, and runs.
 unchanged() {
-  applied "$HASH" && finished &&
+  applied "$HASH" && finished && [ ! -e "$RESTORING" ] &&
     [ "$(echo "$PATHS" | xargs cat 2>/dev/null | sha256sum)" = "$FILES_SUM  -" ] && installed_present &&
-    [ "$("${DISTRIBUTION}_main_pid")" != 0 ] && [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ]
+    [ "$("${DISTRIBUTION}_main_pid")" != 0 ] && [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ] && keep_settings
+}
+
+# What the hash leaves out, such as limits and where copies go, holds from now on without a run.
+keep_settings() {
+  ! settings_of "$PAYLOAD" | cmp -s - "$SETTINGS" || return 0
+  settings_of "$PAYLOAD" >"$STATE/.edge-fleet.known" && put "$STATE/.edge-fleet.known" "$SETTINGS" || return 1
+  rm -f "$STATE/.edge-fleet.known"
 }
 
 installed_present() {
@@ -48,9 +55,17 @@ reconcile() {
   set --
   for w in $wanted; do set -- "$@" "$w"; done
   for k in $before; do
-    case " $(keys_of "$verb" "$wanted") " in *" $k "*) ;; *) set -- "$@" "$k-" ;; esac
+    case " $(keys_of "$verb" "$wanted") " in *" $k "*) continue ;; esac
+    [ "$verb" = label ] || tainted "$k" || continue
+    set -- "$@" "$k-"
   done
   [ "$#" = 0 ] || $KUBECTL "$verb" --overwrite node "$DEVICE" "$@"
+}
+
+# Whether the node has a taint. One that somebody has taken off kubectl refuses to remove, and with it all it is asked for.
+tainted() {
+  present=$($KUBECTL get node "$DEVICE" -o 'jsonpath={range .spec.taints[*]}{.key}:{.effect} {end}') || return 0
+  case " $present" in *" $1 "*) ;; *) return 1 ;; esac
 }
 
 # The key of a label is what precedes its value; a taint is told apart by its key and its effect.

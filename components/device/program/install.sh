@@ -4,8 +4,17 @@
 # Another root than / only lays out files: nothing of the running system is touched.
 ROOT=${EDGE_FLEET_ROOT-}
 SUDOERS=/etc/sudoers.d/edge-fleet
+# Lines that begin with a # do not reach a device.
+BANG='#!'
 
 unit_names() { echo edge-fleet-recover.service edge-fleet-maintain.service edge-fleet-maintain.timer; }
+
+# OpenRC has no timers: cron does what the timer does. The folders are those of Alpine and of Debian and its kin.
+cron_folder() {
+  for folder in /etc/periodic/hourly /etc/cron.hourly; do
+    [ ! -d "$ROOT$folder" ] || { echo "$folder" && return; }
+  done
+}
 
 # $1 is the SSH user that runs the program through sudo; root needs no rule.
 install_program() {
@@ -18,7 +27,7 @@ install_program() {
   old=$(sha256sum "$ROOT$PROGRAM" 2>/dev/null | cut -d ' ' -f 1) || old=
   [ -z "$old" ] || [ "$old" = "$new" ] || allow "$user" "$old" "$new"
   umask 022
-  mkdir -p "$ROOT${PROGRAM%/*}" "$ROOT$UNITS"
+  mkdir -p "$ROOT${PROGRAM%/*}"
   t=$ROOT${PROGRAM%/*}/.edge-fleet.new.$$
   cp "$0" "$t"
   chmod 755 "$t"
@@ -26,17 +35,43 @@ install_program() {
   sync "$t"
   mv -f "$t" "$ROOT$PROGRAM"
   allow "$user" "$new"
-  for unit in $(unit_names); do
-    write_unit "$unit"
-  done
-  if [ -z "$ROOT" ] && [ -d "$SYSTEMD" ]; then
-    systemctl daemon-reload
-    systemctl enable edge-fleet-recover.service >/dev/null 2>&1
-    systemctl enable edge-fleet-maintain.timer >/dev/null 2>&1
-    systemctl start edge-fleet-maintain.timer
-  fi
+  if on_openrc; then install_scripts; else install_units; fi
   echo "program $new"
 }
+
+install_units() {
+  mkdir -p "$ROOT$UNITS"
+  for unit in $(unit_names); do
+    write_system_file 644 "$UNITS/$unit"
+  done
+  [ -z "$ROOT" ] && [ -d "$SYSTEMD" ] || return 0
+  systemctl daemon-reload
+  systemctl enable edge-fleet-recover.service >/dev/null 2>&1
+  systemctl enable edge-fleet-maintain.timer >/dev/null 2>&1
+  systemctl start edge-fleet-maintain.timer
+}
+
+install_scripts() {
+  write_system_file 755 "$INIT_SCRIPTS/edge-fleet-recover"
+  folder=$(cron_folder)
+  if [ -n "$folder" ]; then write_system_file 755 "$folder/edge-fleet-maintain"; fi
+  [ -z "$ROOT" ] || return 0
+  [ -n "$folder" ] || edit_crontab "$(($(jitter) / 5)) * * * * $PROGRAM maintain"
+  service_reload
+  service_enable edge-fleet-recover >/dev/null
+}
+
+# Puts a line into root's crontab in the place of the one that was there before; empty: only takes that out.
+edit_crontab() {
+  command -v crontab >/dev/null || return 0
+  { crontab -l 2>/dev/null | grep -vF "$PROGRAM maintain" || :; } >"$VOLATILE/edge-fleet.crontab"
+  [ -z "$1" ] || echo "$1" >>"$VOLATILE/edge-fleet.crontab"
+  crontab - <"$VOLATILE/edge-fleet.crontab" || echo "edge-fleet: crontab could not be written: no maintenance runs" >&2
+  rm -f "$VOLATILE/edge-fleet.crontab"
+}
+
+# Up to five minutes, always the same for one machine, so that a fleet does not act in one second.
+jitter() { echo $(($({ cat /etc/machine-id 2>/dev/null || echo none; } | cksum | cut -d ' ' -f 1) % 300)); }
 
 # One rule, for exactly this program by its sum; while it is replaced, for both. https://www.sudo.ws/docs/man/sudoers.man/
 allow() {
@@ -56,15 +91,17 @@ allow() {
   mv -f "$t" "$ROOT$SUDOERS"
 }
 
-write_unit() {
-  t=$ROOT$UNITS/.edge-fleet.$1.$$
-  unit_text "$1" >"$t"
-  chmod 644 "$t"
-  mv -f "$t" "$ROOT$UNITS/$1"
+# $1 is the mode, $2 the path. The job of cron goes to the background: the hour's other jobs do not wait for it.
+write_system_file() {
+  t=$ROOT${2%/*}/.edge-fleet.${2##*/}.$$
+  mkdir -p "$ROOT${2%/*}"
+  system_file "$2" >"$t"
+  chmod "$1" "$t"
+  mv -f "$t" "$ROOT$2"
 }
 
-unit_text() {
-  case $1 in
+system_file() {
+  case ${1##*/} in
     edge-fleet-recover.service)
       cat <<END
 [Unit]
@@ -100,6 +137,33 @@ OnUnitActiveSec=1h
 RandomizedDelaySec=5min
 [Install]
 WantedBy=timers.target
+END
+      ;;
+    edge-fleet-recover)
+      cat <<END
+$BANG/sbin/openrc-run
+description="Undo an edge-fleet run that a power cut ended"
+
+depend() {
+  use localmount
+  before k3s k3s-agent k0scontroller
+}
+
+start() {
+  [ -e $JOURNAL ] || return 0
+  ebegin "Recovering an interrupted edge-fleet run"
+  env -i $PROGRAM recover
+  eend \$?
+}
+END
+      ;;
+    edge-fleet-maintain)
+      cat <<END
+$BANG/bin/sh
+{
+  sleep $(jitter)
+  exec nice -n 10 $PROGRAM maintain
+} </dev/null >/dev/null 2>&1 &
 END
       ;;
   esac

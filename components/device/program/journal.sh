@@ -48,7 +48,7 @@ plain() { printf %s "$1" | tr -cs '\40-\176' ' ' | cut -c "1-$2" | sed 's/[\\"]/
 
 report() {
   printf '{"device":"%s","result":"%s","hash":"%s","version":"%s","reason":"%s"}\n' \
-    "$DEVICE" "$1" "$HASH" "$VERSION" "$(plain "$2" 300)"
+    "$DEVICE" "$1" "$HASH" "$VERSION" "$(plain "$2" 1000)"
 }
 
 die() {

@@ -53,20 +53,20 @@ END
 }
 
 k0s_start() {
-  systemctl enable k0scontroller
-  systemctl daemon-reload
-  systemctl restart --no-block k0scontroller
+  service_reload
+  service_enable k0scontroller
+  service_restart k0scontroller
 }
 
 k0s_stop() {
-  systemctl stop k0scontroller
-  systemctl disable k0scontroller
+  service_stop k0scontroller
+  service_disable k0scontroller
 }
 
-k0s_main_pid() { systemctl show -p MainPID --value k0scontroller; }
+k0s_main_pid() { service_main_pid k0scontroller; }
 
 k0s_unset_foreign() {
-  if [ -e "$UNITS/k0sworker.service" ]; then
+  if service_exists k0sworker; then
     echo "k0s is a worker of another cluster, which edge-fleet does not take over"
   elif [ -d "$K0S_DATA/etcd/member" ]; then
     echo "k0s has an etcd datastore, which edge-fleet does not take over"
@@ -86,7 +86,7 @@ k0s_backup_datastore() {
   [ -d "$K0S_DATA/db" ] || return 0
   mkdir -p "$1/db"
   sqlite_copy "$K0S_DATA/db/state.db" "$1/db/state.db" || return 1
-  [ ! -d "$K0S_DATA/pki" ] || cp -Rp "$K0S_DATA/pki" "$1/pki"
+  [ ! -d "$K0S_DATA/pki" ] || cp -Rp "$K0S_DATA/pki" "$1/pki" || return 1
   [ ! -f "$K0S_CONFIG/encryption.yaml" ] || cp -p "$K0S_CONFIG/encryption.yaml" "$1/encryption.yaml"
 }
 
@@ -99,10 +99,12 @@ k0s_restore_datastore() {
   cp -p "$1/db"/state.db* "$K0S_DATA/.db.new/"
   if [ -d "$1/pki" ]; then
     cp -Rp "$1/pki" "$K0S_DATA/.pki.new"
+    # Of another installation: the kubelet's certificate is of its authority, and the kubelet asks for one where it has none.
+    cmp -s "$1/pki/ca.crt" "$K0S_DATA/pki/ca.crt" || rm -rf "$K0S_DATA/kubelet.conf" "$K0S_DATA/kubelet/pki"
     rm -rf "$K0S_DATA/pki"
     mv "$K0S_DATA/.pki.new" "$K0S_DATA/pki"
   fi
-  [ ! -f "$1/encryption.yaml" ] || put "$1/encryption.yaml" "$K0S_CONFIG/encryption.yaml"
+  [ ! -f "$1/encryption.yaml" ] || put_apart "$1/encryption.yaml" "$K0S_CONFIG/encryption.yaml"
   sync
   rm -rf "$K0S_DATA/db"
   mv "$K0S_DATA/.db.new" "$K0S_DATA/db"
@@ -128,7 +130,7 @@ k0s_reset() {
   for user in kube-apiserver kube-scheduler; do
     userdel "$user" 2>/dev/null || deluser "$user" 2>/dev/null || :
   done
-  systemctl daemon-reload
+  forget_services k0scontroller
 }
 
 # Success where a certificate ends within $1 days. K0s writes all but the authorities anew at each start, for a year.

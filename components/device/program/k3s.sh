@@ -5,34 +5,35 @@ K3S_CONFIG=/etc/rancher/k3s
 K3S_BIN=/usr/local/bin/k3s
 K3S_UNIT=$UNITS/k3s.service
 K3S_AGENT_UNIT=$UNITS/k3s-agent.service
+K3S_NODE_PASSWORD=/etc/rancher/node/password
 
 k3s_version() { [ ! -x "$K3S_BIN" ] || "$K3S_BIN" --version 2>/dev/null | sed -n '1s/^k3s version \([^ ]*\).*/\1/p'; }
 
 # The binary is put like a file.
 k3s_install() { :; }
 
-# `systemctl restart` of a Type=notify unit blocks until it is ready, without limit: https://github.com/k3s-io/k3s/issues/1356
 k3s_start() {
-  systemctl daemon-reload
-  systemctl enable "$(k3s_service)"
-  systemctl restart --no-block "$(k3s_service)"
+  case $(k3s_service) in k3s) service_retire k3s-agent ;; *) service_retire k3s ;; esac
+  service_reload
+  service_enable "$(k3s_service)"
+  service_restart "$(k3s_service)"
 }
 
 k3s_stop() {
   for unit in k3s k3s-agent; do
-    [ -e "$UNITS/$unit.service" ] || continue
-    systemctl stop "$unit"
-    systemctl disable "$unit"
+    service_exists "$unit" || continue
+    service_stop "$unit"
+    service_disable "$unit"
   done
 }
 
 # A machine is a server or, where it joins another one, an agent.
 k3s_service() { case $SERVICE in k3s-agent) echo k3s-agent ;; *) echo k3s ;; esac }
 
-k3s_main_pid() { systemctl show -p MainPID --value "$(k3s_service)"; }
+k3s_main_pid() { service_main_pid "$(k3s_service)"; }
 
 k3s_unset_foreign() {
-  ! grep -Rqs -- datastore-endpoint "$K3S_CONFIG" "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT.env" ||
+  ! grep -Rqs -- datastore-endpoint "$K3S_CONFIG" "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT.env" "$INIT_SCRIPTS/k3s" ||
     echo "k3s uses a datastore-endpoint, which edge-fleet does not take over"
 }
 
@@ -43,10 +44,12 @@ k3s_backup_datastore() {
   [ -d "$K3S_DATA/server/db" ] || return 0
   mkdir -p "$1/db"
   sqlite_copy "$K3S_DATA/server/db/state.db" "$1/db/state.db" || return 1
-  [ ! -f "$K3S_DATA/server/token" ] || cp -p "$K3S_DATA/server/token" "$1/token"
+  [ ! -f "$K3S_DATA/server/token" ] || cp -p "$K3S_DATA/server/token" "$1/token" || return 1
+  [ ! -f "$K3S_NODE_PASSWORD" ] || cp -p "$K3S_NODE_PASSWORD" "$1/node-password"
 }
 
-# The service is stopped by the caller.
+# The service is stopped by the caller. The datastore of another installation has other authorities: K3s takes them from it
+# where it finds none on the disk (pkg/cluster/bootstrap.go), and knows the node by another password.
 k3s_restore_datastore() {
   [ -d "$1/db" ] || return 0
   rm -rf "$K3S_DATA/server/.db.new"
@@ -55,9 +58,11 @@ k3s_restore_datastore() {
   rm -f "$K3S_DATA/server/.db.new"/state.db*
   cp -p "$1/db"/state.db* "$K3S_DATA/server/.db.new/"
   sync
+  [ ! -f "$1/token" ] || cmp -s "$1/token" "$K3S_DATA/server/token" || rm -rf "$K3S_DATA/server/tls"
   rm -rf "$K3S_DATA/server/db"
   mv "$K3S_DATA/server/.db.new" "$K3S_DATA/server/db"
-  [ ! -f "$1/token" ] || put "$1/token" "$K3S_DATA/server/token"
+  [ ! -f "$1/token" ] || put_apart "$1/token" "$K3S_DATA/server/token"
+  [ ! -f "$1/node-password" ] || put_apart "$1/node-password" "$K3S_NODE_PASSWORD"
 }
 
 # Upstream's uninstall leaves the shims in /usr/local/bin running and everything that is not its own.
@@ -75,7 +80,7 @@ k3s_reset() {
   rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
   rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
   rmdir /etc/rancher /var/lib/rancher 2>/dev/null || :
-  systemctl daemon-reload
+  forget_services k3s k3s-agent
 }
 
 # Success where a certificate ends within $1 days; authorities are left out, since a restart does not renew them.

@@ -35,7 +35,8 @@ launch() {
   if ! alive "$pid"; then
     wait_unlocked $(($(tick) + LOCK_SECONDS))
     keep_payload 2>/dev/null || die "disk: $STATE is full or read-only - free some, or check the disk"
-    detach edge-fleet-apply "$PROGRAM" run "$HASH" || { sleep 3 && detach edge-fleet-apply "$PROGRAM" run "$HASH"; } ||
+    start_detached edge-fleet-apply "$PROGRAM" run "$HASH" ||
+      { sleep 3 && start_detached edge-fleet-apply "$PROGRAM" run "$HASH"; } ||
       die "detach: the run could not be started - read $LOG"
   fi
   rm -f "$INCOMING"
@@ -48,15 +49,6 @@ keep_payload() {
     rm -f "$RUN/.payload"
     return 1
   fi
-}
-
-# Starts a command that does not end with this one. $1 is the unit's name.
-detach() {
-  if command -v systemd-run >/dev/null; then
-    systemd-run --unit="$1" --collect --quiet "$2" "$3" "$4"
-  else
-    setsid "$2" "$3" "$4" &
-  fi </dev/null >>"$LOG" 2>&1
 }
 
 follow() {

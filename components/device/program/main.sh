@@ -17,7 +17,7 @@ controller_time() {
 }
 
 usage() {
-  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
   exit 2
 }
 
@@ -28,6 +28,12 @@ main() {
     remove) remove "${2-}" ;;
     maintain) maintain ;;
     recover) recover ;;
+    backups) backups ;;
+    restore) restore_copy "${2-}" ;;
+    restoring)
+      case ${2-} in resume) ;; backups/* | received.*/*) is_copy_name "${2#*/}" || usage ;; *) usage ;; esac
+      restoring "$2"
+      ;;
     receive)
       shift
       receive_artifacts "$@"

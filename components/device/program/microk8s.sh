@@ -38,7 +38,8 @@ microk8s_install() {
   [ ! -d "$MICROK8S_DATA/args" ] || microk8s_edit
 }
 
-# The payload names each snap and its assertions in the same order; the base, which comes last, is needed first.
+# The payload names each snap and its assertions in the same order, and what is needed first comes last: for a device
+# without a store snapd's own snap, then the base.
 microk8s_snaps() {
   : >"$MICROK8S_OURS"
   stored snap >"$STAGE/snaps"
@@ -50,14 +51,19 @@ microk8s_snaps() {
   snap refresh --hold microk8s || die "snapd: it cannot hold a snap - update snapd to 2.58 or later"
 }
 
-# A revision that an earlier try left behind goes first: snapd would start it with the data of that try.
+# A revision that an earlier try left behind goes first: snapd would start it with the data of that try. A base stays as it
+# is; snapd itself is only ever replaced by a later one, since a base may need that.
 snap_install() {
   name=$(sed -n 's/^snap-name: //p' "$2" | tail -n 1)
   revision=$(sed -n 's/^snap-revision: //p' "$2" | tail -n 1)
   case $name/$revision in /* | */) die "assertions: $2 names no snap or no revision - run edge-fleet lock" ;; esac
   have=$(snap_column "$name" 3)
   [ "$have" != "$revision" ] || return 0
-  [ "$name" = microk8s ] || [ -z "$have" ] || return 0
+  case $name in
+    microk8s) ;;
+    snapd) [ -z "$have" ] || [ "$have" -lt "$revision" ] 2>/dev/null || return 0 ;;
+    *) [ -z "$have" ] || return 0 ;;
+  esac
   snap ack "$2" || die "assertions: snapd does not trust $2 - run edge-fleet lock"
   ! snap_revisions "$name" | grep -q " $revision\$" || snap remove "$name" --revision="$revision"
   snap install --classic "$1" || die "snap: $name $revision was not installed - read $LOG"
@@ -145,7 +151,7 @@ microk8s_replace() {
   CHANGED=1
 }
 
-# containerd reads a mirror at each pull. Ours begin with a mark.
+# containerd reads a mirror at each pull. Ours begin with a mark. `put` links the file, so that each needs its own.
 microk8s_mirrors() {
   for old in "$MICROK8S_DATA"/args/certs.d/*/hosts.toml; do
     [ -f "$old" ] || continue
@@ -155,6 +161,7 @@ microk8s_mirrors() {
   for new in "$MICROK8S_CONFIG"/certs.d/*/hosts.toml; do
     [ -f "$new" ] || continue
     host=${new%/hosts.toml}
+    rm -f "$STAGE/edited"
     { echo '# edge-fleet' && cat "$new"; } >"$STAGE/edited"
     put "$STAGE/edited" "$MICROK8S_DATA/args/certs.d/${host##*/}/hosts.toml"
   done
@@ -162,7 +169,7 @@ microk8s_mirrors() {
 
 # `microk8s stop` would end every container; restarting the services leaves the workloads alone.
 microk8s_start() {
-  systemctl daemon-reload
+  service_reload
   pid=$(microk8s_main_pid)
   if [ "${pid:-0}" = 0 ]; then
     snap start --enable microk8s
@@ -174,7 +181,7 @@ microk8s_start() {
 
 microk8s_stop() { snap stop --disable microk8s; }
 
-microk8s_main_pid() { systemctl show -p MainPID --value "$MICROK8S_UNIT"; }
+microk8s_main_pid() { service_main_pid "$MICROK8S_UNIT"; }
 
 # The snap writes containerd's configuration from its template; the classes have no folder from which they would be read.
 microk8s_wasm_ready() {
@@ -189,7 +196,7 @@ microk8s_backup_datastore() {
   [ -d "$backend" ] || return 0
   cp -Rp "$backend" "$1/backend" 2>/dev/null || :
   sync
-  dqlite=$(systemctl show -p MainPID --value snap.microk8s.daemon-k8s-dqlite 2>/dev/null) || dqlite=0
+  dqlite=$(service_main_pid snap.microk8s.daemon-k8s-dqlite 2>/dev/null) || dqlite=0
   [ "${dqlite:-0}" = 0 ] || microk8s_halt
   timeout 6 cp -Rpu "$backend/." "$1/backend/" || copied=1
   for f in "$1"/backend/*; do
@@ -212,7 +219,7 @@ microk8s_restore_datastore() {
   [ -d "$1/backend" ] && [ -d "${backend%/*}" ] || return 0
   rm -rf "${backend%/*}/.backend.new"
   cp -Rp "$1/backend" "${backend%/*}/.backend.new"
-  [ ! -f "$1/encryption.yaml" ] || put "$1/encryption.yaml" "$MICROK8S_CONFIG/encryption.yaml"
+  [ ! -f "$1/encryption.yaml" ] || put_apart "$1/encryption.yaml" "$MICROK8S_CONFIG/encryption.yaml"
   sync
   rm -rf "$backend"
   mv "${backend%/*}/.backend.new" "$backend"
@@ -235,7 +242,7 @@ microk8s_reset() {
   rm -f /etc/microk8s.yaml "$MICROK8S_OURS"
   rm -rf "$UNITS"/snap.microk8s.*.service.d "$MICROK8S_CONFIG" "$MICROK8S_SNAP"
   [ ! -L /var/lib/kubelet ] || rm -f /var/lib/kubelet
-  systemctl daemon-reload
+  service_reload
 }
 
 # Days that a certificate still holds, by its name in `microk8s refresh-certs --check`.

@@ -13,7 +13,7 @@ read_line() {
 
 # Reads file $1; with $2 the files are laid out below that folder with their modes.
 payload() {
-  sink=${2-} line_number=0 part='set' ended=0
+  PAYLOAD=$1 sink=${2-} line_number=0 part='set' ended=0
   PATHS='' LIVE_PATHS='' ARTIFACTS='' INSTALL_PATHS='' BIN=''
   reset_settings
   {
@@ -73,9 +73,10 @@ check_path() {
     "$PROGRAM" | "$STATE"/lock | "$STATE"/identity* | "$STATE"/journal | "$STATE"/applied) refuse "this path is not for a payload" ;;
     "$STATE"/settings | "$STATE"/installed | "$STATE"/committed) refuse "this path is not for a payload" ;;
     "$STATE"/stage/* | "$STATE"/previous* | "$STATE"/run/* | "$STATE"/artifacts/* | "$STATE"/backups/*) refuse "this path is not for a payload" ;;
+    "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
     /etc/rancher/?* | /etc/k0s/?* | /var/lib/rancher/?* | /var/lib/k0s/?* | /var/snap/microk8s/?* | /etc/microk8s.yaml) ;;
     /etc/systemd/?* | /etc/sysctl.d/?* | /etc/modules-load.d/?* | /usr/local/bin/?* | /usr/local/sbin/?*) ;;
-    "$STATE"/?* | /etc/edge-fleet/?*) ;;
+    "$STATE"/?* | /etc/edge-fleet/?* | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;
     *) refuse "this path is not for a payload" ;;
   esac
   case " $PATHS $INSTALL_PATHS " in *" $1 "*) refuse "a path twice" ;; esac

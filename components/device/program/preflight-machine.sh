@@ -3,7 +3,9 @@
 # shellcheck shell=sh disable=SC2034,SC2046,SC2086,SC2154,SC2317,SC2329
 
 check_root() {
-  [ "$(id -u)" = 0 ] || found root error "not root, and sudo asks for a password: some findings are missing - log in as root, or allow sudo without a password until the device is enrolled"
+  [ "$(id -u)" != 0 ] || return 0
+  command -v sudo >/dev/null 2>&1 || { found root error "not root, and there is no sudo; doas is not used: some findings are missing - install sudo and allow it without a password until the device is enrolled, or set ssh.user: root" && return; }
+  found root error "not root, and sudo asks for a password: some findings are missing - log in as root, or allow sudo without a password until the device is enrolled"
 }
 
 check_tools() {
@@ -35,14 +37,28 @@ check_kernel() {
 }
 
 check_init() {
-  other=
-  [ ! -e "$RUNTIME/openrc" ] || other=" and OpenRC is not supported"
-  [ -d "$SYSTEMD" ] || found init error "systemd is not running$other - use an image with systemd"
+  detect_init
+  case $INIT_SYSTEM/${INIT:-systemd} in
+    none/*) found init error "neither systemd nor OpenRC is running - use an image with one of them" ;;
+    openrc/systemd) found init error "OpenRC runs, the inventory says systemd - set init: openrc for the device or its model" ;;
+    systemd/openrc) found init error "systemd runs, the inventory says openrc - set init: systemd for the device or its model" ;;
+    openrc/*) check_openrc ;;
+  esac
+}
+
+# `started` has a link for each service that runs. OpenRC refuses to run services of a system that it has not booted.
+check_openrc() {
+  [ -e "$RUNTIME/openrc/softlevel" ] || found init error "OpenRC is installed and has not booted this machine - boot it with OpenRC"
+  [ -e "$MACHINE_ROOT/sbin/supervise-daemon" ] || found init error "OpenRC has no supervise-daemon, under which the cluster runs - install OpenRC 0.21 or later with it"
+  for daemon in crond cron cronie dcron fcron busybox-crond; do
+    [ ! -e "$RUNTIME/openrc/started/$daemon" ] && [ ! -e "$RUNTIME/$daemon.pid" ] || return 0
+  done
+  found cron warning "no cron runs, so nothing renews certificates, copies the datastore or bounds the cluster's log - rc-update add crond default && rc-service crond start"
 }
 
 check_cgroup() {
   if [ ! -f "$CGROUP/cgroup.controllers" ]; then
-    found cgroup error "no cgroup v2, without which Kubernetes does not start from 1.35 on - boot with systemd.unified_cgroup_hierarchy=1"
+    found cgroup error "no cgroup v2, without which Kubernetes does not start from 1.35 on - boot with systemd.unified_cgroup_hierarchy=1 (OpenRC: rc_cgroup_mode=unified in /etc/rc.conf, and the service cgroups in the runlevel sysinit)"
     return
   fi
   slurp "$CGROUP/cgroup.controllers"
@@ -56,12 +72,22 @@ check_cgroup() {
 
 memory_cgroup_off() {
   [ "${MENDED-}" != 1 ] || return 0
-  if [ -e "$STATE/mended/memory-cgroup" ]; then
+  slurp "$PROC/cmdline"
+  booted=" $LINE "
+  if reboot_is_coming; then
+    found memory-cgroup error "the device reboots to turn it on - run again in a minute"
+  elif [ "$REBOOT_ASKED" = 1 ]; then
+    found memory-cgroup error "off: the reboot that was to turn it on did not come - reboot the device"
+  elif [ -e "$STATE/mended/memory-cgroup" ]; then
     found memory-cgroup error "still off after the managed reboot: the kernel does not obey cgroup_enable=memory - use a kernel with CONFIG_MEMCG"
-  elif cmdline_file; then
-    found memory-cgroup error "off - add cgroup_memory=1 cgroup_enable=memory to the one line of $CMDLINE and reboot, or run edge-fleet doctor $DEVICE --allow-reboot"
-  else
+  elif ! cmdline_file; then
     found memory-cgroup error "off - add cgroup_enable=memory to the kernel command line and reboot"
+  else
+    case $booted/" $LINE " in
+      *" cgroup_enable=memory "*/*) found memory-cgroup error "off: the kernel does not obey cgroup_enable=memory - use a kernel with CONFIG_MEMCG" ;;
+      */*" cgroup_enable=memory "*) found memory-cgroup error "off until the device boots with the line of $CMDLINE - reboot it" ;;
+      *) found memory-cgroup error "off - set preflight.allowReboot: true, or run edge-fleet doctor $DEVICE --allow-reboot, or add cgroup_memory=1 cgroup_enable=memory to the one line of $CMDLINE and reboot" ;;
+    esac
   fi
 }
 
@@ -75,6 +101,7 @@ check_modules() {
     k3s/vxlan | microk8s/*) wanted="$wanted vxlan" ;;
     k3s/wireguard-native) wanted="$wanted wireguard" ;;
   esac
+  [ "$DUMMY_ROUTE" != 1 ] || [ -e "$SYS/class/net/dummy0" ] || wanted="$wanted dummy"
   for name in $wanted; do has_module "$name" || missing="$missing $name"; done
   [ -n "$missing" ] || return 0
   if [ -f "$modules/modules.dep" ]; then
@@ -84,16 +111,20 @@ check_modules() {
   fi
 }
 
+# Seconds since 1970 for people.
+utc() { date -u -d "@$1" +%FT%TZ 2>/dev/null || echo "$1"; }
+
+# By EDGE_FLEET_NOW, the time in seconds that CLOCK_WITNESS has told.
 clock_is_off() {
   time=$(date +%s)
   if [ "$time" -lt "$CLOCK_FLOOR" ]; then
-    WHY="the clock says $(date -u +%Y-%m-%d), which is past"
+    WHY="the clock says $(utc "$time"), which is past"
     return
   fi
   case $EDGE_FLEET_NOW in '' | *[!0-9]*) return 1 ;; esac
   off=$((time - EDGE_FLEET_NOW - waited))
-  WHY="the clock is $off s away from the controller's"
-  [ "${off#-}" -gt 30 ]
+  WHY="the clock says $(utc "$time"), $CLOCK_WITNESS $(utc $((EDGE_FLEET_NOW + waited)))"
+  [ "${off#-}" -gt "$CLOCK_TOLERANCE" ]
 }
 
 check_clock() {
@@ -216,6 +247,6 @@ check_host_name() {
 check_machine_id() {
   slurp "$ETC/machine-id"
   case $LINE in
-    '' | uninitialized | *[!0-9a-f]*) found machine-id error "/etc/machine-id is ${LINE:-empty} - run systemd-machine-id-setup and reboot" ;;
+    '' | uninitialized | *[!0-9a-f]*) found machine-id error "/etc/machine-id is ${LINE:-empty} - run systemd-machine-id-setup (OpenRC: tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id) and reboot" ;;
   esac
 }

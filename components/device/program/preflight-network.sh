@@ -68,7 +68,7 @@ check_dns() {
 # An arm64 stack ends below 2^39 where user space has 39 bits; a 32-bit shell shows 8 digits and tells nothing.
 check_wasm() {
   [ -n "$WASM" ] || return 0
-  [ -e "$RUNTIME/dbus/system_bus_socket" ] || found dbus error "there is no D-Bus, through which the WASM shims make their cgroups - install dbus"
+  on_openrc || [ -e "$RUNTIME/dbus/system_bus_socket" ] || found dbus error "there is no D-Bus, through which the WASM shims make their cgroups - install dbus"
   [ "$ARCH" = arm64 ] && [ -r "$PROC/self/maps" ] || return 0
   while read -r range line; do
     case $line in *'[stack]') range=${range%%-*} ;; *) continue ;; esac
@@ -105,7 +105,7 @@ taken_by() {
   [ -n "$pid" ] || return 1
   slurp "$PROC/$pid/comm"
   WHO="$LINE (process $pid)"
-  grep -Eqs "/($own)\.service" "$PROC/$pid/cgroup"
+  belongs_to "$pid" "$own"
 }
 
 # Where the device program runs, it finds the distributions by what is installed of them (`occupants` of apply.sh).
@@ -124,6 +124,10 @@ k3s /etc/systemd/system/k3s.service
 k3s-agent /etc/systemd/system/k3s-agent.service
 k0s /etc/systemd/system/k0scontroller.service
 k0s-worker /etc/systemd/system/k0sworker.service
+k3s /etc/init.d/k3s
+k3s-agent /etc/init.d/k3s-agent
+k0s /etc/init.d/k0scontroller
+k0s-worker /etc/init.d/k0sworker
 microk8s /var/snap/microk8s
 rke2 /var/lib/rancher/rke2
 kubeadm /etc/kubernetes/kubelet.conf

@@ -8,9 +8,9 @@
 : "${RUNTIME:=$MACHINE_ROOT/run}" "${BOOT:=$MACHINE_ROOT/boot}" "${LIB_MODULES:=$MACHINE_ROOT/lib/modules}"
 : "${CGROUP:=$SYS/fs/cgroup}" "${SYSTEMD:=$RUNTIME/systemd/system}" "${STATE:=$VAR/lib/edge-fleet}"
 : "${DEVICE=}" "${DISTRIBUTION=k3s}" "${ARCH=}" "${MEMORY_MIB=}" "${NEED_KIB=}" "${WASM=}" "${REPLACE=}" "${PREFLIGHT=}"
-: "${MANAGED_REBOOT=}" "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}"
+: "${MANAGED_REBOOT=}" "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}" "${CLOCK_TOLERANCE:=30}" "${CLOCK_WITNESS:=the controller}"
 CHECKS="root tools architecture kernel init cgroup modules clock clock_keeping mounts space memory swap power host_name
- machine_id interface route mtu dns wasm ports conflicts firewall access_control"
+ machine_id interface route mtu dns wasm ports conflicts firewall access_control backup"
 
 findings() (
   preflight_settings
@@ -22,7 +22,7 @@ findings() (
 # What only the checks need to know travels as one setting: `PREFLIGHT`, words of the form name=value.
 preflight_settings() {
   ROLE=server FLANNEL_BACKEND='' POD_CIDR='' RESOLV_CONF='' INTERFACE='' NODE_IP='' DUMMY_ROUTE='' DELIVERY='' WRITE_HEAVY=''
-  CLOCK_FLOOR=1767225600
+  CLOCK_FLOOR=1767225600 COPIES='' PUSH=''
   for word in $PREFLIGHT; do
     value=${word#*=}
     case ${word%%=*} in
@@ -36,6 +36,8 @@ preflight_settings() {
       delivery) DELIVERY=$value ;;
       writes) WRITE_HEAVY=$value ;;
       floor) CLOCK_FLOOR=$value ;;
+      copies) COPIES=$value ;;
+      push) PUSH=$value ;;
     esac
   done
 }
@@ -99,17 +101,47 @@ cmdline_file() {
 }
 
 # True when the reboot was asked for: the caller ends there. The note in $STATE is written first and never removed, so that
-# no device reboots twice for it.
+# no device reboots twice for it; it names the boot and the second of it at which the reboot was asked for.
 mend_memory_cgroup() {
   [ "$MANAGED_REBOOT" = 1 ] && [ "$(id -u)" = 0 ] && [ -f "$CGROUP/cgroup.controllers" ] || return 1
   ! grep -qw memory "$CGROUP/cgroup.controllers" && [ ! -e "$STATE/mended/memory-cgroup" ] || return 1
   slurp "$PROC/cmdline"
   case " $LINE " in *" cgroup_enable=memory "*) return 1 ;; esac
   cmdline_file && [ "$(grep -c . "$CMDLINE")" = 1 ] && write_cmdline || return 1
-  mkdir -p "$STATE/mended" && date >"$STATE/mended/memory-cgroup" && sync || return 1
-  systemd-run --quiet --on-active=5 systemctl reboot >/dev/null 2>&1 && return
+  this_boot
+  mkdir -p "$STATE/mended" && echo "$BOOT_SECOND $(date)" >"$STATE/mended/memory-cgroup" && sync || return 1
+  ask_reboot && return
   rm -f "$STATE/mended/memory-cgroup"
   return 1
+}
+
+# The boot's id and its age in seconds, in BOOT_SECOND.
+this_boot() {
+  slurp "$PROC/sys/kernel/random/boot_id"
+  BOOT_SECOND=$LINE
+  slurp "$PROC/uptime"
+  BOOT_SECOND="${BOOT_SECOND:-unknown} ${LINE%%.*}"
+}
+
+# In a few seconds, so that the answer still reaches the controller.
+ask_reboot() {
+  if [ -d "$SYSTEMD" ]; then
+    systemd-run --quiet --on-active=5 systemctl reboot >/dev/null 2>&1
+  else
+    setsid sh -c 'sleep 5; exec reboot' </dev/null >/dev/null 2>&1 &
+  fi
+}
+
+# True for a quarter of an hour after the reboot was asked for, until it comes. In REBOOT_ASKED whether it was in this boot.
+reboot_is_coming() {
+  REBOOT_ASKED=0
+  slurp "$STATE/mended/memory-cgroup"
+  note=$LINE
+  this_boot
+  case $note in "${BOOT_SECOND% *} "[0-9]*) ;; *) return 1 ;; esac
+  REBOOT_ASKED=1
+  asked=${note#* }
+  [ "$((${BOOT_SECOND#* } - ${asked%% *}))" -lt 900 ]
 }
 
 # Appends: the last word wins over a cgroup_disable=memory before it. A carriage return at the end would hide the new words.

@@ -8,7 +8,7 @@ remove() {
   require_root
   if known_settings; then
     [ "$DEVICE" = "${1-}" ] || die "device: this is $DEVICE, not ${1-} - correct its address in the inventory"
-    systemctl stop "$WATCHDOG.timer" 2>/dev/null || :
+    disarm
     lock
     {
       drain
@@ -37,14 +37,26 @@ erase_cluster() {
   rm -f "$APPLIED" "$INSTALLED" "$COMMITTED"
 }
 
-forget_device() {
+remove_units() {
   for unit in $(unit_names); do
     systemctl disable "$unit" >/dev/null 2>&1 || :
     systemctl stop "$unit" >/dev/null 2>&1 || :
     rm -f "$UNITS/$unit"
   done
   systemctl daemon-reload 2>/dev/null || :
+  systemctl reset-failed 'edge-fleet-*' 'k3s*' 'k0s*' 2>/dev/null || :
+}
+
+remove_scripts() {
+  folder=$(cron_folder)
+  if [ -n "$folder" ]; then rm -f "$folder/edge-fleet-maintain"; else edit_crontab ''; fi
+  forget_services edge-fleet-recover
+}
+
+forget_device() {
+  end_route
+  if on_openrc; then remove_scripts; else remove_units; fi
   find "$STATE" -name 'identity.key*' -exec sh -c 'command -v shred >/dev/null && shred -u "$1" || rm -f "$1"' sh {} \; 2>/dev/null || :
-  rm -rf "$STATE" "${LOG%/*}" "$SUDOERS"
+  rm -rf "$STATE" "${LOG%/*}" "$SUDOERS" /etc/edge-fleet
   rm -f "$PROGRAM"
 }

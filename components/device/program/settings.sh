@@ -3,9 +3,9 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 reset_settings() {
-  DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
+  DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' INIT='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
   DEPLOYMENTS='' LABELS='' TAINTS='' WASM='' PREFLIGHT='' FILES_SUM='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
-  READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3
+  READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
 # Plain characters only; `KUBECTL` is run, so it is one of a few commands.
@@ -16,6 +16,7 @@ setting() {
     MEMORY_MIB | LIMIT_KIB | NEED_KIB | READY_SECONDS | ROLLBACK_SECONDS | BACKUP_HOURS | BACKUP_KEEP | REPLACE | MANAGED_REBOOT) check_number "$2" ;;
     DEVICE | REGION | SERVICE | VERSION | ARCH) case $2 in '' | -* | *[!A-Za-z0-9.+@-]*) refuse "$1 is not a name" ;; esac ;;
     DISTRIBUTION) case $2 in k3s | k0s | microk8s) ;; *) refuse "unknown distribution" ;; esac ;;
+    INIT) case $2 in systemd | openrc) ;; *) refuse "unknown init" ;; esac ;;
     KUBECTL)
       case ${2%% --request-timeout=*} in
         '/usr/local/bin/k3s kubectl' | '/usr/local/bin/k3s kubectl --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig' | '/usr/local/bin/k0s kubectl' | '/snap/bin/microk8s kubectl') ;;
@@ -23,7 +24,14 @@ setting() {
       esac
       case ${2#*kubectl*--request-timeout=} in [0-9]s | [0-9][0-9]s) ;; *) refuse "unknown kubectl" ;; esac
       ;;
-    UNIT) case $2 in */../* | *' '*) refuse "not a unit" ;; /etc/systemd/system/*.service) ;; *) refuse "not a unit" ;; esac ;;
+    UNIT)
+      case $2 in
+        */../* | *' '*) refuse "not a unit" ;;
+        /etc/systemd/system/*.service | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;
+        *) refuse "not a unit" ;;
+      esac
+      ;;
+    BACKUP_URL) case $2 in *' '*) refuse "not an https URL" ;; https://?*) ;; *) refuse "not an https URL" ;; esac ;;
     DEPLOYMENTS | LABELS | TAINTS | WASM | PREFLIGHT) case " $2" in *' -'*) refuse "$1 has an option" ;; esac ;;
     *) refuse "unknown setting" ;;
   esac
@@ -37,6 +45,7 @@ assign() {
     HASH) HASH=$2 ;;
     VERSION) VERSION=$2 ;;
     DISTRIBUTION) DISTRIBUTION=$2 ;;
+    INIT) INIT=$2 ;;
     ARCH) ARCH=$2 ;;
     MEMORY_MIB) MEMORY_MIB=$2 ;;
     SERVICE) SERVICE=$2 ;;
@@ -56,6 +65,7 @@ assign() {
     ROLLBACK_SECONDS) ROLLBACK_SECONDS=$2 ;;
     BACKUP_HOURS) BACKUP_HOURS=$2 ;;
     BACKUP_KEEP) BACKUP_KEEP=$2 ;;
+    BACKUP_URL) BACKUP_URL=$2 ;;
   esac
 }
 

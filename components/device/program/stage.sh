@@ -25,9 +25,10 @@ stored_one() { [ "$kind" != "$wanted" ] || echo "$STORE/$sum"; }
 
 stage() {
   enter stage
-  SPACE_CHECKED=0
+  SPACE_CHECKED=0 CLOCK_COMPARED=0
   rm -rf "$STAGE"
   mkdir -p "$STAGE" "$STORE"
+  started || each_artifact compare_clock
   each_artifact stage_artifact
   payload "$RUN/payload" "$STAGE"
   optional "${DISTRIBUTION}_validate"
@@ -84,11 +85,12 @@ require_space() {
 
 # The third attempt starts anew: a part of another file would otherwise be resumed for ever.
 fetch() {
+  compare_clock
   rm -f "$file"
   for attempt in 1 2 3 4; do
     [ "$attempt" != 3 ] || rm -f "$file.part"
     ! download || break
-    [ "$attempt" != 4 ] || die "download: $url failed - check the network or the mirror, then run again: it resumes"
+    [ "$attempt" != 4 ] || die "$(why_no_download)"
     sleep "$POLL"
   done
   if ! verify "$sum" "$file.part"; then
@@ -106,8 +108,12 @@ download() {
     set -- curl -fsSL --connect-timeout 20 -y 60 -Y 500 -C - -o "$file.part"
     [ "$LIMIT_KIB" = 0 ] || set -- "$@" --limit-rate "${LIMIT_KIB}k"
   else
-    set -- wget -q -T 60 -c -O "$file.part"
-    [ "$LIMIT_KIB" = 0 ] || ! wget --help 2>&1 | grep -q limit-rate || set -- "$@" "--limit-rate=${LIMIT_KIB}k"
+    set -- wget -q -c -O "$file.part"
+    ! wget_knows -T || set -- "$@" -T 60
+    [ "$LIMIT_KIB" = 0 ] || ! wget_knows --limit-rate || set -- "$@" "--limit-rate=${LIMIT_KIB}k"
   fi
   timeout "$seconds" "$@" "$url"
 }
+
+# That of busybox crashes by options that it was built without.
+wget_knows() { wget --help 2>&1 | grep -q -- "$1"; }

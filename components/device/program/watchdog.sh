@@ -6,22 +6,11 @@ WATCHDOG=edge-fleet-watchdog
 # From the first change on, the run has ROLLBACK_SECONDS.
 arm() {
   disarm
-  if command -v systemd-run >/dev/null; then
-    systemd-run --unit="$WATCHDOG" --collect --quiet --on-active="$ROLLBACK_SECONDS" --timer-property=AccuracySec=1s \
-      "$PROGRAM" expire "$HASH"
-  else
-    setsid sh -c "echo \$\$ >'$RUN/watchdog'; sleep $ROLLBACK_SECONDS; exec '$PROGRAM' expire $HASH" &
-  fi </dev/null || die "watchdog: it could not be armed - read $LOG"
+  start_later "$WATCHDOG" "$ROLLBACK_SECONDS" "$RUN/watchdog" "$PROGRAM" expire "$HASH" ||
+    die "watchdog: it could not be armed - read $LOG"
 }
 
-disarm() {
-  if command -v systemd-run >/dev/null; then
-    systemctl stop "$WATCHDOG.timer" 2>/dev/null || :
-  elif [ -f "$RUN/watchdog" ]; then
-    kill_group "$(cat "$RUN/watchdog")"
-    rm -f "$RUN/watchdog"
-  fi
-}
+disarm() { cancel_later "$WATCHDOG" "$RUN/watchdog"; }
 
 # Each run leads a session, hence a process group, of its own.
 kill_group() { kill -9 "-$1" 2>/dev/null || :; }
@@ -41,6 +30,7 @@ expire() {
 recover() {
   require_root
   write_log
+  recover_restore
   ! finished && ! locked || exit 0
   HASH=$(head -n 1 "$JOURNAL" | cut -f 2)
   RUN=$STATE/run/$HASH
@@ -51,9 +41,9 @@ recover() {
       rm -rf "$STAGE" "$RUN/payload"
       exit 0
     fi
-    if [ -f "$RUN/booted" ]; then detach edge-fleet-apply "$PROGRAM" undo "$HASH"; else
+    if [ -f "$RUN/booted" ]; then start_detached edge-fleet-apply "$PROGRAM" undo "$HASH"; else
       : >"$RUN/booted"
-      detach edge-fleet-apply "$PROGRAM" run "$HASH"
+      start_detached edge-fleet-apply "$PROGRAM" run "$HASH"
     fi
   elif known_settings; then
     resume

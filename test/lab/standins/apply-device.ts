@@ -12,7 +12,7 @@ import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
-import { Sandbox, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
+import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
 
 /** Release that works. */
 export const OLD = "v1.36.2+k3s1";
@@ -77,6 +77,7 @@ function instrument(text: string): DeviceProgram {
     ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],
     ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
     ["  enter rollback\n", "  c=0\n  enter rollback\n"],
+    ['  mv "$K3S_DATA/server/.db.new"', '  kill_at datastore\n  mv "$K3S_DATA/server/.db.new"'],
     ['    finished || journal end "$RESULT"\n', '    kill_at end\n    finished || journal end "$RESULT"\n'],
   ];
   const instrumented = edits.reduce((script, [from, to]) => {
@@ -86,16 +87,20 @@ function instrument(text: string): DeviceProgram {
   return { text: instrumented, sha256: sha256(instrumented) };
 }
 
-/** Defines tests that run under dash and under busybox ash, each on a device of its own. */
+/**
+ * Defines tests that run under dash and under busybox ash, each on a device of its own.
+ * @param options asked when the sandbox starts. Default: none
+ */
 export function underEachShell(
   title: string,
   define: (get: () => { device: Device; sandbox: Sandbox }, shell: SandboxShell) => void,
+  options?: () => SandboxOptions,
 ): void {
   for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     describe(`${title} under ${shell}`, () => {
       let present: { device: Device; sandbox: Sandbox } | undefined;
       before(async () => {
-        const sandbox = await Sandbox.start(shell);
+        const sandbox = await Sandbox.start(shell, options?.());
         present = { sandbox, device: new Device(sandbox) };
         present.device.installProgram();
       });

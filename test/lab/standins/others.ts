@@ -3,8 +3,7 @@
  * part of the product.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { fillStandin } from "./fill.ts";
 
 /** How a stand-in release behaves. */
 export interface StandinOptions {
@@ -14,14 +13,12 @@ export interface StandinOptions {
   readonly readySeconds?: number;
 }
 
-const FOLDER = join(import.meta.dirname, "artifacts");
-
 /**
  * The stand-in for one K0s release.
  * @param version release, e.g. `v1.36.3+k0s.2`
  */
 export function k0sStandin(version: string, options: StandinOptions = {}): string {
-  return fill("k0s.sh", version, options);
+  return fillStandin("k0s.sh", version, options);
 }
 
 /** A stand-in for a snap and its assertions. */
@@ -37,14 +34,14 @@ export interface SnapStandin {
  * @param revision number that snapd knows it by
  */
 export function microk8sStandin(version: string, revision: number, options: StandinOptions = {}): SnapStandin {
-  const snap = fill("microk8s.sh", version, options);
+  const snap = fillStandin("microk8s.sh", version, options);
   return { revision, snap, assertions: assertionsOf("microk8s", revision, snap) };
 }
 
-/** The stand-in for the snap that MicroK8s is built on. */
-export function baseSnapStandin(revision: number): SnapStandin {
-  const snap = `#!/bin/sh\nVERSION='20260801'\n: core22 ${revision}\n`;
-  return { revision, snap, assertions: assertionsOf("core22", revision, snap) };
+/** The stand-in for a snap that snapd needs before MicroK8s: the one that it is built on, or snapd's own. */
+export function systemSnapStandin(name: "core22" | "snapd", revision: number): SnapStandin {
+  const snap = `#!/bin/sh\nVERSION='20260801'\n: ${name} ${revision}\n`;
+  return { revision, snap, assertions: assertionsOf(name, revision, snap) };
 }
 
 /** The stand-in for snapd knows a snap by its SHA-256, where the real one has a SHA3-384 and signatures. */
@@ -57,13 +54,4 @@ type: snap-revision
 snap-sha3-384: ${digest}
 snap-revision: ${revision}
 `;
-}
-
-function fill(name: string, version: string, options: StandinOptions): string {
-  const api = readFileSync(join(FOLDER, "kube-api.sh"), "utf8");
-  return readFileSync(join(FOLDER, name), "utf8")
-    .replace("# @KUBE_API@\n", () => api)
-    .replaceAll("@VERSION@", version)
-    .replaceAll("@FAULT@", options.fault ?? "")
-    .replaceAll("@READY_SECONDS@", String(options.readySeconds ?? 1));
 }

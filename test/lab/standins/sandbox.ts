@@ -19,6 +19,14 @@ export interface SandboxOutcome {
 /** Shell that is `/bin/sh` in the sandbox. */
 export type SandboxShell = "dash" | "busybox";
 
+/** What a sandbox has beside its stand-ins. */
+export interface SandboxOptions {
+  /** An address for a network of its own, which has no other: ports in it are nobody else's. Default: the machine's network. */
+  readonly address?: string;
+  /** Files of the machine by their paths in the sandbox. Default: none. */
+  readonly binds?: Readonly<Record<string, string>>;
+}
+
 const SET_UP = `set -eu
 mount -t tmpfs -o mode=755 sandbox "$1"
 cd "$1"
@@ -37,6 +45,17 @@ mkdir -p run/systemd/system sys/fs/cgroup usr/local/bin usr/local/sbin etc/edge-
 echo "cpuset cpu io memory pids" >sys/fs/cgroup/cgroup.controllers
 cp "$2"/* usr/local/bin/
 ln -sf "/bin/$3" usr/bin/sh
+if [ -n "$4" ]; then
+  ip link set lo up
+  ip addr add "$4/32" dev lo
+fi
+shift 4
+while [ "$#" -gt 0 ]; do
+  mkdir -p "./\${1%/*}"
+  : >"./$1"
+  mount --bind "$2" "./$1"
+  shift 2
+done
 echo ready
 exec sleep infinity
 `;
@@ -48,12 +67,14 @@ export class Sandbox {
   readonly #directory: string;
   readonly #process: ChildProcess;
   readonly #init: string;
+  readonly #namespaces: readonly string[];
 
-  private constructor(directory: string, process: ChildProcess) {
+  private constructor(directory: string, process: ChildProcess, namespaces: readonly string[]) {
     const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
     this.#init = children.trim();
     this.#directory = directory;
     this.#process = process;
+    this.#namespaces = namespaces;
     this.root = `/proc/${this.#init}/root${directory}/root`;
   }
 
@@ -61,17 +82,20 @@ export class Sandbox {
    * Starts a sandbox.
    * @throws Error when the kernel refuses a namespace or a mount
    */
-  static async start(shell: SandboxShell): Promise<Sandbox> {
+  static async start(shell: SandboxShell, { address, binds = {} }: SandboxOptions = {}): Promise<Sandbox> {
     const directory = mkdtempSync(join(tmpdir(), "edge-fleet-sandbox-"));
-    const arguments_ = ["-m", "-p", "--fork", "--mount-proc", "--kill-child"];
-    const process = spawn("unshare", [...arguments_, "sh", "-c", SET_UP, "sh", directory, STANDIN_BIN, shell], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const namespaces = ["-m", "-p", ...(address === undefined ? [] : ["-n"])];
+    const words = [directory, STANDIN_BIN, shell, address ?? "", ...Object.entries(binds).flat()];
+    const process = spawn(
+      "unshare",
+      [...namespaces, "--fork", "--mount-proc", "--kill-child", "sh", "-c", SET_UP, "sh", ...words],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     await new Promise<void>((resolve, reject) => {
       process.stdout?.once("data", () => resolve());
       process.once("exit", (code) => reject(new Error(`sandbox: its set-up ended with ${code}`)));
     });
-    return new Sandbox(directory, process);
+    return new Sandbox(directory, process, namespaces);
   }
 
   /** Runs a sh text inside and waits for it. */
@@ -99,6 +123,11 @@ export class Sandbox {
     writeFileSync(this.root + path, content);
   }
 
+  /** A command that runs its arguments inside, e.g. for a server outside. */
+  get entry(): readonly string[] {
+    return ["nsenter", ...this.#enter()];
+  }
+
   /** Ends everything in the sandbox. */
   async stop(): Promise<void> {
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
@@ -108,6 +137,6 @@ export class Sandbox {
   }
 
   #enter(): string[] {
-    return ["-t", this.#init, "-m", "-p", "chroot", `${this.#directory}/root`];
+    return ["-t", this.#init, ...this.#namespaces, "chroot", `${this.#directory}/root`];
   }
 }

@@ -257,7 +257,7 @@ describe("on the device", { skip: ROOT }, () => {
     assert.deepEqual(
       [result.stdout, result.stderr],
       [
-        `edge-0001 k3s ${profile.architecture} 3072 1 flannel=host-gw pods=10.42.0.0/16 dummy=1 delivery=fetch floor=1767225600\n`,
+        `edge-0001 k3s ${profile.architecture} 3072 1 flannel=host-gw pods=10.42.0.0/16 dummy=1 delivery=fetch floor=1767225600 copies=24\n`,
         "",
       ],
     );

@@ -12,6 +12,8 @@ import { writeInventory } from "./inventory.ts";
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
 const PROGRAM = "c".repeat(64);
 const NOW = "2026-11-24T20:00:00.000Z";
+const SECONDS = Date.parse(NOW) / 1000;
+const ASKED = { before: SECONDS - 20, after: SECONDS };
 
 function hostKey(seed: string): string {
   return `ssh-ed25519 ${Buffer.from(`host ${seed}`).toString("base64")}`;
@@ -29,6 +31,7 @@ function answer(seed: string, more: object = {}): RunResult {
     kernel: "6.1",
     machineId: "",
     program: PROGRAM,
+    time: SECONDS - 10,
   };
   const line = JSON.stringify({ edgeFleet: 1, identityKey: identityKey(seed), ...facts, ...more });
   return { exitCode: 0, stdout: `${line}\n`, stderr: "", ended: undefined };
@@ -80,7 +83,7 @@ test("an unknown region or device is a usage error that names the mend", (contex
 });
 
 test("a device that answers is enrolled with the key that the connection used", (context) => {
-  const outcome = judgeConnection(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), NOW);
+  const outcome = judgeConnection(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
   assert.deepEqual(outcome, {
     id: "new",
     state: "enrolled",
@@ -98,13 +101,38 @@ test("a device that answers is enrolled with the key that the connection used", 
     },
     fingerprint: fingerprintOf(hostKey("new")),
     replacedFingerprint: undefined,
+    clock: undefined,
   });
 });
+
+for (const [what, time, clock] of [
+  ["within the time that the connection took", SECONDS - 20, undefined],
+  ["half a minute before it", SECONDS - 50, undefined],
+  ["a minute before it", SECONDS - 81, /^the clock says 2026-11-24T19:58:39Z, the controller 2026-11-24T19:59:40Z: /],
+  ["half a minute after it", SECONDS + 30, undefined],
+  [
+    "a year after it",
+    SECONDS + 31_536_000,
+    /^the clock says 2027-11-24T20:00:00Z, .* - set it \(timedatectl set-time, /,
+  ],
+  ["that of 1970", 7, /^the clock says 1970-01-01T00:00:07Z, the controller 2026-11-24T19:59:40Z: /],
+] as const) {
+  test(`a device whose clock is ${what} is enrolled ${clock === undefined ? "silently" : "with a warning"}`, (context) => {
+    const found = candidate(inventoryFor(context), "new");
+    const outcome = judgeConnection(found, answer("new", { time }), hostKey("new"), ASKED);
+    assert.ok(outcome.state === "enrolled");
+    if (clock === undefined) assert.equal(outcome.clock, undefined);
+    else assert.match(outcome.clock ?? "", clock);
+    const table = formatOutcomes([outcome], false);
+    assert.equal(table.includes("MiB, Debian; warning: clock: the clock says "), clock !== undefined, table);
+    assert.equal(enrollExitCode([outcome]), 0);
+  });
+}
 
 test("a device that lost its identity is refused until its new keys are accepted", (context) => {
   const inventory = inventoryFor(context);
   const judge = (accept: boolean) =>
-    judgeConnection(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), NOW);
+    judgeConnection(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
   const refused = judge(false);
   assert.equal(refused.state === "refused" && refused.reason, "identity-key-changed");
   assert.equal(judge(true).state, "enrolled");
@@ -123,7 +151,7 @@ const refused: { name: string; result: RunResult; reason: string }[] = [
 
 for (const { name, result, reason } of refused) {
   test(`a device with ${name} is not enrolled`, (context) => {
-    const outcome = judgeConnection(candidate(inventoryFor(context), "new"), result, hostKey("new"), NOW);
+    const outcome = judgeConnection(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
     assert.deepEqual([outcome.state, "reason" in outcome && outcome.reason], ["refused", reason]);
   });
 }
@@ -141,6 +169,7 @@ function enrolled(id: string, seeds: { host?: string; identity?: string; machine
     },
     fingerprint: fingerprintOf(key),
     replacedFingerprint: undefined,
+    clock: undefined,
   };
 }
 

@@ -73,6 +73,13 @@ test("explain names the layer of each setting", async (context) => {
   assert.match(stdout, /^k3s\.version +v1\.34\.2\+k3s1 +fleet$/m);
   assert.match(stdout, /^ring +canary +device$/m);
   assert.match(stdout, /^ssh\.port +22 +default$/m);
+  const other = writeInventory(context, { "tokyo.yaml": `${TOKYO}k3s: { version: v1.30.1+k3s1 }\n` });
+  const refused = await edgeFleet(["explain", "a", "--inventory", other]);
+  assert.equal(refused.exitCode, 0);
+  assert.match(
+    refused.stderr,
+    /^error: \S+\/tokyo\.yaml:\d+:17 k3s\.version: v1\.30\.1\+k3s1 is not supported - use v1\.33\.0\+k3s1 or later \(device a\)$/m,
+  );
   const unknown = await edgeFleet(["explain", "zzz", "--inventory", stacks]);
   assert.equal(unknown.exitCode, 2);
 });

@@ -11,7 +11,7 @@ import {
   removeCommand,
   renderPayload,
 } from "../../../components/device/apply.ts";
-import { pushedArtifacts } from "../../../components/device/plan.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../../components/device/artifact.ts";
 import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
 import { renderScript } from "../../../components/device/script.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
@@ -100,7 +100,7 @@ test("a device that fetches is told the URL, one that is pushed to is not", () =
 });
 
 test("what is pushed is told apart by its bytes alone", () => {
-  const pushed = (changes: Partial<Profile>) => pushedArtifacts(buildProfile(changes), LOCK);
+  const pushed = (changes: Partial<Profile>) => pushedArtifacts(resolveArtifacts(buildProfile(changes), LOCK));
   const push = { ...ARTIFACTS, delivery: "push" } as const;
   assert.equal(pushed({}), "");
   assert.match(pushed({ artifacts: push }), /^[0-9a-f]{16}$/);

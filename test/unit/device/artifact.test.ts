@@ -30,6 +30,8 @@ const FULL: ArtifactsLock = {
         assertions: file("assertions/microk8s_9001.assert", "5"),
         base: file("https://example.com/core22_7.snap", "6"),
         baseAssertions: file("assertions/core22_7.assert", "7"),
+        snapd: file("https://example.com/snapd_8.snap", "a"),
+        snapdAssertions: file("assertions/snapd_8.assert", "b"),
       },
     },
   },
@@ -94,13 +96,15 @@ const lists: [name: string, profile: ReturnType<typeof buildProfile>, expected: 
     ["microk8s snap - fetch", "microk8s-assertions assertions - push"],
   ],
   [
-    "MicroK8s by push: with its base",
+    "MicroK8s by push: with its base, and with snapd's own snap for the system",
     { ...microk8s, artifacts: push, wasm: ["spin"] },
     [
       "microk8s snap - push",
       "microk8s-assertions assertions - push",
       "base snap - push",
       "base-assertions assertions - push",
+      "snapd snap - push",
+      "snapd-assertions assertions - push",
       "spin shim /usr/local/bin/containerd-shim-spin-v2 0755 push",
     ],
   ],
@@ -134,6 +138,8 @@ test("a mirror serves every artifact, those beside the lock file too", () => {
       "assertions/microk8s_9001.assert",
       "core22_7.snap",
       "assertions/core22_7.assert",
+      "snapd_8.snap",
+      "assertions/snapd_8.assert",
       "spin.tar.gz",
     ].map((path) => [`https://mirror.example.com/edge/${path}`, false]),
   );
@@ -175,6 +181,12 @@ for (const [name, profile, lock, message] of [
     { ...microk8s, artifacts: push },
     { microk8s: { "v1.36.2": { amd64: { ...FULL.microk8s?.["v1.36.2"]?.amd64, base: undefined } } } } as never,
     "artifacts.lock.yaml: microk8s.v1.36.2.amd64.base is missing, device edge-0001 needs it - run edge-fleet lock",
+  ],
+  [
+    "a snapd snap that is not locked",
+    { ...microk8s, artifacts: push },
+    { microk8s: { "v1.36.2": { amd64: { ...FULL.microk8s?.["v1.36.2"]?.amd64, snapd: undefined } } } } as never,
+    "artifacts.lock.yaml: microk8s.v1.36.2.amd64.snapd is missing, device edge-0001 needs it - run edge-fleet lock",
   ],
   [
     "a runtime that is not locked for the architecture",

@@ -173,16 +173,16 @@ const REFUSED: readonly [what: string, changes: Partial<Profile>, says: RegExp][
     { joins: "edge-0002" },
     /joins: edge-0002 is refused: K0s with --single never joins .* - use distribution: k3s/,
   ],
-  ["too little memory", { memoryMiB: 512 }, /model nuc-4g: 512 MiB .* for K0s - use a model with at least 1Gi$/],
+  ["too little memory", { memoryMiB: 512 }, /memory: 512 MiB .* for K0s - use a model with at least 1Gi$/],
   [
     "an interface",
     { network: { ...network, interface: "eth0" } },
     /network\.interface: .* - set network\.nodeIp instead$/,
   ],
   [
-    "a password of a mirror",
-    { registries: { "docker.io": { endpoints: ["https://m"], username: "u", passwordSecret: "p" } } },
-    /registries\.docker\.io\.passwordSecret: .* - use a mirror without, or distribution: k3s$/,
+    "a password of a mirror without its user",
+    { registries: { "docker.io": { endpoints: ["https://m"], passwordSecret: "p" } } },
+    /registries\.docker\.io\.username: is missing beside passwordSecret - set both or neither$/,
   ],
   [
     "networks that overlap",

@@ -27,7 +27,8 @@ const SETTINGS = [...rowsOf("What is set"), ...rowsOf("What keeps pods from taki
 
 /** The text of one rendered file, empty where there is none. */
 function textOf(security: Profile["security"], path: string): string {
-  const { files } = renderDistribution(buildProfile({ security }));
+  const init = path.startsWith("/etc/init.d/") ? "openrc" : "systemd";
+  const { files } = renderDistribution(buildProfile({ security, init }));
   return files.find((file) => file.path === path)?.content ?? "";
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { describeFinding } from "../../../components/device/distributions/finding.ts";
 import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import { placeholderSecrets, secretKeys } from "../../../components/device/distributions/k3s-secrets.ts";
 import { checkRegistries, renderRegistries } from "../../../components/device/distributions/registries.ts";
@@ -87,10 +88,15 @@ for (const [name, registries, finding] of [
     { "docker.io": { endpoints: ["http://m"], ...ACCOUNT } },
     "warning registries.docker.io.endpoints: the password for m travels unencrypted - use https",
   ],
+  [
+    "a user's name that HTTP takes apart",
+    { "docker.io": { ...MIRROR, username: "edge:fleet" } },
+    "error registries.docker.io.username: has a colon, which HTTP cannot carry in a user's name - use another account",
+  ],
 ] satisfies [string, Record<string, RegistryMirror>, string][]) {
   test(`${name} is found, with the mend`, () => {
     assert.deepEqual(
-      checkRegistries(buildProfile({ registries })).map(({ severity, text }) => `${severity} ${text}`),
+      checkRegistries(buildProfile({ registries })).map((found) => `${found.severity} ${describeFinding(found)}`),
       [finding],
     );
   });

@@ -66,7 +66,7 @@ for (const { name, changes, context } of GOLDEN) {
 test("too little memory and too old a release are refused with device, setting and mend", () => {
   assert.throws(
     () => renderDistribution(buildProfile({ memoryMiB: 512 })),
-    /^Error: device edge-0001: model nuc-4g: 512 MiB .* - use a model with at least 1Gi$/,
+    /^Error: device edge-0001: memory: 512 MiB .* - use a model with at least 1Gi$/,
   );
   assert.throws(
     () => renderDistribution(buildProfile({ k3s: { ...k3s, version: "v1.32.9+k3s1" } })),
@@ -76,7 +76,7 @@ test("too little memory and too old a release are refused with device, setting a
 
 test("a server below upstream's minimum is rendered, but not without a word", () => {
   assert.deepEqual(renderDistribution(buildProfile({ memoryMiB: 1024 })).warnings, [
-    "model nuc-4g: 1024 MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions",
+    "memory: 1024 MiB is less than the 2 GiB that K3s asks for a server - let the device join a larger one as an agent, or expect evictions",
   ]);
   assert.deepEqual(renderDistribution(buildProfile({ memoryMiB: 2048 })).warnings, []);
 });
@@ -126,8 +126,16 @@ test("address, interface and resolv.conf are written only where they are set", (
   const set = { nodeIp: "192.168.1.5", interface: "eth1", resolvConf: "/etc/edge-resolv.conf" };
   const profile = buildProfile({ network: { ...network, ...set } });
   assert.deepEqual(places(profile), ["192.168.1.5", "eth1", "/etc/edge-resolv.conf"]);
-  const own = buildProfile({ network: { ...network, ...set }, k3s: { ...k3s, flannelBackend: "none" } });
-  assert.equal(places(own)[1], undefined, "an interface of flannel without flannel");
+});
+
+test("with a CNI of the image flannel is off, and K3s' own network policies with it", () => {
+  const own = buildProfile({ k3s: { ...k3s, flannelBackend: "none", ownCni: true } });
+  const policies = (profile: Profile) => {
+    const config = yamlOf(renderDistribution(profile), PATHS.config);
+    return [config["flannel-backend"], config["disable-network-policy"]];
+  };
+  assert.deepEqual(policies(own), ["none", true]);
+  assert.deepEqual(policies(buildProfile()), ["host-gw", undefined]);
 });
 
 test("every policy file that the server names is one of the files, and is put before the server's configuration", () => {

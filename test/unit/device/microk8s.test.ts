@@ -78,6 +78,15 @@ test("the DNS add-on's address goes to the kubelet and its deployment is waited 
   assert.match(without.warnings?.join() ?? "", /^microk8s\.addons: is without dns/);
 });
 
+test("a device without a store is told that no archive brings MicroK8s' images, unless it has a mirror", () => {
+  const artifacts = { ...buildProfile().artifacts, images: true };
+  assert.match(
+    plan({ artifacts }).warnings?.join() ?? "",
+    /^artifacts\.images: brings the snaps alone, .* - set registries /,
+  );
+  assert.deepEqual(plan({ artifacts, registries: { "*": { endpoints: ["https://m"] } } }).warnings, []);
+});
+
 test("thresholds, reservations and limits are those of the model", () => {
   const values = argumentsOf(plan({ kubelet: { maxPods: 40 } }), "kubelet");
   assert.equal(values["--eviction-hard"], "memory.available<200Mi,nodefs.available<5%,imagefs.available<5%");
@@ -128,7 +137,7 @@ const REFUSED: readonly [what: string, changes: Partial<Profile>, says: RegExp][
   [
     "less than 4 GiB",
     { memoryMiB: 2048 },
-    /model nuc-4g: 2048 MiB .*snapd, dqlite and Calico - use a model with at least 4Gi, or distribution: k3s$/,
+    /memory: 2048 MiB .*snapd, dqlite and Calico - use a model with at least 4Gi, or distribution: k3s$/,
   ],
   ["a join", { joins: "edge-0002" }, /joins: edge-0002 is refused: MicroK8s runs as a single node here - use/],
   [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
+import { describeFinding } from "../../../components/device/distributions/finding.ts";
 import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import {
   addressInCidr,
@@ -56,8 +57,42 @@ const CASES: readonly { name: string; changes: Changes; findings: string[] }[] =
     name: "no backend at all",
     changes: { k3s: { flannelBackend: "none" } },
     findings: [
-      "warning k3s.flannelBackend: none installs no pod network, and the node becomes Ready only with a CNI that the device's image brings - remove the field to use flannel",
+      "error k3s.flannelBackend: none leaves the node without a pod network, and it would never become Ready - remove the field to use flannel, or set k3s.ownCni: true where the device's image brings a CNI",
     ],
+  },
+  {
+    name: "no backend beside a CNI of the device's image",
+    changes: { k3s: { flannelBackend: "none", ownCni: true } },
+    findings: [],
+  },
+  {
+    name: "no backend between sites, beside a CNI of the device's image",
+    changes: { network: { shape: "multi-site" }, k3s: { flannelBackend: "none", ownCni: true } },
+    findings: [],
+  },
+  {
+    name: "flannel beside a CNI of the device's image",
+    changes: { k3s: { ownCni: true } },
+    findings: ["error k3s.ownCni: is true beside flannel - set k3s.flannelBackend: none, or remove the field"],
+  },
+  {
+    name: "an interface of flannel without flannel",
+    changes: { network: { interface: "eth1" }, k3s: { flannelBackend: "none", ownCni: true } },
+    findings: [
+      "error network.interface: is flannel's, which k3s.flannelBackend none turns off - set it in the CNI, and remove the field",
+    ],
+  },
+  {
+    name: "wireguard on a single node",
+    changes: { k3s: { flannelBackend: "wireguard-native" } },
+    findings: [
+      "warning k3s.flannelBackend: wireguard-native has no traffic to encrypt on a single node, and the kernel must have wireguard for it - remove the field to use host-gw",
+    ],
+  },
+  {
+    name: "vxlan on a single node, which has no traffic",
+    changes: { k3s: { flannelBackend: "vxlan" } },
+    findings: [],
   },
   {
     name: "several machines without a fixed address",
@@ -114,7 +149,7 @@ const CASES: readonly { name: string; changes: Changes; findings: string[] }[] =
 for (const { name, changes, findings } of CASES) {
   test(`${name} ${findings.length === 0 ? "is accepted" : "is found, with the mend"}`, () => {
     assert.deepEqual(
-      checkNetwork(profileOf(changes)).map(({ severity, text }) => `${severity} ${text}`),
+      checkNetwork(profileOf(changes)).map((finding) => `${finding.severity} ${describeFinding(finding)}`),
       findings,
     );
   });
@@ -132,7 +167,7 @@ test("what cannot work is not rendered, and every reason is told at once", () =>
 });
 
 test("warnings do not stop the rendering", () => {
-  const plan = renderDistribution(profileOf({ k3s: { flannelBackend: "none" } }));
+  const plan = renderDistribution(profileOf({ k3s: { flannelBackend: "wireguard-native" } }));
   assert.equal(plan.warnings?.length, 1);
 });
 

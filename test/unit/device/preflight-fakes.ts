@@ -36,13 +36,13 @@ export interface FakeMachine {
 export const NOW = 1_790_000_000;
 
 const TOOLS =
-  "awk base64 cat cp curl cut date df grep gzip id ls mkdir mktemp mv rm sed sha256sum sleep sync tar timeout";
+  "awk base64 cat cp curl cut date df grep gzip id ls mkdir mktemp mv rm sed sha256sum sleep sudo sync tar timeout tr";
 
 const COMMANDS = `
 CLOCK=${NOW}
 uname() { echo x86_64; }
 id() { echo 0; }
-date() { case "$*" in +%s) echo "$CLOCK" ;; *) echo 1970-01-01 ;; esac; }
+date() { case "$*" in +%s) echo "$CLOCK" ;; *) command date "$@" ;; esac; }
 df() { printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 50000000 1 40000000 1%% /\\n'; }
 sleep() { :; }
 `;
@@ -58,7 +58,7 @@ export function listening(port: number, inode: number): string {
   return `   0: 00000000:${hex} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0000000000000000 100 0 0 10 0\n`;
 }
 
-const MODULES = ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge"];
+const MODULES = ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge", "dummy"];
 
 const HEALTHY: NonNullable<FakeMachine["files"]> = {
   "/proc/sys/kernel/osrelease": "6.6.31+rpt-rpi-v8\n",
@@ -66,6 +66,8 @@ const HEALTHY: NonNullable<FakeMachine["files"]> = {
   "/proc/meminfo": "MemTotal:        3885396 kB\nMemFree: 1 kB\n",
   "/proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1 0 100\n",
   "/proc/self/mountinfo": mounted("259:2", "ext4"),
+  "/proc/sys/kernel/random/boot_id": "first-boot\n",
+  "/proc/uptime": "3600.25 7000.00\n",
   "/proc/cmdline": "console=tty1 root=PARTUUID=1 rw\n",
   "/proc/net/route":
     "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n" +
@@ -117,6 +119,24 @@ export const SD_CARD = onDisk("mmcblk0", "179:2", {
   "queue/rotational": "0\n",
 });
 
+/** What the boot of a machine with OpenRC leaves in place of systemd's. */
+export const OPENRC = {
+  "/run/systemd/system/": null,
+  "/run/systemd/timesync/synchronized": null,
+  "/run/chronyd.pid": "7\n",
+  "/run/openrc/softlevel": "default\n",
+  "/run/openrc/started/crond": "",
+  "/sbin/supervise-daemon": "",
+} as const;
+
+/** A machine on which K3s listens, process 900. */
+const LISTENING = {
+  "/proc/net/tcp6": `header\n${listening(6443, 4243)}${listening(10250, 4244)}`,
+  "/proc/900/comm": "k3s-server\n",
+  "/proc/900/fd/3": { link: "socket:[4243]" },
+  "/proc/900/fd/4": { link: "socket:[4244]" },
+} as const;
+
 /** Machines with nothing wrong. */
 export const MACHINES = {
   nuc: {},
@@ -148,6 +168,25 @@ export const MACHINES = {
       "/proc/900/fd/4": { link: "socket:[4244]" },
       "/sys/class/net/cni0/mtu": "1500\n",
     },
+  },
+  "device with OpenRC": { files: OPENRC, settings: { INIT: "openrc", WASM: "spin" } },
+  "running device with OpenRC": {
+    files: { ...OPENRC, ...LISTENING, "/etc/init.d/k3s": "", "/proc/900/cgroup": "0::/openrc.k3s\n" },
+    settings: { INIT: "openrc" },
+  },
+  "running device with OpenRC that makes no cgroups": {
+    files: {
+      ...OPENRC,
+      ...LISTENING,
+      "/etc/init.d/k0scontroller": "",
+      "/proc/900/comm": "kube-apiserver\n",
+      "/proc/900/cgroup": "0::/\n",
+      "/proc/900/stat": "900 (kube-apiserver) S 899 899 899 0 -1\n",
+      "/proc/899/cmdline": "/usr/local/bin/k0s\0controller\0",
+      "/proc/899/stat": "899 (k0s (deleted)) S 898 899 899 0 -1\n",
+      "/proc/898/cmdline": "supervise-daemon\0k0scontroller\0--start\0",
+    },
+    settings: { INIT: "openrc", DISTRIBUTION: "k0s" },
   },
 } satisfies Record<string, FakeMachine>;
 

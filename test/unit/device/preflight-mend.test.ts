@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { type FakeMachine, MACHINES, Machine, SHELLS, type Shell } from "./preflight-fakes.ts";
 
 const CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers";
@@ -97,6 +98,29 @@ for (const shell of Object.keys(SHELLS) as Shell[]) {
       patient.put(FIRMWARE, `${LINE}\n`);
       assert.deepEqual(patient.ids(shell), ["memory-cgroup"]);
       assert.deepEqual([patient.read(FIRMWARE), patient.reboots], [`${LINE}\n`, 1]);
+    });
+
+    test("is told to reboot until the boot comes, and leaves a note of the boot and its second", (context) => {
+      const patient = new Patient(context, FRESH);
+      const texts = (): string[] => patient.diagnose(shell).findings.map(({ text }) => text);
+      assert.match(texts().join(), /now turns the memory cgroup on, and the device reboots, once/);
+      assert.match(patient.read("/var/lib/edge-fleet/mended/memory-cgroup") ?? "", /^first-boot 3600 /);
+      assert.deepEqual(texts(), ["the device reboots to turn it on - run again in a minute"]);
+      patient.put("/proc/sys/kernel/random/boot_id", "second-boot\n");
+      assert.match(texts().join(), /^still off after the managed reboot: /);
+      assert.equal(patient.reboots, 1);
+    });
+
+    test("reboots where another init than systemd runs", async (context) => {
+      const asked = 'setsid() { echo "$*" >>"$MACHINE_ROOT/reboots"; }';
+      const patient = new Patient(
+        context,
+        pi({ "/run/systemd/system/": null, "/run/openrc/softlevel": "" }, {}, asked),
+      );
+      assert.ok(patient.ids(shell).includes("memory-cgroup-mended"));
+      for (let tries = 0; tries < 100 && patient.reboots === 0; tries++) await delay(20);
+      assert.equal(patient.read("reboots"), "sh -c sleep 5; exec reboot\n");
+      assert.equal(patient.read(FIRMWARE), MENDED);
     });
 
     test("is turned on at the old place of the file", (context) => {

@@ -16,6 +16,7 @@ import {
   Machine,
   mounted,
   NOW,
+  OPENRC,
   onDisk,
   readFindings,
   SD_CARD,
@@ -75,9 +76,42 @@ const CASES: readonly Case[] = [
     found: { "kernel error": /older than 4\.15/ },
   },
   {
-    name: "OpenRC",
-    machine: { files: { "/run/systemd/system/": null, "/run/openrc/": "" } },
-    found: { "init error": /and OpenRC is not supported - use an image with systemd/ },
+    name: "OpenRC that the inventory does not name",
+    machine: { files: OPENRC },
+    found: { "init error": /^OpenRC runs, the inventory says systemd - set init: openrc for the device or its model$/ },
+  },
+  {
+    name: "systemd where the inventory names OpenRC",
+    machine: { settings: { INIT: "openrc" } },
+    found: { "init error": /^systemd runs, the inventory says openrc - set init: systemd / },
+  },
+  {
+    name: "neither systemd nor OpenRC",
+    machine: { files: { "/run/systemd/system/": null } },
+    found: { "init error": /^neither systemd nor OpenRC is running - / },
+  },
+  {
+    name: "OpenRC that is installed and has not booted the machine",
+    machine: {
+      files: { ...OPENRC, "/run/openrc/": null, "/sbin/openrc-run": "", "/run/crond.pid": "7\n" },
+      settings: { INIT: "openrc" },
+    },
+    found: { "init error": /has not booted this machine/ },
+  },
+  {
+    name: "OpenRC without supervise-daemon",
+    machine: { files: { ...OPENRC, "/sbin/supervise-daemon": null }, settings: { INIT: "openrc" } },
+    found: { "init error": /no supervise-daemon/ },
+  },
+  {
+    name: "OpenRC without cron",
+    machine: { files: { ...OPENRC, "/run/openrc/started/crond": null }, settings: { INIT: "openrc" } },
+    found: { "cron warning": /rc-update add crond default/ },
+  },
+  {
+    name: "a log-in user who is not root, without sudo",
+    machine: { commands: "id() { echo 1000; }", without: ["sudo"] },
+    found: { "root error": /no sudo; doas is not used.* - install sudo/ },
   },
   {
     name: "cgroup v1",
@@ -93,12 +127,62 @@ const CASES: readonly Case[] = [
     name: "a Raspberry Pi without the memory controller",
     machine: {
       ...MACHINES["Raspberry Pi"],
-      files: { ...MACHINES["Raspberry Pi"].files, [CONTROLLERS]: "cpuset cpu io pids\n" },
+      files: {
+        ...MACHINES["Raspberry Pi"].files,
+        [CONTROLLERS]: "cpuset cpu io pids\n",
+        "/boot/firmware/cmdline.txt": "console=tty1 root=PARTUUID=1\n",
+      },
     },
     found: {
       "memory-cgroup error":
-        /one line of .*\/boot\/firmware\/cmdline\.txt and reboot, or run edge-fleet doctor edge-0001 --allow-reboot$/,
+        /^off - set preflight\.allowReboot: true, or run edge-fleet doctor edge-0001 --allow-reboot, or add .* one line of .*\/boot\/firmware\/cmdline\.txt and reboot$/,
     },
+  },
+  {
+    name: "a Raspberry Pi whose command line was mended since its boot",
+    machine: {
+      ...MACHINES["Raspberry Pi"],
+      files: {
+        ...MACHINES["Raspberry Pi"].files,
+        [CONTROLLERS]: "cpuset cpu io pids\n",
+        "/boot/firmware/cmdline.txt": "console=tty1 root=x cgroup_enable=memory\n",
+      },
+    },
+    found: { "memory-cgroup error": /^off until the device boots with the line of .*cmdline\.txt - reboot it$/ },
+  },
+  {
+    name: "a Raspberry Pi whose kernel does not obey its command line",
+    machine: {
+      ...MACHINES["Raspberry Pi"],
+      files: {
+        ...MACHINES["Raspberry Pi"].files,
+        [CONTROLLERS]: "cpuset cpu io pids\n",
+        "/proc/cmdline": "console=tty1 root=x cgroup_enable=memory\n",
+      },
+    },
+    found: {
+      "memory-cgroup error": /^off: the kernel does not obey cgroup_enable=memory - use a kernel with CONFIG_MEMCG$/,
+    },
+  },
+  {
+    name: "a Raspberry Pi that was asked to reboot a minute ago",
+    machine: {
+      files: {
+        [CONTROLLERS]: "cpuset cpu io pids\n",
+        "/var/lib/edge-fleet/mended/memory-cgroup": "first-boot 3540 Mon Sep 21\n",
+      },
+    },
+    found: { "memory-cgroup error": /^the device reboots to turn it on - run again in a minute$/ },
+  },
+  {
+    name: "a Raspberry Pi that was asked to reboot an hour ago and did not",
+    machine: {
+      files: {
+        [CONTROLLERS]: "cpuset cpu io pids\n",
+        "/var/lib/edge-fleet/mended/memory-cgroup": "first-boot 10 Mon Sep 21\n",
+      },
+    },
+    found: { "memory-cgroup error": /^off: the reboot that was to turn it on did not come - reboot the device$/ },
   },
   {
     name: "another machine without the memory controller",
@@ -139,17 +223,17 @@ const CASES: readonly Case[] = [
   {
     name: "a clock in 1970",
     machine: { commands: "CLOCK=1000" },
-    found: { "clock error": /the clock says 1970-01-01, which is past/ },
+    found: { "clock error": /the clock says 1970-01-01T00:16:40Z, which is past/ },
   },
   {
     name: "a clock half an hour ahead",
     machine: { commands: `CLOCK=${NOW + 1800}` },
-    found: { "clock error": /^the clock is 1800 s away from the controller's/ },
+    found: { "clock error": /^the clock says 2026-09-21T14:43:20Z, the controller 2026-09-21T14:13:20Z: .* - set it / },
   },
   {
     name: "a clock half an hour behind on a device that has a cluster",
     machine: { files: STARTED, commands: `CLOCK=${NOW - 1800}` },
-    found: { "clock warning": /^the clock is -1800 s away/ },
+    found: { "clock warning": /^the clock says 2026-09-21T13:43:20Z, the controller 2026-09-21T14:13:20Z: / },
   },
   { name: "a clock 30 seconds away", machine: { commands: `CLOCK=${NOW - 30}` }, found: {} },
   {
@@ -597,7 +681,7 @@ test("every finding of the device is in the catalogue with its severities, and t
     for (const [, id = "", severity = ""] of text.matchAll(/\bfound ([a-z-]+) (\S+) "/g))
       add(id, severity === '"$BEFORE_START"' ? ["error", "warning"] : [severity]);
   }
-  const program = readFileSync(join(PROGRAM, "apply.sh"), "utf8");
+  const program = ["apply.sh", "kept.sh"].map((file) => readFileSync(join(PROGRAM, file), "utf8")).join("");
   for (const [, id = "", severity = ""] of program.matchAll(/'([a-z-]+)\\t(error|warning)\\t/g)) add(id, [severity]);
   const catalogue = PREFLIGHT_CHECKS.filter(({ source }) => source !== "fleet");
   assert.deepEqual(
@@ -630,14 +714,14 @@ test("the page has a section per finding, to which the command's report links", 
 test("what the checks need to know of a profile, in plain words", () => {
   assert.equal(
     preflightSetting(buildProfile()),
-    "flannel=host-gw pods=10.42.0.0/16 dummy=1 delivery=fetch floor=1767225600",
+    "flannel=host-gw pods=10.42.0.0/16 dummy=1 delivery=fetch floor=1767225600 copies=24",
   );
   const profile = buildProfile();
   const agent = buildProfile({
     joins: "edge-0002",
     network: { shape: "lan", nodeIp: "10.0.0.5", interface: "eth0", resolvConf: "/etc/r.conf", dummyRoute: false },
     k3s: { ...profile.k3s, disable: [], flannelBackend: "vxlan" },
-    backup: { everyHours: 1, keep: 1 },
+    backup: { everyHours: 1, keep: 1, push: undefined },
   });
   assert.equal(
     preflightSetting(agent),

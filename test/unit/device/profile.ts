@@ -39,6 +39,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
       flannelBackend: "host-gw",
       clusterCidr: "10.42.0.0/16",
       serviceCidr: "10.43.0.0/16",
+      ownCni: false,
     },
     replace: false,
     k0s: {
@@ -59,7 +60,9 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     gitops: { engine: "argocd-agent" },
     readiness: { timeoutSeconds: 300 },
     rollback: { afterSeconds: 1200 },
-    backup: { everyHours: 24, keep: 3 },
+    init: "systemd",
+    preflight: { allowReboot: false },
+    backup: { everyHours: 24, keep: 3, push: undefined },
     decommission: "retain",
     values: {},
     joins: undefined,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
+import { describeFinding } from "../../../components/device/distributions/finding.ts";
 import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import { podMemoryMiB } from "../../../components/device/distributions/reservations.ts";
 import {
@@ -108,7 +109,8 @@ for (const [memoryMiB, wasm, role, severity] of [
       findings.map((finding) => finding.severity),
       severity === undefined ? [] : [severity],
     );
-    for (const { text } of findings) assert.match(text, /^wasm: .* model tiny .* - use fewer runtimes or a model /);
+    for (const finding of findings)
+      assert.match(describeFinding(finding), /^wasm: .* model tiny .* - use fewer runtimes or a model /);
   });
 }
 

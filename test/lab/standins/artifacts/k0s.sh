@@ -2,7 +2,7 @@
 # Stand-in of the loopback lab for the K0s binary, release @VERSION@: see kube-api.sh. It runs no workloads.
 # /run/standin-k0s tells what the running server was started with.
 # A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|refuse-config> [release]`.
-# shellcheck disable=SC2034,SC2154
+# shellcheck disable=SC2016,SC2034,SC2154
 set -eu
 VERSION='@VERSION@'
 FAULT='@FAULT@'
@@ -46,7 +46,8 @@ controller() {
       --single) single=1 ;;
       --config=*) config=${argument#*=} ;;
       --kubelet-extra-args=*) name=${argument##*--hostname-override=} ;;
-      --disable-components=* | --labels=*) ;;
+      --disable-components=* | '--labels=${NODE_LABELS}') ;;
+      --labels=*) NODE_LABELS=${argument#*=} ;;
       *) refuse "unknown flag: $argument" ;;
     esac
   done

@@ -4,6 +4,7 @@
 # it keeps its node itself, and answers to its kubelet's kubeconfig alone.
 # /run/standin-k3s tells what the running process was started with, and which node was drained.
 # A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash|slow|migrate> [release]`.
+# shellcheck disable=SC2034,SC2154
 set -eu
 VERSION='@VERSION@'
 FAULT='@FAULT@'
@@ -20,14 +21,7 @@ refuse() {
   echo "level=fatal msg=\"$*\"" >&2
   exit 1
 }
-
-fault() {
-  word=$FAULT
-  if [ -z "$word" ] && [ -r /etc/edge-fleet-lab/fault ]; then
-    read -r word release </etc/edge-fleet-lab/fault || :
-    case ${release:-$VERSION} in "$VERSION") ;; *) word= ;; esac
-  fi
-}
+# @STANDIN@
 
 check_config() {
   node=$(hostname)
@@ -93,14 +87,7 @@ run_node() {
   keep_node_of "$1"
   check_config
   [ "$role" = server ] || check_agent
-  fault
-  now=$(date +%s)
-  ready=$((now + READY_SECONDS))
-  case $word in
-    crash) refuse "the stand-in was told to crash" ;;
-    never-ready | migrate) ready=99999999999 ;;
-    slow) ready=$((now + 8)) ;;
-  esac
+  ready_at
   mkdir -p "$DB" "$RUN"
   case $role in
     server) open_datastore ;;
@@ -126,12 +113,6 @@ require_ready() {
   exit 1
 }
 
-require_node() {
-  [ "$1" = "$node" ] && return 0
-  echo "Error from server (NotFound): nodes \"$1\" not found" >&2
-  exit 1
-}
-
 json_labels() { sed 's/\(.*\)=\(.*\)/"\1":"\2"/' "$DB/labels" | paste -s -d , -; }
 
 get_node() {
@@ -141,6 +122,7 @@ get_node() {
     '') printf 'NAME STATUS ROLES AGE VERSION\n%s Ready control-plane 1m %s\n' "$1" "$VERSION" ;;
     jsonpath=*lastHeartbeatTime*) echo "True $heartbeat" ;;
     jsonpath=*kubeletVersion*) echo "$VERSION" ;;
+    jsonpath=*spec.taints*) node_taints ;;
     json)
       printf '{"kind":"Node","metadata":{"name":"%s","labels":{%s}},"status":{"nodeInfo":{"kubeletVersion":"%s"},' \
         "$1" "$(json_labels)" "$VERSION"
@@ -148,26 +130,6 @@ get_node() {
       ;;
     *) refuse "the stand-in has no output $output for a node" ;;
   esac
-}
-
-# $1 labels or taints; a taint's key ends with its effect: key=value:effect, key:effect-
-mark_node() {
-  labels=$DB/$1
-  require_node "$2"
-  shift 2
-  for label; do
-    case $label in
-      *=*:*) pattern="^${label%%=*}=.*:${label##*:}\$" ;;
-      *=*) pattern="^${label%%=*}=" ;;
-      *:*-) pattern="^${label%%:*}=.*:$(echo "${label##*:}" | tr -d -)\$" ;;
-      *-) pattern="^${label%-}=" ;;
-      *) refuse "not a label: $label" ;;
-    esac
-    grep -v "$pattern" "$labels" >"$labels.new" || :
-    case $label in *=*) echo "$label" >>"$labels.new" ;; esac
-    mv -f "$labels.new" "$labels"
-  done
-  echo "node/$node: ${labels##*/}"
 }
 
 get_deployment() {

@@ -1,29 +1,16 @@
 # The API of the stand-ins for K0s and MicroK8s: a server that is one sleeping process, and the few kubectl requests by
-# which edge-fleet asks for its health and puts its RuntimeClasses. Needs VERSION, FAULT, READY_SECONDS, RUN and DB.
+# which edge-fleet asks for its health and puts its RuntimeClasses. Needs RUN, DB and what standin.sh needs.
 # shellcheck shell=sh disable=SC2034,SC2154
 
 refuse() {
   echo "Error: $*" >&2
   exit 1
 }
-
-fault() {
-  word=$FAULT
-  if [ -z "$word" ] && [ -r /etc/edge-fleet-lab/fault ]; then
-    read -r word release </etc/edge-fleet-lab/fault || :
-    case ${release:-$VERSION} in "$VERSION") ;; *) word= ;; esac
-  fi
-}
+# @STANDIN@
 
 # $1 is the node's name, $2 its labels with commas between; they act at the first registration only, as on a real node.
 serve() {
-  fault
-  now=$(date +%s)
-  ready=$((now + READY_SECONDS))
-  case $word in
-    crash) refuse "the stand-in was told to crash" ;;
-    never-ready) ready=99999999999 ;;
-  esac
+  ready_at
   mkdir -p "$DB" "$RUN"
   [ -f "$DB/state.db" ] || echo "stand-in datastore, made $(date -u +%FT%TZ)" >"$DB/state.db"
   if [ ! -f "$DB/node" ]; then
@@ -45,33 +32,14 @@ require_ready() {
   exit 1
 }
 
-require_node() {
-  [ "$1" = "$node" ] && return 0
-  echo "Error from server (NotFound): nodes \"$1\" not found" >&2
-  exit 1
-}
-
 get_node() {
   require_node "$1"
   case $output in
     jsonpath=*lastHeartbeatTime*) echo "True $(date -u +%FT%TZ)" ;;
+    jsonpath=*spec.taints*) node_taints ;;
     labels) cat "$DB/labels" ;;
     *) refuse "the stand-in has no output $output for a node" ;;
   esac
-}
-
-# $1 is labels or taints, whose keys end at the first = and at the last : respectively.
-change_node() {
-  kept=$DB/$1
-  require_node "$2"
-  shift 2
-  for change; do
-    key=${change%%=*}
-    case $change in *=*) ;; *-) key=${change%-} ;; esac
-    grep -v "^$key=" "$kept" >"$kept.new" || :
-    case $change in *=*) echo "$change" >>"$kept.new" ;; esac
-    mv -f "$kept.new" "$kept"
-  done
 }
 
 get_runtimeclass() {
@@ -112,8 +80,8 @@ kubectl() {
   require_ready
   case "${1-} ${2-}" in
     'get node') get_node "$3" ;;
-    'label node') shift 2; change_node labels "$@" ;;
-    'taint node') shift 2; change_node taints "$@" ;;
+    'label node') shift 2; mark_node labels "$@" ;;
+    'taint node') shift 2; mark_node taints "$@" ;;
     'get deployment') [ "$3" = coredns ] || refuse "deployments.apps \"$3\" not found"; echo 1 ;;
     'get runtimeclass') get_runtimeclass "${3-}" ;;
     'apply '*) apply_file "$2" ;;

@@ -1,0 +1,47 @@
+# What a cluster keeps although its files have changed: settings of its first start, and objects of manifests that are gone.
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+
+# https://docs.k3s.io/cli/server, https://docs.k0sproject.io/stable/configuration/
+fixed_findings() {
+  started && [ -f "$RUN/payload" ] || return 0
+  case $DISTRIBUTION in
+    k3s)
+      fixed_setting "$K3S_CONFIG/config.yaml" node-name ''
+      fixed_setting "$K3S_CONFIG/config.yaml" cluster-cidr 10.42.0.0/16
+      fixed_setting "$K3S_CONFIG/config.yaml" service-cidr 10.43.0.0/16
+      ;;
+    k0s)
+      fixed_setting /etc/k0s/k0s.yaml podCIDR 10.244.0.0/16
+      fixed_setting /etc/k0s/k0s.yaml serviceCIDR 10.96.0.0/12
+      ;;
+  esac
+}
+
+# $1 is the file, $2 the setting, $3 what the distribution takes where the file has none.
+fixed_setting() {
+  wanted=$(payload_lines "$1" | value_of "$2")
+  have=$(value_of "$2" <"$1" 2>/dev/null) || have=
+  have=${have:-$3}
+  [ -n "$wanted" ] && [ -n "$have" ] && [ "$wanted" != "$have" ] || return 0
+  printf 'fixed\terror\t%s is %s since the first start, the inventory says %s - put it back, or erase the device (decommission: wipe) and add it anew\n' "$2" "$have" "$wanted"
+}
+
+# The lines of a file of the payload.
+payload_lines() {
+  awk -v path="$1" '
+    left > 0 { left--; if (show) print; next }
+    $1 == "file" { left = $5; show = $4 == path }' "$RUN/payload"
+}
+
+value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
+
+# K3s applies a manifest that is there and does nothing about one that has gone. https://docs.k3s.io/installation/packaged-components
+forget_objects() {
+  for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
+    case " $PATHS " in *" $p "*) continue ;; esac
+    case $p in "$K3S_DATA"/server/manifests/*) ;; *) continue ;; esac
+    # shellcheck disable=SC2086
+    [ ! -f "$PREVIOUS/files$p" ] || $KUBECTL delete --ignore-not-found --wait=false -f "$PREVIOUS/files$p" ||
+      echo "the objects of $p could not be deleted"
+  done
+}
