@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, "golden");
 
 /**
  * Asserts that `actual` equals the golden file.
- * @param name path below `test/golden`, e.g. `device/apply-k3s.sh`
+ * @param name path below `test/golden`, e.g. `device/nuc-4g.payload`
  * @param actual what the code under test emitted
  * @throws AssertionError with the difference, or naming the missing file
  */

@@ -1,20 +1,22 @@
 /**
  * Benchmark: an apply that finds its device unchanged, over SSH, against one `ssh true` to the same device: wall time,
- * processes started and bytes sent. The two run in turn, BENCH_REPEATS (default 20) times, and medians count. Processes are
+ * processes started and bytes sent. The two run in turn, BENCH_REPEATS (default 20) times, and medians count. Then
+ * BENCH_CHANGES (default 4) applies, each with another setting than the one before. Processes are
  * counted by the ids that the lab's own PID namespace gives out: nothing else runs in it, and client, SSH server and the
  * command are in both counts, so their difference is what the apply itself starts.
  */
-import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DeviceSpec } from "../../components/device/plan.ts";
 import { knownHostsLine, sshArguments } from "../lab/devices/client.ts";
 import { type LabFleet, REGION } from "../lab/fleet.ts";
+import { runCommand } from "../lab/run-command.ts";
 import { deviceSpecs, enrolledDevices, setting, startBenchFleet, succeed, writeRegion } from "./bench-fleet.ts";
 import { readMachine } from "./machine.ts";
 import { type Figure, median, printResult } from "./report.ts";
 
 const REPEATS = setting("BENCH_REPEATS", 20);
+const CHANGES = setting("BENCH_CHANGES", 4);
 
 /** One SSH command. */
 interface Sample {
@@ -24,6 +26,12 @@ interface Sample {
   readonly sent: number;
   readonly received: number;
   readonly stdout: string;
+}
+
+/** What an apply hands over to the connection. */
+interface Sent {
+  /** Bytes of command and stdin. */
+  readonly handedOver: number;
 }
 
 async function main(): Promise<void> {
@@ -38,30 +46,33 @@ async function main(): Promise<void> {
     const applies: Sample[] = [];
     const trues: Sample[] = [];
     for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-      trues.push(ssh("true", ""));
-      applies.push(checkUnchanged(ssh(spec.create, spec.stdin)));
+      trues.push(await ssh("true", ""));
+      applies.push(expectResult(await ssh(spec.create, spec.stdin), "unchanged"));
     }
-    const method = `${REPEATS} applies of an unchanged device and as many ssh true in turn, medians`;
-    printResult({ benchmark: "apply-no-op", method, machine, figures: figuresOf(spec, applies, trues) });
+    const changes: (Sample & Sent)[] = [];
+    for (let index = 0; index < CHANGES; index += 1) changes.push(await applyChange(fleet, ssh, index));
+    const method = `${REPEATS} applies of an unchanged device and as many ssh true in turn, ${CHANGES} with another setting, medians`;
+    const figures = [...figuresOf(spec, applies, trues), ...changeFigures(changes)];
+    printResult({ benchmark: "apply-no-op", method, machine, figures });
   } finally {
     await fleet.stop();
   }
 }
 
-/** How to run one command on the first device with the OpenSSH client. */
-function connectWith(fleet: LabFleet): (command: string, stdin: string) => Sample {
+/** Runs one command on the first device with the OpenSSH client. The lab's servers run in this process: it must not block. */
+type Ssh = (command: string, stdin: string) => Promise<Sample>;
+
+function connectWith(fleet: LabFleet): Ssh {
   const [device] = fleet.devices.devices;
   if (device === undefined) throw new Error("apply-no-op: the lab has no device");
   const knownHosts = join(fleet.directory, "known_hosts");
   writeFileSync(knownHosts, knownHostsLine(device));
-  const env = { ...process.env, SSH_AUTH_SOCK: fleet.devices.agentSocket };
-  return (command, input) => {
+  const options = { cwd: fleet.directory, env: { SSH_AUTH_SOCK: fleet.devices.agentSocket } };
+  return async (command, input) => {
     const before = lastProcessId();
-    const started = performance.now();
     const args = ["-v", ...sshArguments(device, knownHosts, command)];
-    const { status, stdout, stderr } = spawnSync("ssh", args, { env, input, encoding: "utf8" });
-    const milliseconds = performance.now() - started;
-    if (status !== 0) throw new Error(`apply-no-op: ssh ended with ${status}:\n${stderr.slice(-2000)}`);
+    const { code, stdout, stderr, milliseconds } = await runCommand("ssh", args, { ...options, input });
+    if (code !== 0) throw new Error(`apply-no-op: ssh ended with ${code}:\n${stderr.slice(-2000)}`);
     const [, sent, received] = /^Transferred: sent (\d+), received (\d+) bytes/m.exec(stderr) ?? [];
     return {
       milliseconds,
@@ -78,10 +89,22 @@ function lastProcessId(): number {
   return Number(readFileSync("/proc/loadavg", "utf8").trim().split(" ").at(-1));
 }
 
-function checkUnchanged(sample: Sample): Sample {
-  if (!sample.stdout.includes('"result":"unchanged"'))
+/** @throws Error when the device answered another result */
+function expectResult(sample: Sample, result: "unchanged" | "applied"): Sample {
+  if (!sample.stdout.includes(`"result":"${result}"`))
     throw new Error(`apply-no-op: the device answered ${sample.stdout}`);
   return sample;
+}
+
+/** One apply with another Flannel backend than before, which restarts K3s. */
+async function applyChange(fleet: LabFleet, ssh: Ssh, index: number): Promise<Sample & Sent> {
+  fleet.edit("fleet.yaml", (file) => file.setIn(["k3s", "flannelBackend"], index % 2 === 0 ? "vxlan" : "host-gw"));
+  const [spec] = deviceSpecs(fleet);
+  if (spec === undefined) throw new Error("apply-no-op: the region has no device");
+  return {
+    ...expectResult(await ssh(spec.create, spec.stdin), "applied"),
+    handedOver: spec.create.length + spec.stdin.length,
+  };
 }
 
 function figuresOf({ create, stdin }: DeviceSpec, applies: readonly Sample[], trues: readonly Sample[]): Figure[] {
@@ -119,6 +142,23 @@ function figuresOf({ create, stdin }: DeviceSpec, applies: readonly Sample[], tr
       unit: "B",
       note: `${of(trues, "received")} for ssh true`,
     },
+  ];
+}
+
+function changeFigures(changes: readonly (Sample & Sent)[]): Figure[] {
+  const of = (field: "milliseconds" | "processes" | "sent" | "received" | "handedOver") =>
+    median(changes.map((change) => change[field]));
+  return [
+    {
+      name: "changed apply: wall",
+      value: of("milliseconds"),
+      unit: "ms",
+      note: "with the restart of a stand-in for K3s",
+    },
+    { name: "changed apply: processes", value: of("processes"), unit: "", note: "client, SSH server and command" },
+    { name: "changed apply: command and stdin", value: of("handedOver"), unit: "B" },
+    { name: "changed apply: sent in all", value: of("sent"), unit: "B" },
+    { name: "changed apply: received in all", value: of("received"), unit: "B" },
   ];
 }
 

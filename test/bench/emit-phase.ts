@@ -8,6 +8,7 @@ import { type Inventory, loadInventory, type Profile, resolveFleet } from "../..
 
 /** The phases in the order in which they run. */
 export const PHASES = ["start", "load", "resolve", "tree", "scripts"] as const;
+/** One of them. */
 export type Phase = (typeof PHASES)[number];
 
 /** What a process reports. */

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BenchmarkResult } from "./report.ts";
 
-const BENCHMARKS = ["emit", "diff", "apply-no-op", "preview", "no-op", "first-up"] as const;
+const BENCHMARKS = ["emit", "diff", "apply-no-op", "payload", "faults", "preview", "no-op", "first-up"] as const;
 
 function main(): void {
   const { values, positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });

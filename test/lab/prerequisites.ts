@@ -13,4 +13,6 @@ export const LAB_PACKAGES: Readonly<Record<string, string>> = {
   sudo: "sudo",
   gcc: "gcc",
   "systemd-analyze": "systemd",
+  "systemd-nspawn": "systemd-container",
+  mmdebstrap: "mmdebstrap",
 };

@@ -11,6 +11,7 @@ export interface CommandResult extends Result {
   readonly milliseconds: number;
 }
 
+/** Where and with what a command runs. */
 export interface CommandOptions extends CommandSetting {
   readonly cwd: string;
   /** Added to this process' environment. */

@@ -11,6 +11,7 @@ export type PartName =
   | "pulumi-resource-command"
   | "pulumi-resource-kubernetes"
   | "hub-apiserver"
+  | "k3s-apiserver"
   | "kustomize"
   | "kubeconform"
   | "kubelet-config"
@@ -47,7 +48,7 @@ export interface GoPart {
   readonly installed?: Installed;
 }
 
-/** Kubernetes version of the hub stand-in. */
+/** Kubernetes version of the hub stand-in, and of the one for a K3s device. */
 const KUBERNETES = "v1.36.2";
 
 /** Version of the kubernetes provider's module: the newest one that the Go module proxy serves. */
@@ -61,6 +62,14 @@ const MINIREDIS = "v2.35.0";
 
 /** Package whose variables make a component report its Kubernetes version. */
 const KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version";
+
+/** Variables that make every component of a Kubernetes build report its version. */
+const KUBERNETES_VARIABLES: Readonly<Record<string, string>> = {
+  [`${KUBERNETES_VERSION_PACKAGE}.gitVersion`]: KUBERNETES,
+  [`${KUBERNETES_VERSION_PACKAGE}.gitMajor`]: "1",
+  [`${KUBERNETES_VERSION_PACKAGE}.gitMinor`]: "36",
+  [`${KUBERNETES_VERSION_PACKAGE}.gitTreeState`]: "clean",
+};
 
 /** The parts, longest build first: with two builds at once the total is then shortest. */
 export const GO_PARTS: readonly GoPart[] = [
@@ -86,13 +95,15 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("hub-apiserver"),
     package: ".",
-    variables: {
-      "main.version": KUBERNETES,
-      [`${KUBERNETES_VERSION_PACKAGE}.gitVersion`]: KUBERNETES,
-      [`${KUBERNETES_VERSION_PACKAGE}.gitMajor`]: "1",
-      [`${KUBERNETES_VERSION_PACKAGE}.gitMinor`]: "36",
-      [`${KUBERNETES_VERSION_PACKAGE}.gitTreeState`]: "clean",
-    },
+    variables: { "main.version": KUBERNETES, ...KUBERNETES_VARIABLES },
+  },
+  {
+    name: "k3s-apiserver",
+    version: `Kubernetes ${KUBERNETES} API server, controllers and kubectl on kine (stand-in for K3s)`,
+    real: false,
+    directory: folder("hub-apiserver"),
+    package: "./k3s",
+    variables: KUBERNETES_VARIABLES,
   },
   {
     name: "pulumi",
@@ -150,7 +161,7 @@ export const GO_PARTS: readonly GoPart[] = [
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
 export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
 
-/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS} and kubelet-config come on top. */
+/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
 export const PART_NAMES: readonly PartName[] = [
   "pulumi",
   "pulumi-language-nodejs",

@@ -18,11 +18,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 
+	"edge-fleet.invalid/lab/hub-apiserver/controlplane"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
-	logsapi "k8s.io/component-base/logs/api/v1"
 )
 
 // version is the Kubernetes version, set by -ldflags.
@@ -84,74 +82,22 @@ func parseOptions() (options, error) {
 	return options{dataDir: absolute, bindAddress: ip, port: *port, stopOnStdinEnd: *stopOnStdinEnd}, err
 }
 
-// run starts kine, the API server and the controllers in this order and stops them in the reverse one.
+// run makes the credentials and runs the control plane until ctx ends.
 func run(ctx context.Context, opts options) error {
-	// Two components in one process each apply the logging configuration; the second must not be an error.
-	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
 	if err := errors.Join(os.MkdirAll(opts.dataDir, 0o700), os.Chmod(opts.dataDir, 0o700)); err != nil {
 		return err
 	}
 	if err := writeCredentials(opts); err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
-	stopKine, err := startKine(opts)
-	if err != nil {
-		return fmt.Errorf("kine: %w", err)
-	}
-	defer stopKine()
-
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	apiserver := make(chan error, 1)
-	go func() { apiserver <- runAPIServer(ctx, opts) }()
-	if err := waitReady(ctx, opts, apiserver); err != nil {
-		return err
-	}
-	controllers := make(chan error, 1)
-	go func() { controllers <- runControllers(ctx, opts) }()
-	fmt.Println("ready")
-
-	select {
-	case err = <-controllers:
-		cancel()
-		return errors.Join(unexpected(ctx, "kube-controller-manager", err), <-apiserver)
-	case err = <-apiserver:
-		return unexpected(ctx, "kube-apiserver", err)
-	}
-}
-
-// unexpected is nil when a component ended because it was told to.
-func unexpected(ctx context.Context, component string, err error) error {
-	if err == nil && ctx.Err() == nil {
-		err = errors.New("ended by itself")
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", component, err)
-	}
-	return nil
-}
-
-// waitReady asks /readyz as the admin until it answers ok or the API server has ended.
-func waitReady(ctx context.Context, opts options, apiserver <-chan error) error {
-	config, err := clientcmd.BuildConfigFromFlags("", opts.path(adminKubeconfig))
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	for {
-		request, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(request)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		select {
-		case err := <-apiserver:
-			return fmt.Errorf("kube-apiserver ended before it was ready: %w", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return controlplane.Run(ctx, controlplane.Options{
+		Database:    opts.path("state.db"),
+		Socket:      opts.path("kine.sock"),
+		APIServer:   apiserverFlags(opts),
+		Controllers: controllerFlags(opts),
+		Kubeconfig:  opts.path(adminKubeconfig),
+	}, func(context.Context, *kubernetes.Clientset) error {
+		fmt.Println("ready")
+		return nil
+	})
 }

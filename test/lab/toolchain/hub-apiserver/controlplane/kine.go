@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -17,16 +17,13 @@ import (
 // emulatedEtcd is the etcd version that kine reports, as in K3s of the same Kubernetes minor.
 const emulatedEtcd = "3.6.13"
 
-// kineSocket is a unix socket: only this user's processes reach the unauthenticated etcd API.
-const kineSocket = "kine.sock"
-
-// startKine serves the etcd API over SQLite on a unix socket. It wires the SQLite driver by itself because kine's own
+// startKine serves the etcd API over SQLite on a unix socket, so that only this user's processes reach it. It wires the SQLite driver by itself because kine's own
 // endpoint package links every driver and an etcd server. The returned function stops it.
-func startKine(opts options) (func(), error) {
+func startKine(database, socket string) (func(), error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	_, backend, err := sqlite.New(ctx, &wg, &drivers.Config{
-		DataSourceName:   opts.path("state.db") + "?" + sqlite.DefaultParams,
+		DataSourceName:   database + "?" + sqlite.DefaultParams,
 		CompactInterval:  5 * time.Minute,
 		CompactTimeout:   5 * time.Second,
 		CompactMinRetain: 1000,
@@ -41,7 +38,7 @@ func startKine(opts options) (func(), error) {
 		cancel()
 		return nil, err
 	}
-	listener, err := listenUnix(opts.path(kineSocket))
+	listener, err := listenUnix(socket)
 	if err != nil {
 		cancel()
 		return nil, err
