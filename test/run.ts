@@ -1,12 +1,13 @@
 /**
- * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, the tests of the
- * device program side by side (each in sandboxes of its own, mostly waiting), and the tests that own a lab one after the
- * other. Ends with `N passed, N failed`.
+ * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, then the tests of the
+ * device program side by side (each in sandboxes of its own, mostly waiting), and beside these, one after the other and told
+ * of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
  *
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
@@ -19,23 +20,31 @@ import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..");
 
-/** How many tests passed and failed. */
+/** How many tests passed and failed, and the names of those that were skipped, each with its reason. */
 interface Counts {
   passed: number;
   failed: number;
+  readonly skipped: string[];
 }
 
-/** Runs test files, each in a process of its own. */
-async function runFiles(files: readonly string[], concurrency: number, counts: Counts): Promise<void> {
+/** Runs test files, each in a process of its own, and writes what they say to `output`. */
+async function runFiles(
+  files: readonly string[],
+  concurrency: number,
+  counts: Counts,
+  output: NodeJS.WritableStream = process.stdout,
+): Promise<void> {
   const events = run({ files: files.map((file) => join(REPOSITORY, file)), concurrency });
-  events.on("test:pass", ({ details }) => {
-    if (details.type !== "suite") counts.passed++;
+  events.on("test:pass", ({ details, name, skip }) => {
+    if (details.type === "suite") return;
+    if (skip === undefined) counts.passed++;
+    else counts.skipped.push(typeof skip === "string" ? `${name}: ${skip}` : name);
   });
   events.on("test:fail", ({ details }) => {
     if (details.type !== "suite") counts.failed++;
   });
   const report = events.compose(spec);
-  report.pipe(process.stdout, { end: false });
+  report.pipe(output, { end: false });
   await new Promise((resolve) => report.once("end", resolve));
 }
 
@@ -46,24 +55,28 @@ const { values, positionals } = parseArgs({
 if (values.update) process.env.UPDATE_GOLDEN = "1";
 const say = (line: string) => process.stdout.write(`${line}\n`);
 await ensureDebianPackages(say, LAB_PACKAGES);
-const withArgoCd = !values.unit && positionals.length === 0;
-const toolchain = await ensureToolchain(say, withArgoCd ? [...PART_NAMES, ...ARGO_CD_PARTS] : PART_NAMES);
+const whole = !values.unit && positionals.length === 0;
+const toolchain = await ensureToolchain(say, whole ? [...PART_NAMES, ...ARGO_CD_PARTS, "k3s-apiserver"] : PART_NAMES);
 Object.assign(process.env, toolchain.env);
 const withMachines = positionals.length > 0 ? positionals.some((file) => file.includes("machine-")) : !values.unit;
 if (withMachines) await Promise.all(MACHINE_INITS.map((init) => ensureRoot(init, say)));
 const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).sort();
-const counts: Counts = { passed: 0, failed: 0 };
+const counts: Counts = { passed: 0, failed: 0, skipped: [] };
 if (positionals.length > 0) await runFiles(positionals, 1, counts);
 else {
   await runFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts);
   if (!values.unit) {
     const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
     const owningLab = find("test/e2e/**/*.test.ts").filter((file) => !sandboxed.includes(file));
-    await runFiles(sandboxed, 4, counts);
-    await runFiles(owningLab, 1, counts);
+    const later = new PassThrough();
+    const chunks: Buffer[] = [];
+    later.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await Promise.all([runFiles(sandboxed, 4, counts), runFiles(owningLab, 1, counts, later)]);
+    process.stdout.write(Buffer.concat(chunks));
   }
 }
 say("Real parts and stand-ins of this run:");
 for (const { name, real, version } of toolchain.parts) say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);
+for (const test of counts.skipped) say(`skipped ${test}`);
 say(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;

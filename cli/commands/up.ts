@@ -1,7 +1,14 @@
 /** `edge-fleet up`: `pulumi up` with the levers, bounded by a watchdog; then what became of each device. */
 import type { Command } from "commander";
 import { UsageError } from "../exit.ts";
-import { type DeviceRow, deviceRows, formatDevices, onlyPending, upExitCode } from "../pulumi/report.ts";
+import {
+  type DeviceRow,
+  deviceRows,
+  formatDevices,
+  onlyPending,
+  upExitCode,
+  withSupplyReasons,
+} from "../pulumi/report.ts";
 import { type PulumiResult, plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
 import { supplyRegion } from "../pulumi/supply.ts";
 import { usesColour } from "../terminal.ts";
@@ -43,29 +50,39 @@ async function up(stack: string, extra: readonly string[], options: UpOptions): 
     stdout: options.json ? ("stderr" as const) : ("stdout" as const),
     extra,
   };
-  if (!run.isHub) await supply(stack, options);
+  const unsupplied = run.isHub ? new Map<string, string>() : await supply(stack, options);
   const result = await runPulumi(run);
   if (result.stalled !== undefined) process.stderr.write(`${stallMessage(run, result.stalled)}\n`);
   if (run.isHub || result.stalled !== undefined) return plainExitCode(result);
-  return reportRegion(stack, result, options);
+  return reportRegion(stack, result, unsupplied, options);
 }
 
-/** A device that could not be supplied is told here, and fails or is pending in the run itself. */
-async function supply(stack: string, options: UpOptions): Promise<void> {
+/** Says what it brought. @returns why devices could not be supplied, by id; they fail or are pending in the run itself */
+async function supply(stack: string, options: UpOptions): Promise<Map<string, string>> {
   const inventory = inventoryOf(options);
   const region = stack.split("/").at(-1) ?? stack;
-  if (!inventory.regions.has(region)) return;
+  const unsupplied = new Map<string, string>();
+  if (!inventory.regions.has(region)) return unsupplied;
   const outcomes = await supplyRegion(inventory, stack, region);
   const brought = outcomes.filter(({ state }) => state === "pushed").length;
   if (outcomes.length > 0) process.stderr.write(`${region}: supplied ${brought} of ${outcomes.length} devices\n`);
-  for (const { id, state, message } of outcomes)
-    if (state === "failed" || state === "pending") process.stderr.write(`${id}: ${message}\n`);
+  for (const { id, state, message } of outcomes) {
+    if (state !== "failed" && state !== "pending") continue;
+    unsupplied.set(id, message);
+    process.stderr.write(`${id}: ${message}\n`);
+  }
+  return unsupplied;
 }
 
-async function reportRegion(stack: string, { exitCode, errors }: PulumiResult, options: UpOptions): Promise<number> {
+async function reportRegion(
+  stack: string,
+  { exitCode, errors }: PulumiResult,
+  unsupplied: ReadonlyMap<string, string>,
+  options: UpOptions,
+): Promise<number> {
   let rows: DeviceRow[] = [];
   try {
-    rows = deviceRows(await stackOutputs(stack));
+    rows = withSupplyReasons(deviceRows(await stackOutputs(stack)), unsupplied);
   } catch (error) {
     if (exitCode === 0) throw error;
   }

@@ -48,6 +48,15 @@ export function onlyPending(errors: ReadonlySet<string>, rows: readonly DeviceRo
   return errors.size > 0 && [...errors].every((name) => pending.has(name));
 }
 
+/**
+ * Tells the cause where a device has failed in the run because it could not be supplied before, e.g. its clock instead of
+ * the artifact that it was therefore not sent.
+ * @param unsupplied why, by device id
+ */
+export function withSupplyReasons(rows: readonly DeviceRow[], unsupplied: ReadonlyMap<string, string>): DeviceRow[] {
+  return rows.map((row) => (row.state === "failed" ? { ...row, reason: unsupplied.get(row.id) ?? row.reason } : row));
+}
+
 /** Exit code of `up`: the CLI's own failure counts as one. */
 export function upExitCode(rows: readonly DeviceRow[], cliFailed: boolean): ExitCode {
   const count = (state: DeviceRow["state"]): number => rows.filter((row) => row.state === state).length;

@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { runForeground } from "../../../cli/process.ts";
 import type { EngineEvent } from "../../../cli/pulumi/events.ts";
 import { type PulumiRequest, planPulumi } from "../../../cli/pulumi/plan.ts";
-import { deviceRows, formatDevices, onlyPending, upExitCode } from "../../../cli/pulumi/report.ts";
+import { deviceRows, formatDevices, onlyPending, upExitCode, withSupplyReasons } from "../../../cli/pulumi/report.ts";
 import { stallMessage } from "../../../cli/pulumi/run.ts";
 import { isStalled, observe, startState } from "../../../cli/pulumi/stall.ts";
 import { temporaryDirectory } from "./inventory.ts";
@@ -217,5 +217,29 @@ test("after a kill the message says how to release the lock", () => {
   assert.match(
     stallMessage({ stack: "tokyo", stallMs: 900_000 }, "killed"),
     /15 min[\s\S]*lock may remain[\s\S]*pulumi cancel --yes tokyo/,
+  );
+});
+
+test("a device that failed for want of supplies is told by their cause; others keep their reasons", () => {
+  const rows = deviceRows({
+    devices: { a: "hash" },
+    pending: { b: "dark" },
+    failed: { c: "artifact-missing", d: "no" },
+  });
+  const told = withSupplyReasons(
+    rows,
+    new Map([
+      ["b", "x"],
+      ["c", "clock: it is 1970"],
+    ]),
+  );
+  assert.deepEqual(
+    told.map(({ id, reason }) => [id, reason]),
+    [
+      ["a", ""],
+      ["b", "dark"],
+      ["c", "clock: it is 1970"],
+      ["d", "no"],
+    ],
   );
 });
