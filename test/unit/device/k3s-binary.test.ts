@@ -4,16 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { type RenderContext, renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { processFolder } from "../../temporary.ts";
 import { buildProfile, MODELS } from "./profile.ts";
 
-const FOLDER = mkdtempSync(join(tmpdir(), "edge-fleet-k3s-"));
-after(() => rmSync(FOLDER, { recursive: true, force: true }));
+const FOLDER = processFolder("k3s");
 
 const { k3s, network } = buildProfile();
 const LAN = { k3s: { ...k3s, flannelBackend: "vxlan" }, network: { ...network, shape: "lan" } } as const;

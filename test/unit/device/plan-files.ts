@@ -1,10 +1,10 @@
 /** Reading what a distribution's plan puts on a device. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import type { DeviceFile, DistributionPlan } from "../../../components/device/distributions/index.ts";
+import { processFolder } from "../../temporary.ts";
 
 /** Paths of K3s' files that tests look into. */
 export const PATHS = {
@@ -56,7 +56,7 @@ export function describeFiles(plan: DistributionPlan): string {
 
 /** Writes the files of a plan below a new folder and returns the paths there. */
 export function writeFiles(files: readonly DeviceFile[]): string[] {
-  const root = mkdtempSync(join(tmpdir(), "edge-fleet-plan-"));
+  const root = processFolder("plan");
   return files.map(({ path, content }) => {
     const target = join(root, path);
     mkdirSync(dirname(target), { recursive: true });

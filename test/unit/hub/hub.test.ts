@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
@@ -11,6 +10,7 @@ import { selectControlPlane } from "../../../components/hub/control-plane.ts";
 import { readCluster, renderKubeconfig } from "../../../components/hub/kubeconfig.ts";
 import { loadArgoCd, type ManifestObject } from "../../../components/hub/manifests.ts";
 import { argocdManifests } from "../../lab/toolchain/index.ts";
+import { processFolder } from "../../temporary.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const CRD = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x.example.com}\n";
@@ -25,7 +25,7 @@ function lockOf(url: string, hash = sha256(CRD)) {
 }
 
 function folder(): string {
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-hub-"));
+  const directory = processFolder("hub");
   writeFileSync(join(directory, "crd.yaml"), CRD);
   writeFileSync(join(directory, "install.yaml"), INSTALL);
   return directory;
@@ -101,7 +101,7 @@ async function readUnchecked(path: string): Promise<ManifestObject[]> {
 }
 
 test("a region's kubeconfig points to the hub of the current context and holds only its token", () => {
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-kubeconfig-"));
+  const directory = processFolder("kubeconfig");
   const path = join(directory, "config");
   writeFileSync(join(directory, "ca.crt"), "PEM");
   writeFileSync(
@@ -125,7 +125,7 @@ users: [{name: admin, user: {token: admin-token}}]
 });
 
 test("a kubeconfig without a current context is refused with the mend", () => {
-  const path = join(mkdtempSync(join(tmpdir(), "edge-fleet-kubeconfig-")), "config");
+  const path = join(processFolder("kubeconfig"), "config");
   writeFileSync(path, "clusters: []\n");
   assert.throws(() => readCluster(path), /has no server or no CA - set the context with kubectl config use-context/);
 });

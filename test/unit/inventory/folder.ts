@@ -1,7 +1,7 @@
 /** Inventory folders for tests: the smallest valid one, with files replaced by name. */
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { processFolder } from "../../temporary.ts";
 
 export const FLEET = `fleet: acme
 git:
@@ -26,7 +26,7 @@ devices:
 
 /** Writes the smallest valid inventory with `files` laid over it and returns its folder. */
 export function inventoryFolder(files: Readonly<Record<string, string>> = {}): string {
-  const directory = mkdtempSync(join(tmpdir(), "edge-fleet-inventory-"));
+  const directory = processFolder("inventory");
   const all = { "fleet.yaml": FLEET, "models.yaml": MODELS, "tokyo.yaml": REGION, ...files };
   for (const [name, text] of Object.entries(all)) {
     mkdirSync(directory, { recursive: true });
