@@ -71,7 +71,7 @@ export function clockOffset(seconds: number, { before, after }: Bracket): number
 export function clockFinding(seconds: number, bracket: Bracket): string | undefined {
   const offset = clockOffset(seconds, bracket);
   if (Math.abs(offset) <= CLOCK_TOLERANCE) return undefined;
-  return `the clock says ${utc(seconds)}, the controller ${utc(seconds - offset)}: certificates made now would not hold - set it (timedatectl set-time, or an NTP server that the device reaches) and run again`;
+  return `the clock says ${utc(seconds)}, the controller ${utc(seconds - offset)}: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again`;
 }
 
 /** Present seconds of the controller. */

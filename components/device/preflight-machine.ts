@@ -183,7 +183,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     WARNING,
     "The host name is one that an image comes with, such as `localhost` or `raspberrypi`",
     "Logs and DHCP leases of the fleet cannot be told apart. The node's name does not depend on it: it is the device's id",
-    "`hostnamectl set-hostname <device>`",
+    "`hostnamectl set-hostname <device>`; with OpenRC write the id to /etc/hostname and run `hostname <device>`",
   ],
   [
     "machine-id",

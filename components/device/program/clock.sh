@@ -72,7 +72,7 @@ why_no_download() {
   elif [ "$CLOCK_AGREES" = 1 ]; then
     echo "certificate: that of $(server_name) has ended, or is yet to begin, and the clock is right - renew it on the server, then run again"
   else
-    echo "clock: the certificate of $(server_name) has ended, or is yet to begin, by the clock, which says $(utc "$(now)") - set it (timedatectl set-time, or an NTP server that the device reaches) and run again, or renew the certificate where the clock is right"
+    echo "clock: the certificate of $(server_name) has ended, or is yet to begin, by the clock, which says $(utc "$(now)") - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again, or renew the certificate where the clock is right"
   fi
 }
 

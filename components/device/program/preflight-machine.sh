@@ -131,7 +131,7 @@ check_clock() {
   waited=0
   while clock_is_off; do
     if [ "$waited" -ge "$CLOCK_SECONDS" ] || [ ! -d "$RUNTIME/systemd/timesync" ] || [ -e "$RUNTIME/systemd/timesync/synchronized" ]; then
-      found clock "$BEFORE_START" "$WHY: certificates made now would not hold - set it (timedatectl set-time, or an NTP server that the device reaches) and run again"
+      found clock "$BEFORE_START" "$WHY: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again"
       return
     fi
     sleep 1
@@ -237,10 +237,12 @@ check_power() {
 }
 
 check_host_name() {
+  rename="hostnamectl set-hostname $DEVICE"
+  ! on_openrc || rename="write $DEVICE to /etc/hostname, then: hostname $DEVICE"
   slurp "$PROC/sys/kernel/hostname"
   case $LINE in
     '' | '(none)' | localhost | localhost.* | raspberrypi | ubuntu | debian | armbian | orangepi* | rock* | jetson | nvidia-desktop)
-      found host-name warning "${LINE:-empty} is the image's name, the same on every device - hostnamectl set-hostname $DEVICE" ;;
+      found host-name warning "${LINE:-empty} is the image's name, the same on every device - $rename" ;;
   esac
 }
 

@@ -416,6 +416,11 @@ const CASES: readonly Case[] = [
     machine: { files: { "/proc/sys/kernel/hostname": "localhost.localdomain\n" } },
     found: { "host-name warning": /hostnamectl set-hostname edge-0001$/ },
   },
+  {
+    name: "an image's host name under OpenRC",
+    machine: { files: { ...OPENRC, "/proc/sys/kernel/hostname": "localhost\n" }, settings: { INIT: "openrc" } },
+    found: { "host-name warning": /write edge-0001 to \/etc\/hostname, then: hostname edge-0001$/ },
+  },
   ...["", "uninitialized\n", null].map(
     (text): Case => ({
       name: `a machine id that is ${JSON.stringify(text)}`,
