@@ -71,7 +71,7 @@ else {
     const later = new PassThrough();
     const chunks: Buffer[] = [];
     later.on("data", (chunk: Buffer) => chunks.push(chunk));
-    await Promise.all([runFiles(sandboxed, 4, counts), runFiles(owningLab, 1, counts, later)]);
+    await Promise.all([runFiles(sandboxed, 6, counts), runFiles(owningLab, 1, counts, later)]);
     process.stdout.write(Buffer.concat(chunks));
   }
 }

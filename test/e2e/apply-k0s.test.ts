@@ -4,73 +4,27 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
-import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
-import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { Device, PROGRAM, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
-import { k0sStandin } from "../lab/standins/others.ts";
+import type { Device } from "../lab/standins/apply-device.ts";
+import { BROKEN, CRASHING, K0sDevice, NEW, OLD, profileWith, REFUSING } from "../lab/standins/k0s-device.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
-import { ARTIFACTS, buildProfile } from "../unit/device/profile.ts";
-
-const OLD = "v1.36.3+k0s.2";
-const NEW = "v1.36.4+k0s.0";
-const BROKEN = "v1.36.5+k0s.0";
-const CRASHING = "v1.36.6+k0s.0";
-const REFUSING = "v1.36.7+k0s.0";
-const RELEASES: Readonly<Record<string, string>> = {
-  [OLD]: k0sStandin(OLD),
-  [NEW]: k0sStandin(NEW),
-  [BROKEN]: k0sStandin(BROKEN, { fault: "never-ready" }),
-  [CRASHING]: k0sStandin(CRASHING, { fault: "crash" }),
-  [REFUSING]: k0sStandin(REFUSING, { fault: "refuse-config" }),
-};
-const LOCK: ArtifactsLock = {
-  k0s: Object.fromEntries(
-    Object.entries(RELEASES).map(([version, text]) => {
-      const file = { url: `http://127.0.0.1:9/${version}/k0s`, sha256: sha256(text), size: text.length };
-      return [version, { amd64: file, arm64: file }];
-    }),
-  ),
-};
-
-function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
-  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64" });
-  return {
-    ...base,
-    distribution: "k0s",
-    k0s: { ...base.k0s, version },
-    artifacts: { ...ARTIFACTS, delivery: "push" },
-    readiness: { timeoutSeconds: 30 },
-    ...changes,
-  };
-}
 
 for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
   describe(`K0s on a device with ${shell}`, () => {
     let sandbox: Sandbox;
     let device: Device;
+    let k0s: K0sDevice;
     const old = profileWith(OLD);
-    const pid = () => device.sh("systemctl show -p MainPID --value k0scontroller");
-    const apply = (profile: Profile) => {
-      const { create, stdin } = packPayload(renderPayload(profile, LOCK), profile.region, PROGRAM);
-      return readOutcome(sandbox.run(create, stdin));
-    };
+    const pid = () => k0s.pid();
+    const apply = (profile: Profile) => k0s.apply(profile);
+    const assertRuns = (profile: Profile) => k0s.assertRuns(profile);
 
     before(async () => {
       sandbox = await Sandbox.start(shell);
-      device = new Device(sandbox);
-      device.installProgram();
-      for (const text of Object.values(RELEASES)) sandbox.write(`${ARTIFACT_STORE}/${sha256(text)}`, text);
+      k0s = new K0sDevice(sandbox);
+      device = k0s.device;
     });
     after(() => sandbox.stop());
-
-    const assertRuns = (profile: Profile): void => {
-      assert.equal(device.sh("k0s version"), profile.k0s.version);
-      assert.equal(device.sh("cat /run/standin-k0s/version"), profile.k0s.version);
-      assert.equal(device.sh("cat /run/standin-k0s/config"), device.sh("cksum </etc/k0s/k0s.yaml"));
-      assert.equal(device.sh("k0s kubectl get --raw=/readyz; systemctl is-enabled k0scontroller"), "ok\nenabled");
-    };
 
     test("a bare device is installed, with the modes and the users of a control plane", () => {
       const { result, reason } = apply(old);

@@ -6,7 +6,9 @@ import { countFaults } from "../lab/faults.ts";
 import {
   BROKEN,
   type Device,
+  finishAfterKill,
   flannel,
+  KILL_POINTS,
   NEW,
   OLD,
   profileWith,
@@ -15,8 +17,6 @@ import {
   underEachShell,
 } from "../lab/standins/apply-device.ts";
 
-const KILL_STEPS = ["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"];
-const KILL_PUTS = Array.from({ length: 9 }, (_, index) => `put${index + 1}`);
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
 const old = profileWith(OLD);
 const faults = countFaults();
@@ -69,11 +69,10 @@ underEachShell("interruptions", (get) => {
 
   test("a first install that is killed anywhere is finished by the next run", () => {
     const { device } = get();
-    for (const point of [...KILL_STEPS, ...KILL_PUTS]) {
+    for (const point of KILL_POINTS) {
       faults.survive("killed", () => {
         device.wipe();
-        device.push(OLD);
-        finishAfterKill(device, point, old, old);
+        killThenApply(device, point, old, old);
       });
     }
   });
@@ -83,12 +82,11 @@ underEachShell("interruptions", (get) => {
     const next = flannel(profileWith(NEW), "vxlan");
     device.install(old);
     let [present, target] = [old, next];
-    for (const point of [...KILL_STEPS, ...KILL_PUTS]) {
+    for (const point of KILL_POINTS) {
       for (const then of ["finish", "undo"] as const) {
         const final = then === "finish" ? target : present;
         faults.survive("killed", () => {
-          device.push(target.k3s.version);
-          finishAfterKill(device, point, target, final);
+          killThenApply(device, point, target, final);
         });
         if (then === "finish") [present, target] = [target, present];
       }
@@ -101,20 +99,18 @@ underEachShell("interruptions", (get) => {
     for (const point of ["rollback", ...ROLLBACK_PUTS]) {
       faults.survive("killed", () => {
         device.install(old);
-        device.push(BROKEN);
-        finishAfterKill(device, point, broken, old);
+        killThenApply(device, point, broken, old);
       });
     }
   });
 });
 
 /** Kills the run of a target at a point and applies the final state, which is then to be there. */
-function finishAfterKill(device: Device, point: string, target: Profile, final: Profile): void {
-  device.killAt(point);
-  assert.match(device.apply(target).reason, /^interrupted: /, point);
-  device.killAt("");
-  if (final !== target) device.push(final.k3s.version);
-  const { result, reason } = device.apply(final);
-  assert.ok(["applied", "unchanged"].includes(result), `${final.k3s.version} after ${point}: ${reason}`);
+function killThenApply(device: Device, point: string, target: Profile, final: Profile): void {
+  const apply = (profile: Profile) => {
+    device.push(profile.k3s.version);
+    return device.apply(profile);
+  };
+  finishAfterKill(device, apply, point, target, final);
   device.assertIs(final);
 }

@@ -3,133 +3,45 @@
  * the snap, under dash and under busybox ash.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
-import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
-import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { Device, PROGRAM, readOutcome } from "../lab/standins/apply-device.ts";
-import { k0sStandin, microk8sStandin, type SnapStandin, systemSnapStandin } from "../lab/standins/others.ts";
+import type { Device } from "../lab/standins/apply-device.ts";
+import {
+  BROKEN,
+  K0S_VERSION,
+  MicroK8sDevice,
+  NEW,
+  NEW_SNAPD,
+  OLD,
+  OLD_SNAPD,
+  PASSWORD,
+  profileWith,
+  RELEASES,
+} from "../lab/standins/microk8s-device.ts";
+import type { SnapStandin } from "../lab/standins/others.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
-import { ARTIFACTS, buildProfile } from "../unit/device/profile.ts";
-
-const OLD = "v1.36.2";
-const NEW = "v1.36.4";
-const BROKEN = "v1.36.5";
-const BASE = systemSnapStandin("core22", 2300);
-const SNAPD = systemSnapStandin("snapd", 26_000);
-const OLD_SNAPD = systemSnapStandin("snapd", 19_000);
-const NEW_SNAPD = systemSnapStandin("snapd", 27_000);
-const RELEASES = {
-  [OLD]: microk8sStandin(OLD, 8000),
-  [NEW]: microk8sStandin(NEW, 8004),
-  [BROKEN]: microk8sStandin(BROKEN, 8005, { fault: "never-ready" }),
-} as const;
-const PASSWORD = 's3cret "of" the \\ mirror';
-const SHIM = shimArchive();
-const K0S_VERSION = "v1.36.3+k0s.2";
-const K0S = k0sStandin(K0S_VERSION);
-const FILES = [BASE, SNAPD, OLD_SNAPD, NEW_SNAPD, ...Object.values(RELEASES)].flatMap(({ snap, assertions }) => [
-  snap,
-  assertions,
-]);
-
-/** An archive as upstream publishes it, with one executable. */
-function shimArchive(): Buffer {
-  const folder = mkdtempSync(join(tmpdir(), "edge-fleet-shim-"));
-  writeFileSync(join(folder, "containerd-shim-spin-v2"), "#!/bin/sh\n", { mode: 0o755 });
-  const { status, stdout } = spawnSync("tar", ["-cz", "-C", folder, "containerd-shim-spin-v2"]);
-  rmSync(folder, { recursive: true });
-  assert.equal(status, 0);
-  return stdout;
-}
-
-const sum = (content: string | Buffer) => createHash("sha256").update(content).digest("hex");
-const locked = (content: string | Buffer) => ({
-  url: `http://127.0.0.1:9/${sum(content)}`,
-  sha256: sum(content),
-  size: content.length,
-});
-const LOCK: ArtifactsLock = {
-  microk8s: Object.fromEntries(
-    Object.entries(RELEASES).map(([version, { revision, snap, assertions }]) => {
-      const base = { base: locked(BASE.snap), baseAssertions: locked(BASE.assertions) };
-      const snapd = { snapd: locked(SNAPD.snap), snapdAssertions: locked(SNAPD.assertions) };
-      const entry = { revision, snap: locked(snap), assertions: locked(assertions), ...base, ...snapd };
-      return [version, { amd64: entry, arm64: entry }];
-    }),
-  ),
-  k0s: { [K0S_VERSION]: { amd64: locked(K0S), arm64: locked(K0S) } },
-  wasm: { spin: { version: "v0.24.0", amd64: locked(SHIM), arm64: locked(SHIM) } },
-};
-
-function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
-  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64", wasm: ["spin"] });
-  return {
-    ...base,
-    distribution: "microk8s",
-    microk8s: { ...base.microk8s, version },
-    artifacts: { ...ARTIFACTS, delivery: "push" },
-    readiness: { timeoutSeconds: 30 },
-    ...changes,
-  };
-}
 
 for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
   describe(`MicroK8s on a device with ${shell}`, () => {
     let sandbox: Sandbox;
     let device: Device;
+    let microk8s: MicroK8sDevice;
     const old = profileWith(OLD);
     const kubectl = "/snap/bin/microk8s kubectl";
-    const pid = () => device.sh("systemctl show -p MainPID --value snap.microk8s.daemon-kubelite");
-    const arguments_ = (service: string) =>
-      device.sh(`grep -v '^#' /var/snap/microk8s/current/args/${service}; :`).split("\n").sort();
-    const apply = (profile: Profile) => {
-      const payload = renderPayload(profile, LOCK, { secrets: { mirror: PASSWORD } });
-      const { create, stdin } = packPayload(payload, profile.region, PROGRAM);
-      return readOutcome(sandbox.run(create, stdin));
-    };
-    const installSnap = ({ snap, assertions }: SnapStandin) =>
-      device.sh(
-        `snap ack ${ARTIFACT_STORE}/${sum(assertions)}; snap install --classic ${ARTIFACT_STORE}/${sum(snap)}; :`,
-      );
+    const pid = () => microk8s.pid();
+    const arguments_ = (service: string) => microk8s.argumentsOf(service);
+    const apply = (profile: Profile) => microk8s.apply(profile);
+    const assertRuns = (profile: Profile) => microk8s.assertRuns(profile);
+    const installSnap = (snap: SnapStandin) => microk8s.installSnap(snap);
+    const rename = (name: string) => microk8s.rename(name);
     const snapdRevision = () => device.sh("snap list snapd | awk 'NR == 2 { print $3 }'");
-
-    /** MicroK8s names the node after the host, and a sandbox has the name of the machine. */
-    const rename = (name: string) => sandbox.write("/run/host", `${name}\n`);
 
     before(async () => {
       sandbox = await Sandbox.start(shell);
-      device = new Device(sandbox);
-      device.installProgram();
-      device.sh(
-        "mkdir -p /run/dbus; : >/run/dbus/system_bus_socket; : >/run/host; mount --bind /run/host /proc/sys/kernel/hostname",
-      );
-      rename("edge-0001");
-      mkdirSync(sandbox.root + ARTIFACT_STORE, { recursive: true });
-      for (const content of [SHIM, K0S, ...FILES])
-        writeFileSync(`${sandbox.root}${ARTIFACT_STORE}/${sum(content)}`, content);
+      microk8s = new MicroK8sDevice(sandbox);
+      device = microk8s.device;
     });
     after(() => sandbox.stop());
-
-    const assertRuns = (profile: Profile): void => {
-      const { version } = profile.microk8s;
-      assert.equal(device.sh("snap list microk8s | awk 'NR == 2 { print $2 }'"), version);
-      assert.equal(device.sh("cat /run/standin-microk8s/version"), version);
-      assert.equal(
-        device.sh("cat /run/standin-microk8s/config"),
-        device.sh("cat /var/snap/microk8s/current/args/kube* | cksum"),
-        "what runs was started with what the files say",
-      );
-      assert.equal(device.sh(`${kubectl} get --raw=/readyz`), "ok");
-      assert.ok(arguments_("kube-apiserver").includes("--authorization-mode=RBAC,Node"));
-      assert.ok(arguments_("kubelet").includes(`--max-pods=${profile.kubelet.maxPods}`));
-    };
 
     test("a host with another name is refused before anything is installed", () => {
       rename("raspberrypi");
@@ -265,24 +177,6 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       assert.equal(snapdRevision(), "27000");
     });
 
-    test("an upgrade that is killed anywhere is finished by the next run, or undone by a run of the former state", () => {
-      let [present, target] = [profileWith(NEW), profileWith(OLD)];
-      for (const point of ["swap", "activate", "gate", "commit"]) {
-        for (const then of ["finish", "undo"] as const) {
-          device.killAt(point);
-          assert.match(apply(target).reason, /^interrupted: /, point);
-          device.killAt("");
-          const final = then === "finish" ? target : present;
-          const { result, reason } = apply(final);
-          assert.ok(["applied", "unchanged"].includes(result), `${then} after ${point}: ${reason}`);
-          assertRuns(final);
-          assert.equal(device.sh("cat /var/snap/microk8s/current/var/kubernetes/backend/state.db"), "newer");
-          if (then === "finish") [present, target] = [target, present];
-        }
-      }
-      assert.equal(present.microk8s.version, NEW);
-    });
-
     test("a certificate that is about to end is renewed by the maintenance", () => {
       device.sh("echo 20 >/var/snap/microk8s/current/certs/days; rm -f /var/lib/edge-fleet/certificates");
       device.sh("edge-fleet-device maintain");
@@ -332,11 +226,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     });
 
     test("a first install that fails leaves no snap, and a snap that is not ours is left alone", () => {
-      device.installProgram();
-      for (const content of [SHIM, K0S, ...FILES]) {
-        mkdirSync(sandbox.root + ARTIFACT_STORE, { recursive: true });
-        writeFileSync(`${sandbox.root}${ARTIFACT_STORE}/${sum(content)}`, content);
-      }
+      microk8s.prepare();
       const { result, reason } = apply({ ...profileWith(BROKEN), readiness: { timeoutSeconds: 2 } });
       assert.equal(result, "rolled-back", reason);
       assert.equal(device.sh("snap list microk8s 2>/dev/null; :"), "");

@@ -248,6 +248,30 @@ export class Device {
   }
 }
 
+/** Points at which the program of the tests can kill itself: its steps, and the first nine files that it puts. */
+export const KILL_POINTS: readonly string[] = [
+  ...["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"],
+  ...Array.from({ length: 9 }, (_, index) => `put${index + 1}`),
+];
+
+/**
+ * Kills the run of a target at a point and applies the final state, which must work.
+ * @param apply applies one of them
+ */
+export function finishAfterKill<State>(
+  device: Device,
+  apply: (state: State) => ApplyResult,
+  point: string,
+  target: State,
+  final: State,
+): void {
+  device.killAt(point);
+  assert.match(apply(target).reason, /^interrupted: /, point);
+  device.killAt("");
+  const { result, reason } = apply(final);
+  assert.ok(["applied", "unchanged"].includes(result), `after ${point}: ${reason}`);
+}
+
 /** The answer of a run; its stdout is exactly one line and its exit code agrees. */
 export function readOutcome({ code, stdout, stderr }: SandboxOutcome): ApplyResult {
   assert.equal(stderr, "");

@@ -1,0 +1,11 @@
+/** The device program killed with SIGKILL at every step and file of MicroK8s' first install and upgrade. */
+import { describeKills } from "../lab/standins/describe-kills.ts";
+import { MicroK8sDevice, NEW, OLD, profileWith } from "../lab/standins/microk8s-device.ts";
+
+describeKills({
+  name: "MicroK8s",
+  old: profileWith(OLD),
+  next: profileWith(NEW, { kubelet: { maxPods: 40 } }),
+  datastore: "/var/snap/microk8s/current/var/kubernetes/backend/state.db",
+  start: (sandbox) => new MicroK8sDevice(sandbox),
+});
