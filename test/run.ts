@@ -1,7 +1,7 @@
 /**
  * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, then the tests of the
- * device program side by side (each in sandboxes of its own, mostly waiting), and beside these, one after the other and told
- * of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
+ * device program side by side (each in sandboxes of its own, mostly waiting); and beside all of them, one after the other and
+ * told of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
  *
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
@@ -64,16 +64,16 @@ const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
 if (positionals.length > 0) await runFiles(positionals, 1, counts);
 else {
+  const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
+  const owningLab = find("test/e2e/**/*.test.ts").filter((file) => !sandboxed.includes(file));
+  const later = new PassThrough();
+  const chunks: Buffer[] = [];
+  later.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const labTests = values.unit ? undefined : runFiles(owningLab, 1, counts, later);
   await runFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts);
-  if (!values.unit) {
-    const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
-    const owningLab = find("test/e2e/**/*.test.ts").filter((file) => !sandboxed.includes(file));
-    const later = new PassThrough();
-    const chunks: Buffer[] = [];
-    later.on("data", (chunk: Buffer) => chunks.push(chunk));
-    await Promise.all([runFiles(sandboxed, 6, counts), runFiles(owningLab, 1, counts, later)]);
-    process.stdout.write(Buffer.concat(chunks));
-  }
+  if (!values.unit) await runFiles(sandboxed, 6, counts);
+  await labTests;
+  process.stdout.write(Buffer.concat(chunks));
 }
 say("Real parts and stand-ins of this run:");
 for (const { name, real, version } of toolchain.parts) say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);
