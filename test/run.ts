@@ -1,14 +1,13 @@
 /**
- * Runs the tests: gets what they need (Debian packages, toolchain), then three queues beside each other, told of one after
- * the other: the unit tests; the tests of the device program, each in sandboxes of its own and mostly waiting; the tests that
- * own a lab, one at a time. Names what was skipped, and ends with `N passed, N failed`.
+ * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, then the tests of the
+ * device program side by side (each in sandboxes of its own, mostly waiting); and beside all of them, one after the other and
+ * told of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
  *
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { PassThrough } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
@@ -21,9 +20,6 @@ import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..");
 
-/** Bytes of a report that may wait to be read: more than any is long, since a full stream would hold up its tests. */
-const UNREAD_BYTES = 1 << 28;
-
 /** How many tests passed and failed, and the names of those that were skipped, each with its reason. */
 interface Counts {
   passed: number;
@@ -31,11 +27,13 @@ interface Counts {
   readonly skipped: string[];
 }
 
-/**
- * Starts to run test files, each in a process of its own.
- * @returns the report, which ends with them; it may be read as late as one likes
- */
-function startFiles(files: readonly string[], concurrency: number, counts: Counts): Readable {
+/** Runs test files, each in a process of its own, and writes what they say to `output`. */
+async function runFiles(
+  files: readonly string[],
+  concurrency: number,
+  counts: Counts,
+  output: NodeJS.WritableStream = process.stdout,
+): Promise<void> {
   const events = run({ files: files.map((file) => join(REPOSITORY, file)), concurrency });
   events.on("test:pass", ({ details, name, skip }) => {
     if (details.type === "suite") return;
@@ -45,7 +43,9 @@ function startFiles(files: readonly string[], concurrency: number, counts: Count
   events.on("test:fail", ({ details }) => {
     if (details.type !== "suite") counts.failed++;
   });
-  return events.compose(spec).pipe(new PassThrough({ highWaterMark: UNREAD_BYTES }));
+  const report = events.compose(spec);
+  report.pipe(output, { end: false });
+  await new Promise((resolve) => report.once("end", resolve));
 }
 
 const { values, positionals } = parseArgs({
@@ -62,13 +62,18 @@ const withMachines = positionals.length > 0 ? positionals.some((file) => file.in
 if (withMachines) await Promise.all(MACHINE_INITS.map((init) => ensureRoot(init, say)));
 const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).sort();
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
-if (positionals.length > 0) await pipeline(startFiles(positionals, 1, counts), process.stdout, { end: false });
+if (positionals.length > 0) await runFiles(positionals, 1, counts);
 else {
   const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
   const owningLab = find("test/e2e/**/*.test.ts").filter((file) => !sandboxed.includes(file));
-  const queues = [startFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts)];
-  if (!values.unit) queues.push(startFiles(sandboxed, 5, counts), startFiles(owningLab, 1, counts));
-  for (const report of queues) await pipeline(report, process.stdout, { end: false });
+  const later = new PassThrough();
+  const chunks: Buffer[] = [];
+  later.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const labTests = values.unit ? undefined : runFiles(owningLab, 1, counts, later);
+  await runFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts);
+  if (!values.unit) await runFiles(sandboxed, 6, counts);
+  await labTests;
+  process.stdout.write(Buffer.concat(chunks));
 }
 say("Real parts and stand-ins of this run:");
 for (const { name, real, version } of toolchain.parts) say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);
