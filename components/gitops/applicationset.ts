@@ -33,6 +33,14 @@ export const MAX_AGENT_DEVICES = 400;
 /** Annotation that makes Pulumi orphan the Applications of a set that it deletes, instead of deleting them with it. */
 const ORPHAN = { "pulumi.com/deletionPropagationPolicy": "orphan" };
 
+/**
+ * Keeps a deleted set until the ApplicationSet controller has let go of its Applications, as it does for a set that may not
+ * delete (`removeOwnerReferencesOnDeleteAppSet` of applicationset_controller.go in Argo CD 3.2). Without it `kubectl delete`
+ * takes the Applications along, and so may an orphaning deletion: a reconciliation that is under way puts the owner back,
+ * which is gone by then. A set is not gone while no controller runs.
+ */
+const RELEASE = "resources-finalizer.argocd.argoproj.io";
+
 /** What decides the Applications: those fields of the tree's input. */
 export interface ApplicationInput extends Pick<TreeInput, "git" | "rings" | "devices" | "workloads"> {
   /** Most bytes of status entries per set. Default {@link STATUS_LIMIT_BYTES}: what etcd takes, with a margin. */
@@ -106,6 +114,7 @@ function renderSet(region: string, input: ApplicationInput, shard: Shard, worklo
       namespace: controlPlaneNamespace(region),
       labels: { [REGION_LABEL]: region, [WORKLOAD_LABEL]: workload?.name ?? OVERLAY_WORKLOAD },
       annotations: ORPHAN,
+      finalizers: [RELEASE],
     },
     spec: {
       goTemplate: true,

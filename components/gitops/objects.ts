@@ -108,7 +108,11 @@ export interface Application extends ApplicationTemplate {
 export interface ApplicationSet {
   readonly apiVersion: "argoproj.io/v1alpha1";
   readonly kind: "ApplicationSet";
-  readonly metadata: ObjectMeta & { readonly namespace: string };
+  readonly metadata: ObjectMeta & {
+    readonly namespace: string;
+    /** What must be done before the set may go. */
+    readonly finalizers: string[];
+  };
   readonly spec: {
     readonly goTemplate: boolean;
     readonly goTemplateOptions: string[];

@@ -199,6 +199,18 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     assert.deepEqual(await uidsByName(), uids);
   });
 
+  test("keeps the Applications of sets that somebody deletes by hand, and takes them on again", async () => {
+    const uids = await uidsByName();
+    for (const { metadata } of await lab.list("applicationsets"))
+      await lab.delete("applicationsets", metadata.name, "Background");
+    const owners = async () =>
+      (await lab.list("applications")).flatMap(({ metadata }) => metadata.ownerReferences ?? []);
+    assert.deepEqual(await lab.settle(owners, []), []);
+    await register();
+    await agree();
+    assert.deepEqual(await uidsByName(), uids);
+  });
+
   test("points at the rendered leaves, as plain files unless a device has values", async () => {
     settings = { layout: "rendered" };
     await register();

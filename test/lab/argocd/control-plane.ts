@@ -115,8 +115,12 @@ export class ControlPlaneLab {
     }
   }
 
-  /** Deletes an object as Pulumi does, until it is gone: what it owns is orphaned where it asks for that, else deleted. */
-  async delete(plural: string, name: string): Promise<void> {
+  /**
+   * Deletes an object, until it is gone.
+   * @param propagationPolicy what becomes of what it owns. Default: as Pulumi, orphaned where the object asks for that, else
+   *   deleted
+   */
+  async delete(plural: string, name: string, propagationPolicy?: "Orphan" | "Background"): Promise<void> {
     const path = `${this.#path(plural)}/${name}`;
     const { body } = await expect(callApi(this.#kubeconfig, "GET", path));
     const { annotations = {} } = (body as StoredObject).metadata;
@@ -124,7 +128,7 @@ export class ControlPlaneLab {
     const options = {
       kind: "DeleteOptions",
       apiVersion: "v1",
-      propagationPolicy: orphan ? "Orphan" : "Background",
+      propagationPolicy: propagationPolicy ?? (orphan ? "Orphan" : "Background"),
     };
     await expect(callApi(this.#kubeconfig, "DELETE", path, options));
     const gone = async () => (await callApi(this.#kubeconfig, "GET", path)).status;

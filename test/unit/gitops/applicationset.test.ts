@@ -43,6 +43,7 @@ test("the set deletes nothing by itself, heals, pins the ring's revision and nev
   assert.equal(metadata.namespace, "argocd-tokyo");
   assert.equal(metadata.name, "edge-workloads");
   assert.equal(metadata.annotations?.["pulumi.com/deletionPropagationPolicy"], "orphan");
+  assert.deepEqual(metadata.finalizers, ["resources-finalizer.argocd.argoproj.io"]);
   assert.deepEqual(spec.syncPolicy, { applicationsSync: "create-update", preserveResourcesOnDeletion: true });
   assert.deepEqual(spec.goTemplateOptions, ["missingkey=error"]);
   assert.deepEqual(spec.template.spec.syncPolicy.automated, { enabled: true, prune: true, selfHeal: true });
