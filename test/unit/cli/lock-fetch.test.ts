@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -13,8 +13,16 @@ const BYTES = randomBytes(200_000);
 const SHA256 = createHash("sha256").update(BYTES).digest("hex");
 const BOUNDS = { timeoutMs: 10_000, attempts: 4, pauseMs: 1 };
 
-/** A server whose body breaks off after `cut` bytes of its first answer; it knows ranges unless told otherwise. */
-function flaky(context: TestContext, cut: number, ranges = true) {
+/**
+ * A server whose body breaks off after `cut` bytes of its first answer, once some have come to the target's part; it knows
+ * ranges unless told otherwise.
+ */
+function flaky(context: TestContext, target: string, cut: number, ranges = true) {
+  const breakOff = (response: ServerResponse): void => {
+    const { size = 0 } = statSync(`${target}.part`, { throwIfNoEntry: false }) ?? {};
+    if (size > 0) response.destroy();
+    else setTimeout(breakOff, 5, response);
+  };
   const asked: string[] = [];
   const answer = (request: IncomingMessage, response: ServerResponse, count: number): void => {
     asked.push(request.headers.range ?? "whole");
@@ -24,14 +32,14 @@ function flaky(context: TestContext, cut: number, ranges = true) {
     if (start > 0) response.writeHead(206, { ...headers, "content-range": `bytes ${start}-${end}/${BYTES.length}` });
     else response.writeHead(200, headers);
     if (count > 1 || cut === 0) response.end(BYTES.subarray(start));
-    else response.write(BYTES.subarray(start, cut), () => setTimeout(() => response.destroy(), 20));
+    else response.write(BYTES.subarray(start, cut), () => breakOff(response));
   };
   return serve(context, answer).then(({ url }) => ({ url, asked }));
 }
 
 test("a body that is cut off is resumed at its last byte", async (context) => {
   const target = join(temporaryDirectory(context), "deep", "file");
-  const { url, asked } = await flaky(context, 50_000);
+  const { url, asked } = await flaky(context, target, 50_000);
   const { sha256, size } = await fetchFile(url, target, { sha256: SHA256, bounds: BOUNDS });
   assert.deepEqual([sha256, size], [SHA256, BYTES.length]);
   assert.deepEqual(readFileSync(target), BYTES);
@@ -41,7 +49,7 @@ test("a body that is cut off is resumed at its last byte", async (context) => {
 
 test("a server that does not know ranges is asked for everything again", async (context) => {
   const target = join(temporaryDirectory(context), "file");
-  const { url, asked } = await flaky(context, 50_000, false);
+  const { url, asked } = await flaky(context, target, 50_000, false);
   await fetchFile(url, target, { sha256: SHA256, bounds: BOUNDS });
   assert.deepEqual(readFileSync(target), BYTES);
   assert.equal(asked.length, 2);
@@ -49,7 +57,7 @@ test("a server that does not know ranges is asked for everything again", async (
 
 test("the part of an earlier run is resumed, and thrown away where it was of another file", async (context) => {
   const target = join(temporaryDirectory(context), "file");
-  const { url, asked } = await flaky(context, 0);
+  const { url, asked } = await flaky(context, target, 0);
   writeFileSync(`${target}.part`, BYTES.subarray(0, 1234));
   await fetchFile(url, target, { sha256: SHA256, bounds: BOUNDS });
   assert.deepEqual([readFileSync(target), asked], [BYTES, ["bytes=1234-"]]);
