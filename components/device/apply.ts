@@ -7,12 +7,8 @@ import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
 import { pushedArtifacts, type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
 import { backupFiles, backupUrl } from "./backup.ts";
-import {
-  type DeviceFile,
-  type DistributionPlan,
-  type RenderContext,
-  renderDistribution,
-} from "./distributions/index.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./distributions/distribution-plan.ts";
+import { renderDistribution } from "./distributions/index.ts";
 import { neededKib, preflightSetting } from "./preflight.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "./program.ts";
 

@@ -4,8 +4,8 @@
  */
 import { type KeyObject, X509Certificate } from "node:crypto";
 import type { BackupPush, Profile } from "../inventory/types.ts";
+import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import { error, type Finding, requireNoErrors } from "./distributions/finding.ts";
-import type { DeviceFile } from "./distributions/index.ts";
 
 /** Folder of the files on a device. */
 const BACKUP_FOLDER = "/etc/edge-fleet/backup";

@@ -3,7 +3,7 @@
  */
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
 import { packPayload, removeCommand, renderPayload } from "./apply.ts";
-import type { RenderContext } from "./distributions/index.ts";
+import type { RenderContext } from "./distributions/distribution-plan.ts";
 import { deviceProgram } from "./program.ts";
 
 /**

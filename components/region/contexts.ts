@@ -2,7 +2,7 @@
  * What the plan of a device needs beside its profile: the server that it joins, whether others join it, and the secrets
  * of the stack that its files hold. Pure.
  */
-import type { RenderContext } from "../device/distributions/index.ts";
+import type { RenderContext } from "../device/distributions/distribution-plan.ts";
 import { secretKeys } from "../device/distributions/k3s-secrets.ts";
 import type { Profile } from "../inventory/index.ts";
 

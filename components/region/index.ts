@@ -2,7 +2,7 @@
  * The Region component: the devices of one region as its plan decided, and their registration on the hub.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { RenderContext } from "../device/distributions/index.ts";
+import type { RenderContext } from "../device/distributions/distribution-plan.ts";
 import { Device, type DeviceArgs, type DeviceOutcome, FailureLog } from "../device/index.ts";
 import { appliedAnew, type DeviceSpec, planDevice, planErasure, UNPINNED } from "../device/plan.ts";
 import type { ApplicationSet } from "../gitops/index.ts";

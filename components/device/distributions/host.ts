@@ -3,7 +3,7 @@
  * the journal, and the last-resort default route.
  */
 import type { Profile } from "../../inventory/types.ts";
-import type { DeviceFile } from "./index.ts";
+import type { DeviceFile } from "./distribution-plan.ts";
 import { ROUTE_UNIT, routeUnit } from "./network.ts";
 
 /** Folder of units on a device. */

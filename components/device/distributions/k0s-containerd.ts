@@ -4,8 +4,8 @@
  */
 import type { Profile, RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
 import { SHIM_BINARIES } from "../artifact.ts";
+import type { DeviceFile } from "./distribution-plan.ts";
 import { type Finding, warning } from "./finding.ts";
-import type { DeviceFile } from "./index.ts";
 import { minorOf } from "./k3s-join.ts";
 import { hostOf, type RegistryAccount, registryAccounts, sorted } from "./registries.ts";
 

@@ -5,9 +5,9 @@
  */
 import { stringify } from "yaml";
 import type { Profile } from "../../inventory/types.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { requireNoErrors } from "./finding.ts";
 import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
 import { checkK0s } from "./k0s-checks.ts";
 import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./k0s-config.ts";
 import {

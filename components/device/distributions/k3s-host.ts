@@ -3,8 +3,8 @@
  * Upstream's unit is kept but for the folders and modules that it needs before the first start.
  */
 import type { Profile } from "../../inventory/types.ts";
+import type { DeviceFile } from "./distribution-plan.ts";
 import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import type { DeviceFile } from "./index.ts";
 import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./k3s-paths.ts";
 import { kernelModules, ROUTE_UNIT } from "./network.ts";
 import { type OpenrcService, openrcScript, scriptPath } from "./openrc.ts";

@@ -6,8 +6,8 @@
  */
 import { stringify } from "yaml";
 import type { Profile } from "../../inventory/types.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { error, type Finding, requireNoErrors, warning } from "./finding.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
 import { agentConfig, serverConfig } from "./k3s-config.ts";
 import { hostFiles, SERVICES, unitPath } from "./k3s-host.ts";
 import { checkJoin, minorOf } from "./k3s-join.ts";

@@ -6,9 +6,9 @@
 import { stringify } from "yaml";
 import type { Profile } from "../../inventory/types.ts";
 import { SHIM_BINARIES } from "../artifact.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { requireNoErrors } from "./finding.ts";
 import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./index.ts";
 import { checkMicroK8s } from "./k0s-checks.ts";
 import { hostsFiles, runtimeTable } from "./k0s-containerd.ts";
 import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";

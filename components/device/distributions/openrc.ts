@@ -3,8 +3,9 @@
  * before it done in `start_pre`. OpenRC keeps the script's shell for `start`, so what `start_pre` sets counts.
  * https://github.com/OpenRC/openrc/blob/master/service-script-guide.md
  */
+
+import type { DeviceFile } from "./distribution-plan.ts";
 import { SYSCTL_FILE } from "./host.ts";
-import type { DeviceFile } from "./index.ts";
 import { ROUTE_COMMANDS } from "./network.ts";
 
 /** Folder of service scripts on a device. */

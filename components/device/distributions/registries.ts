@@ -5,8 +5,8 @@
  */
 import { stringify } from "yaml";
 import type { Profile, RegistryMirror } from "../../inventory/types.ts";
+import type { DeviceFile } from "./distribution-plan.ts";
 import { error, type Finding, warning } from "./finding.ts";
-import type { DeviceFile } from "./index.ts";
 
 const PATH = "/etc/rancher/k3s/registries.yaml";
 

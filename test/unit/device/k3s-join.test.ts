@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
 import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { type RenderContext, renderDistribution } from "../../../components/device/distributions/index.ts";
+import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import { checkJoin } from "../../../components/device/distributions/k3s-join.ts";
 import { placeholderSecrets, secretKeys } from "../../../components/device/distributions/k3s-secrets.ts";
 import type { Profile } from "../../../components/inventory/types.ts";

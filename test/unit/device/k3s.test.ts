@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { type RenderContext, renderDistribution } from "../../../components/device/distributions/index.ts";
+import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
+import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf, flagsOf, hasFile, PATHS, writeFiles, yamlOf } from "./plan-files.ts";

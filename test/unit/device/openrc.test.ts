@@ -4,11 +4,8 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
 import { renderPayload } from "../../../components/device/apply.ts";
-import {
-  type DistributionPlan,
-  type RenderContext,
-  renderDistribution,
-} from "../../../components/device/distributions/index.ts";
+import type { DistributionPlan, RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
+import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import { routeUnit } from "../../../components/device/distributions/network.ts";
 import { openrcScript } from "../../../components/device/distributions/openrc.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
