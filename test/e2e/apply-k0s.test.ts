@@ -3,130 +3,120 @@
  * dash and under busybox ash.
  */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
-import type { Device } from "../lab/standins/apply-device.ts";
+import { underEachShellAs } from "../lab/standins/apply-device.ts";
 import { BROKEN, CRASHING, K0sDevice, NEW, OLD, profileWith, REFUSING } from "../lab/standins/k0s-device.ts";
-import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 
-for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
-  describe(`K0s on a device with ${shell}`, () => {
-    let sandbox: Sandbox;
-    let device: Device;
-    let k0s: K0sDevice;
-    const old = profileWith(OLD);
-    const pid = () => k0s.pid();
-    const apply = (profile: Profile) => k0s.apply(profile);
-    const assertRuns = (profile: Profile) => k0s.assertRuns(profile);
-
-    before(async () => {
-      sandbox = await Sandbox.start(shell);
-      k0s = new K0sDevice(sandbox);
-      device = k0s.device;
-    });
-    after(() => sandbox.stop());
-
-    test("a bare device is installed, with the modes and the users of a control plane", () => {
-      const { result, reason } = apply(old);
-      assert.equal(result, "applied", reason);
-      assertRuns(old);
-      const modes = device.sh(
-        "stat -c '%a %U %n' /usr/local/bin/k0s /etc/k0s /etc/k0s/*.yaml /etc/k0s/labels.env /var/lib/k0s/audit",
-      );
-      assert.deepEqual(modes.split("\n"), [
-        "755 root /usr/local/bin/k0s",
-        "755 root /etc/k0s",
-        "644 root /etc/k0s/audit.yaml",
-        "600 kube-apiserver /etc/k0s/encryption.yaml",
-        "600 root /etc/k0s/k0s.yaml",
-        "644 root /etc/k0s/psa.yaml",
-        "644 root /etc/k0s/labels.env",
-        "700 kube-apiserver /var/lib/k0s/audit",
-      ]);
-      assert.match(
-        device.sh("cat /etc/k0s/encryption.yaml"),
-        /secretbox: \{keys: \[\{name: device, secret: "[A-Za-z0-9+/]{43}="\}\]\}/,
-      );
-    });
-
-    test("a second run changes nothing", () => {
-      const before = pid();
-      assert.deepEqual([apply(old).result, pid()], ["unchanged", before]);
-    });
-
-    test("a changed ring changes the labels without a restart", () => {
-      const before = pid();
-      assert.equal(apply({ ...old, ring: "broad" }).result, "applied");
-      assert.equal(pid(), before);
-      assert.match(device.sh("k0s kubectl get node edge-0001 -o labels"), /^edge-fleet\.dev\/ring=broad$/m);
-    });
-
-    test("a changed setting restarts the service once, and the key of the secrets stays", () => {
-      const [before, key] = [pid(), device.sh("cksum </etc/k0s/encryption.yaml")];
-      const changed = { ...old, kubelet: { maxPods: 40 } };
-      assert.equal(apply(changed).result, "applied");
-      assertRuns(changed);
-      const restarted = pid();
-      assert.notEqual(restarted, before);
-      assert.equal(apply(changed).result, "unchanged");
-      assert.deepEqual([pid(), device.sh("cksum </etc/k0s/encryption.yaml")], [restarted, key]);
-      assert.equal(apply(old).result, "applied");
-    });
-
-    test("a mirror that leaves the inventory leaves the device", () => {
-      const mirrored = { ...old, registries: { "docker.io": { endpoints: ["https://mirror.example.com"] } } };
-      assert.equal(apply(mirrored).result, "applied");
-      device.sh(
-        "test -s /etc/k0s/containerd.d/certs.d/docker.io/hosts.toml; grep -q certs.d /run/k0s/containerd-cri.toml",
-      );
-      assert.equal(apply(old).result, "applied");
-      device.sh("! grep -q certs.d /run/k0s/containerd-cri.toml; ! ls /etc/k0s/containerd.d/*.toml 2>/dev/null");
-    });
-
-    test("a configuration that the new release refuses is named, and the old one goes on", () => {
-      const before = pid();
-      const { result, reason } = apply(profileWith(REFUSING));
-      assert.equal(result, "failed");
-      assert.match(reason, /^config: k0s refuses k0s\.yaml: .*unknown field.* - correct the inventory$/);
-      assertRuns(old);
-      assert.equal(pid(), before);
-    });
-
-    for (const [broken, fault] of [
-      [BROKEN, "never becomes ready"],
-      [CRASHING, "crashes"],
-    ] as const) {
-      test(`a release that ${fault} is rolled back with its datastore`, () => {
-        device.sh("echo old >/var/lib/k0s/db/state.db");
-        const { result, reason } = apply({ ...profileWith(broken), readiness: { timeoutSeconds: 2 } });
-        assert.equal(result, "rolled-back", reason);
-        assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
-        assertRuns(old);
-        assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), "old");
-      });
-    }
-
-    test("a new release replaces the old one and keeps the datastore", () => {
-      const database = device.sh("cat /var/lib/k0s/db/state.db");
-      assert.equal(apply(profileWith(NEW)).result, "applied");
-      assertRuns(profileWith(NEW));
-      assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), database);
-    });
-
-    test("a worker of another cluster and a datastore of its own are not taken over", () => {
-      device.sh("mkdir -p /var/lib/k0s/etcd/member");
-      const { result, reason } = apply(profileWith(NEW, { kubelet: { maxPods: 50 } }));
-      device.sh("rm -r /var/lib/k0s/etcd");
-      assert.equal(result, "failed");
-      assert.match(reason, /^foreign: k0s has an etcd datastore/);
-    });
-
-    test("a removal erases everything but what is not ours", () => {
-      device.sh("edge-fleet-device remove edge-0001 </dev/null");
-      const left =
-        "ls -d /etc/k0s /var/lib/k0s /run/k0s /usr/local/bin/k0s /etc/systemd/system/k0scontroller.service 2>/dev/null; :";
-      assert.equal(device.sh(left), "");
-      assert.equal(device.sh("id kube-apiserver 2>/dev/null; ls /usr/local/bin/systemctl"), "/usr/local/bin/systemctl");
-    });
+underEachShellAs(K0sDevice, "K0s on a device", (get) => {
+  let device: K0sDevice;
+  const old = profileWith(OLD);
+  const pid = () => device.pid();
+  const apply = (profile: Profile) => device.apply(profile);
+  before(() => {
+    device = get().device;
   });
-}
+
+  test("a bare device is installed, with the modes and the users of a control plane", () => {
+    const { result, reason } = apply(old);
+    assert.equal(result, "applied", reason);
+    device.assertIs(old);
+    const modes = device.sh(
+      "stat -c '%a %U %n' /usr/local/bin/k0s /etc/k0s /etc/k0s/*.yaml /etc/k0s/labels.env /var/lib/k0s/audit",
+    );
+    assert.deepEqual(modes.split("\n"), [
+      "755 root /usr/local/bin/k0s",
+      "755 root /etc/k0s",
+      "644 root /etc/k0s/audit.yaml",
+      "600 kube-apiserver /etc/k0s/encryption.yaml",
+      "600 root /etc/k0s/k0s.yaml",
+      "644 root /etc/k0s/psa.yaml",
+      "644 root /etc/k0s/labels.env",
+      "700 kube-apiserver /var/lib/k0s/audit",
+    ]);
+    assert.match(
+      device.sh("cat /etc/k0s/encryption.yaml"),
+      /secretbox: \{keys: \[\{name: device, secret: "[A-Za-z0-9+/]{43}="\}\]\}/,
+    );
+  });
+
+  test("a second run changes nothing", () => {
+    const before = pid();
+    assert.deepEqual([apply(old).result, pid()], ["unchanged", before]);
+  });
+
+  test("a changed ring changes the labels without a restart", () => {
+    const before = pid();
+    assert.equal(apply({ ...old, ring: "broad" }).result, "applied");
+    assert.equal(pid(), before);
+    assert.match(device.sh("k0s kubectl get node edge-0001 -o labels"), /^edge-fleet\.dev\/ring=broad$/m);
+  });
+
+  test("a changed setting restarts the service once, and the key of the secrets stays", () => {
+    const [before, key] = [pid(), device.sh("cksum </etc/k0s/encryption.yaml")];
+    const changed = { ...old, kubelet: { maxPods: 40 } };
+    assert.equal(apply(changed).result, "applied");
+    device.assertIs(changed);
+    const restarted = pid();
+    assert.notEqual(restarted, before);
+    assert.equal(apply(changed).result, "unchanged");
+    assert.deepEqual([pid(), device.sh("cksum </etc/k0s/encryption.yaml")], [restarted, key]);
+    assert.equal(apply(old).result, "applied");
+  });
+
+  test("a mirror that leaves the inventory leaves the device", () => {
+    const mirrored = { ...old, registries: { "docker.io": { endpoints: ["https://mirror.example.com"] } } };
+    assert.equal(apply(mirrored).result, "applied");
+    device.sh(
+      "test -s /etc/k0s/containerd.d/certs.d/docker.io/hosts.toml; grep -q certs.d /run/k0s/containerd-cri.toml",
+    );
+    assert.equal(apply(old).result, "applied");
+    device.sh("! grep -q certs.d /run/k0s/containerd-cri.toml; ! ls /etc/k0s/containerd.d/*.toml 2>/dev/null");
+  });
+
+  test("a configuration that the new release refuses is named, and the old one goes on", () => {
+    const before = pid();
+    const { result, reason } = apply(profileWith(REFUSING));
+    assert.equal(result, "failed");
+    assert.match(reason, /^config: k0s refuses k0s\.yaml: .*unknown field.* - correct the inventory$/);
+    device.assertIs(old);
+    assert.equal(pid(), before);
+  });
+
+  for (const [broken, fault] of [
+    [BROKEN, "never becomes ready"],
+    [CRASHING, "crashes"],
+  ] as const) {
+    test(`a release that ${fault} is rolled back with its datastore`, () => {
+      device.sh("echo old >/var/lib/k0s/db/state.db");
+      const { result, reason } = apply({ ...profileWith(broken), readiness: { timeoutSeconds: 2 } });
+      assert.equal(result, "rolled-back", reason);
+      assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+      device.assertIs(old);
+      assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), "old");
+    });
+  }
+
+  test("a new release replaces the old one and keeps the datastore", () => {
+    const database = device.sh("cat /var/lib/k0s/db/state.db");
+    assert.equal(apply(profileWith(NEW)).result, "applied");
+    device.assertIs(profileWith(NEW));
+    assert.equal(device.sh("cat /var/lib/k0s/db/state.db"), database);
+  });
+
+  test("a worker of another cluster and a datastore of its own are not taken over", () => {
+    device.sh("mkdir -p /var/lib/k0s/etcd/member");
+    const { result, reason } = apply(profileWith(NEW, { kubelet: { maxPods: 50 } }));
+    device.sh("rm -r /var/lib/k0s/etcd");
+    assert.equal(result, "failed");
+    assert.match(reason, /^foreign: k0s has an etcd datastore/);
+  });
+
+  test("a removal erases everything but what is not ours", () => {
+    device.sh("edge-fleet-device remove edge-0001 </dev/null");
+    const left =
+      "ls -d /etc/k0s /var/lib/k0s /run/k0s /usr/local/bin/k0s /etc/systemd/system/k0scontroller.service 2>/dev/null; :";
+    assert.equal(device.sh(left), "");
+    assert.equal(device.sh("id kube-apiserver 2>/dev/null; ls /usr/local/bin/systemctl"), "/usr/local/bin/systemctl");
+  });
+});

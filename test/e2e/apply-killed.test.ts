@@ -6,9 +6,7 @@ import { countFaults } from "../lab/faults.ts";
 import {
   BROKEN,
   type Device,
-  finishAfterKill,
   flannel,
-  KILL_POINTS,
   NEW,
   OLD,
   profileWith,
@@ -16,6 +14,7 @@ import {
   SLOW,
   underEachShell,
 } from "../lab/standins/apply-device.ts";
+import { finishAfterKill, KILL_POINTS } from "../lab/standins/kills.ts";
 
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
 const old = profileWith(OLD);
@@ -111,6 +110,5 @@ function killThenApply(device: Device, point: string, target: Profile, final: Pr
     device.push(profile.k3s.version);
     return device.apply(profile);
   };
-  finishAfterKill(device, apply, point, target, final);
-  device.assertIs(final);
+  finishAfterKill(device, point, target, final, apply);
 }

@@ -5,13 +5,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
-import { BROKEN, flannel, NEW } from "../lab/standins/apply-device.ts";
-import { openrcProfile, underEachShellOfOpenrc } from "../lab/standins/openrc-device.ts";
+import { BROKEN, flannel, NEW, underEachShellAs } from "../lab/standins/apply-device.ts";
+import { OpenrcDevice, openrcProfile } from "../lab/standins/openrc-device.ts";
 
 const old = openrcProfile();
 const next = flannel(openrcProfile(NEW), "vxlan");
 
-underEachShellOfOpenrc("recovery with OpenRC", (get) => {
+underEachShellAs(OpenrcDevice, "recovery with OpenRC", (get) => {
   test("an upgrade that is killed is finished by the next run, or undone by a run of the former state", () => {
     const { device } = get();
     device.install(old);

@@ -7,8 +7,18 @@ import { test } from "node:test";
 import { parseApplyResult, removeCommand, renderPayload } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { BROKEN, CRASHING, flannel, LOCK, MIGRATING, NEW, profileWith, sha256 } from "../lab/standins/apply-device.ts";
-import { type OpenrcDevice, openrcProfile, underEachShellOfOpenrc } from "../lab/standins/openrc-device.ts";
+import {
+  BROKEN,
+  CRASHING,
+  flannel,
+  LOCK,
+  MIGRATING,
+  NEW,
+  profileWith,
+  sha256,
+  underEachShellAs,
+} from "../lab/standins/apply-device.ts";
+import { OpenrcDevice, openrcProfile } from "../lab/standins/openrc-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 
 const K0S_OLD = "v1.36.3+k0s.2";
@@ -32,7 +42,7 @@ const leftovers = (device: OpenrcDevice): string =>
     /etc/modules-load.d/90-edge-fleet.conf /var/lib/edge-fleet /var/log/edge-fleet /var/log/k3s.log ${PROGRAM_PATH} \\
     /run/edge-fleet.* /etc/systemd/system/edge-fleet* 2>/dev/null || :`);
 
-underEachShellOfOpenrc("OpenRC", (get) => {
+underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
   test("a bare device is installed as a supervised service that starts at boot", () => {
     const { device } = get();
     device.install(old);

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
 import { type ApplyResult, packPayload, parseApplyResult, renderPayload } from "../../../components/device/apply.ts";
 import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
+import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
@@ -35,13 +36,21 @@ export const RELEASES: Readonly<Record<string, string>> = {
   [CRASHING]: k3sStandin(CRASHING, { fault: "crash" }),
   [MIGRATING]: k3sStandin(MIGRATING, { fault: "migrate" }),
 };
-/** SHA-256 of a text, in hex. */
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+/** SHA-256 in hex. */
+export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
+
+/**
+ * An artifact as a lock names it.
+ * @param url default: where nothing answers, for artifacts that are pushed
+ */
+export function locked(content: string | Uint8Array, url = `http://127.0.0.1:9/${sha256(content)}`) {
+  return { url, sha256: sha256(content), size: content.length };
+}
 
 /** A lock of all releases as served below a base URL. */
 export function lockFor(url: string): ArtifactsLock {
   const entries = Object.entries(RELEASES).map(([version, text]) => {
-    const file = { url: `${url}/${version}/k3s`, sha256: sha256(text), size: text.length };
+    const file = locked(text, `${url}/${version}/k3s`);
     return [version, { amd64: file, arm64: file }] as const;
   });
   return { k3s: Object.fromEntries(entries) };
@@ -50,16 +59,19 @@ export function lockFor(url: string): ArtifactsLock {
 /** A lock for devices to which artifacts are pushed. */
 export const LOCK = lockFor("http://127.0.0.1:9");
 
-/** A pushed device with this release and 30 s to become ready. */
-export function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
-  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64" });
-  return {
-    ...base,
-    k3s: { ...base.k3s, version },
-    artifacts: { ...ARTIFACTS, delivery: "push", mirror: undefined },
+/** A profile of this machine's architecture, with pushed artifacts and 30 s to become ready. */
+export function pushedProfile(changes: Partial<Profile>): Profile {
+  return buildProfile({
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    artifacts: { ...ARTIFACTS, delivery: "push" },
     readiness: { timeoutSeconds: 30 },
     ...changes,
-  };
+  });
+}
+
+/** Such a profile with this release of K3s. */
+export function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
+  return pushedProfile({ k3s: { ...buildProfile().k3s, version }, ...changes });
 }
 
 /** Counts files as they are put, and as they are brought back. */
@@ -87,22 +99,38 @@ function instrument(text: string): DeviceProgram {
   return { text: instrumented, sha256: sha256(instrumented) };
 }
 
+/** A command and its stdin. */
+export type Packed = ReturnType<typeof packPayload>;
+
+/** What tests under a shell work on, once the sandbox has started. */
+export type Subject<D extends Device> = () => { device: D; sandbox: Sandbox };
+
 /**
  * Defines tests that run under dash and under busybox ash, each on a device of its own.
  * @param options asked when the sandbox starts. Default: none
  */
 export function underEachShell(
   title: string,
-  define: (get: () => { device: Device; sandbox: Sandbox }, shell: SandboxShell) => void,
+  define: (get: Subject<Device>, shell: SandboxShell) => void,
+  options?: () => SandboxOptions,
+): void {
+  underEachShellAs(Device, title, define, options);
+}
+
+/** The same, on devices of another kind. */
+export function underEachShellAs<D extends Device>(
+  Kind: new (sandbox: Sandbox) => D,
+  title: string,
+  define: (get: Subject<D>, shell: SandboxShell) => void,
   options?: () => SandboxOptions,
 ): void {
   for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     describe(`${title} under ${shell}`, () => {
-      let present: { device: Device; sandbox: Sandbox } | undefined;
+      let present: { device: D; sandbox: Sandbox } | undefined;
       before(async () => {
         const sandbox = await Sandbox.start(shell, options?.());
-        present = { sandbox, device: new Device(sandbox) };
-        present.device.installProgram();
+        present = { sandbox, device: new Kind(sandbox) };
+        present.device.enroll();
       });
       after(() => present?.sandbox.stop());
       define(() => {
@@ -127,6 +155,11 @@ export class Device {
     this.#sandbox.write(`${ARTIFACT_STORE}/${sha256(RELEASES[version] ?? "")}`, content);
   }
 
+  /** Makes it a device to which a profile can be applied. */
+  enroll(): void {
+    this.installProgram();
+  }
+
   /** Installs the program and its units, as `edge-fleet enroll` does. */
   installProgram(program = PROGRAM): void {
     this.#sandbox.write("/tmp/program", program.text);
@@ -135,12 +168,12 @@ export class Device {
   }
 
   /** What is sent to the device. */
-  packed(profile: Profile, lock = LOCK): { create: string; stdin: string } {
-    return packPayload(renderPayload(profile, lock), profile.region, PROGRAM);
+  packed(profile: Profile, lock = LOCK, context: RenderContext = {}): Packed {
+    return packPayload(renderPayload(profile, lock, context), profile.region, PROGRAM);
   }
 
   /** Applies a profile and waits for the answer. */
-  apply(profile: Profile, lock = LOCK): ApplyResult {
+  apply(profile: Profile, lock?: ArtifactsLock): ApplyResult {
     const { create, stdin } = this.packed(profile, lock);
     return readOutcome(this.#sandbox.run(create, stdin));
   }
@@ -159,7 +192,7 @@ export class Device {
   }
 
   /** Starts to apply a profile. */
-  start(profile: Profile, lock = LOCK): Promise<SandboxOutcome> {
+  start(profile: Profile, lock?: ArtifactsLock): Promise<SandboxOutcome> {
     const { create, stdin } = this.packed(profile, lock);
     return this.#sandbox.start(create, stdin);
   }
@@ -172,8 +205,8 @@ export class Device {
   }
 
   /** Process id of the service, 0 when it does not run. */
-  pid(): string {
-    return this.sh("systemctl show -p MainPID --value k3s");
+  pid(service = "k3s"): string {
+    return this.sh(`systemctl show -p MainPID --value ${service}`);
   }
 
   /** Makes the next run kill itself with SIGKILL at a step or file; empty: not. */
@@ -183,7 +216,7 @@ export class Device {
 
   /** Puts a file into the store under its own sum. */
   store(content: string | Uint8Array): string {
-    const sum = createHash("sha256").update(content).digest("hex");
+    const sum = sha256(content);
     this.#sandbox.write(`${ARTIFACT_STORE}/${sum}`, content);
     return sum;
   }
@@ -246,30 +279,6 @@ export class Device {
       -o -name '*.part' -o -name 'tmp.*' -o -name '.result' -o -name '*payload*' \\) 2>/dev/null; ls -d /run/edge-fleet.* 2>/dev/null; ls -d /var/lib/edge-fleet/stage 2>/dev/null; readlink /var/lib/edge-fleet/lock; :`;
     assert.equal(this.sh(leftovers), "");
   }
-}
-
-/** Points at which the program of the tests can kill itself: its steps, and the first nine files that it puts. */
-export const KILL_POINTS: readonly string[] = [
-  ...["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"],
-  ...Array.from({ length: 9 }, (_, index) => `put${index + 1}`),
-];
-
-/**
- * Kills the run of a target at a point and applies the final state, which must work.
- * @param apply applies one of them
- */
-export function finishAfterKill<State>(
-  device: Device,
-  apply: (state: State) => ApplyResult,
-  point: string,
-  target: State,
-  final: State,
-): void {
-  device.killAt(point);
-  assert.match(apply(target).reason, /^interrupted: /, point);
-  device.killAt("");
-  const { result, reason } = apply(final);
-  assert.ok(["applied", "unchanged"].includes(result), `after ${point}: ${reason}`);
 }
 
 /** The answer of a run; its stdout is exactly one line and its exit code agrees. */

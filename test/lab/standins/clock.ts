@@ -3,9 +3,8 @@
  * function, since the commands of busybox are built into its shell and are not looked up on PATH.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import type { DeviceProgram } from "../../../components/device/program.ts";
-import { PROGRAM } from "./apply-device.ts";
+import { PROGRAM, sha256 } from "./apply-device.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const SHIFT = "/etc/edge-fleet-lab/clock";
@@ -27,7 +26,7 @@ function clocked(text: string): DeviceProgram {
   const parts = text.split("\nset -eu\n");
   assert.equal(parts.length, 2, "the program sets its options once");
   const moved = parts.join(`\nset -eu\n${DATE}`);
-  return { text: moved, sha256: createHash("sha256").update(moved).digest("hex") };
+  return { text: moved, sha256: sha256(moved) };
 }
 
 /** Moves the clock of a device that has {@link CLOCKED} by this many seconds from the machine's; 0: it is right. */

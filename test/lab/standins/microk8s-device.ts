@@ -3,15 +3,12 @@
  * an apply.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { type ApplyResult, packPayload, renderPayload } from "../../../components/device/apply.ts";
 import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
-import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
-import { Device, PROGRAM, readOutcome } from "./apply-device.ts";
+import { buildProfile } from "../../unit/device/profile.ts";
+import { Device, locked, type Packed, pushedProfile, sha256 } from "./apply-device.ts";
 import { k0sStandin, microk8sStandin, type SnapStandin, systemSnapStandin } from "./others.ts";
-import type { Sandbox } from "./sandbox.ts";
 import { shimArchive } from "./shim.ts";
 
 /** Release that works. */
@@ -45,13 +42,6 @@ const FILES = [BASE, SNAPD, OLD_SNAPD, NEW_SNAPD, ...Object.values(RELEASES)].fl
   assertions,
 ]);
 
-/** SHA-256 in hex. */
-export const sum = (content: string | Buffer) => createHash("sha256").update(content).digest("hex");
-const locked = (content: string | Buffer) => ({
-  url: `http://127.0.0.1:9/${sum(content)}`,
-  sha256: sum(content),
-  size: content.length,
-});
 const LOCK: ArtifactsLock = {
   microk8s: Object.fromEntries(
     Object.entries(RELEASES).map(([version, { revision, snap, assertions }]) => {
@@ -67,26 +57,15 @@ const LOCK: ArtifactsLock = {
 
 /** A pushed device with this release, the Spin runtime and 30 s to become ready. */
 export function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
-  const base = buildProfile({ architecture: process.arch === "arm64" ? "arm64" : "amd64", wasm: ["spin"] });
-  return {
-    ...base,
-    distribution: "microk8s",
-    microk8s: { ...base.microk8s, version },
-    artifacts: { ...ARTIFACTS, delivery: "push" },
-    readiness: { timeoutSeconds: 30 },
-    ...changes,
-  };
+  const microk8s = { ...buildProfile().microk8s, version };
+  return pushedProfile({ distribution: "microk8s", microk8s, wasm: ["spin"], ...changes });
 }
 
-/** A sandbox as a device of MicroK8s. */
-export class MicroK8sDevice {
-  readonly device: Device;
-  readonly #sandbox: Sandbox;
-
-  constructor(sandbox: Sandbox) {
-    this.#sandbox = sandbox;
-    this.device = new Device(sandbox);
-    this.device.sh(
+/** See {@link Device}. */
+export class MicroK8sDevice extends Device {
+  /** Installs the program, pushes every snap, and has the node's name. */
+  override enroll(): void {
+    this.sh(
       "mkdir -p /run/dbus; : >/run/dbus/system_bus_socket; : >/run/host; mount --bind /run/host /proc/sys/kernel/hostname",
     );
     this.rename("edge-0001");
@@ -95,57 +74,54 @@ export class MicroK8sDevice {
 
   /** Installs the program and pushes every snap. */
   prepare(): void {
-    this.device.installProgram();
-    for (const content of [SHIM, K0S, ...FILES]) this.device.store(content);
+    this.installProgram();
+    for (const content of [SHIM, K0S, ...FILES]) this.store(content);
   }
 
   /** MicroK8s names the node after the host, and a sandbox has the name of the machine. */
   rename(name: string): void {
-    this.#sandbox.write("/run/host", `${name}\n`);
+    this.sh(`echo ${name} >/run/host`);
   }
 
   /** Installs a snap by hand. */
   installSnap({ snap, assertions }: SnapStandin): void {
-    this.device.sh(
-      `snap ack ${ARTIFACT_STORE}/${sum(assertions)}; snap install --classic ${ARTIFACT_STORE}/${sum(snap)}; :`,
+    this.sh(
+      `snap ack ${ARTIFACT_STORE}/${sha256(assertions)}; snap install --classic ${ARTIFACT_STORE}/${sha256(snap)}; :`,
     );
   }
 
-  /** Applies a profile and waits for the answer. */
-  apply(profile: Profile): ApplyResult {
-    const payload = renderPayload(profile, LOCK, { secrets: { mirror: PASSWORD } });
-    const { create, stdin } = packPayload(payload, profile.region, PROGRAM);
-    return readOutcome(this.#sandbox.run(create, stdin));
+  override packed(profile: Profile, lock = LOCK): Packed {
+    return super.packed(profile, lock, { secrets: { mirror: PASSWORD } });
   }
 
-  /** Process id of the service. */
-  pid(): string {
-    return this.device.sh("systemctl show -p MainPID --value snap.microk8s.daemon-kubelite");
+  override pid(service = "snap.microk8s.daemon-kubelite"): string {
+    return super.pid(service);
   }
 
   /** Arguments of a service, sorted. */
   argumentsOf(service: string): string[] {
-    return this.device.sh(`grep -v '^#' /var/snap/microk8s/current/args/${service}; :`).split("\n").sort();
+    return this.sh(`grep -v '^#' /var/snap/microk8s/current/args/${service}; :`).split("\n").sort();
   }
 
-  /** Asserts that the profile's release runs, with the arguments that are there. */
-  assertRuns({ microk8s: { version }, kubelet }: Profile): void {
-    const { device } = this;
-    assert.equal(device.sh("snap list microk8s | awk 'NR == 2 { print $2 }'"), version);
-    assert.equal(device.sh("cat /run/standin-microk8s/version"), version);
+  /** Asserts that the profile's release runs, with the arguments that are there, and that nothing is left over. */
+  override assertIs({ microk8s: { version }, kubelet }: Profile): void {
+    assert.equal(this.sh("snap list microk8s | awk 'NR == 2 { print $2 }'"), version);
+    assert.equal(this.sh("cat /run/standin-microk8s/version"), version);
     assert.equal(
-      device.sh("cat /run/standin-microk8s/config"),
-      device.sh("cat /var/snap/microk8s/current/args/kube* | cksum"),
+      this.sh("cat /run/standin-microk8s/config"),
+      this.sh("cat /var/snap/microk8s/current/args/kube* | cksum"),
       "what runs was started with what the files say",
     );
-    assert.equal(device.sh("/snap/bin/microk8s kubectl get --raw=/readyz"), "ok");
+    assert.equal(this.sh("/snap/bin/microk8s kubectl get --raw=/readyz"), "ok");
     assert.ok(this.argumentsOf("kube-apiserver").includes("--authorization-mode=RBAC,Node"));
     assert.ok(this.argumentsOf("kubelet").includes(`--max-pods=${kubelet.maxPods}`));
+    this.assertTidy();
   }
 
   /** Back to a device that was just enrolled. */
-  wipe(): void {
-    this.device.sh("edge-fleet-device remove edge-0001 </dev/null");
+  override wipe(): void {
+    this.killAt("");
+    this.sh("edge-fleet-device remove edge-0001 </dev/null");
     this.prepare();
   }
 }

@@ -5,39 +5,16 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { Device, OLD, profileWith, RELEASES, sha256 } from "./apply-device.ts";
-import { Sandbox, type SandboxShell } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
 
 const STANDINS = join(import.meta.dirname, "openrc");
 
 /** A profile of a device with OpenRC. */
 export function openrcProfile(version = OLD, changes: Partial<Profile> = {}): Profile {
   return profileWith(version, { init: "openrc", ...changes });
-}
-
-/** Defines tests that run under dash and under busybox ash, each on a device with OpenRC of its own. */
-export function underEachShellOfOpenrc(
-  title: string,
-  define: (get: () => { device: OpenrcDevice; sandbox: Sandbox }) => void,
-): void {
-  for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
-    describe(`${title} under ${shell}`, () => {
-      let present: { device: OpenrcDevice; sandbox: Sandbox } | undefined;
-      before(async () => {
-        const sandbox = await Sandbox.start(shell);
-        present = { sandbox, device: new OpenrcDevice(sandbox) };
-        present.device.installProgram();
-      });
-      after(() => present?.sandbox.stop());
-      define(() => {
-        assert.ok(present, "the sandbox has started");
-        return present;
-      });
-    });
-  }
 }
 
 /** See {@link Device}. */

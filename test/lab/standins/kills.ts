@@ -1,0 +1,73 @@
+/** The device program killed with SIGKILL at every step and file: where, and what the next run makes of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ApplyResult } from "../../../components/device/apply.ts";
+import type { Profile } from "../../../components/inventory/types.ts";
+import { countFaults } from "../faults.ts";
+import { type Device, underEachShellAs } from "./apply-device.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** Points at which the program of the tests can kill itself: its steps, and the first nine files that it puts. */
+export const KILL_POINTS: readonly string[] = [
+  ...["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"],
+  ...Array.from({ length: 9 }, (_, index) => `put${index + 1}`),
+];
+
+/**
+ * Kills the run of a target at a point and applies the final state, which is then to be there.
+ * @param apply applies one of them. Default: as the device does
+ */
+export function finishAfterKill(
+  device: Device,
+  point: string,
+  target: Profile,
+  final: Profile,
+  apply: (profile: Profile) => ApplyResult = (profile) => device.apply(profile),
+): void {
+  device.killAt(point);
+  assert.match(apply(target).reason, /^interrupted: /, point);
+  device.killAt("");
+  const { result, reason } = apply(final);
+  assert.ok(["applied", "unchanged"].includes(result), `after ${point}: ${reason}`);
+  device.assertIs(final);
+}
+
+/** A distribution other than K3s, two states of a device with it, and the file of its datastore. */
+interface Distribution {
+  readonly name: string;
+  readonly Kind: new (sandbox: Sandbox) => Device;
+  readonly old: Profile;
+  readonly next: Profile;
+  readonly datastore: string;
+}
+
+/**
+ * Declares the tests that kill a first install and an upgrade at every point, under each shell. What follows a killed upgrade
+ * is one thing a shell, since apply-killed.test.ts tries all for the steps, which are the same for every distribution.
+ */
+export function describeKills({ name, Kind, old, next, datastore }: Distribution): void {
+  const faults = countFaults();
+  underEachShellAs(Kind, `${name}, interrupted`, (get, shell) => {
+    test("a first install that is killed anywhere is finished by the next run", () => {
+      const { device } = get();
+      for (const point of KILL_POINTS) {
+        device.wipe();
+        faults.survive("killed", () => finishAfterKill(device, point, old, old));
+      }
+    });
+
+    const undone = shell === "dash";
+    const end = undone ? "undone by a run of the former state" : "finished by the next run";
+    test(`an upgrade that is killed anywhere is ${end}`, () => {
+      const { device } = get();
+      let [present, target] = [old, next];
+      device.sh(`echo precious >${datastore}`);
+      for (const point of KILL_POINTS) {
+        const final = undone ? present : target;
+        faults.survive("killed", () => finishAfterKill(device, point, target, final));
+        assert.equal(device.sh(`cat ${datastore}`), "precious", point);
+        if (!undone) [present, target] = [target, present];
+      }
+    });
+  });
+}
