@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { checkInput, checkTree, formatTreeProblem, hasKustomize } from "../../components/gitops/index.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
-import { planFindings } from "../../components/region/findings.ts";
+import { planFindings } from "../../components/plan/findings.ts";
 import { EXIT } from "../exit.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 import { treeOption } from "./tree-option.ts";

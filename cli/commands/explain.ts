@@ -1,7 +1,7 @@
 /** `edge-fleet explain`: each resolved setting of a device with the layer that it comes from, and what stands against them. */
 import type { Command } from "commander";
 import { explainDevice, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
-import { planFindings } from "../../components/region/findings.ts";
+import { planFindings } from "../../components/plan/findings.ts";
 import { requireDevice } from "../require.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
 import { formatTable, usesColour } from "../terminal.ts";

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { resolveRegion } from "../../components/inventory/index.ts";
-import { planFindings } from "../../components/region/findings.ts";
+import { planFindings } from "../../components/plan/findings.ts";
 import { EXIT } from "../exit.ts";
 import { plainExitCode, runPulumi, stallMessage } from "../pulumi/run.ts";
 import { inventoryOf } from "./options.ts";

@@ -5,9 +5,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { PREFLIGHT_PAGE, preflightReference } from "../../components/device/preflight.ts";
 import { inventorySchemas } from "../../components/inventory/index.ts";
 import { inventoryReference } from "../../components/inventory/reference.ts";
+import { PREFLIGHT_PAGE, preflightReference } from "../../components/plan/preflight.ts";
 import { printJson } from "./options.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");

@@ -1,10 +1,10 @@
 /** `edge-fleet script`: what is applied to one device as one readable script, for review or for a run by hand. */
 import type { Command } from "commander";
-import { renderPayload } from "../../components/device/apply.ts";
-import { placeholderSecrets } from "../../components/device/distributions/k3s-secrets.ts";
 import { renderScript } from "../../components/device/script.ts";
 import { resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
-import { deviceContexts } from "../../components/region/contexts.ts";
+import { deviceContexts } from "../../components/plan/contexts.ts";
+import { placeholderSecrets } from "../../components/plan/distributions/k3s/secrets.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
 import { requireDevice } from "../require.ts";
 import { inventoryOf, inventoryOption } from "./options.ts";
 

@@ -3,7 +3,7 @@
  * device says is checked like any other foreign input.
  */
 import { z } from "zod";
-import type { Severity } from "../../components/device/preflight.ts";
+import type { Severity } from "../../components/plan/preflight.ts";
 import type { RunResult } from "../process.ts";
 import { classifyFailure, type SshFailure } from "../ssh/classify.ts";
 import { fingerprintOf } from "../ssh/keys.ts";

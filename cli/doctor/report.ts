@@ -1,5 +1,5 @@
 /** What a run of the doctor says: from outcomes to a table by device and severity, one by finding, a summary, an exit code. */
-import { PREFLIGHT_PAGE } from "../../components/device/preflight.ts";
+import { PREFLIGHT_PAGE } from "../../components/plan/preflight.ts";
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
 import type { DoctorOutcome } from "./outcome.ts";

@@ -3,12 +3,13 @@
  * program and then the preflight itself as a script. The script serves before a device is enrolled and whatever program it
  * has; the program serves a log-in user who may run nothing else as root. Pure.
  */
-import { renderPayload } from "../../components/device/apply.ts";
-import { resolveArtifacts } from "../../components/device/artifact.ts";
-import { placeholderSecrets } from "../../components/device/distributions/k3s-secrets.ts";
-import { neededKib, preflightSetting, preflightText } from "../../components/device/preflight.ts";
+
 import { PROGRAM_PATH, packText } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
+import { resolveArtifacts } from "../../components/plan/artifact.ts";
+import { placeholderSecrets } from "../../components/plan/distributions/k3s/secrets.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
+import { neededKib, preflightSetting, preflightText } from "../../components/plan/preflight.ts";
 import { quoteWord } from "../ssh/arguments.ts";
 
 /** What is asked of one device. */

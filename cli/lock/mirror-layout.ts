@@ -2,8 +2,9 @@
  * A mirror is a folder that any web server can serve: each locked file under the path of its URL, which is where
  * `artifacts.mirror` makes devices look. From locked files to that layout. Pure.
  */
-import { isLocalPath } from "../../components/device/artifact.ts";
+
 import type { ArtifactFile } from "../../components/inventory/index.ts";
+import { isLocalPath } from "../../components/plan/artifact.ts";
 
 /** A file of the mirror. */
 export interface MirrorFile {

@@ -4,8 +4,8 @@
  */
 import { copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isLocalPath } from "../../components/device/artifact.ts";
 import { replaceFile } from "../../components/gitops/disk.ts";
+import { isLocalPath } from "../../components/plan/artifact.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import { digestsOf, fetchFile } from "./fetch-file.ts";

@@ -2,10 +2,11 @@
  * What an `up` needs on its devices beforehand: from the inventory and the stack's last outputs to the devices that lack
  * the program or pushed artifacts; and the push that brings them. Devices that lack nothing are not connected to.
  */
-import { pushedArtifacts, resolveArtifacts } from "../../components/device/artifact.ts";
+
 import { deviceProgram } from "../../components/device/program.ts";
 import { probeDevices } from "../../components/device/reachability.ts";
 import { type Inventory, type Profile, resolveRegion } from "../../components/inventory/index.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../components/plan/artifact.ts";
 import { probeTargets } from "../../components/region/plan.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { defaultCacheDirectory } from "../push/cache.ts";

@@ -2,8 +2,9 @@
  * One push run over a region: selects the devices that have something to be pushed, makes sure of each artifact once on
  * the controller, and sends each device what it lacks over one connection, a bounded number of devices at a time.
  */
-import { type ResolvedArtifact, resolveArtifacts } from "../../components/device/artifact.ts";
+
 import { type Inventory, type Profile, resolveRegion } from "../../components/inventory/index.ts";
+import { type ResolvedArtifact, resolveArtifacts } from "../../components/plan/artifact.ts";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
 import { requireRegion } from "../require.ts";

@@ -2,7 +2,7 @@
  * Why an apply failed, in one line for people, from the error text of the command provider. That text repeats the whole
  * command and all output (pulumi-command, commandOutputs.go), so it is never shown as it is.
  */
-import { ApplyResultPattern } from "./apply.ts";
+import { ApplyResultPattern } from "../plan/payload.ts";
 
 /** Provider texts by what they mean. The first match wins. */
 const CAUSES: readonly [RegExp, string][] = [

@@ -5,7 +5,7 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { leaveToEngine } from "../engine.ts";
-import { type ApplyResult, parseApplyResult } from "./apply.ts";
+import { type ApplyResult, parseApplyResult } from "../plan/payload.ts";
 import { describeFailure } from "./failure.ts";
 import type { DeviceSpec, ErasureSpec } from "./plan.ts";
 

@@ -2,8 +2,8 @@
  * One device from its profile to what is sent to it: the payload, packed, and the connection. Pure.
  */
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
-import { packPayload, removeCommand, renderPayload } from "./apply.ts";
-import type { RenderContext } from "./distributions/distribution-plan.ts";
+import type { RenderContext } from "../plan/distributions/distribution-plan.ts";
+import { packPayload, removeCommand, renderPayload } from "../plan/payload.ts";
 import { deviceProgram } from "./program.ts";
 
 /**

@@ -2,8 +2,9 @@
  * Everything that makes a device what its profile says, as one sh script for a person: the device program and the payload,
  * readable, for a review or for a device that only a person reaches. Pure.
  */
-import type { Payload } from "./apply.ts";
-import { PLACEHOLDER } from "./distributions/k3s-secrets.ts";
+
+import { PLACEHOLDER } from "../plan/distributions/k3s/secrets.ts";
+import type { Payload } from "../plan/payload.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "./program.ts";
 
 /**

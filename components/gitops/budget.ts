@@ -2,7 +2,7 @@
  * Memory of workloads against the memory of a model: from rendered objects to MiB, and from the model's RAM to what the
  * kubelet's reservations leave for pods.
  */
-import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../device/distributions/reservations.ts";
+import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../plan/distributions/reservations.ts";
 import { asList, isYamlMap, nameOfObject, type YamlMap } from "./policy.ts";
 
 const MIB = 1024 * 1024;

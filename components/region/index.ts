@@ -2,13 +2,13 @@
  * The Region component: the devices of one region as its plan decided, and their registration on the hub.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { RenderContext } from "../device/distributions/distribution-plan.ts";
 import { Device, type DeviceArgs, type DeviceOutcome, FailureLog } from "../device/index.ts";
 import { appliedAnew, type DeviceSpec, planDevice, planErasure, UNPINNED } from "../device/plan.ts";
 import type { ApplicationSet } from "../gitops/index.ts";
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
+import { deviceContexts } from "../plan/contexts.ts";
+import type { RenderContext } from "../plan/distributions/distribution-plan.ts";
 import { RegionRegistration } from "../registration/region-registration.ts";
-import { deviceContexts } from "./contexts.ts";
 import { collectOutputs, type PreviousOutputs, type RegionOutputs } from "./outputs.ts";
 import type { RegionPlan } from "./plan.ts";
 import { ERASURE_ORDERED } from "./removal.ts";

@@ -3,7 +3,6 @@
  * plan to the {@link Region}. A preview neither dials nor writes.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { renderPayload } from "../device/apply.ts";
 import { probeDevices, type Reachability } from "../device/reachability.ts";
 import { failAtEnd, readStackOutputs } from "../engine.ts";
 import {
@@ -19,9 +18,10 @@ import {
   writeTree,
 } from "../gitops/index.ts";
 import { type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
+import { deviceContexts, joinedServers, regionSecretKeys } from "../plan/contexts.ts";
+import { type PlanFindings, planFindings } from "../plan/findings.ts";
+import { renderPayload } from "../plan/payload.ts";
 import type { StackSettings } from "../settings.ts";
-import { deviceContexts, joinedServers, regionSecretKeys } from "./contexts.ts";
-import { type PlanFindings, planFindings } from "./findings.ts";
 import { Region } from "./index.ts";
 import type { PreviousOutputs, RegionOutputs } from "./outputs.ts";
 import { planRegion, probeTargets, type RegionPlan } from "./plan.ts";

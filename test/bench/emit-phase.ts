@@ -2,9 +2,10 @@
  * One fresh process of the emit benchmark: runs the phases of resolve and emit up to the one that is named and prints, as
  * one JSON line, what each took and the peak memory of the process. `node emit-phase.ts <inventory> <region> <last phase>`.
  */
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
+
 import { renderTree, treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, loadInventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
+import { packPayload, renderPayload } from "../../components/plan/payload.ts";
 
 /** The phases in the order in which they run. */
 export const PHASES = ["start", "load", "resolve", "tree", "scripts"] as const;

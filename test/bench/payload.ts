@@ -5,9 +5,9 @@
  * the wire is measured by apply-no-op. Nothing is run: sizes, not times.
  */
 import { gzipSync } from "node:zlib";
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
 import { deviceProgram } from "../../components/device/program.ts";
 import { renderScript } from "../../components/device/script.ts";
+import { packPayload, renderPayload } from "../../components/plan/payload.ts";
 import { buildProfile, LOCK, MODELS } from "../unit/device/profile.ts";
 import { readMachine } from "./machine.ts";
 import { type Figure, printResult } from "./report.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
+import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
 import { countFaults } from "../lab/faults.ts";
 import {
   BROKEN,

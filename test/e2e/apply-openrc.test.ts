@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseApplyResult, removeCommand, renderPayload } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/types.ts";
+import { parseApplyResult, removeCommand, renderPayload } from "../../components/plan/payload.ts";
 import {
   BROKEN,
   CRASHING,

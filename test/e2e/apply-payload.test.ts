@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync, strToU8 } from "fflate";
-import { parseApplyResult, renderPayload } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { renderScript } from "../../components/device/script.ts";
+import { parseApplyResult, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
 import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 

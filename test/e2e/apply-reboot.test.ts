@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { examinationScript } from "../../cli/doctor/script.ts";
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
 import { type DeviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
+import { packPayload, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
 import {
   Device,

@@ -1,9 +1,9 @@
 /** A device that leaves the fleet, or changes its distribution: what is erased, what is refused, and what goes on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseApplyResult, removeCommand } from "../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/types.ts";
+import { parseApplyResult, removeCommand } from "../../components/plan/payload.ts";
 import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";

@@ -1,10 +1,10 @@
 /** A copy of K0s back in its place: the database with the authorities and the key without which it is useless. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { packPayload, renderPayload } from "../../components/device/apply.ts";
-import { ARTIFACT_STORE } from "../../components/device/artifact.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
+import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
+import { packPayload, renderPayload } from "../../components/plan/payload.ts";
 import { Device, PROGRAM, profileWith, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";

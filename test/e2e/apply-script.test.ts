@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderPayload } from "../../components/device/apply.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
 import {
   flannel,
   LOCK,

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { renderPayload } from "../../components/device/apply.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
 import { BROKEN, type Device, LOCK, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { k0sStandin } from "../lab/standins/others.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { renderDistribution } from "../../components/device/distributions/index.ts";
+import { renderDistribution } from "../../components/plan/distributions/index.ts";
 import { countFaults } from "../lab/faults.ts";
 import { binaryOf, K0S, MachineDevice, machineProfile } from "../lab/machines/device.ts";
 import { enterMachines, Machine } from "../lab/machines/index.ts";

@@ -2,8 +2,9 @@
  * MicroK8s: from the releases that devices use to the snap, its assertions and, for devices that reach no store, the snaps
  * that snapd would fetch before it: the base, and snapd's own. Pure: which revision a release is, only the store knows.
  */
-import { needsStoreSnaps } from "../../../components/device/artifact.ts";
+
 import type { ArtifactFile } from "../../../components/inventory/index.ts";
+import { needsStoreSnaps } from "../../../components/plan/artifact.ts";
 import type { LockContext, SnapPart, UsedArtifact } from "../artifact.ts";
 import { groupUsers, nameUsers } from "./users.ts";
 

@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { parseApplyResult, removeCommand } from "../../../components/device/apply.ts";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
+import { parseApplyResult, removeCommand } from "../../../components/plan/payload.ts";
 import type { FaultCount } from "../faults.ts";
 import { BROKEN, CRASHING, flannel, OLD, readOutcome, SLOW } from "../standins/apply-device.ts";
 import { HOLDING, K0S, type MachineDevice, machineProfile } from "./device.ts";

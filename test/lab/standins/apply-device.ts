@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
-import { type ApplyResult, packPayload, parseApplyResult, renderPayload } from "../../../components/device/apply.ts";
-import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
-import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
+import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
+import { type ApplyResult, packPayload, parseApplyResult, renderPayload } from "../../../components/plan/payload.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";

@@ -3,9 +3,9 @@
  * an apply.
  */
 import assert from "node:assert/strict";
-import { ARTIFACT_STORE } from "../../../components/device/artifact.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import { buildProfile } from "../../unit/device/profile.ts";
 import { Device, locked, type Packed, pushedProfile, sha256 } from "./apply-device.ts";
 import { k0sStandin, microk8sStandin, type SnapStandin, systemSnapStandin } from "./others.ts";

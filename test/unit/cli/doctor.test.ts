@@ -10,9 +10,9 @@ import { doctorExitCode, doctorReport, formatOutcomes, nextStep, summarize } fro
 import { examinationScript } from "../../../cli/doctor/script.ts";
 import { selectDevices } from "../../../cli/doctor/targets.ts";
 import type { RunResult } from "../../../cli/process.ts";
-import { PREFLIGHT_CHECKS } from "../../../components/device/preflight.ts";
 import { deviceProgram } from "../../../components/device/program.ts";
 import { type Inventory, loadInventory } from "../../../components/inventory/index.ts";
+import { PREFLIGHT_CHECKS } from "../../../components/plan/preflight.ts";
 import { Machine } from "../device/preflight-fakes.ts";
 import { buildProfile, LOCK } from "../device/profile.ts";
 import { edgeFleet } from "./command.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { planSupply, type SuppliedOutputs } from "../../../cli/pulumi/supply.ts";
-import { pushedArtifacts, resolveArtifacts } from "../../../components/device/artifact.ts";
 import { loadInventory, resolveRegion } from "../../../components/inventory/index.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { writeInventory } from "./inventory.ts";
 
 const PROGRAM = "a".repeat(64);

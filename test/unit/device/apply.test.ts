@@ -3,6 +3,10 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
+import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
+import { renderScript } from "../../../components/device/script.ts";
+import type { Profile } from "../../../components/inventory/types.ts";
+import { pushedArtifacts, resolveArtifacts } from "../../../components/plan/artifact.ts";
 import {
   ApplyResultPattern,
   applyCommand,
@@ -10,11 +14,7 @@ import {
   parseApplyResult,
   removeCommand,
   renderPayload,
-} from "../../../components/device/apply.ts";
-import { pushedArtifacts, resolveArtifacts } from "../../../components/device/artifact.ts";
-import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
-import { renderScript } from "../../../components/device/script.ts";
-import type { Profile } from "../../../components/inventory/types.ts";
+} from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { ARTIFACTS, buildProfile, LOCK, MODELS } from "./profile.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ResolvedArtifact, resolveArtifacts } from "../../../components/device/artifact.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
+import { type ResolvedArtifact, resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { ARTIFACTS, buildProfile, LOCK } from "./profile.ts";
 
 const UPSTREAM = "/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1/k3s";

@@ -7,19 +7,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
-import { renderPayload } from "../../../components/device/apply.ts";
+import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
+import type { BackupPush, Profile } from "../../../components/inventory/types.ts";
 import {
   backupFiles,
   backupSecretKeys,
   backupUrl,
   checkBackup,
   curlConfiguration,
-} from "../../../components/device/backup.ts";
-import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/device/distributions/k3s-secrets.ts";
-import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
-import type { BackupPush, Profile } from "../../../components/inventory/types.ts";
-import { regionSecretKeys } from "../../../components/region/contexts.ts";
+} from "../../../components/plan/backup.ts";
+import { regionSecretKeys } from "../../../components/plan/contexts.ts";
+import { describeFinding } from "../../../components/plan/distributions/finding.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { makeKeyPair, makeRecipient } from "../../lab/standins/upload-server.ts";
 import { buildProfile, LOCK, MODELS } from "./profile.ts";

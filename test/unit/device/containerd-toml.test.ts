@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse as parseToml } from "smol-toml";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile, WasmRuntime } from "../../../components/inventory/types.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { fileOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyCommand } from "../../../components/device/apply.ts";
 import { describeFailure } from "../../../components/device/failure.ts";
+import { applyCommand } from "../../../components/plan/payload.ts";
 
 const RESULT = `{"device":"a","result":"rolled-back","hash":"h","version":"v1.36.2+k3s1","reason":"not-ready: node \\"a\\" is not Ready"}`;
 

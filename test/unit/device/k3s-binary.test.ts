@@ -7,9 +7,9 @@ import { spawnSync } from "node:child_process";
 import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { processFolder } from "../../temporary.ts";
 import { buildProfile, MODELS } from "./profile.ts";
 

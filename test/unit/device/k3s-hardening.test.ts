@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
-import { kubeletReservations, podMemoryMiB } from "../../../components/device/distributions/reservations.ts";
 import { renderBase } from "../../../components/gitops/scaffold.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
+import { kubeletReservations, podMemoryMiB } from "../../../components/plan/distributions/reservations.ts";
 import { flagsOf, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

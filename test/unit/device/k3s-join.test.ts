@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
-import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
-import { checkJoin } from "../../../components/device/distributions/k3s-join.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/device/distributions/k3s-secrets.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
+import { describeFinding } from "../../../components/plan/distributions/finding.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
+import { checkJoin } from "../../../components/plan/distributions/k3s/join.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
 import { fileOf, flagsOf, hasFile, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { before, test } from "node:test";
-import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile, WasmRuntime } from "../../../components/inventory/types.ts";
+import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { ensureToolchain } from "../../lab/toolchain/index.ts";
 import { writeFiles } from "./plan-files.ts";
 import { buildProfile, MODELS } from "./profile.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/device/distributions/k3s-secrets.ts";
-import { checkRegistries, renderRegistries } from "../../../components/device/distributions/registries.ts";
 import type { RegistryMirror } from "../../../components/inventory/types.ts";
+import { describeFinding } from "../../../components/plan/distributions/finding.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { checkRegistries, renderRegistries } from "../../../components/plan/distributions/registries.ts";
 import { fileOf, hasFile, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

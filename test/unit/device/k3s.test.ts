@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import type { RenderContext } from "../../../components/device/distributions/distribution-plan.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf, flagsOf, hasFile, PATHS, writeFiles, yamlOf } from "./plan-files.ts";
 import { buildProfile, MODELS } from "./profile.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { kubeletDropIn } from "../../../components/device/distributions/kubelet.ts";
+import { kubeletDropIn } from "../../../components/plan/distributions/kubelet.ts";
 import { buildProfile } from "./profile.ts";
 
 for (const [memoryMiB, role, memory] of [

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf, hasFile, yamlOf } from "./plan-files.ts";
 import { buildProfile, MODELS } from "./profile.ts";

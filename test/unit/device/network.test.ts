@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
+import type { Profile } from "../../../components/inventory/types.ts";
+import { describeFinding } from "../../../components/plan/distributions/finding.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import {
   addressInCidr,
   checkNetwork,
   cidrsOverlap,
   kernelModules,
   routeUnit,
-} from "../../../components/device/distributions/network.ts";
-import type { Profile } from "../../../components/inventory/types.ts";
+} from "../../../components/plan/distributions/network.ts";
 import { fileOf, hasFile, PATHS } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

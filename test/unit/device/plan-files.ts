@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
-import type { DeviceFile, DistributionPlan } from "../../../components/device/distributions/distribution-plan.ts";
+import type { DeviceFile, DistributionPlan } from "../../../components/plan/distributions/distribution-plan.ts";
 import { processFolder } from "../../temporary.ts";
 
 /** Paths of K3s' files that tests look into. */

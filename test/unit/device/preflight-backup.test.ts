@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { preflightSetting } from "../../../components/device/preflight.ts";
+import { preflightSetting } from "../../../components/plan/preflight.ts";
 import { makeRecipient } from "../../lab/standins/upload-server.ts";
 import { type FakeMachine, Machine, readFindings, SHELLS, type Shell } from "./preflight-fakes.ts";
 import { buildProfile } from "./profile.ts";

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { preflightText } from "../../../components/device/preflight.ts";
+import { preflightText } from "../../../components/plan/preflight.ts";
 
 /** The shells of devices. */
 export const SHELLS = { dash: ["dash"], busybox: ["busybox", "ash"] } as const;

@@ -8,7 +8,7 @@ import {
   PREFLIGHT_FILES,
   preflightReference,
   preflightSetting,
-} from "../../../components/device/preflight.ts";
+} from "../../../components/plan/preflight.ts";
 import {
   type FakeMachine,
   listening,

@@ -7,7 +7,7 @@ import {
   MINIMUM_MEMORY_MIB,
   type NodeRole,
   podMemoryMiB,
-} from "../../../components/device/distributions/reservations.ts";
+} from "../../../components/plan/distributions/reservations.ts";
 
 const MINIMUM: Readonly<Record<NodeRole, number>> = { server: MINIMUM_MEMORY_MIB, agent: MINIMUM_AGENT_MEMORY_MIB };
 const PARTS = ["systemMiB", "kubernetesMiB", "evictionMiB"] as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { buildProfile } from "./profile.ts";
 
 const { k3s, k0s, microk8s, network } = buildProfile();

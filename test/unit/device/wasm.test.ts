@@ -2,16 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
-import { describeFinding } from "../../../components/device/distributions/finding.ts";
-import { renderDistribution } from "../../../components/device/distributions/index.ts";
-import { podMemoryMiB } from "../../../components/device/distributions/reservations.ts";
-import {
-  checkWasm,
-  runtimeClasses,
-  SHIM_MEMORY_MIB,
-  wasmLabel,
-} from "../../../components/device/distributions/wasm.ts";
 import type { WasmRuntime } from "../../../components/inventory/types.ts";
+import { describeFinding } from "../../../components/plan/distributions/finding.ts";
+import { renderDistribution } from "../../../components/plan/distributions/index.ts";
+import { podMemoryMiB } from "../../../components/plan/distributions/reservations.ts";
+import { checkWasm, runtimeClasses, SHIM_MEMORY_MIB, wasmLabel } from "../../../components/plan/distributions/wasm.ts";
 import { fileOf, hasFile, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

@@ -1,7 +1,6 @@
 /** The rules of the tree's checks, value by value, and the memory budget. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { kubeletReservations } from "../../../components/device/distributions/reservations.ts";
 import { parseQuantity, podMemory, requestedMemory } from "../../../components/gitops/budget.ts";
 import { imagesOf, runtimeClassesOf } from "../../../components/gitops/policy.ts";
 import {
@@ -11,6 +10,7 @@ import {
   pathsOf,
   plaintextOf,
 } from "../../../components/gitops/policy-rules.ts";
+import { kubeletReservations } from "../../../components/plan/distributions/reservations.ts";
 
 const DIGEST = `sha256:${"0a".repeat(32)}`;
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { loadInventory, resolveFleet } from "../../../components/inventory/index.ts";
-import { planFindings } from "../../../components/region/findings.ts";
+import { planFindings } from "../../../components/plan/findings.ts";
 import { FLEET, inventoryFolder, MODELS, REGION } from "../inventory/folder.ts";
 
 const OLD = "v1.30.1+k3s1";

@@ -90,7 +90,7 @@ export const PREFLIGHT_FILES = [
 
 /** The functions `findings`, `diagnose` and `mend_memory_cgroup`, without comments. Defines and runs nothing else. */
 export function preflightText(): string {
-  const read = (name: string): string => readFileSync(join(import.meta.dirname, "program", name), "utf8");
+  const read = (name: string): string => readFileSync(join(import.meta.dirname, "../device/program", name), "utf8");
   return PREFLIGHT_FILES.map(read)
     .join("")
     .replace(/^\s*(#.*)?\n/gm, "");

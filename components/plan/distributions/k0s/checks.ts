@@ -2,15 +2,15 @@
  * What a profile may not ask of K0s or MicroK8s, each as a finding with its mend. Pure.
  */
 import { isIPv4, isIPv6 } from "node:net";
-import type { Profile } from "../../inventory/types.ts";
-import { error, type Finding, warning } from "./finding.ts";
-import { checkTokenServers } from "./k0s-containerd.ts";
-import { minorOf } from "./k3s-join.ts";
-import { addressInCidr, cidrsOverlap } from "./network.ts";
-import { checkRegistries } from "./registries.ts";
-import { MINIMUM_MEMORY_MIB } from "./reservations.ts";
-import { checkTaints } from "./taints.ts";
-import { checkWasm } from "./wasm.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { error, type Finding, warning } from "../finding.ts";
+import { minorOf } from "../k3s/join.ts";
+import { addressInCidr, cidrsOverlap } from "../network.ts";
+import { checkRegistries } from "../registries.ts";
+import { MINIMUM_MEMORY_MIB } from "../reservations.ts";
+import { checkTaints } from "../taints.ts";
+import { checkWasm } from "../wasm.ts";
+import { checkTokenServers } from "./containerd.ts";
 
 /** Oldest minor release of K0s and MicroK8s: upstream's support of 1.34 ends in autumn 2026. */
 export const OLDEST_MINOR = 34;

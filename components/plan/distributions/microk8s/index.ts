@@ -4,18 +4,18 @@
  * each of its revisions.
  */
 import { stringify } from "yaml";
-import type { Profile } from "../../inventory/types.ts";
-import { SHIM_BINARIES } from "../artifact.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
-import { requireNoErrors } from "./finding.ts";
-import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import { checkMicroK8s } from "./k0s-checks.ts";
-import { hostsFiles, runtimeTable } from "./k0s-containerd.ts";
-import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
-import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./microk8s-args.ts";
-import { kernelModules, ROUTE_UNIT } from "./network.ts";
-import { nodeLabels } from "./node-labels.ts";
-import { runtimeClasses, wasmLabels } from "./wasm.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { SHIM_BINARIES } from "../../artifact.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
+import { requireNoErrors } from "../finding.ts";
+import { hostFilesFor, openFile, UNITS } from "../host.ts";
+import { checkMicroK8s } from "../k0s/checks.ts";
+import { hostsFiles, runtimeTable } from "../k0s/containerd.ts";
+import { admissionConfiguration, auditPolicy } from "../k3s/policies.ts";
+import { kernelModules, ROUTE_UNIT } from "../network.ts";
+import { nodeLabels } from "../node-labels.ts";
+import { runtimeClasses, wasmLabels } from "../wasm.ts";
+import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./args.ts";
 
 /** kubelite runs the API server and the kubelet; snapd writes its unit. */
 const SERVICE = "snap.microk8s.daemon-kubelite";

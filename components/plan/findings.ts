@@ -2,9 +2,10 @@
  * What stands against the plans of an inventory's devices, before anything is rendered: each finding at the place in the
  * inventory where its setting is written. Pure.
  */
-import { checkDistribution } from "../device/distributions/index.ts";
+
 import { describePlaced, formatPlaced, type Inventory, type Profile, placeProblems } from "../inventory/index.ts";
 import { deviceContexts } from "./contexts.ts";
+import { checkDistribution } from "./distributions/index.ts";
 
 /** Findings of some devices. */
 export interface PlanFindings {

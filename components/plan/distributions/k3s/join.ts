@@ -2,9 +2,9 @@
  * Whether two devices can be one cluster: the agent's profile beside that of its server. What is absent of the server's
  * profile is not checked. Pure.
  */
-import type { Profile } from "../../inventory/types.ts";
-import type { RenderContext } from "./distribution-plan.ts";
-import { error, type Finding } from "./finding.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import type { RenderContext } from "../distribution-plan.ts";
+import { error, type Finding } from "../finding.ts";
 
 /** Settings that K3s takes from the server and an agent cannot differ in. https://docs.k3s.io/cli/server */
 const SHARED = ["flannelBackend", "clusterCidr", "serviceCidr"] as const;

@@ -2,13 +2,13 @@
  * From a profile to the files of the host around K3s: those of every distribution, and the service's unit or script.
  * Upstream's unit is kept but for the folders and modules that it needs before the first start.
  */
-import type { Profile } from "../../inventory/types.ts";
-import type { DeviceFile } from "./distribution-plan.ts";
-import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./k3s-paths.ts";
-import { kernelModules, ROUTE_UNIT } from "./network.ts";
-import { type OpenrcService, openrcScript, scriptPath } from "./openrc.ts";
-import type { NodeRole } from "./reservations.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import type { DeviceFile } from "../distribution-plan.ts";
+import { hostFilesFor, openFile, UNITS } from "../host.ts";
+import { kernelModules, ROUTE_UNIT } from "../network.ts";
+import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
+import type { NodeRole } from "../reservations.ts";
+import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./paths.ts";
 
 /** Service of K3s by role, without `.service`. */
 export const SERVICES: Readonly<Record<NodeRole, string>> = { server: "k3s", agent: "k3s-agent" };

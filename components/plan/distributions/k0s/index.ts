@@ -4,12 +4,18 @@
  * ours: the command refuses to run twice, and drops what is not repeated with `--force`.
  */
 import { stringify } from "yaml";
-import type { Profile } from "../../inventory/types.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
-import { requireNoErrors } from "./finding.ts";
-import { hostFilesFor, openFile, UNITS } from "./host.ts";
-import { checkK0s } from "./k0s-checks.ts";
-import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./k0s-config.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
+import { requireNoErrors } from "../finding.ts";
+import { hostFilesFor, openFile, UNITS } from "../host.ts";
+import { minorOf } from "../k3s/join.ts";
+import { admissionConfiguration, auditPolicy } from "../k3s/policies.ts";
+import { kernelModules, ROUTE_UNIT } from "../network.ts";
+import { kubeletMaySet, nodeLabels } from "../node-labels.ts";
+import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
+import { runtimeClasses, wasmLabels } from "../wasm.ts";
+import { checkK0s } from "./checks.ts";
+import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./config.ts";
 import {
   CONTAINERD_2_MINOR,
   type ContainerdVersion,
@@ -17,13 +23,7 @@ import {
   registryTable,
   runtimeTable,
   runtimeType,
-} from "./k0s-containerd.ts";
-import { minorOf } from "./k3s-join.ts";
-import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
-import { kernelModules, ROUTE_UNIT } from "./network.ts";
-import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
-import { type OpenrcService, openrcScript, scriptPath } from "./openrc.ts";
-import { runtimeClasses, wasmLabels } from "./wasm.ts";
+} from "./containerd.ts";
 
 const BINARY = "/usr/local/bin/k0s";
 const SERVICE = "k0scontroller";

@@ -1,6 +1,6 @@
 /** From a profile to K0s' own configuration, `ClusterConfig`: https://docs.k0sproject.io/stable/configuration/. Pure. */
-import type { Profile } from "../../inventory/types.ts";
-import { kubeletDropIn } from "./kubelet.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { kubeletDropIn } from "../kubelet.ts";
 
 /** Folder of K0s' settings on a device. */
 export const K0S_CONFIG = "/etc/k0s";

@@ -5,22 +5,22 @@
  * (https://github.com/k3s-io/k3s/blob/master/install.sh).
  */
 import { stringify } from "yaml";
-import type { Profile } from "../../inventory/types.ts";
-import type { DeviceFile, DistributionPlan, RenderContext } from "./distribution-plan.ts";
-import { error, type Finding, requireNoErrors, warning } from "./finding.ts";
-import { agentConfig, serverConfig } from "./k3s-config.ts";
-import { hostFiles, SERVICES, unitPath } from "./k3s-host.ts";
-import { checkJoin, minorOf } from "./k3s-join.ts";
-import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, MANIFESTS, TOKEN } from "./k3s-paths.ts";
-import { admissionConfiguration, auditPolicy } from "./k3s-policies.ts";
-import { joinToken } from "./k3s-secrets.ts";
-import { kubeletDropIn } from "./kubelet.ts";
-import { checkNetwork } from "./network.ts";
-import { kubeletMaySet, nodeLabels } from "./node-labels.ts";
-import { checkRegistries, renderRegistries } from "./registries.ts";
-import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "./reservations.ts";
-import { checkTaints } from "./taints.ts";
-import { checkWasm, runtimeClasses, wasmLabels } from "./wasm.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
+import { error, type Finding, requireNoErrors, warning } from "../finding.ts";
+import { kubeletDropIn } from "../kubelet.ts";
+import { checkNetwork } from "../network.ts";
+import { kubeletMaySet, nodeLabels } from "../node-labels.ts";
+import { checkRegistries, renderRegistries } from "../registries.ts";
+import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "../reservations.ts";
+import { checkTaints } from "../taints.ts";
+import { checkWasm, runtimeClasses, wasmLabels } from "../wasm.ts";
+import { agentConfig, serverConfig } from "./config.ts";
+import { hostFiles, SERVICES, unitPath } from "./host.ts";
+import { checkJoin, minorOf } from "./join.ts";
+import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, MANIFESTS, TOKEN } from "./paths.ts";
+import { admissionConfiguration, auditPolicy } from "./policies.ts";
+import { joinToken } from "./secrets.ts";
 
 /** Oldest minor release with the secretbox provider for secrets encryption. */
 const OLDEST_MINOR = 33;

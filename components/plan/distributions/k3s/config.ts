@@ -3,9 +3,9 @@
  * https://docs.k3s.io/security/hardening-guide; docs/hardening.md says which setting answers which control. There is
  * never a `datastore-endpoint`: without one K3s opens its SQLite with WAL and a busy timeout that an endpoint would lose.
  */
-import type { Profile } from "../../inventory/types.ts";
-import { ADMISSION, AGENT_TOKEN, AUDIT_LOGS, AUDIT_POLICY, TOKEN } from "./k3s-paths.ts";
-import { KUBELET_ARGUMENTS } from "./kubelet.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { KUBELET_ARGUMENTS } from "../kubelet.ts";
+import { ADMISSION, AGENT_TOKEN, AUDIT_LOGS, AUDIT_POLICY, TOKEN } from "./paths.ts";
 
 /**
  * Seconds until pods leave a node that does not answer, by the shape of the site; Kubernetes' own default is 300. A

@@ -3,6 +3,7 @@
  * (`program.ts`) reads and turns the device into; and the parsed answer. Pure: no clock, no network.
  */
 import { createHash } from "node:crypto";
+import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../device/program.ts";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
 import { pushedArtifacts, type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
@@ -10,7 +11,6 @@ import { backupFiles, backupUrl } from "./backup.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "./distributions/distribution-plan.ts";
 import { renderDistribution } from "./distributions/index.ts";
 import { neededKib, preflightSetting } from "./preflight.ts";
-import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "./program.ts";
 
 /** What one device is to become. */
 export interface Payload {

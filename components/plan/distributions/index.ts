@@ -7,10 +7,10 @@ import type { Profile } from "../../inventory/types.ts";
 import { checkBackup } from "../backup.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import type { Finding } from "./finding.ts";
-import { renderK0s } from "./k0s.ts";
-import { checkK0s, checkMicroK8s } from "./k0s-checks.ts";
-import { checkK3s, renderK3s } from "./k3s.ts";
-import { renderMicroK8s } from "./microk8s.ts";
+import { checkK0s, checkMicroK8s } from "./k0s/checks.ts";
+import { renderK0s } from "./k0s/index.ts";
+import { checkK3s, renderK3s } from "./k3s/index.ts";
+import { renderMicroK8s } from "./microk8s/index.ts";
 
 /** What a distribution does with a profile. */
 interface Distribution {

@@ -2,9 +2,10 @@
  * What the plan of a device needs beside its profile: the server that it joins, whether others join it, and the secrets
  * of the stack that its files hold. Pure.
  */
-import type { RenderContext } from "../device/distributions/distribution-plan.ts";
-import { secretKeys } from "../device/distributions/k3s-secrets.ts";
+
 import type { Profile } from "../inventory/index.ts";
+import type { RenderContext } from "./distributions/distribution-plan.ts";
+import { secretKeys } from "./distributions/k3s/secrets.ts";
 
 /** Keys of every secret that the region's devices need, sorted. */
 export function regionSecretKeys(profiles: readonly Profile[]): string[] {

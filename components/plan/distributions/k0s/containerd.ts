@@ -2,12 +2,12 @@
  * From a profile to what containerd reads where edge-fleet does not write its whole configuration: tables of WASM
  * runtimes, and mirrors of registries with their accounts. Pure.
  */
-import type { Profile, RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
-import { SHIM_BINARIES } from "../artifact.ts";
-import type { DeviceFile } from "./distribution-plan.ts";
-import { type Finding, warning } from "./finding.ts";
-import { minorOf } from "./k3s-join.ts";
-import { hostOf, type RegistryAccount, registryAccounts, sorted } from "./registries.ts";
+import type { Profile, RegistryMirror, WasmRuntime } from "../../../inventory/types.ts";
+import { SHIM_BINARIES } from "../../artifact.ts";
+import type { DeviceFile } from "../distribution-plan.ts";
+import { type Finding, warning } from "../finding.ts";
+import { minorOf } from "../k3s/join.ts";
+import { hostOf, type RegistryAccount, registryAccounts, sorted } from "../registries.ts";
 
 /** containerd 2 reads version 3, containerd 1.7 only version 2: https://github.com/containerd/containerd/blob/main/docs/cri/config.md */
 export type ContainerdVersion = 2 | 3;

@@ -3,8 +3,8 @@
  * without quotes or blanks (https://canonical.com/microk8s/docs/configuring-services). The device program replaces the
  * keys named here in the snap's own files and leaves the rest to the snap. Pure.
  */
-import type { Profile } from "../../inventory/types.ts";
-import { KUBELET_ARGUMENTS, kubeletDropIn } from "./kubelet.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { KUBELET_ARGUMENTS, kubeletDropIn } from "../kubelet.ts";
 
 /** Folder of edge-fleet's files for MicroK8s on a device. */
 export const MICROK8S_CONFIG = "/etc/edge-fleet/microk8s";

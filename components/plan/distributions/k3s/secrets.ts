@@ -2,9 +2,9 @@
  * The secrets that a K3s device needs, by their keys in the stack's configuration: passwords of registries, and the token
  * with which agents join. A profile only names keys; the values come from the caller and end in files of mode 0600.
  */
-import type { Profile } from "../../inventory/types.ts";
-import { backupSecretKeys } from "../backup.ts";
-import { registrySecretKeys } from "./registries.ts";
+import type { Profile } from "../../../inventory/types.ts";
+import { backupSecretKeys } from "../../backup.ts";
+import { registrySecretKeys } from "../registries.ts";
 
 /** Full form of a token, `K10<SHA-256 of the CA>::<user>:<password>`. https://docs.k3s.io/cli/token#token-format */
 const FULL_TOKEN = /^K10[0-9a-f]{64}::[A-Za-z]+:/;

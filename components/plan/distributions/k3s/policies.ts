@@ -3,7 +3,7 @@
  * in the datastore (EventRateLimit), and what is worth a write to flash (audit). All are plain objects; K3s reads them as
  * files.
  */
-import type { Profile } from "../../inventory/types.ts";
+import type { Profile } from "../../../inventory/types.ts";
 
 const ENGINE_NAMESPACE: Readonly<Record<Profile["gitops"]["engine"], string>> = {
   "argocd-agent": "argocd",
