@@ -2,6 +2,8 @@
  * Ways to deal with the engine that the SDK has no function for: the outputs of other stacks without a resource for each,
  * failed registrations that the engine itself has reported, and a run that fails once all is done.
  */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
@@ -16,6 +18,44 @@ export async function readStackOutputs(stack: string): Promise<Readonly<Record<s
   return outputs as Readonly<Record<string, unknown>>;
 }
 
+/** A resource as a stack's state has it. */
+export interface StackResource {
+  readonly type: string;
+  /** Its outputs, of a component those that it registered; secrets as they are. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the resources of a stack as its last run left them, by URN.
+ * @param stack as of {@link readStackOutputs}
+ * @throws Error when the stack does not exist or its backend does not answer
+ */
+export async function readStackResources(stack: string): Promise<ReadonlyMap<string, StackResource>> {
+  if (!(await hasState(stack))) return new Map();
+  const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
+  return new Map(Object.entries(outputs as Record<string, StackResource>));
+}
+
+/**
+ * Whether a stack has a state. The engine dereferences the one that a stack lacks that never ran, and crashes
+ * (`GetStackResourceOutputs` of pkg/backend/backend.go, v3.274.1). A stack whose first run was interrupted has a state and
+ * no outputs, so that only `pulumi stack export` can tell.
+ */
+async function hasState(stack: string): Promise<boolean> {
+  if (Object.keys(await readStackOutputs(stack)).length > 0) return true;
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const args = ["stack", "export", "--non-interactive", "--stack", name];
+  const { stdout } = await promisify(execFile)("pulumi", args, { maxBuffer: MAX_STATE_BYTES }).catch((error: Error) => {
+    throw new Error(`the state of stack ${stack} cannot be read: ${error.message} - put the pulumi that runs this on PATH`);
+  });
+  const { deployment } = JSON.parse(stdout) as { readonly deployment?: { readonly resources?: readonly unknown[] } };
+  return (deployment?.resources ?? []).length > 0;
+}
+
+/** 100,000 devices of 5 KB. */
+const MAX_STATE_BYTES = 2 ** 29;
+
 /**
  * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
  * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.
@@ -24,6 +64,16 @@ export function leaveToEngine(resource: pulumi.Resource): void {
   for (const output of Object.values(resource)) {
     if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
   }
+}
+
+/**
+ * Awaits an output outside of a preview. The engine leaves what `--target` leaves out unknown there too, and `apply` never
+ * runs on it.
+ * @returns undefined where it is unknown
+ */
+export async function readOutput<T>(output: pulumi.Output<T>): Promise<T | undefined> {
+  const { isKnown, promise } = output as unknown as { readonly isKnown: Promise<boolean>; readonly promise: () => Promise<T> };
+  return (await isKnown) ? promise.call(output) : undefined;
 }
 
 /** Exit code of a program that has said itself what is wrong (`@pulumi/pulumi/cmd/run`). */

@@ -39,7 +39,8 @@ export type Tree = ReadonlyMap<string, TreeFile>;
  * Takes the tree's input from the inventory.
  * @param profiles the resolved devices of the whole fleet: a tree of one region would delete the others
  */
-export function treeInput({ fleet }: Inventory, profiles: readonly Profile[]): TreeInput {
+export function treeInput({ fleet }: Inventory, all: readonly Profile[]): TreeInput {
+  const profiles = all.filter(({ state }) => state === "present");
   const { url, branch = "main", path = "fleet", layout = "live" } = fleet.git;
   return {
     fleetName: fleet.fleet,

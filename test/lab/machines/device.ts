@@ -10,7 +10,9 @@ import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../..
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { type ApplyResult, packPayload, renderPayload } from "../../../components/plan/payload.ts";
+import { type DeviceAnswer } from "../../../components/device/result.ts";
+import { renderPayload, payloadText, payloadText } from "../../../components/plan/payload.ts";
+import { pack } from "../standins/apply-device.ts";
 import { PROGRAM, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
@@ -123,18 +125,18 @@ export class MachineDevice {
   /** Starts to apply a profile as the log-in user. */
   start(profile: Profile): RunningCommand {
     const payload = renderPayload(profile, MACHINE_LOCK);
-    const { create, stdin } = packPayload(payload, profile.region, this.#program);
+    const { create, stdin } = pack(payload);
     return this.machine.start(create, { user: MACHINE_USER, input: stdin });
   }
 
   /** Applies a profile and waits for the answer. */
-  async apply(profile: Profile): Promise<ApplyResult> {
+  async apply(profile: Profile): Promise<DeviceAnswer> {
     return readOutcome(await this.start(profile).result);
   }
 
   /** What the preflight finds, as `edge-fleet doctor` asks for it: `id severity`. */
   async findings(profile: Profile): Promise<string[]> {
-    const input = `${packText(renderPayload(profile, MACHINE_LOCK).text)}\n`;
+    const input = `${packText(payloadText(renderPayload(profile, MACHINE_LOCK)))}\n`;
     const { code, stdout, stderr } = await this.machine.ssh(`sudo -n ${PROGRAM_PATH} doctor`, {
       user: MACHINE_USER,
       input,
