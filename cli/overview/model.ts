@@ -2,9 +2,10 @@
  * The architecture of this very fleet as one document: from the inventory, its profiles and the rings' commits to counts,
  * connections and consequences. Pure; the renderers beside it only lay it out.
  */
-import { controlPlaneNamespace, type Revisions } from "../../components/gitops/index.ts";
+import { controlPlaneNamespace } from "../../components/gitops/index.ts";
 import type { Inventory, Profile } from "../../components/inventory/index.ts";
 import { withoutCredentials } from "../init/answers.ts";
+import type { Revisions } from "../rollout/rings.ts";
 import { type Connection, inboundConnections, outboundConnections, siteConnections } from "./connections.ts";
 import { describeOffline, type OfflineBehaviour } from "./offline.ts";
 

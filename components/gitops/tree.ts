@@ -27,7 +27,7 @@ export interface TreeFile {
   readonly content: string;
   /**
    * `emitted`: edge-fleet keeps it as it is. `scaffold`: written where absent, then the team's. `built`: emitted too, but
-   * its content comes from Kustomize (build.ts) and is empty here; a write of the tree alone leaves it as it is.
+   * its content comes from Kustomize (cli/manifests/build.ts) and is empty here; a write of the tree alone leaves it as it is.
    */
   readonly owner: "emitted" | "scaffold" | "built";
 }
