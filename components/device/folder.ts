@@ -34,11 +34,21 @@ export function dialCommand(stack: string): string {
   return `exec sh ${DIAL_FOLDER}/${stack}/dial.sh`;
 }
 
+const opened = new Map<string, SshFolders>();
+
 /**
- * Makes the folder of a stack ready for a run.
+ * Makes the folder of a stack ready for a run, once in it.
  * @returns its path and that of the sockets, absolute
  */
 export function openDialFolder(stack: string, program: DeviceProgram): SshFolders {
+  const known = opened.get(stack);
+  if (known !== undefined) return known;
+  const folders = makeFolders(stack, program);
+  opened.set(stack, folders);
+  return folders;
+}
+
+function makeFolders(stack: string, program: DeviceProgram): SshFolders {
   const folder = resolve(DIAL_FOLDER, stack);
   for (const name of OF_ONE_RUN) rmSync(join(folder, name), { recursive: true, force: true });
   for (const name of [...OF_ONE_RUN, "hosts", "known_hosts", "jumps"]) makePrivate(join(folder, name));
