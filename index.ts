@@ -4,7 +4,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { TreeRefusedError } from "./components/gitops/index.ts";
 import { runHubStack } from "./components/hub/stack.ts";
-import { InventoryError, loadInventory } from "./components/inventory/index.ts";
+import { hubOf, InventoryError, loadInventory } from "./components/inventory/index.ts";
 import { runRegionStack } from "./components/region/stack.ts";
 import { readSettings } from "./components/settings.ts";
 
@@ -14,7 +14,7 @@ export default async function main(): Promise<object> {
   const stack = pulumi.getStack();
   try {
     const inventory = loadInventory(settings.inventory);
-    return stack === (inventory.fleet.hub.stack ?? "hub")
+    return stack === hubOf(inventory.fleet)?.stack
       ? await runHubStack(inventory, settings)
       : await runRegionStack(stack, inventory, settings);
   } catch (error) {

@@ -17,7 +17,7 @@ import {
   treeInput,
   writeTree,
 } from "../gitops/index.ts";
-import { type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
+import { hubOf, type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
 import { deviceContexts, joinedServers, regionSecretKeys } from "../plan/contexts.ts";
 import { type PlanFindings, planFindings } from "../plan/findings.ts";
 import { renderPayload } from "../plan/payload.ts";
@@ -27,7 +27,7 @@ import type { PreviousOutputs, RegionOutputs } from "./outputs.ts";
 import { planRegion, probeTargets, type RegionPlan } from "./plan.ts";
 import { erasureTargets } from "./removal.ts";
 
-/** Default of `guard.maxRemovals`. */
+/** Applied devices that may leave the inventory in one run. */
 const MAX_REMOVALS = 1;
 
 /**
@@ -42,14 +42,12 @@ export async function runRegionStack(
   const fleet = resolveFleet(inventory);
   const profiles = fleet.filter((profile) => profile.region === region);
   const tree = treeInput(inventory, fleet);
+  const hub = hubOf(inventory.fleet);
   const probing = !pulumi.runtime.isDryRun() && settings.probe;
-  const [previous, hubKubeconfig] = await Promise.all([
-    previousOutputs(),
-    regionKubeconfig(inventory.fleet.hub.stack ?? "hub", region),
-  ]);
+  const [previous, hubKubeconfig] = await Promise.all([previousOutputs(), hub && regionKubeconfig(hub.stack, region)]);
   const targets = [...probeTargets(profiles), ...erasureTargets(profiles, previous.wipe)];
   const reachability = probing ? await probeDevices(targets) : new Map<string, Reachability>();
-  const maxRemovals = (inventory.fleet.guard?.maxRemovals ?? MAX_REMOVALS) + settings.allowRemovals;
+  const maxRemovals = MAX_REMOVALS + settings.allowRemovals;
   const secrets = stackSecrets(regionSecretKeys(profiles));
   const findings = planFindings(inventory, profiles);
   const servers = serverHashes(profiles, inventory, secrets);
