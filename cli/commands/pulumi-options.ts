@@ -1,6 +1,6 @@
 /** What `preview` and `up` share on the command line. */
 import { type Command, InvalidArgumentError } from "commander";
-import { resolveRegion } from "../../components/inventory/index.ts";
+import { hubOf, resolveRegion } from "../../components/inventory/index.ts";
 import { inventoryOf, inventoryOption, wholeNumber } from "./options.ts";
 
 /** Their common options. */
@@ -51,7 +51,7 @@ export function stackFacts(stack: string, options: PulumiOptions): StackFacts {
     : [];
   const byDefault = readiness.reduce((longest, own) => Math.max(longest, own), 15);
   return {
-    isHub: name === (inventory.fleet.hub.stack ?? "hub"),
+    isHub: name === hubOf(inventory.fleet)?.stack,
     stallMs: (options.stallMinutes ?? byDefault) * 60_000,
   };
 }

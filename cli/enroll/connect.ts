@@ -1,15 +1,18 @@
 /**
- * One SSH connection per candidate: runs the enrol script, reads back the host key
- * that the connection really used, and has the result judged.
+ * One SSH connection per candidate: runs `enroll.sh` as root, reads back the host key that the connection really used, and
+ * has the result judged.
  */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { runProgram } from "../process.ts";
 import { jumpAlias, RUN_SCRIPT_AS_ROOT, type SshConnection, sshArguments } from "../ssh/arguments.ts";
 import { controllerSeconds } from "../ssh/clock.ts";
 import { withSshConnection } from "../ssh/connection.ts";
 import { firstKnownKey } from "../ssh/keys.ts";
 import { type Candidate, type EnrolledOutcome, type FailedOutcome, judgeConnection } from "./outcome.ts";
-import { enrollScript } from "./script.ts";
+
+/** The script that a device runs, from standard input. */
+export const ENROLL_SCRIPT: string = readFileSync(join(import.meta.dirname, "enroll.sh"), "utf8");
 
 /** How connections are bounded. */
 export interface ConnectOptions {
@@ -28,7 +31,7 @@ export async function enrollDevice(
   return withSshConnection(profile, acceptNewKey ? undefined : record.entry.hostKey, async (connection) => {
     const before = controllerSeconds();
     const result = await runProgram("ssh", sshArguments(connection, RUN_SCRIPT_AS_ROOT), {
-      stdin: enrollScript(profile.ssh.user),
+      stdin: ENROLL_SCRIPT,
       timeoutMs: options.timeoutMs,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

@@ -12,7 +12,6 @@ import { withInterrupt } from "../interrupt.ts";
 import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
 import type { PushOutcome } from "../push/outcome.ts";
 import { pushRegion } from "../push/program.ts";
-import { requireRegion } from "../require.ts";
 import { stackOutputs } from "./run.ts";
 
 /** What a region lacks. */
@@ -34,8 +33,7 @@ export interface SuppliedOutputs {
 }
 
 /**
- * Compares what devices are known to have with what they need. What the last run saw counts more than the enrolment. A
- * device for which the lock lacks an artifact is left out: it fails in the run itself, which says why, and alone.
+ * Compares what devices are known to have with what they need. A device for which the lock lacks an artifact is left out: it fails in the run itself, which says why, and alone.
  */
 export function planSupply(
   inventory: Inventory,
@@ -46,11 +44,8 @@ export function planSupply(
   const profiles = resolveRegion(inventory, region).filter(
     (profile) => profile.hostKey !== undefined && isLocked(profile, inventory),
   );
-  const enrolled = new Map(
-    requireRegion(inventory, region).devices.map(({ entry }) => [entry.id, entry.facts?.program]),
-  );
   const ids = (has: (profile: Profile) => boolean) => new Set(profiles.filter(has).map(({ id }) => id));
-  const current = ids(({ id }) => (programs[id] ?? enrolled.get(id)) === program);
+  const current = ids(({ id }) => programs[id] === program);
   const wanted = (profile: Profile) => pushedArtifacts(resolveArtifacts(profile, inventory.artifacts));
   const supplied = ids((profile) => ["", pushed[profile.id]].includes(wanted(profile)));
   const due = profiles.filter(({ id }) => !current.has(id) || !supplied.has(id));

@@ -2,7 +2,7 @@
  * The hub stack: from the inventory and the configuration to the {@link Hub} and its outputs.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { Inventory } from "../inventory/index.ts";
+import { hubOf, type Inventory } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
 import type { RegionAccess } from "./args.ts";
 import { Hub } from "./index.ts";
@@ -17,8 +17,10 @@ export interface HubOutputs {
 
 /** @throws Error when the manifests or the kubeconfig cannot be used */
 export async function runHubStack(inventory: Inventory, settings: StackSettings): Promise<HubOutputs> {
+  const wanted = hubOf(inventory.fleet);
+  if (wanted === undefined) throw new Error("fleet.yaml says hub: none - write the hub there, or remove this stack");
   const kubeconfig = kubeconfigPath(settings.kubeconfig);
-  const manifests = await loadArgoCd(inventory.fleet.hub.argocd.version, inventory.artifacts, inventory.directory);
+  const manifests = await loadArgoCd(wanted.argocd.version, inventory.artifacts, inventory.directory);
   const hub = new Hub(pulumi.getStack(), {
     kubeconfig,
     cluster: readCluster(kubeconfig),

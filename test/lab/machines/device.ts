@@ -3,7 +3,7 @@
  * releases that are the lab's stand-ins for K3s and K0s and tell systemd when they are ready, as the real ones do.
  */
 import assert from "node:assert/strict";
-import { enrollScript } from "../../../cli/enroll/script.ts";
+import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
 import { installCommand } from "../../../cli/push/program.ts";
 import { RUN_SCRIPT_AS_ROOT } from "../../../cli/ssh/arguments.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
@@ -83,6 +83,17 @@ export function machineProfile(machine: Machine, version: string, changes: Parti
   return profileWith(version, { id: machine.id, init: machine.init, memoryMiB: 1024, ssh, ...changes });
 }
 
+/** Installs the program where there is none yet. */
+function installScript({ text }: DeviceProgram): string {
+  return `umask 077
+{ base64 -d | gzip -dc; } >/tmp/edge-fleet.program <<'END'
+${packText(text)}
+END
+sh /tmp/edge-fleet.program install ${MACHINE_USER}
+rm -f /tmp/edge-fleet.program
+`;
+}
+
 /** A machine that edge-fleet manages. */
 export class MachineDevice {
   readonly machine: Machine;
@@ -93,13 +104,16 @@ export class MachineDevice {
     this.machine = machine;
   }
 
-  /** Enrols it as `edge-fleet enroll` does. From then on the log-in user may run the program as root and nothing else. */
+  /**
+   * Enrols it as `edge-fleet enroll` does, and installs the program. From then on the log-in user may run the program as
+   * root and nothing else.
+   */
   async enroll(): Promise<void> {
-    const answer = await this.machine.ssh(RUN_SCRIPT_AS_ROOT, {
-      user: MACHINE_USER,
-      input: enrollScript(MACHINE_USER),
-    });
+    const asRoot = (input: string) => this.machine.ssh(RUN_SCRIPT_AS_ROOT, { user: MACHINE_USER, input });
+    const answer = await asRoot(ENROLL_SCRIPT);
     assert.equal(answer.code, 0, answer.stderr);
+    const installed = await asRoot(installScript(deviceProgram()));
+    assert.equal(installed.code, 0, installed.stderr);
     assert.match(answer.stdout, /^\{"edgeFleet":1,"identityKey":"ecdsa-sha2-nistp256 /);
     await this.sh("rm -f /etc/sudoers.d/010-image");
     this.#program = deviceProgram();

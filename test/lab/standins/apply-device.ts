@@ -306,6 +306,6 @@ export function readOutcome({ code, stdout, stderr }: SandboxOutcome): DeviceAns
 }
 
 /** The same profile with another flannel backend: a change that needs a restart. */
-export function flannel(profile: Profile, flannelBackend: string): Profile {
+export function flannel(profile: Profile, flannelBackend: Profile["k3s"]["flannelBackend"]): Profile {
   return { ...profile, k3s: { ...profile.k3s, flannelBackend } };
 }
