@@ -16,6 +16,39 @@ export async function readStackOutputs(stack: string): Promise<Readonly<Record<s
   return outputs as Readonly<Record<string, unknown>>;
 }
 
+/** A resource as the state of a stack has it. */
+export interface StackResource {
+  /** Its URN, which no other resource of the stack has. */
+  readonly urn: string;
+  /** Its type, e.g. `kubernetes:core/v1:Secret`. */
+  readonly type: string;
+  /** Its name within its type: the last part of the URN. */
+  readonly name: string;
+  /** Its outputs, of a component those that it registered; secrets as they are. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the resources of the running stack as its last run left them; none when it never ran. A stack without outputs is
+ * taken for one that never ran: of such a one the engine dereferences the state that it lacks, and crashes
+ * (`GetStackResourceOutputs` of pkg/backend/backend.go, v3.274.1).
+ * @throws Error when the backend does not answer, or a secret of the state cannot be decrypted
+ */
+export async function readStackResources(): Promise<StackResource[]> {
+  const stack = pulumi.getStack();
+  if (Object.keys(await readStackOutputs(stack)).length === 0) return [];
+  const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
+  const resources = outputs as Readonly<Record<string, Pick<StackResource, "type" | "outputs">>>;
+  return Object.entries(resources).map(([urn, { type, outputs: own }]) => ({
+    urn,
+    type,
+    // A name may hold "::" itself: urn:pulumi:<stack>::<project>::<types>::<name>.
+    name: urn.split("::").slice(3).join("::"),
+    outputs: own,
+  }));
+}
+
 /**
  * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
  * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.

@@ -128,9 +128,8 @@ async function regionKubeconfig(hubStack: string, region: string): Promise<pulum
       `the outputs of the hub stack ${hubStack} cannot be read - if it does not exist yet: pulumi stack init ${hubStack}`,
     );
   });
-  const regions = outputs.regions as Record<string, { kubeconfig?: string }> | undefined;
-  const kubeconfig = regions?.[region]?.kubeconfig;
-  if (kubeconfig !== undefined) return pulumi.secret(kubeconfig);
+  const kubeconfig = outputs[`kubeconfig-${region}`];
+  if (typeof kubeconfig === "string") return pulumi.secret(kubeconfig);
   await pulumi.log.warn(
     `the hub stack ${hubStack} has no namespace ${controlPlaneNamespace(region)} yet, so no device is registered - run pulumi up on it, then on ${region} again`,
   );
