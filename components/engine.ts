@@ -18,23 +18,35 @@ export async function readStackOutputs(stack: string): Promise<Readonly<Record<s
   return outputs as Readonly<Record<string, unknown>>;
 }
 
-/** A resource as a stack's state has it. */
+/** A resource as the state of a stack has it. */
 export interface StackResource {
+  /** Its URN, which no other resource of the stack has. */
+  readonly urn: string;
+  /** Its type, e.g. `kubernetes:core/v1:Secret`. */
   readonly type: string;
+  /** Its name within its type: the last part of the URN. */
+  readonly name: string;
   /** Its outputs, of a component those that it registered; secrets as they are. */
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Reads the resources of a stack as its last run left them, by URN.
- * @param stack as of {@link readStackOutputs}
- * @throws Error when the stack does not exist or its backend does not answer
+ * Reads the resources of the running stack as its last run left them; none when it never ran.
+ * @throws Error when the backend does not answer, or a secret of the state cannot be decrypted
  */
-export async function readStackResources(stack: string): Promise<ReadonlyMap<string, StackResource>> {
-  if (!(await hasState(stack))) return new Map();
+export async function readStackResources(): Promise<StackResource[]> {
+  const stack = pulumi.getStack();
+  if (!(await hasState(stack))) return [];
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
   const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
-  return new Map(Object.entries(outputs as Record<string, StackResource>));
+  const resources = outputs as Readonly<Record<string, Pick<StackResource, "type" | "outputs">>>;
+  return Object.entries(resources).map(([urn, { type, outputs: own }]) => ({
+    urn,
+    type,
+    // A name may hold "::" itself: urn:pulumi:<stack>::<project>::<types>::<name>.
+    name: urn.split("::").slice(3).join("::"),
+    outputs: own,
+  }));
 }
 
 /**

@@ -61,7 +61,7 @@ export class Device extends pulumi.ComponentResource<pulumi.Output<DeviceOutcome
   }
 
   protected override async initialize({ name: id, args }: { readonly name: string; readonly args: DeviceArgs }) {
-    const previous = dialledDevices(await readStackResources(pulumi.getStack())).get(id);
+    const previous = dialledDevices(await readStackResources()).get(id);
     const { host, hostKey, user = "root", port = 22, jump, secrets = {} } = args;
     const wanted = pulumi.all([host, hostKey, user, port, pulumi.output(jump), pulumi.output(secrets)]);
     const folders = pulumi.runtime.isDryRun() ? undefined : openDialFolder(pulumi.getStack(), deviceProgram());

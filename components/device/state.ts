@@ -26,12 +26,12 @@ export const DIAL_ENVIRONMENT = {
 
 /**
  * Finds the devices in a state.
- * @param resources by URN, see `readStackResources`
+ * @param resources see `readStackResources`
  * @returns by id
  */
-export function dialledDevices(resources: ReadonlyMap<string, StackResource>): Map<string, DialledDevice> {
+export function dialledDevices(resources: readonly StackResource[]): Map<string, DialledDevice> {
   return new Map(
-    [...resources].flatMap(([urn, { type, outputs }]) => {
+    resources.flatMap(({ urn, type, outputs }) => {
       const environment = (outputs.environment ?? {}) as Readonly<Record<string, string>>;
       const id = environment[DIAL_ENVIRONMENT.device];
       if (type !== "command:local:Command" || id === undefined) return [];

@@ -43,10 +43,10 @@ export async function readHubKubeconfig(hubStack: string, region: string): Promi
 export function refuseOtherHub(
   region: string,
   kubeconfig: string,
-  resources: ReadonlyMap<string, StackResource>,
+  resources: readonly StackResource[],
 ): void {
   const hub = hubNameOf(kubeconfig);
-  const known = [...resources.values()]
+  const known = resources
     .filter(({ type }) => type === "pulumi:providers:kubernetes")
     .map(({ outputs }) => outputs.clusterIdentifier)
     .find((identifier) => typeof identifier === "string");

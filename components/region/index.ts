@@ -60,7 +60,7 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
 
 /** @throws RunError when the region is unknown, its hub another one, or devices are gone that were not removed */
 async function planAll(region: string, { inventory, secrets, hubKubeconfig }: RegionArgs): Promise<DeviceRun[]> {
-  const resources = await readStackResources(pulumi.getStack());
+  const resources = await readStackResources();
   const kubeconfig = hubKubeconfig === undefined ? undefined : await readOutput(pulumi.output(hubKubeconfig));
   try {
     if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
