@@ -1,4 +1,4 @@
-/** The Pulumi program. The stack's name picks what it is: the fleet's hub, or the region of that name. */
+/** The Pulumi program of this checkout. In a repository of your own the import is from "edge-fleet". */
 import { runStack } from "./components/index.ts";
 
 export default runStack;
