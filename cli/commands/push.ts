@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
-import { defaultCacheDirectory } from "../push/cache.ts";
+import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
 import type { PushOutcome } from "../push/outcome.ts";
 import { pushRegion, selectProfiles } from "../push/program.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";

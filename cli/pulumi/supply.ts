@@ -9,7 +9,7 @@ import { type Inventory, type Profile, resolveRegion } from "../../components/in
 import { pushedArtifacts, resolveArtifacts } from "../../components/plan/artifact.ts";
 import { probeTargets } from "../../components/region/plan.ts";
 import { withInterrupt } from "../interrupt.ts";
-import { defaultCacheDirectory } from "../push/cache.ts";
+import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
 import type { PushOutcome } from "../push/outcome.ts";
 import { pushRegion } from "../push/program.ts";
 import { requireRegion } from "../require.ts";

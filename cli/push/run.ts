@@ -9,7 +9,7 @@ import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
 import { requireRegion } from "../require.ts";
 import { Progress } from "../terminal.ts";
-import { besideArtifact, type CachedArtifact, cachedArtifact } from "./cache.ts";
+import { besideArtifact, type CachedArtifact, cachedArtifact } from "../../components/artifacts/cache.ts";
 import { type PushOutcome, unsent } from "./outcome.ts";
 import { type SendItem, sendArtifacts } from "./send.ts";
 

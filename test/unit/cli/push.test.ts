@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { runProgram } from "../../../cli/process.ts";
-import { besideArtifact, cachedArtifact } from "../../../cli/push/cache.ts";
+import { besideArtifact, cachedArtifact } from "../../../components/artifacts/cache.ts";
 import { judgePush, parseRequest } from "../../../cli/push/outcome.ts";
 import { selectTargets } from "../../../cli/push/run.ts";
 import { bodyFor, receiveCommand, receiveScript } from "../../../cli/push/send.ts";

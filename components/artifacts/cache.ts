@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
-import { digestsOf, fetchFile } from "../lock/fetch-file.ts";
+import { digestsOf, fetchFile } from "./fetch-file.ts";
 
 /** A checked file on the controller. */
 export interface CachedArtifact {
