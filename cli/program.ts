@@ -18,7 +18,6 @@ import { registerOverview } from "./commands/overview.ts";
 import { registerPreview } from "./commands/preview.ts";
 import { registerPromote } from "./commands/promote.ts";
 import { registerPulls } from "./commands/pulls.ts";
-import { registerPush } from "./commands/push.ts";
 import { registerRender } from "./commands/render.ts";
 import { registerRestore } from "./commands/restore.ts";
 import { registerRings } from "./commands/rings.ts";
@@ -37,7 +36,6 @@ const COMMANDS: readonly Register[] = [
   registerLock,
   registerDoctor,
   registerEnroll,
-  registerPush,
   registerPreview,
   registerUp,
   registerRender,

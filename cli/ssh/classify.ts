@@ -147,7 +147,7 @@ export function classifyFailure(result: RunResult, stderrPrefix = "edge-fleet: "
   const own = result.stderr.split("\n").findLast((line) => line.startsWith(stderrPrefix));
   if (own !== undefined) return failure("refused", "device", printable(own.slice(stderrPrefix.length)));
   const messages = messagesOf(result.stderr);
-  if (result.ended === "timeout" || result.ended === "idle") return failure("pending", ...stalled(result.stderr));
+  if (result.ended === "timeout") return failure("pending", ...stalled(result.stderr));
   if (result.ended === "output")
     return failure("refused", "unexpected-output", "the device wrote without end - check its log-in shell");
   const matched = RULES.find(({ pattern }) => pattern.test(messages));
