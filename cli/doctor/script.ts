@@ -74,7 +74,7 @@ function settingsOf({ profile, lock, allowReboot }: Examination, now: number): R
 /** A payload with settings and without files; a single blank line where the profile cannot be rendered yet. */
 function programLine({ profile, lock, server, allowReboot }: Examination): string {
   const context = { secrets: placeholderSecrets(profile, false), ...(server === undefined ? {} : { server }) };
-  const payload = attempt(() => renderPayload(profile, lock, context).text);
+  const payload = attempt(() => renderPayload(profile, lock, context).body);
   if (payload === undefined) return "";
   const lines = payload.split("\n");
   const end = lines.findIndex((line, index) => index > 0 && !line.startsWith("set "));
