@@ -5,6 +5,7 @@
 import type { Inventory } from "../../components/inventory/index.ts";
 import { type FileEdit, writeEnrolments } from "../inventory-edit/write.ts";
 import { mapBounded } from "../parallel.ts";
+import { withSsh } from "../ssh/run.ts";
 import { Progress } from "../terminal.ts";
 import type { Candidates } from "./candidates.ts";
 import { enrollDevice } from "./connect.ts";
@@ -49,12 +50,14 @@ export async function runEnroll(run: EnrollRun): Promise<EnrollResult> {
 async function connectAll(run: EnrollRun): Promise<Outcome[]> {
   const { candidates } = run.candidates;
   const progress = new Progress(`enroll ${run.region}`, candidates.length);
-  const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
-    const outcome = await enrollDevice(candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
-    progress.advance();
-    return outcome;
-  };
-  const outcomes = await mapBounded(candidates, run.parallel, work, run.signal);
+  const outcomes = await withSsh((connect) => {
+    const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
+      const outcome = await enrollDevice(connect, candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
+      progress.advance();
+      return outcome;
+    };
+    return mapBounded(candidates, run.parallel, work, run.signal);
+  });
   progress.end();
   const begun = new Set(outcomes.map(({ id }) => id));
   const skipped = candidates.filter(({ record }) => !begun.has(record.entry.id));

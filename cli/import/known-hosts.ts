@@ -1,7 +1,8 @@
 /** Host keys of jump hosts from a known_hosts file, looked up by `ssh-keygen -F`, which also reads hashed names. */
+import { hostKeyAlgorithms } from "../../components/device/ssh.ts";
 import { UsageError } from "../exit.ts";
 import { runProgram } from "../process.ts";
-import { hostKeyAlgorithms } from "../ssh/keys.ts";
+
 import type { SourceProxy } from "./host.ts";
 
 /** Key types in the order in which they are preferred. */
