@@ -2,6 +2,8 @@
  * Ways to deal with the engine that the SDK has no function for: the outputs of other stacks without a resource for each,
  * failed registrations that the engine itself has reported, and a run that fails once all is done.
  */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
@@ -16,6 +18,56 @@ export async function readStackOutputs(stack: string): Promise<Readonly<Record<s
   return outputs as Readonly<Record<string, unknown>>;
 }
 
+/** A resource as the state of a stack has it. */
+export interface StackResource {
+  /** Its URN, which no other resource of the stack has. */
+  readonly urn: string;
+  /** Its type, e.g. `kubernetes:core/v1:Secret`. */
+  readonly type: string;
+  /** Its name within its type: the last part of the URN. */
+  readonly name: string;
+  /** Its outputs, of a component those that it registered; secrets as they are. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the resources of the running stack as its last run left them; none when it never ran.
+ * @throws Error when the backend does not answer, or a secret of the state cannot be decrypted
+ */
+export async function readStackResources(): Promise<StackResource[]> {
+  const stack = pulumi.getStack();
+  if (!(await hasState(stack))) return [];
+  const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
+  const resources = outputs as Readonly<Record<string, Pick<StackResource, "type" | "outputs">>>;
+  return Object.entries(resources).map(([urn, { type, outputs: own }]) => ({
+    urn,
+    type,
+    // A name may hold "::" itself: urn:pulumi:<stack>::<project>::<types>::<name>.
+    name: urn.split("::").slice(3).join("::"),
+    outputs: own,
+  }));
+}
+
+/**
+ * Whether a stack has a state. The engine dereferences the one that a stack lacks that never ran, and crashes
+ * (`GetStackResourceOutputs` of pkg/backend/backend.go, v3.274.1). A stack whose first run was interrupted has a state and
+ * no outputs, so that only `pulumi stack export` can tell.
+ */
+async function hasState(stack: string): Promise<boolean> {
+  if (Object.keys(await readStackOutputs(stack)).length > 0) return true;
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const args = ["stack", "export", "--non-interactive", "--stack", name];
+  const { stdout } = await promisify(execFile)("pulumi", args, { maxBuffer: MAX_STATE_BYTES }).catch((error: Error) => {
+    throw new Error(`the state of stack ${stack} cannot be read: ${error.message} - put the pulumi that runs this on PATH`);
+  });
+  const { deployment } = JSON.parse(stdout) as { readonly deployment?: { readonly resources?: readonly unknown[] } };
+  return (deployment?.resources ?? []).length > 0;
+}
+
+/** 100,000 devices of 5 KB. */
+const MAX_STATE_BYTES = 2 ** 29;
+
 /**
  * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
  * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.
@@ -24,6 +76,16 @@ export function leaveToEngine(resource: pulumi.Resource): void {
   for (const output of Object.values(resource)) {
     if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
   }
+}
+
+/**
+ * Awaits an output outside of a preview. The engine leaves what `--target` leaves out unknown there too, and `apply` never
+ * runs on it.
+ * @returns undefined where it is unknown
+ */
+export async function readOutput<T>(output: pulumi.Output<T>): Promise<T | undefined> {
+  const { isKnown, promise } = output as unknown as { readonly isKnown: Promise<boolean>; readonly promise: () => Promise<T> };
+  return (await isKnown) ? promise.call(output) : undefined;
 }
 
 /** Exit code of a program that has said itself what is wrong (`@pulumi/pulumi/cmd/run`). */

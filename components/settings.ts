@@ -14,8 +14,10 @@ export interface StackSettings {
   readonly probe: boolean;
   /** Applied devices that may leave the inventory beyond `guard.maxRemovals`. */
   readonly allowRemovals: number;
-  /** Path of the hub's kubeconfig, or undefined for the environment's. */
-  readonly kubeconfig: string | undefined;
+  /** Context of the kubeconfig that installs the hub, or undefined for its current one. */
+  readonly context: string | undefined;
+  /** Counts the tokens of regions' accounts on the hub, by region: another number is another token. */
+  readonly tokenGenerations: Readonly<Record<string, number>>;
   /** Wait until the hub's control planes run. */
   readonly awaitReady: boolean;
 }
@@ -32,7 +34,8 @@ export function readSettings(): StackSettings {
     tree: resolve(config.get("tree") ?? "fleet"),
     probe: probe === "auto",
     allowRemovals: config.getNumber("allowRemovals") ?? 0,
-    kubeconfig: config.get("kubeconfig") || undefined,
+    context: config.get("context") || undefined,
+    tokenGenerations: config.getObject<Record<string, number>>("tokenGenerations") ?? {},
     awaitReady: config.getBoolean("awaitReady") ?? true,
   };
 }

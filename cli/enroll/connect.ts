@@ -1,11 +1,15 @@
 /**
- * One SSH connection per candidate: runs the enrol script as root, and has the result and the host key that the connection
+ * One SSH connection per candidate: runs `enroll.sh` as root, and has the result and the host key that the connection
  * really used judged.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { controllerSeconds } from "../ssh/clock.ts";
 import { type RunOnDevice, STDIN_AS_ROOT } from "../ssh/run.ts";
 import { type Candidate, type EnrolledOutcome, type FailedOutcome, judgeConnection } from "./outcome.ts";
-import { enrollScript } from "./script.ts";
+
+/** The script that a device runs, from standard input. */
+export const ENROLL_SCRIPT: string = readFileSync(join(import.meta.dirname, "enroll.sh"), "utf8");
 
 /** How connections are bounded. */
 export interface ConnectOptions {
@@ -24,7 +28,6 @@ export async function enrollDevice(
   const { profile, record, acceptNewKey } = candidate;
   const device = { ...profile, hostKey: acceptNewKey ? undefined : record.entry.hostKey };
   const before = controllerSeconds();
-  const stdin = enrollScript(profile.ssh.user);
-  const answer = await run(device, { script: STDIN_AS_ROOT, stdin, ...options });
+  const answer = await run(device, { script: STDIN_AS_ROOT, stdin: ENROLL_SCRIPT, ...options });
   return judgeConnection(candidate, answer, { before, after: controllerSeconds() });
 }

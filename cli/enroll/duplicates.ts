@@ -8,7 +8,7 @@ import type { EnrolledOutcome, Enrolment, EnrolReason, FailedOutcome, Outcome } 
 interface Trait {
   readonly reason: EnrolReason;
   readonly name: string;
-  readonly mend: string;
+  readonly fix: string;
   readonly read: (enrolment: PartialEnrolment) => string | undefined;
 }
 
@@ -22,19 +22,19 @@ const TRAITS: readonly Trait[] = [
   {
     reason: "duplicate-host-key",
     name: "host key",
-    mend: "remove /etc/ssh/ssh_host_* on the clone, run ssh-keygen -A, restart its SSH server; or two entries mean one device",
+    fix: "remove /etc/ssh/ssh_host_* on the clone, run ssh-keygen -A, restart its SSH server; or two entries mean one device",
     read: ({ hostKey }) => hostKey,
   },
   {
     reason: "duplicate-machine-id",
     name: "machine id",
-    mend: "remove /etc/machine-id on the clone and run systemd-machine-id-setup",
+    fix: "remove /etc/machine-id on the clone and run systemd-machine-id-setup",
     read: ({ facts }) => facts?.machineId,
   },
   {
     reason: "duplicate-identity-key",
     name: "identity key",
-    mend: "remove /var/lib/edge-fleet/identity.key on the clone",
+    fix: "remove /var/lib/edge-fleet/identity.key on the clone",
     read: ({ identityKey }) => identityKey,
   },
 ];
@@ -78,7 +78,7 @@ function refused(outcome: EnrolledOutcome, trait: Trait, others: readonly string
     id: outcome.id,
     state: "refused",
     reason: trait.reason,
-    message: `same ${trait.name} as ${list}: a cloned image - ${trait.mend}`,
+    message: `same ${trait.name} as ${list}: a cloned image - ${trait.fix}`,
     fingerprint: outcome.fingerprint,
   };
 }

@@ -4,33 +4,15 @@
  */
 import { z } from "zod";
 import type { DeviceRecord, Profile } from "../../components/inventory/index.ts";
+import type { DeviceFacts, LockedDevice } from "../../components/inventory/lock-schema.ts";
 import { PublicKeySchema } from "../../components/inventory/schema.ts";
 import { type Bracket, clockFinding } from "../ssh/clock.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
 import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
-/** Facts that a device tells about itself, as the inventory keeps them. */
-export interface DeviceFacts {
-  readonly architecture: "amd64" | "arm64";
-  readonly memoryMiB: number;
-  /** Name and version, as /etc/os-release has them. Absent: it has none. */
-  readonly os?: string;
-  /** Release, as `uname -r` prints it. Absent: unknown. */
-  readonly kernel?: string;
-  /** SHA-256 of /etc/machine-id. */
-  readonly machineId?: string;
-  /** RFC 3339 date. */
-  readonly enrolledAt: string;
-  /** SHA-256 of the device program that was installed. */
-  readonly program: string;
-}
-
-/** What goes into the inventory. */
-export interface Enrolment {
-  /** `<type> <base64>` */
-  readonly hostKey: string;
-  /** `<type> <base64>` */
+/** What goes into the region's lock. */
+export interface Enrolment extends LockedDevice {
   readonly identityKey: string;
   readonly facts: DeviceFacts;
 }
@@ -44,11 +26,11 @@ export interface EnrolledOutcome {
   readonly fingerprint: string;
   /** Of the host key that the inventory had before, when it is another one. */
   readonly replacedFingerprint: string | undefined;
-  /** What is wrong with its clock, and the mend. No certificate is made by an enrolment, so it is only a warning. */
+  /** What is wrong with its clock, and the fix. No certificate is made by an enrolment, so it is only a warning. */
   readonly clock: string | undefined;
 }
 
-/** A device whose entry has both keys already. */
+/** A device of which the lock has both keys already. */
 export interface AlreadyOutcome {
   readonly id: string;
   readonly state: "already";
@@ -88,7 +70,6 @@ const AnswerSchema = z.object({
   os: z.string().max(128),
   kernel: z.string().max(128),
   machineId: z.string().regex(/^([0-9a-f]{64})?$/),
-  program: z.string().regex(/^[0-9a-f]{64}$/),
   time: z.int().nonnegative().max(1e12),
 });
 
@@ -124,7 +105,7 @@ export function judgeConnection(
   if (known !== undefined && known !== answer.identityKey && !acceptNewKey) {
     return refuse(
       "identity-key-changed",
-      `identity key is ${fingerprintOf(answer.identityKey)}, the inventory has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
+      `identity key is ${fingerprintOf(answer.identityKey)}, the lock has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
     );
   }
   return {
@@ -166,10 +147,10 @@ function failed({ record: { entry }, acceptNewKey }: Candidate, result: SshAnswe
 
 function factsOf(
   answer: z.infer<typeof AnswerSchema>,
-  architecture: DeviceFacts["architecture"],
+  architecture: Profile["architecture"],
   now: string,
 ): DeviceFacts {
-  const { memoryMiB, machineId, program } = answer;
+  const { memoryMiB, machineId } = answer;
   const os = printable(answer.os, 128);
   const kernel = printable(answer.kernel, 128);
   return {
@@ -179,6 +160,5 @@ function factsOf(
     ...(kernel === "" ? {} : { kernel }),
     ...(machineId === "" ? {} : { machineId }),
     enrolledAt: now,
-    program,
   };
 }

@@ -4,6 +4,7 @@
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, formatTable } from "../terminal.ts";
 import type { EnrolledOutcome, Outcome } from "./outcome.ts";
+import type { EnrollResult } from "./run.ts";
 
 const COLOURS = { enrolled: "green", already: "dim", pending: "yellow", refused: "red" } as const;
 const ORDER = ["already", "enrolled", "pending", "refused"] as const;
@@ -60,14 +61,14 @@ export function nextStep(region: string, outcomes: readonly Outcome[], files: re
   const { enrolled, already, pending, refused } = countOutcomes(outcomes);
   if (enrolled > 0)
     return `Next: compare the fingerprints with those on the devices (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), commit ${files.join(" and ")}, then: edge-fleet preview ${region}`;
-  if (refused > 0) return "Next: mend the refused devices and run again";
+  if (refused > 0) return "Next: fix the refused devices and run again";
   if (pending > 0) return "Next: run again when the pending devices can be reached";
   return already > 0 ? `Next: edge-fleet preview ${region}` : `Next: add devices to the region ${region}`;
 }
 
 /** The report for --json. */
-export function outcomeReport(region: string, outcomes: readonly Outcome[], files: readonly string[]): object {
-  return { region, written: files, counts: countOutcomes(outcomes), devices: outcomes };
+export function outcomeReport(region: string, { outcomes, files, dropped }: EnrollResult): object {
+  return { region, written: files, dropped, counts: countOutcomes(outcomes), devices: outcomes };
 }
 
 /** The enrolled ones. */

@@ -4,6 +4,7 @@
  * configuration (agents, certificates, FIDO keys). https://man.openbsd.org/ssh_config: the first value of an option holds.
  */
 import { createHash } from "node:crypto";
+import type { Profile } from "../inventory/types.ts";
 
 /** Where an SSH server is, and its key. */
 export interface SshEndpoint {
@@ -23,6 +24,11 @@ export interface SshTarget extends SshEndpoint {
   readonly id: string;
   /** Jump host. Undefined: none of ours; the user's own configuration may have one. */
   readonly jump: SshEndpoint | undefined;
+}
+
+/** Where a device of the inventory is. */
+export function targetOf({ id, host, hostKey, ssh }: Pick<Profile, "id" | "host" | "hostKey" | "ssh">): SshTarget {
+  return { id, host, port: ssh.port, user: ssh.user, hostKey, jump: ssh.proxy };
 }
 
 /** Folders, absolute, that configurations name. */

@@ -133,14 +133,14 @@ export interface GroupKind {
   readonly kind: string;
 }
 
-/** argoproj.io/v1alpha1 AppProject. */
-export interface AppProject {
+/** argoproj.io/v1alpha1 AppProject. @typeParam Url of a Git repository: text, or what becomes it once it is known */
+export interface AppProject<Url = string> {
   readonly apiVersion: "argoproj.io/v1alpha1";
   readonly kind: "AppProject";
   readonly metadata: ObjectMeta & { readonly namespace: string };
   readonly spec: {
     readonly description: string;
-    readonly sourceRepos: string[];
+    readonly sourceRepos: Url[];
     /** By cluster name only: an entry with `server: "*"` would be OR-ed and open every cluster. */
     readonly destinations: { readonly name: string; readonly namespace: string }[];
     readonly clusterResourceWhitelist: GroupKind[];

@@ -1,31 +1,58 @@
 /** What the hub is made from, and what it hands to the regions: the contract between the hub and its control planes. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { ProjectWorkload } from "../registration/index.ts";
-import type { Cluster } from "./kubeconfig.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
+
+/** The cluster that becomes the hub, and how it is reached. */
+export interface HubCluster {
+  /**
+   * Text of a kubeconfig, e.g. of a cluster that the same program makes; the state keeps it, so let it be a secret.
+   * Default: the files of `$KUBECONFIG`, else `~/.kube/config`, of whichever machine runs the program.
+   */
+  readonly kubeconfig?: pulumi.Input<string>;
+  /** Context of the kubeconfig. Default: its current one. */
+  readonly context?: pulumi.Input<string>;
+  /**
+   * UID of the cluster's namespace `kube-system`, which no other cluster has; `readClusterUid` asks for it. Where it is
+   * another one than in the state, the engine has to replace every object, and refuses, as they are protected.
+   */
+  readonly uid: pulumi.Input<string>;
+  /** URL of the API server, as regions reach it. */
+  readonly server: pulumi.Input<string>;
+  /** CA bundle of the API server, base64 of PEM. */
+  readonly certificateAuthorityData: pulumi.Input<string>;
+}
+
+/** How one region stands on the hub. */
+export interface HubRegion {
+  /**
+   * The region is declared removed: its control plane goes on running and loses its protection, so that it can leave
+   * {@link HubArgs.regions} in a later run. Default false.
+   */
+  readonly removed?: boolean;
+  /** Counts the tokens of the region's account: another number makes a new token and ends the old one. Default 1. */
+  readonly tokenGeneration?: number;
+}
 
 /** Which cluster becomes the hub of which regions. */
 export interface HubArgs {
-  /** Path of the kubeconfig with which the hub is installed. */
-  readonly kubeconfig: string;
-  /** The cluster that it points to. */
-  readonly cluster: Cluster;
+  readonly cluster: HubCluster;
   /** Verified manifests of the pinned Argo CD release. */
   readonly manifests: ArgoCdManifests;
-  /** Regions to give a control plane. */
-  readonly regions: readonly string[];
+  /** Regions to give a control plane, by name. One that merely leaves is refused: see {@link HubRegion.removed}. */
+  readonly regions: Readonly<Record<string, HubRegion>>;
   /** URL of the fleet's Git repository: the only source that workloads may come from. */
-  readonly gitUrl: string;
+  readonly gitUrl: pulumi.Input<string>;
   /** Workloads of fleet.yaml: their namespaces and projects. Default: none. */
   readonly workloads?: readonly ProjectWorkload[];
-  /** Wait until the control planes run. False where no kubelet would ever start them. */
-  readonly awaitReady: boolean;
+  /** Wait until the control planes run. False where no kubelet would ever start them. Default true. */
+  readonly awaitReady?: boolean;
 }
 
 /** What a region's stack needs to know of the hub. */
 export interface RegionAccess {
   /** Namespace of the region's control plane. */
   readonly namespace: string;
-  /** Kubeconfig of the region's account. Secret. */
+  /** Kubeconfig of the region's account, whose cluster is named `hub-<uid>`. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
 }

@@ -5,61 +5,51 @@
 import { randomBytes } from "node:crypto";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { renderControlPlane } from "../registration/index.ts";
-import type { HubArgs, RegionAccess } from "./args.ts";
+import { type ControlPlane as ControlPlaneObjects, renderControlPlane } from "../registration/index.ts";
+import type { HubArgs, HubRegion, RegionAccess } from "./args.ts";
+import { hubProvider } from "./cluster.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 
 /** {@link HubArgs} for one region. */
-export interface ControlPlaneArgs extends Omit<HubArgs, "regions"> {
+export interface ControlPlaneArgs extends Omit<HubArgs, "regions">, HubRegion {
   readonly region: string;
-  /** Name of the cluster: a change of address or CA is then an update and not a replacement of everything. */
-  readonly clusterIdentifier: string;
   /** Provider of the hub, for the namespace itself. */
   readonly provider: kubernetes.Provider;
 }
+
+type Objects = ControlPlaneObjects<pulumi.Input<string>>;
 
 /** One region's control plane. */
 export class ControlPlane extends pulumi.ComponentResource {
   readonly access: RegionAccess;
 
   constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("edge-fleet:index:ControlPlane", name, {}, opts);
-    const objects = renderControlPlane(args.region, args.gitUrl, args.workloads);
+    const { removed = false } = args;
+    super("edge-fleet:index:ControlPlane", name, {}, { protect: !removed, ...opts });
+    const objects = renderControlPlane(args.region, args.gitUrl, args.workloads, args.tokenGeneration);
     const namespace = objects.namespace.metadata.name;
     const child = { parent: this, provider: args.provider };
     const created = new kubernetes.core.v1.Namespace(`${name}-namespace`, objects.namespace, child);
-    const inside = { ...child, dependsOn: [created] };
     this.#installArgoCd(name, args, namespace, created);
-    const further = objects.workloadProjects.map((project) => [`project-${project.metadata.name}`, project] as const);
-    for (const [suffix, project] of [
-      ["project", objects.project] as const,
-      ["default-project", objects.defaultProject] as const,
-      ...further,
-    ]) {
-      new kubernetes.apiextensions.CustomResource(`${name}-${suffix}`, project, inside);
-    }
-    const account = new kubernetes.core.v1.ServiceAccount(`${name}-account`, objects.serviceAccount, inside);
-    const role = new kubernetes.rbac.v1.Role(`${name}-role`, objects.role, inside);
-    const binding = new kubernetes.rbac.v1.RoleBinding(`${name}-role-binding`, objects.roleBinding, inside);
-    const token = new kubernetes.core.v1.Secret(`${name}-token`, objects.token, {
-      ...child,
-      dependsOn: [account, role, binding],
-      additionalSecretOutputs: ["data"],
-    });
-    const kubeconfig = token.data.apply((data) =>
-      renderKubeconfig(args.cluster, namespace, Buffer.from(data?.token ?? "", "base64").toString("utf8")),
-    );
+    this.#createProjects(name, objects, { ...child, dependsOn: [created] });
+    const token = this.#createAccount(name, objects, { ...child, dependsOn: [created] });
+    const { uid, server, certificateAuthorityData } = args.cluster;
+    const kubeconfig = pulumi
+      .all([token.data, uid, server, certificateAuthorityData] as const)
+      .apply(([data, id, url, authority]) =>
+        renderKubeconfig({ server: url, certificateAuthorityData: authority }, id, namespace, tokenOf(data)),
+      );
     this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig) };
-    this.registerOutputs();
+    this.registerOutputs({ region: args.region, namespace, removed });
   }
 
   /** The manifests carry no namespace, so each control plane has a provider whose default namespace is its own. */
   #installArgoCd(name: string, args: ControlPlaneArgs, namespace: string, created: pulumi.Resource): void {
-    const { kubeconfig, clusterIdentifier } = args;
-    const provider = new kubernetes.Provider(
+    const provider = hubProvider(
       `${name}-cluster`,
-      { kubeconfig, clusterIdentifier: `${clusterIdentifier}/${namespace}`, namespace },
+      args.cluster,
+      { namespace },
       { parent: this, dependsOn: [created] },
     );
     const settings = new kubernetes.core.v1.Secret(
@@ -72,8 +62,44 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
-      { objs: selectControlPlane(args.manifests.namespaceInstall), skipAwait: !args.awaitReady },
+      { objs: selectControlPlane(args.manifests.namespaceInstall), skipAwait: args.awaitReady === false },
       { parent: this, provider, dependsOn: [settings] },
     );
   }
+
+  /** Those of workloads are not protected: a workload may leave fleet.yaml, and what it has deployed stays. */
+  #createProjects(
+    name: string,
+    { project, defaultProject, workloadProjects }: Objects,
+    inside: pulumi.CustomResourceOptions,
+  ): void {
+    new kubernetes.apiextensions.CustomResource(`${name}-project`, project, inside);
+    new kubernetes.apiextensions.CustomResource(`${name}-default-project`, defaultProject, inside);
+    for (const workload of workloadProjects) {
+      const suffix = `project-${workload.metadata.name}`;
+      new kubernetes.apiextensions.CustomResource(`${name}-${suffix}`, workload, { ...inside, protect: false });
+    }
+  }
+
+  /** The token is not protected: a new one replaces it, and its deletion is what ends it. */
+  #createAccount(name: string, objects: Objects, inside: pulumi.CustomResourceOptions): kubernetes.core.v1.Secret {
+    const account = new kubernetes.core.v1.ServiceAccount(`${name}-account`, objects.serviceAccount, inside);
+    const role = new kubernetes.rbac.v1.Role(`${name}-role`, objects.role, inside);
+    const binding = new kubernetes.rbac.v1.RoleBinding(`${name}-role-binding`, objects.roleBinding, inside);
+    return new kubernetes.core.v1.Secret(tokenName(name), objects.token, {
+      ...inside,
+      dependsOn: [account, role, binding],
+      additionalSecretOutputs: ["data"],
+      protect: false,
+    });
+  }
+}
+
+/** Name of the resource that is the token of a control plane's account. @param name of the control plane's component */
+export function tokenName(name: string): string {
+  return `${name}-token`;
+}
+
+function tokenOf(data: Readonly<Record<string, string>> | undefined): string {
+  return Buffer.from(data?.token ?? "", "base64").toString("utf8");
 }

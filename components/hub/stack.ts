@@ -1,32 +1,108 @@
 /**
- * The hub stack: from the inventory and the configuration to the {@link Hub} and its outputs.
+ * The hub stack: from the inventory, the configuration and the state of its last run to the {@link Hub} and its outputs.
+ * What it refuses, it refuses before anything of the hub is registered.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { Inventory } from "../inventory/index.ts";
+import { readStackResources } from "../engine.ts";
+import { controlPlaneNamespace } from "../gitops/labels.ts";
+import { hubOf, type Inventory } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
-import type { RegionAccess } from "./args.ts";
+import type { HubRegion } from "./args.ts";
+import { readClusterUid } from "./cluster.ts";
+import { listHeldObjects } from "./held.ts";
 import { Hub } from "./index.ts";
-import { kubeconfigPath, readCluster } from "./kubeconfig.ts";
+import {
+  findInstalledHub,
+  type InstalledHub,
+  refuseHeld,
+  refuseOtherCluster,
+  refuseUndeclared,
+  vanishedControlPlanes,
+} from "./installed.ts";
+import { type Cluster, readCluster } from "./kubeconfig.ts";
 import { loadArgoCd } from "./manifests.ts";
 
-/** Outputs of the hub stack, read by the region stacks. */
-export interface HubOutputs {
-  /** Access of each region's stack, by region. */
-  readonly regions: Readonly<Record<string, RegionAccess>>;
-}
+/** Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret, and which cluster the hub is. */
+export type HubOutputs = Readonly<Record<`kubeconfig-${string}` | "clusterUid", pulumi.Output<string>>>;
 
-/** @throws Error when the manifests or the kubeconfig cannot be used */
+/**
+ * @throws Error when the fleet has no hub, the manifests or the kubeconfig cannot be used, the kubeconfig leads to another
+ * cluster than before, or a control plane would go that nothing says may go
+ */
 export async function runHubStack(inventory: Inventory, settings: StackSettings): Promise<HubOutputs> {
-  const kubeconfig = kubeconfigPath(settings.kubeconfig);
-  const manifests = await loadArgoCd(inventory.fleet.hub.argocd.version, inventory.artifacts, inventory.directory);
-  const hub = new Hub(pulumi.getStack(), {
-    kubeconfig,
-    cluster: readCluster(kubeconfig),
+  const { directory, fleet, artifacts } = inventory;
+  const stack = pulumi.getStack();
+  const wanted = hubOf(fleet);
+  if (wanted === undefined) {
+    const fix = "write the hub there, or drop the stack";
+    throw new Error(`fleet.yaml says hub: none, so the stack ${stack} has nothing to install - ${fix}`);
+  }
+  const regions = hubRegions(inventory, settings.tokenGenerations);
+  const cluster = readCluster(settings.context);
+  const access = settings.context === undefined ? {} : { context: settings.context };
+  const manifests = await loadArgoCd(wanted.argocd.version, artifacts, directory);
+  const installed = findInstalledHub(await readStackResources());
+  refuseUndeclared(vanishedControlPlanes(installed, inventory.regions.keys()), directory);
+  const uid = await readClusterUid(stack, access);
+  refuseOtherCluster(installed, uid, stack);
+  await refuseHeldControlPlanes(installed, inventory, cluster);
+  const hub = new Hub(stack, {
+    cluster: { ...access, ...cluster, uid },
     manifests,
-    regions: [...inventory.regions.keys()],
-    gitUrl: inventory.fleet.git.url,
-    workloads: inventory.fleet.workloads ?? [],
+    regions,
+    gitUrl: fleet.git.url,
+    workloads: fleet.workloads ?? [],
     awaitReady: settings.awaitReady,
   });
-  return { regions: hub.regions };
+  await reportRemoved(regions, inventory, hub);
+  const kubeconfigs = Object.entries(hub.regions).map(([region, { kubeconfig }]) => [
+    `kubeconfig-${region}`,
+    kubeconfig,
+  ]);
+  return Object.fromEntries([["clusterUid", hub.clusterUid], ...kubeconfigs]) as HubOutputs;
+}
+
+/** How each region stands. @throws Error when a token is counted for no region, or with no count */
+function hubRegions(
+  { regions }: Pick<Inventory, "regions">,
+  tokenGenerations: StackSettings["tokenGenerations"],
+): Record<string, HubRegion> {
+  for (const [region, generation] of Object.entries(tokenGenerations)) {
+    const key = `edge-fleet:tokenGenerations.${region}`;
+    if (!regions.has(region))
+      throw new Error(`${key}: there is no such region - use one of: ${[...regions.keys()].join(", ")}`);
+    if (!Number.isInteger(generation) || generation < 1)
+      throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
+  }
+  const standings = [...regions].map(([name, { state }]): [string, HubRegion] => [
+    name,
+    { removed: state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
+  ]);
+  return Object.fromEntries(standings);
+}
+
+/** One whose token is gone is past that: its deletion has begun. */
+async function refuseHeldControlPlanes(
+  installed: InstalledHub,
+  { regions }: Inventory,
+  cluster: Cluster,
+): Promise<void> {
+  for (const { region, token } of vanishedControlPlanes(installed, regions.keys())) {
+    if (token !== undefined) refuseHeld(region, await listHeldObjects(cluster, region, token));
+  }
+}
+
+async function reportRemoved(
+  standings: Readonly<Record<string, HubRegion>>,
+  { regions }: Inventory,
+  hub: Hub,
+): Promise<void> {
+  for (const [region, { removed }] of Object.entries(standings)) {
+    if (removed !== true) continue;
+    await pulumi.log.warn(
+      `region ${region} is removed: its control plane ${controlPlaneNamespace(region)} runs on, without protection, until ` +
+        `${regions.get(region)?.file} goes - first run pulumi up --stack ${region}, then pulumi destroy --stack ${region}`,
+      hub,
+    );
+  }
 }

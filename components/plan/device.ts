@@ -22,6 +22,8 @@ export interface DevicePlan {
   readonly pushed: readonly ResolvedArtifact[];
   /** Id of the device that must be applied before. */
   readonly joins: string | undefined;
+  /** What works but is worth a look, see `DistributionPlan.warnings`. */
+  readonly warnings: readonly string[];
 }
 
 /** A device for which there is no plan, and why: `<place> <field>: <what> - <fix>`. */
@@ -78,13 +80,14 @@ export function planDevice(profile: Profile, lock: ArtifactsLock, program: strin
     secretFiles: payload.secretFiles,
     pushed: payload.artifacts.filter(({ delivery }) => delivery === "push"),
     joins: profile.joins,
+    warnings: payload.warnings,
   };
 }
 
 /** Plans the removal of a device that the inventory says is removed. */
 function planRemoval(profile: Profile, program: string): DevicePlan {
   const { id } = profile;
-  return { id, text: removalText(profile, program), payload: undefined, secretFiles: "", pushed: [], joins: undefined };
+  return { id, text: removalText(profile, program), payload: undefined, secretFiles: "", pushed: [], joins: undefined, warnings: [] };
 }
 
 /** Tells a refusal from a plan. */

@@ -12,6 +12,7 @@ import {
   SECRET_TYPE_LABEL,
   SHARD_LABEL,
   SKIP_RECONCILE_ANNOTATION,
+  STATE_LABEL,
   WINDOW_LABEL,
 } from "../gitops/labels.ts";
 import type { ObjectMeta } from "../gitops/objects.ts";
@@ -43,30 +44,46 @@ export type RegisteredProfile = Pick<Profile, "id" | "region" | "model" | "ring"
 /**
  * Renders a device's cluster Secret. The labels of the profile are taken over; edge-fleet's and Argo CD's own win over
  * them. The label for an agent is there only if the device runs one. Annotations carry the device's values to its
- * Applications.
+ * Applications. That of a removed device is inert: no Application is made or changed for it, and those that are there stay.
+ * @param removed the device is declared removed. Default false
  * @throws Error when the device has windows in a time zone that is not known
  */
-export function renderClusterSecret(profile: RegisteredProfile): ClusterSecret {
-  const { id, region, model, ring, labels, gitops, maintenance = [], time } = profile;
+export function renderClusterSecret(profile: RegisteredProfile, removed = false): ClusterSecret {
+  const { id } = profile;
   return {
     apiVersion: "v1",
     kind: "Secret",
     type: "Opaque",
-    metadata: {
-      name: `cluster-${id}`,
-      namespace: controlPlaneNamespace(region),
-      labels: {
-        ...labels,
-        ...(gitops.engine === "argocd-agent" ? { [AGENT_LABEL]: id } : {}),
-        [SECRET_TYPE_LABEL]: "cluster",
-        [REGION_LABEL]: region,
-        [MODEL_LABEL]: model,
-        [RING_LABEL]: ring,
-        [SHARD_LABEL]: bucketOf(id),
-        [WINDOW_LABEL]: windowGroup(maintenance, time?.zone ?? "UTC").name,
-      },
-      annotations: { [SKIP_RECONCILE_ANNOTATION]: "true", ...valueAnnotations(deviceValues(profile)) },
-    },
+    metadata: removed ? removedMetadata(profile) : clusterMetadata(profile),
     stringData: { name: id, server: `https://argocd-agent-resource-proxy:9090?agentName=${id}`, config: "{}" },
+  };
+}
+
+function clusterMetadata(profile: RegisteredProfile): ClusterSecret["metadata"] {
+  const { id, region, model, ring, labels, gitops, maintenance = [], time } = profile;
+  return {
+    name: `cluster-${id}`,
+    namespace: controlPlaneNamespace(region),
+    labels: {
+      ...labels,
+      ...(gitops.engine === "argocd-agent" ? { [AGENT_LABEL]: id } : {}),
+      [SECRET_TYPE_LABEL]: "cluster",
+      [REGION_LABEL]: region,
+      [MODEL_LABEL]: model,
+      [RING_LABEL]: ring,
+      [SHARD_LABEL]: bucketOf(id),
+      [WINDOW_LABEL]: windowGroup(maintenance, time?.zone ?? "UTC").name,
+    },
+    annotations: { [SKIP_RECONCILE_ANNOTATION]: "true", ...valueAnnotations(deviceValues(profile)) },
+  };
+}
+
+/** The metadata of a removed device's Secret: no set, no principal and no controller takes it for a cluster. */
+function removedMetadata({ id, region }: RegisteredProfile): ClusterSecret["metadata"] {
+  return {
+    name: `cluster-${id}`,
+    namespace: controlPlaneNamespace(region),
+    labels: { [REGION_LABEL]: region, [STATE_LABEL]: "removed" },
+    annotations: {},
   };
 }

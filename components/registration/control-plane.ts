@@ -56,13 +56,13 @@ export interface TokenSecret {
   readonly metadata: ObjectMeta;
 }
 
-/** The objects of one region. */
-export interface ControlPlane {
+/** The objects of one region. @typeParam Url see {@link AppProject} */
+export interface ControlPlane<Url = string> {
   readonly namespace: Namespace;
   /** Project of the overlays, and of every workload that names no other. */
-  readonly project: AppProject;
+  readonly project: AppProject<Url>;
   /** Projects that workloads of fleet.yaml name, by name. */
-  readonly workloadProjects: readonly AppProject[];
+  readonly workloadProjects: readonly AppProject<Url>[];
   /** Argo CD's own project `default`, emptied: as installed it may deploy anything anywhere. */
   readonly defaultProject: AppProject;
   readonly serviceAccount: ServiceAccount;
@@ -93,12 +93,14 @@ export type ProjectWorkload = Pick<TreeWorkload, "name" | "namespace" | "project
  * @param gitUrl URL of the fleet's repository: the only source that its projects may deploy from
  * @param workloads those of fleet.yaml; each may deploy to its own namespace only, together with those of its project.
  *   Default: none
+ * @param tokenGeneration names the token: each number is another one. Default 1
  */
-export function renderControlPlane(
+export function renderControlPlane<Url = string>(
   region: string,
-  gitUrl: string,
+  gitUrl: Url,
   workloads: readonly ProjectWorkload[] = [],
-): ControlPlane {
+  tokenGeneration = 1,
+): ControlPlane<Url> {
   const namespace = controlPlaneNamespace(region);
   const metadata = (name: string) => ({ name, namespace, labels: { [REGION_LABEL]: region } });
   return {
@@ -112,13 +114,14 @@ export function renderControlPlane(
       .sort()
       .map((project) => renderProject(metadata(project), gitUrl, namespacesOf(project, workloads))),
     defaultProject: renderDefaultProject(metadata("default")),
-    ...renderAccount(metadata),
+    ...renderAccount(metadata, tokenGeneration),
   };
 }
 
 /** The region's account on the hub: what it may do there, and the token that its stack logs in with. */
 function renderAccount(
   metadata: (name: string) => Required<Pick<ObjectMeta, "name" | "namespace" | "labels">>,
+  tokenGeneration: number,
 ): Pick<ControlPlane, "serviceAccount" | "role" | "roleBinding" | "token"> {
   const account = metadata(REGION_ACCOUNT);
   return {
@@ -150,7 +153,7 @@ function renderAccount(
       kind: "Secret",
       type: "kubernetes.io/service-account-token",
       metadata: {
-        ...metadata(`${REGION_ACCOUNT}-token`),
+        ...metadata(`${REGION_ACCOUNT}-token${tokenGeneration === 1 ? "" : `-${tokenGeneration}`}`),
         annotations: { "kubernetes.io/service-account.name": REGION_ACCOUNT },
       },
     },
@@ -184,7 +187,11 @@ function namespacesOf(project: string, workloads: readonly ProjectWorkload[]): s
  * No `syncWindows`: outside of one a device would not heal either (gitops/windows.ts).
  * @param namespaces where the project may deploy to, on every cluster
  */
-function renderProject(metadata: AppProject["metadata"], gitUrl: string, namespaces: readonly string[]): AppProject {
+function renderProject<Url>(
+  metadata: AppProject["metadata"],
+  gitUrl: Url,
+  namespaces: readonly string[],
+): AppProject<Url> {
   return {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "AppProject",

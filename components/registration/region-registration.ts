@@ -4,6 +4,7 @@
  */
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
 import { leaveToEngine } from "../engine.ts";
 import { applicationSetName } from "../gitops/labels.ts";
 import type { ApplicationSet } from "../gitops/objects.ts";
@@ -12,22 +13,34 @@ import { renderClusterSecret } from "./cluster-secret.ts";
 
 /** What is registered, and as whom. */
 export interface RegionRegistrationArgs {
-  /** Kubeconfig of the region's account on the hub. Secret. */
+  /** Kubeconfig of the region's account on the hub, an output of the hub's stack. Secret. */
   readonly kubeconfig: pulumi.Input<string>;
   /** Devices to register. */
   readonly profiles: readonly Profile[];
+  /**
+   * Ids of those of {@link profiles} that are declared removed: their Secrets are inert and no longer protected, so that
+   * the next run may leave them out. Default: none.
+   */
+  readonly removed?: ReadonlySet<string>;
+  /** The whole region is declared removed: nothing of it is protected, and all of {@link profiles} are removed. Default false. */
+  readonly regionRemoved?: boolean;
   readonly applicationSets: readonly ApplicationSet[];
 }
 
-/** A region and its devices on the hub. */
+/**
+ * A region and its devices on the hub. A device that merely leaves {@link RegionRegistrationArgs.profiles} is refused by
+ * the engine. ApplicationSets are not protected: which there are follows from the number of devices and from the workloads
+ * of fleet.yaml, and one that goes leaves its Applications as they are.
+ */
 export class RegionRegistration extends pulumi.ComponentResource {
   constructor(name: string, args: RegionRegistrationArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("edge-fleet:index:RegionRegistration", name, {}, opts);
+    const { removed, regionRemoved = false } = args;
+    super("edge-fleet:index:RegionRegistration", name, {}, { protect: !regionRemoved, ...opts });
     const provider = new kubernetes.Provider(
       `${name}-hub`,
       {
         kubeconfig: args.kubeconfig,
-        clusterIdentifier: "hub",
+        clusterIdentifier: pulumi.unsecret(pulumi.output(args.kubeconfig).apply(clusterNameOf)),
         // A run that was killed before it saved its state leaves objects behind; the next run takes them over.
         upsertExistingObjects: true,
       },
@@ -35,13 +48,29 @@ export class RegionRegistration extends pulumi.ComponentResource {
     );
     const child = { parent: this, provider };
     for (const profile of args.profiles) {
-      leaveToEngine(new kubernetes.core.v1.Secret(`${name}-${profile.id}`, renderClusterSecret(profile), child));
+      const gone = regionRemoved || removed?.has(profile.id) === true;
+      const options = gone ? { ...child, protect: false } : child;
+      const secret = renderClusterSecret(profile, gone);
+      leaveToEngine(new kubernetes.core.v1.Secret(`${name}-${profile.id}`, secret, options));
     }
     for (const applicationSet of args.applicationSets) {
       const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;
       const resource = `${name}-applications${suffix}`;
-      leaveToEngine(new kubernetes.apiextensions.CustomResource(resource, { ...applicationSet }, child));
+      const options = { ...child, protect: false };
+      leaveToEngine(new kubernetes.apiextensions.CustomResource(resource, { ...applicationSet }, options));
     }
     this.registerOutputs();
   }
+}
+
+/**
+ * The name of the cluster in a kubeconfig of the hub's, `hub-<uid>`: with another one the engine has to replace every
+ * object, and refuses, as they are protected.
+ */
+function clusterNameOf(kubeconfig: string): string {
+  const file = parse(kubeconfig) as { readonly clusters?: readonly { readonly name?: string }[] } | null;
+  const name = file?.clusters?.[0]?.name;
+  if (name === undefined)
+    throw new pulumi.RunError("the hub's kubeconfig of this region names no cluster - take the hub's output");
+  return name;
 }

@@ -52,7 +52,7 @@ underEachShell("traps", (get) => {
 
   test("a setting that leaves the inventory leaves the device: nothing is merged with what was there", () => {
     const { device } = get();
-    const disabling = (disable: string[]): Profile => ({ ...old, k3s: { ...old.k3s, disable } });
+    const disabling = (disable: Profile["k3s"]["disable"]): Profile => ({ ...old, k3s: { ...old.k3s, disable } });
     device.install(disabling(["traefik", "metrics-server"]));
     assert.equal(device.apply(disabling(["traefik"])).result, "applied");
     const config = device.sh("cat /etc/rancher/k3s/config.yaml");

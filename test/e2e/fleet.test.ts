@@ -183,8 +183,8 @@ class Story {
   }
 
   async secrets(): Promise<void> {
-    const { regions } = await this.#fleet.outputs<{ regions: Record<string, { kubeconfig: string }> }>("hub");
-    const token = /token: "?(\S+?)"?$/m.exec(regions[REGION]?.kubeconfig ?? "")?.[1] ?? "";
+    const { [`kubeconfig-${REGION}`]: kubeconfig = "" } = await this.#fleet.outputs<Record<string, string>>("hub");
+    const token = /token: "?(\S+?)"?$/m.exec(kubeconfig)?.[1] ?? "";
     assert.match(token, /^eyJ/);
     const keyLine = readFileSync(this.#fleet.devices.clientKeyPath, "utf8").split("\n")[2] ?? "";
     assert.ok(keyLine.length > 20);

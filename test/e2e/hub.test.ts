@@ -149,14 +149,14 @@ class Story {
   }
 
   async #account(region: string): Promise<string> {
-    const { regions } = await this.#fleet.outputs<{ regions: Record<string, { kubeconfig: string }> }>("hub");
-    return regions[region]?.kubeconfig ?? "";
+    return (await this.#fleet.outputs<Record<string, string>>("hub"))[`kubeconfig-${region}`] ?? "";
   }
 
   async account(): Promise<void> {
     const { stdout } = await this.#fleet.pulumi(["stack", "output", "--json", "--stack", "hub"]);
-    const shown = JSON.parse(stdout) as { regions: unknown };
-    assert.ok(JSON.stringify(shown.regions).includes("[secret]"), stdout);
+    const { clusterUid, ...kubeconfigs } = JSON.parse(stdout) as Record<string, string>;
+    assert.match(clusterUid ?? "", /^[0-9a-f-]{36}$/);
+    assert.deepEqual(kubeconfigs, { [`kubeconfig-${REGION}`]: "[secret]" });
     assert.doesNotMatch(stdout, /apiVersion|eyJ/);
     const account = await this.#account(REGION);
     const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "trial" } };

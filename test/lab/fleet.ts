@@ -108,7 +108,7 @@ export async function startLabFleet(options: LabFleetOptions): Promise<LabFleet>
       ? undefined
       : await startHub({ toolchain: options.toolchain, directory: join(directory, "hub") });
   await writeInventory(inventory, join(directory, "artifacts"), options, devices, artifacts.url);
-  writeStackConfig(inventory, hub?.kubeconfigPath);
+  writeStackConfig(inventory);
   const env = {
     ...options.toolchain.env,
     SSH_AUTH_SOCK: devices.agentSocket,
@@ -195,7 +195,6 @@ async function writeInventory(
     git: { url: "https://git.example.com/lab/edge-fleet.git" },
     rings: ["canary", "early", "broad"],
     hub: { argocd: { version } },
-    guard: { maxRemovals: 1 },
     k3s: { version: K3S_VERSIONS[0] },
     readiness: { timeoutSeconds: readinessTimeoutSeconds },
   });
@@ -230,10 +229,9 @@ function lockK3s(release: string, folder: string, baseUrl: string, readySeconds:
   return { amd64: file, arm64: file };
 }
 
-function writeStackConfig(inventory: string, kubeconfig: string | undefined): void {
+function writeStackConfig(inventory: string): void {
   writeFileSync(join(inventory, `Pulumi.${REGION}.yaml`), stringify({ config: {} }));
-  const hub = { "edge-fleet:kubeconfig": kubeconfig ?? "", "edge-fleet:awaitReady": false };
-  writeFileSync(join(inventory, "Pulumi.hub.yaml"), stringify({ config: hub }));
+  writeFileSync(join(inventory, "Pulumi.hub.yaml"), stringify({ config: { "edge-fleet:awaitReady": false } }));
 }
 
 function sha256(content: string | Uint8Array): string {

@@ -3,14 +3,16 @@
  * releases that are the lab's stand-ins for K3s and K0s and tell systemd when they are ready, as the real ones do.
  */
 import assert from "node:assert/strict";
-import { enrollScript } from "../../../cli/enroll/script.ts";
+import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
 import { installCommand } from "../../../cli/push/program.ts";
 import { RUN_SCRIPT_AS_ROOT } from "../../../cli/ssh/arguments.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { type ApplyResult, packPayload, renderPayload } from "../../../components/plan/payload.ts";
+import { type DeviceAnswer } from "../../../components/device/result.ts";
+import { renderPayload, payloadText, payloadText } from "../../../components/plan/payload.ts";
+import { pack } from "../standins/apply-device.ts";
 import { PROGRAM, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
@@ -81,6 +83,17 @@ export function machineProfile(machine: Machine, version: string, changes: Parti
   return profileWith(version, { id: machine.id, init: machine.init, memoryMiB: 1024, ssh, ...changes });
 }
 
+/** Installs the program where there is none yet. */
+function installScript({ text }: DeviceProgram): string {
+  return `umask 077
+{ base64 -d | gzip -dc; } >/tmp/edge-fleet.program <<'END'
+${packText(text)}
+END
+sh /tmp/edge-fleet.program install ${MACHINE_USER}
+rm -f /tmp/edge-fleet.program
+`;
+}
+
 /** A machine that edge-fleet manages. */
 export class MachineDevice {
   readonly machine: Machine;
@@ -91,13 +104,16 @@ export class MachineDevice {
     this.machine = machine;
   }
 
-  /** Enrols it as `edge-fleet enroll` does. From then on the log-in user may run the program as root and nothing else. */
+  /**
+   * Enrols it as `edge-fleet enroll` does, and installs the program. From then on the log-in user may run the program as
+   * root and nothing else.
+   */
   async enroll(): Promise<void> {
-    const answer = await this.machine.ssh(RUN_SCRIPT_AS_ROOT, {
-      user: MACHINE_USER,
-      input: enrollScript(MACHINE_USER),
-    });
+    const asRoot = (input: string) => this.machine.ssh(RUN_SCRIPT_AS_ROOT, { user: MACHINE_USER, input });
+    const answer = await asRoot(ENROLL_SCRIPT);
     assert.equal(answer.code, 0, answer.stderr);
+    const installed = await asRoot(installScript(deviceProgram()));
+    assert.equal(installed.code, 0, installed.stderr);
     assert.match(answer.stdout, /^\{"edgeFleet":1,"identityKey":"ecdsa-sha2-nistp256 /);
     await this.sh("rm -f /etc/sudoers.d/010-image");
     this.#program = deviceProgram();
@@ -123,18 +139,18 @@ export class MachineDevice {
   /** Starts to apply a profile as the log-in user. */
   start(profile: Profile): RunningCommand {
     const payload = renderPayload(profile, MACHINE_LOCK);
-    const { create, stdin } = packPayload(payload, profile.region, this.#program);
+    const { create, stdin } = pack(payload);
     return this.machine.start(create, { user: MACHINE_USER, input: stdin });
   }
 
   /** Applies a profile and waits for the answer. */
-  async apply(profile: Profile): Promise<ApplyResult> {
+  async apply(profile: Profile): Promise<DeviceAnswer> {
     return readOutcome(await this.start(profile).result);
   }
 
   /** What the preflight finds, as `edge-fleet doctor` asks for it: `id severity`. */
   async findings(profile: Profile): Promise<string[]> {
-    const input = `${packText(renderPayload(profile, MACHINE_LOCK).text)}\n`;
+    const input = `${packText(payloadText(renderPayload(profile, MACHINE_LOCK)))}\n`;
     const { code, stdout, stderr } = await this.machine.ssh(`sudo -n ${PROGRAM_PATH} doctor`, {
       user: MACHINE_USER,
       input,

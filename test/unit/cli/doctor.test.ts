@@ -85,7 +85,7 @@ test("what a device writes is shown without control characters", () => {
 
 test("clones are found among the devices and in the inventory, and named with their mend", (context) => {
   const other = "e".repeat(64);
-  const pinned = `, facts: { architecture: amd64, memoryMiB: 1, enrolledAt: "2026-01-01T00:00:00Z", machineId: ${other} }`;
+  const pinned = `, hostKey: ssh-ed25519 AAAA, facts: { architecture: amd64, memoryMiB: 1, enrolledAt: "2026-01-01T00:00:00Z", machineId: ${other} }`;
   const region = TOKYO.replace("host: 10.0.0.2, model: box", `host: 10.0.0.2, model: box${pinned}`);
   const inventory = inventoryWith(context, region);
   const dark: DoctorOutcome = { id: "z", state: "pending", code: "unreachable", reason: "no answer" };
@@ -126,7 +126,7 @@ test("clones are found among the devices and in the inventory, and named with th
 
 test("a device that is examined again is no clone of its own entry", (context) => {
   const machine = "e".repeat(64);
-  const pinned = `, facts: { architecture: amd64, memoryMiB: 1, enrolledAt: "2026-01-01T00:00:00Z", machineId: ${machine} }`;
+  const pinned = `, hostKey: ssh-ed25519 AAAA, facts: { architecture: amd64, memoryMiB: 1, enrolledAt: "2026-01-01T00:00:00Z", machineId: ${machine} }`;
   const inventory = inventoryWith(
     context,
     TOKYO.replace("host: 10.0.0.1, model: box", `host: 10.0.0.1, model: box${pinned}`),

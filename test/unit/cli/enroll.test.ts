@@ -10,7 +10,6 @@ import { type Inventory, loadInventory } from "../../../components/inventory/ind
 import { writeInventory } from "./inventory.ts";
 
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
-const PROGRAM = "c".repeat(64);
 const NOW = "2026-11-24T20:00:00.000Z";
 const SECONDS = Date.parse(NOW) / 1000;
 const ASKED = { before: SECONDS - 20, after: SECONDS };
@@ -40,7 +39,6 @@ function answer(seed: string, more: object = {}): RunResult {
     os: "Debian",
     kernel: "6.1",
     machineId: "",
-    program: PROGRAM,
     time: SECONDS - 10,
   };
   const line = JSON.stringify({ edgeFleet: 1, identityKey: identityKey(seed), ...facts, ...more });
@@ -106,7 +104,6 @@ test("a device that answers is enrolled with the key that the connection used", 
         os: "Debian",
         kernel: "6.1",
         enrolledAt: NOW,
-        program: PROGRAM,
       },
     },
     fingerprint: fingerprintOf(hostKey("new")),
@@ -167,7 +164,7 @@ for (const { name, result, reason } of refused) {
 }
 
 function enrolled(id: string, seeds: { host?: string; identity?: string; machine?: string } = {}): EnrolledOutcome {
-  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW, program: "a".repeat(64) } as const;
+  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW } as const;
   const key = hostKey(seeds.host ?? id);
   return {
     id,
@@ -233,8 +230,8 @@ test("the report shows fingerprints, counts, the next step, and refusals last", 
   );
   assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 refused");
   assert.match(
-    nextStep("tokyo", outcomes, ["stacks/tokyo.yaml"]),
-    /commit stacks\/tokyo\.yaml, then: edge-fleet preview tokyo/,
+    nextStep("tokyo", outcomes, ["stacks/tokyo.lock.yaml"]),
+    /commit stacks\/tokyo\.lock\.yaml, then: edge-fleet preview tokyo/,
   );
   assert.equal(enrollExitCode(outcomes), 1);
   assert.equal(enrollExitCode(outcomes.slice(1)), 3);

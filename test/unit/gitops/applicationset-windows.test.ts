@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { isOpen, openWindowValues, windowGroup } from "../../../components/gitops/windows.ts";
+import { isOpen } from "../../../cli/pulls/windows.ts";
+import { openWindowValues, windowGroup } from "../../../components/gitops/windows.ts";
 import type { MaintenanceWindow } from "../../../components/inventory/types.ts";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;

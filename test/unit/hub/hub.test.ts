@@ -5,9 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { parse } from "yaml";
 import { selectControlPlane } from "../../../components/hub/control-plane.ts";
-import { readCluster, renderKubeconfig } from "../../../components/hub/kubeconfig.ts";
 import { loadArgoCd, type ManifestObject } from "../../../components/hub/manifests.ts";
 import { argocdManifests } from "../../lab/toolchain/index.ts";
 import { processFolder } from "../../temporary.ts";
@@ -99,33 +97,3 @@ async function readUnchecked(path: string): Promise<ManifestObject[]> {
   const { parseAllDocuments } = await import("yaml");
   return parseAllDocuments(await readFile(path, "utf8")).map((document) => document.toJS() as ManifestObject);
 }
-
-test("a region's kubeconfig points to the hub of the current context and holds only its token", () => {
-  const directory = processFolder("kubeconfig");
-  const path = join(directory, "config");
-  writeFileSync(join(directory, "ca.crt"), "PEM");
-  writeFileSync(
-    path,
-    `current-context: b
-contexts: [{name: a, context: {cluster: x}}, {name: b, context: {cluster: y}}]
-clusters:
-  - {name: x, cluster: {server: "https://x", certificate-authority-data: eA==}}
-  - {name: y, cluster: {server: "https://y", certificate-authority: ca.crt}}
-users: [{name: admin, user: {token: admin-token}}]
-`,
-  );
-  const text = renderKubeconfig(readCluster(path), "argocd-tokyo", "region-token");
-  assert.equal(text.includes("admin-token"), false);
-  const config = parse(text) as { clusters: unknown; users: unknown };
-  const ca = Buffer.from("PEM").toString("base64");
-  assert.deepEqual(config.clusters, [
-    { name: "hub", cluster: { server: "https://y", "certificate-authority-data": ca } },
-  ]);
-  assert.deepEqual(config.users, [{ name: "argocd-tokyo", user: { token: "region-token" } }]);
-});
-
-test("a kubeconfig without a current context is refused with the mend", () => {
-  const path = join(processFolder("kubeconfig"), "config");
-  writeFileSync(path, "clusters: []\n");
-  assert.throws(() => readCluster(path), /has no server or no CA - set the context with kubectl config use-context/);
-});

@@ -82,11 +82,12 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
   {
     name: "a host key may stand once in all regions",
     files: {
-      "osaka.yaml": OSAKA.replace("nuc-4g}", `nuc-4g, hostKey: ${KEY_A}}`),
-      "tokyo.yaml": `${REGION}    hostKey: ${KEY_A}\n`,
+      "osaka.yaml": OSAKA,
+      "osaka.lock.yaml": `devices:\n  osaka-0001: {hostKey: ${KEY_A}}\n`,
+      "tokyo.lock.yaml": `devices:\n  tokyo-0001: {hostKey: ${KEY_A}}\n`,
     },
     problems: [
-      "tokyo.yaml:3:9 devices[0].hostKey (tokyo-0001): is the same as that of device osaka-0001 at osaka.yaml:3:10 - the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
+      "tokyo.lock.yaml:2:25 devices.tokyo-0001.hostKey: is the same as that of device osaka-0001 at osaka.yaml:3:10 - the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
     ],
   },
   {
@@ -111,8 +112,8 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
       "tokyo.csv": "id,host,modell\ntokyo-0001,10.0.0.1,nuc-4g\n",
     },
     problems: [
-      "tokyo.csv:2:1 row[0].model: is missing - write a string",
-      "tokyo.csv:2:21 row[0].modell: is not a known field - did you mean model?",
+      "tokyo.csv:1:1 (header): has no column model - add it",
+      "tokyo.csv:1:9 modell: is not a known field - did you mean model?",
     ],
   },
   {
@@ -129,7 +130,7 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
   {
     name: "a duplicate YAML key is refused",
     files: { "models.yaml": `${MODELS}nuc-4g:\n  architecture: arm64\n  memory: 2Gi\n` },
-    problems: ["models.yaml:4:1 (yaml): Map keys must be unique - mend the syntax"],
+    problems: ["models.yaml:4:1 (yaml): Map keys must be unique - fix the syntax"],
   },
 ];
 
@@ -137,7 +138,7 @@ for (const { name, files, problems } of CASES) {
   test(name, () => assert.deepEqual(problemsOf(files), problems));
 }
 
-test("a missing file is named with the way to mend it", () => {
+test("a missing file is named with the fix", () => {
   assert.throws(() => loadInventory("/nonexistent"), /fleet.yaml:1:1 \(file\): does not exist - create it/);
 });
 

@@ -25,6 +25,25 @@ test("a device's cluster Secret is the golden one", () => {
   assertGolden("registration/cluster-secret.yaml", stringify(renderClusterSecret(DEVICE)));
 });
 
+test("the Secret of a removed device is none of Argo CD's clusters and keeps its name", () => {
+  const secret = renderClusterSecret({ ...DEVICE, labels: { "argocd.argoproj.io/secret-type": "cluster" } }, true);
+  assert.deepEqual(secret.metadata, {
+    name: "cluster-tokyo-0001",
+    namespace: "argocd-tokyo",
+    labels: { "edge-fleet.dev/region": "tokyo", "edge-fleet.dev/state": "removed" },
+    annotations: {},
+  });
+  assert.deepEqual(secret.stringData, renderClusterSecret(DEVICE).stringData);
+});
+
+test("each generation of a region's token is a Secret of its own, of the same account", () => {
+  const first = CONTROL_PLANE.token.metadata;
+  const second = renderControlPlane("tokyo", GIT, WORKLOADS, 2).token.metadata;
+  assert.equal(first.name, "edge-fleet-region-token");
+  assert.equal(second.name, "edge-fleet-region-token-2");
+  assert.deepEqual(second.annotations, first.annotations);
+});
+
 test("a region's objects on the hub are the golden ones", () => {
   const documents = Object.values(CONTROL_PLANE)
     .flat()
