@@ -6,10 +6,9 @@ import { z } from "zod";
 import type { DeviceRecord, Profile } from "../../components/inventory/index.ts";
 import type { DeviceFacts, LockedDevice } from "../../components/inventory/lock-schema.ts";
 import { PublicKeySchema } from "../../components/inventory/schema.ts";
-import type { RunResult } from "../process.ts";
-import { classifyFailure, type PendingReason, type RefusedReason } from "../ssh/classify.ts";
 import { type Bracket, clockFinding } from "../ssh/clock.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
+import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
 /** What goes into the region's lock. */
@@ -38,17 +37,8 @@ export interface AlreadyOutcome {
   readonly fingerprint: string;
 }
 
-/** Reasons beyond those of the connection. */
-export type EnrolReason =
-  | PendingReason
-  | RefusedReason
-  | "architecture"
-  | "identity-key-changed"
-  | "duplicate-host-key"
-  | "duplicate-machine-id"
-  | "duplicate-identity-key"
-  | "declined"
-  | "lock-changed";
+/** Short and stable: a code of the connection, see `explainSshEnd`, or one of enrolling. */
+export type EnrolReason = string;
 
 /** A device that is not enrolled. */
 export interface FailedOutcome {
@@ -85,19 +75,18 @@ const AnswerSchema = z.object({
 
 /**
  * Judges one connection.
- * @param result how ssh ended
- * @param usedHostKey key in the connection's known_hosts file afterwards
+ * @param result how it ended, with the host key that it used
  * @param asked when the device can have told its time; the end is also `enrolledAt`
  */
 export function judgeConnection(
   candidate: Candidate,
-  result: RunResult,
-  usedHostKey: string | undefined,
+  result: SshAnswer,
   asked: Bracket,
 ): EnrolledOutcome | FailedOutcome {
   const { record, profile, acceptNewKey } = candidate;
   const { id, hostKey: pinned, identityKey: known } = record.entry;
   const answer = result.exitCode === 0 && result.ended === undefined ? parseAnswer(result.stdout) : undefined;
+  const { hostKey: usedHostKey } = result;
   if (answer === undefined || usedHostKey === undefined) return failed(candidate, result);
   const fingerprint = fingerprintOf(usedHostKey);
   const refuse = (reason: EnrolReason, message: string): FailedOutcome => ({
@@ -144,18 +133,15 @@ export function parseAnswer(stdout: string): z.infer<typeof AnswerSchema> | unde
   }
 }
 
-function failed(candidate: Candidate, result: RunResult): FailedOutcome {
-  const { entry } = candidate.record;
-  const { state, reason, message, offeredFingerprint: fingerprint } = classifyFailure(result);
-  if (reason !== "host-key-changed" || entry.hostKey === undefined)
-    return { id: entry.id, state, reason, message, fingerprint };
-  const pinned = fingerprintOf(entry.hostKey);
+function failed({ record: { entry }, acceptNewKey }: Candidate, result: SshAnswer): FailedOutcome {
+  const { state, code, reason, offered } = explainAnswer(result);
+  const trusted = entry.hostKey === undefined || acceptNewKey ? result.hostKey : undefined;
   return {
     id: entry.id,
-    state,
-    reason,
-    fingerprint,
-    message: `host key changed: pinned ${pinned}, offered ${fingerprint ?? "unknown"} - if that is right, use --accept-new-key ${entry.id}`,
+    state: state === "pending" ? "pending" : "refused",
+    reason: code,
+    message: reason,
+    fingerprint: offered ?? (trusted === undefined ? undefined : fingerprintOf(trusted)),
   };
 }
 

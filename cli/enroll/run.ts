@@ -7,6 +7,7 @@ import { editRegionLock, type Pin } from "../inventory-edit/lock.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import { mapBounded } from "../parallel.ts";
 import { requireRegion } from "../require.ts";
+import { withSsh } from "../ssh/run.ts";
 import { Progress } from "../terminal.ts";
 import type { Candidates } from "./candidates.ts";
 import { enrollDevice } from "./connect.ts";
@@ -67,12 +68,14 @@ function goneDevices({ regions }: Inventory, lock: RegionLock): string[] {
 async function connectAll(run: EnrollRun): Promise<Outcome[]> {
   const { candidates } = run.candidates;
   const progress = new Progress(`enroll ${run.region}`, candidates.length);
-  const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
-    const outcome = await enrollDevice(candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
-    progress.advance();
-    return outcome;
-  };
-  const outcomes = await mapBounded(candidates, run.parallel, work, run.signal);
+  const outcomes = await withSsh((connect) => {
+    const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
+      const outcome = await enrollDevice(connect, candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
+      progress.advance();
+      return outcome;
+    };
+    return mapBounded(candidates, run.parallel, work, run.signal);
+  });
   progress.end();
   const begun = new Set(outcomes.map(({ id }) => id));
   const skipped = candidates.filter(({ record }) => !begun.has(record.entry.id));

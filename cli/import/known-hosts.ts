@@ -1,9 +1,8 @@
 /** Host keys from a known_hosts file, looked up by `ssh-keygen -F`, which also reads hashed names. */
-
+import { hostKeyAlgorithms } from "../../components/device/ssh.ts";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
 import { runProgram } from "../process.ts";
-import { hostKeyAlgorithms } from "../ssh/keys.ts";
 
 /** A host and the port of its SSH server; without a port it is 22. */
 export interface KnownName {

@@ -22,6 +22,16 @@ function identityKey(seed: string): string {
   return `ecdsa-sha2-nistp256 ${Buffer.from(`identity ${seed}`).toString("base64")}`;
 }
 
+/** Judges a connection that came to the script. */
+function judgeAnswer(
+  found: Candidate,
+  result: RunResult,
+  hostKey: string,
+  asked: Parameters<typeof judgeConnection>[2],
+) {
+  return judgeConnection(found, { ...result, loggedIn: true, hostKey }, asked);
+}
+
 function answer(seed: string, more: object = {}): RunResult {
   const facts = {
     architecture: ARCHITECTURE,
@@ -81,7 +91,7 @@ test("an unknown region or device is a usage error that names the mend", (contex
 });
 
 test("a device that answers is enrolled with the key that the connection used", (context) => {
-  const outcome = judgeConnection(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
+  const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
   assert.deepEqual(outcome, {
     id: "new",
     state: "enrolled",
@@ -116,7 +126,7 @@ for (const [what, time, clock] of [
 ] as const) {
   test(`a device whose clock is ${what} is enrolled ${clock === undefined ? "silently" : "with a warning"}`, (context) => {
     const found = candidate(inventoryFor(context), "new");
-    const outcome = judgeConnection(found, answer("new", { time }), hostKey("new"), ASKED);
+    const outcome = judgeAnswer(found, answer("new", { time }), hostKey("new"), ASKED);
     assert.ok(outcome.state === "enrolled");
     if (clock === undefined) assert.equal(outcome.clock, undefined);
     else assert.match(outcome.clock ?? "", clock);
@@ -129,7 +139,7 @@ for (const [what, time, clock] of [
 test("a device that lost its identity is refused until its new keys are accepted", (context) => {
   const inventory = inventoryFor(context);
   const judge = (accept: boolean) =>
-    judgeConnection(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
+    judgeAnswer(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
   const refused = judge(false);
   assert.equal(refused.state === "refused" && refused.reason, "identity-key-changed");
   assert.equal(judge(true).state, "enrolled");
@@ -141,14 +151,14 @@ const refused: { name: string; result: RunResult; reason: string }[] = [
     result: answer("new", { architecture: "riscv64" }),
     reason: "architecture",
   },
-  { name: "an answer without a key", result: answer("new", { identityKey: "" }), reason: "unexpected-output" },
-  { name: "an answer of the wrong shape", result: answer("new", { memoryMiB: "lots" }), reason: "unexpected-output" },
+  { name: "an answer without a key", result: answer("new", { identityKey: "" }), reason: "shell" },
+  { name: "an answer of the wrong shape", result: answer("new", { memoryMiB: "lots" }), reason: "shell" },
   { name: "an answer but a failing exit", result: { ...answer("new"), exitCode: 1 }, reason: "device" },
 ];
 
 for (const { name, result, reason } of refused) {
   test(`a device with ${name} is not enrolled`, (context) => {
-    const outcome = judgeConnection(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
+    const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
     assert.deepEqual([outcome.state, "reason" in outcome && outcome.reason], ["refused", reason]);
   });
 }
