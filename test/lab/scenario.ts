@@ -40,7 +40,9 @@ export function preview(fleet: LabFleet, stack = REGION, args: readonly string[]
 async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
   const log = join(fleet.directory, "events.jsonl");
   rmSync(log, { force: true });
-  const result = await fleet.pulumi([...args, "--event-log", log], options);
+  // Only makes the flag known.
+  const env = { ...options.env, PULUMI_DEBUG_COMMANDS: "true" };
+  const result = await fleet.pulumi([...args, "--event-log", log], { ...options, env });
   // A run that never reached the engine, e.g. because the stack is locked, leaves no log.
   const operations = result.code === 0 || existsSync(log) ? readOperations(log) : new Map<string, string>();
   return { ...result, operations, text: `${result.stdout}\n${result.stderr}` };
