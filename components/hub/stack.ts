@@ -77,9 +77,9 @@ function hubRegions(
     if (!Number.isInteger(generation) || generation < 1)
       throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
   }
-  const standings = [...regions].map(([name, { settings }]): [string, HubRegion] => [
+  const standings = [...regions].map(([name, region]): [string, HubRegion] => [
     name,
-    { removed: (settings as { state?: string }).state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
+    { removed: (region as { state?: string }).state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
   ]);
   return Object.fromEntries(standings);
 }

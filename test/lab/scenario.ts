@@ -45,8 +45,8 @@ export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}): P
 }
 
 /** `pulumi preview` with the same levers. */
-export function preview(fleet: LabFleet, stack = REGION): Promise<EngineRun> {
-  return runEngine(fleet, ["preview", "--stack", stack, "--parallel", "64"], {});
+export function preview(fleet: LabFleet, stack = REGION, options: RunOptions = {}): Promise<EngineRun> {
+  return runEngine(fleet, ["preview", "--stack", stack, "--parallel", "64"], options);
 }
 
 async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
@@ -142,7 +142,13 @@ export function logIns(lab: DeviceLab): number {
 /** The stack as `pulumi stack export` gives it, secrets encrypted. */
 export interface StackExport {
   readonly text: string;
-  readonly resources: readonly { readonly urn: string; readonly type: string; readonly inputs?: object }[];
+  readonly resources: readonly {
+    readonly urn: string;
+    readonly type: string;
+    readonly inputs?: object;
+    /** The engine refuses to delete it. */
+    readonly protect?: boolean;
+  }[];
 }
 
 /** Exports a stack. */
