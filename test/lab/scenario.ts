@@ -33,8 +33,13 @@ export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}, ar
 }
 
 /** Plain `pulumi preview`. */
-export function preview(fleet: LabFleet, stack = REGION, args: readonly string[] = []): Promise<EngineRun> {
-  return runEngine(fleet, ["preview", "--stack", stack, ...args], {});
+export function preview(
+  fleet: LabFleet,
+  stack = REGION,
+  options: RunOptions = {},
+  args: readonly string[] = [],
+): Promise<EngineRun> {
+  return runEngine(fleet, ["preview", "--stack", stack, ...args], options);
 }
 
 async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
@@ -131,7 +136,13 @@ export function logIns(lab: DeviceLab): number {
 /** The stack as `pulumi stack export` gives it, secrets encrypted. */
 export interface StackExport {
   readonly text: string;
-  readonly resources: readonly { readonly urn: string; readonly type: string; readonly inputs?: object }[];
+  readonly resources: readonly {
+    readonly urn: string;
+    readonly type: string;
+    readonly inputs?: object;
+    /** The engine refuses to delete it. */
+    readonly protect?: boolean;
+  }[];
 }
 
 /** Exports a stack. */
