@@ -2,7 +2,7 @@
  * Which stacks a command is about: from names on the command line and the inventory to stacks in the order in which they
  * run, the hub first, since regions register on it. A name that means nothing ends the command before anything runs.
  */
-import type { Inventory } from "../../components/inventory/index.ts";
+import { hubOf, type Inventory } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { requireDevice } from "../require.ts";
 
@@ -26,7 +26,7 @@ type Fleet = Pick<Inventory, "directory" | "fleet" | "regions">;
  * @throws UsageError for an unknown stack or device, and for a stack that has none of the devices
  */
 export function chooseStacks(inventory: Fleet, names: readonly string[], devices: readonly string[]): StackChoice[] {
-  const hub = hubStack(inventory);
+  const hub = hubOf(inventory.fleet)?.stack;
   const known = [...(hub === undefined ? [] : [hub]), ...inventory.regions.keys()];
   const unknown = names.find((name) => !known.includes(plainName(name)));
   if (unknown !== undefined)
@@ -46,11 +46,6 @@ export function chooseStacks(inventory: Fleet, names: readonly string[], devices
   if (orphan !== undefined)
     throw new UsageError(`device ${orphan} is of region ${requireDevice(inventory, orphan)} - name that stack too`);
   return choices.sort((a, b) => Number(a.region !== undefined) - Number(b.region !== undefined));
-}
-
-/** Name of the hub's stack. */
-function hubStack({ fleet }: Pick<Inventory, "fleet">): string | undefined {
-  return fleet.hub.stack ?? "hub";
 }
 
 /** The stack's own name: Pulumi writes `<organization>/<project>/<stack>`. */
