@@ -63,10 +63,16 @@ function describeEdits(inventory: Inventory, runs: readonly DeviceRun[]): string
   return [
     ...describePlaced(placeProblems(inventory, settings)),
     ...line("another release of edge-fleet", releases),
-    ...Map.groupBy(others, (run) => (differences.get(run) ?? []).map(({ name }) => name).filter((name) => name !== "payload").join(", ") || "payload")
-      .entries()
-      .flatMap(([names, devices]) => line(names, devices)),
+    ...[...Map.groupBy(others, (run) => namesOf(differences.get(run) ?? []))].flatMap(([names, devices]) =>
+      line(names, devices),
+    ),
   ];
+}
+
+/** What differs where no setting does: files and artifacts, which another lock or a secret's name may change. */
+function namesOf(differences: readonly Difference[]): string {
+  const names = differences.map(({ name }) => name).filter((name) => name !== "payload");
+  return names.join(", ") || "how it is installed";
 }
 
 function differencesOf({ previous, plan }: DeviceRun): Difference[] {
