@@ -26,7 +26,7 @@ const HELP = `
 One SSH connection per new device, through the OpenSSH client: ~/.ssh/config, agents and jump hosts work.
 The host key is trusted on first use and then pinned: a device that answers with another key is refused. The pins go
 into <region>.lock.yaml beside the region's file, which is reviewed and committed; no file of yours is touched.
-Exit codes: 0 done, 1 a device was refused, 2 wrong usage or inventory, 3 only pending (unreachable) devices.`;
+Exit codes: 0 done, 1 a device failed, 2 wrong usage or inventory, 3 only pending (unreachable) devices.`;
 
 /** Registers the command. */
 export function registerEnroll(program: Command): void {

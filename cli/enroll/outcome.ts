@@ -3,6 +3,7 @@
  * that the connection used, to an outcome. What a device says is checked like any other foreign input.
  */
 import { z } from "zod";
+import type { SshFailure } from "../../components/device/failure.ts";
 import type { DeviceRecord, Profile } from "../../components/inventory/index.ts";
 import type { DeviceFacts, LockedDevice } from "../../components/inventory/lock-schema.ts";
 import { PublicKeySchema } from "../../components/inventory/schema.ts";
@@ -37,16 +38,9 @@ export interface AlreadyOutcome {
   readonly fingerprint: string;
 }
 
-/** Short and stable: a code of the connection, see `explainSshEnd`, or one of enrolling. */
-export type EnrolReason = string;
-
 /** A device that is not enrolled. */
-export interface FailedOutcome {
+export interface FailedOutcome extends SshFailure {
   readonly id: string;
-  /** `pending`: try again later. `refused`: a person has to look at it. */
-  readonly state: "pending" | "refused";
-  readonly reason: EnrolReason;
-  readonly message: string;
   /** Of the host key that the device offered. */
   readonly fingerprint: string | undefined;
 }
@@ -89,21 +83,15 @@ export function judgeConnection(
   const { hostKey: usedHostKey } = result;
   if (answer === undefined || usedHostKey === undefined) return failed(candidate, result);
   const fingerprint = fingerprintOf(usedHostKey);
-  const refuse = (reason: EnrolReason, message: string): FailedOutcome => ({
-    id,
-    state: "refused",
-    reason,
-    message,
-    fingerprint,
-  });
+  const fail = (code: string, reason: string): FailedOutcome => ({ id, state: "failed", code, reason, fingerprint });
   if (answer.architecture !== profile.architecture) {
-    return refuse(
+    return fail(
       "architecture",
       `the device is ${printable(answer.architecture, 40)}, its model ${profile.model} is ${profile.architecture} - give it another model`,
     );
   }
   if (known !== undefined && known !== answer.identityKey && !acceptNewKey) {
-    return refuse(
+    return fail(
       "identity-key-changed",
       `identity key is ${fingerprintOf(answer.identityKey)}, the lock has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
     );
@@ -137,10 +125,7 @@ function failed({ record: { entry }, acceptNewKey }: Candidate, result: SshAnswe
   const { state, code, reason, offered } = explainAnswer(result);
   const trusted = entry.hostKey === undefined || acceptNewKey ? result.hostKey : undefined;
   return {
-    id: entry.id,
-    state: state === "pending" ? "pending" : "refused",
-    reason: code,
-    message: reason,
+    ...{ id: entry.id, state, code, reason },
     fingerprint: offered ?? (trusted === undefined ? undefined : fingerprintOf(trusted)),
   };
 }

@@ -3,6 +3,7 @@
  * region's lock once, also when it is interrupted.
  */
 import type { Inventory, RegionLock } from "../../components/inventory/index.ts";
+import { UsageError } from "../exit.ts";
 import { editRegionLock, type Pin } from "../inventory-edit/lock.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import { mapBounded } from "../parallel.ts";
@@ -39,7 +40,11 @@ export interface EnrollResult {
   readonly dropped: readonly string[];
 }
 
-/** Runs it. @throws Error when the lock cannot be written */
+/**
+ * Runs it.
+ * @throws UsageError when nobody confirms
+ * @throws Error when the lock cannot be written
+ */
 export async function runEnroll(run: EnrollRun): Promise<EnrollResult> {
   const { lock } = requireRegion(run.inventory, run.region);
   const connected = await connectAll(run);
@@ -47,8 +52,7 @@ export async function runEnroll(run: EnrollRun): Promise<EnrollResult> {
   const pins = pinsOf(run.candidates, outcomes, lock);
   const dropped = goneDevices(run.inventory, lock);
   if (pins.length === 0 && dropped.length === 0) return { outcomes, files: [], dropped };
-  if (pins.length > 0 && !(await run.confirm(outcomes)))
-    return { outcomes: outcomes.map(decline), files: [], dropped: [] };
+  if (pins.length > 0 && !(await run.confirm(outcomes))) throw new UsageError("not confirmed - nothing was pinned");
   let conflicts: ReadonlyMap<string, string> = new Map();
   rewriteFile(lock.file, (text) => {
     const edited = editRegionLock({ file: lock.file, region: run.region }, text, pins, dropped);
@@ -83,14 +87,7 @@ async function connectAll(run: EnrollRun): Promise<Outcome[]> {
 }
 
 function interrupted(id: string): Outcome {
-  return { id, state: "pending", reason: "interrupted", message: "not tried: interrupted", fingerprint: undefined };
-}
-
-/** A key that a person did not confirm is not pinned. */
-function decline(outcome: Outcome): Outcome {
-  if (outcome.state !== "enrolled") return outcome;
-  const { id, fingerprint } = outcome;
-  return { id, state: "pending", reason: "declined", message: "not pinned: declined", fingerprint };
+  return { id, state: "pending", code: "interrupted", reason: "not tried: interrupted", fingerprint: undefined };
 }
 
 function pinsOf({ candidates }: Candidates, outcomes: readonly Outcome[], lock: RegionLock): Pin[] {
@@ -103,8 +100,8 @@ function pinsOf({ candidates }: Candidates, outcomes: readonly Outcome[], lock: 
 
 function applyConflicts(outcomes: readonly Outcome[], conflicts: ReadonlyMap<string, string>): Outcome[] {
   return outcomes.map((outcome) => {
-    const message = conflicts.get(outcome.id);
-    if (message === undefined) return outcome;
-    return { id: outcome.id, state: "refused", reason: "lock-changed", message, fingerprint: outcome.fingerprint };
+    const reason = conflicts.get(outcome.id);
+    if (reason === undefined) return outcome;
+    return { id: outcome.id, state: "failed", code: "lock-changed", reason, fingerprint: outcome.fingerprint };
   });
 }

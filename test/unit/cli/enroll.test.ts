@@ -141,7 +141,7 @@ test("a device that lost its identity is refused until its new keys are accepted
   const judge = (accept: boolean) =>
     judgeAnswer(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
   const refused = judge(false);
-  assert.equal(refused.state === "refused" && refused.reason, "identity-key-changed");
+  assert.equal(refused.state === "failed" && refused.code, "identity-key-changed");
   assert.equal(judge(true).state, "enrolled");
 });
 
@@ -159,7 +159,7 @@ const refused: { name: string; result: RunResult; reason: string }[] = [
 for (const { name, result, reason } of refused) {
   test(`a device with ${name} is not enrolled`, (context) => {
     const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
-    assert.deepEqual([outcome.state, "reason" in outcome && outcome.reason], ["refused", reason]);
+    assert.deepEqual([outcome.state, "code" in outcome && outcome.code], ["failed", reason]);
   });
 }
 
@@ -206,16 +206,16 @@ const clones: { name: string; outcomes: EnrolledOutcome[]; reasons: Record<strin
 for (const { name, outcomes, reasons } of clones) {
   test(name, (context) => {
     const judged = refuseDuplicates(outcomes, inventoryFor(context));
-    const found = judged.map((outcome) => [outcome.id, "reason" in outcome ? outcome.reason : outcome.state]);
+    const found = judged.map((outcome) => [outcome.id, "code" in outcome ? outcome.code : outcome.state]);
     assert.deepEqual(Object.fromEntries(found), reasons);
   });
 }
 
-test("the report shows fingerprints, counts, the next step, and refusals last", () => {
+test("the report shows fingerprints, counts, the next step, and failures last", () => {
   const outcomes = [
-    { id: "x", state: "refused", reason: "no-sudo", message: "no sudo", fingerprint: undefined },
+    { id: "x", state: "failed", code: "sudo", reason: "no sudo", fingerprint: undefined },
     enrolled("new"),
-    { id: "y", state: "pending", reason: "silent", message: "no banner", fingerprint: undefined },
+    { id: "y", state: "pending", code: "silent", reason: "no banner", fingerprint: undefined },
     { id: "done", state: "already", fingerprint: "SHA256:d" },
   ] as const;
   assert.equal(
@@ -224,11 +224,11 @@ test("the report shows fingerprints, counts, the next step, and refusals last", 
       "DEVICE  STATE     HOST KEY                                            DETAIL",
       `new     enrolled  ${fingerprintOf(hostKey("new"))}  ${ARCHITECTURE}, 1 MiB`,
       "y       pending   -                                                   silent: no banner",
-      "x       refused   -                                                   no-sudo: no sudo",
+      "x       failed    -                                                   sudo: no sudo",
       "",
     ].join("\n"),
   );
-  assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 refused");
+  assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 failed");
   assert.match(
     nextStep("tokyo", outcomes, ["stacks/tokyo.lock.yaml"]),
     /commit stacks\/tokyo\.lock\.yaml, then: edge-fleet preview tokyo/,
