@@ -85,6 +85,11 @@ export function editDevices(fleet: LabFleet, ids: readonly string[], change: (en
   });
 }
 
+/** Takes a device's pins out of the region's lock. */
+export function unpin(fleet: LabFleet, id: string): void {
+  fleet.edit(`${REGION}.lock.yaml`, (lock) => assert.ok(lock.deleteIn(["devices", id])));
+}
+
 /** Names of the resources to which a run did something: everything but `same`, and but reads of other stacks. */
 export function touched({ operations }: EngineRun): string[] {
   return [...operations].flatMap(([name, operation]) => (["same", "read"].includes(operation) ? [] : [name])).sort();
