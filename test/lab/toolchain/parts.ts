@@ -173,16 +173,17 @@ export const GO_PARTS: readonly GoPart[] = [
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
 export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
 
-/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
-export const PART_NAMES: readonly PartName[] = [
+/** The parts that a fleet in the lab runs on, in the order of reports. */
+export const FLEET_PARTS: readonly PartName[] = [
   "pulumi",
   "pulumi-language-nodejs",
   "pulumi-resource-command",
   "pulumi-resource-kubernetes",
   "hub-apiserver",
-  "kustomize",
-  "kubeconform",
 ];
+
+/** The parts that tests need; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
+export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "kubeconform"];
 
 /**
  * The arguments of `go build` for a part, without the output file.
