@@ -1,8 +1,9 @@
 /** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
+import { treeInput } from "../../components/gitops/index.ts";
 import { inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
 import { planFindings } from "../../components/plan/findings.ts";
-import { checkInput, checkTree } from "../check/tree.ts";
+import { checkTree } from "../check/tree.ts";
 import { EXIT } from "../exit.ts";
 import { hasKustomize } from "../manifests/kustomize.ts";
 import { formatTreeProblem } from "../manifests/objects.ts";
@@ -33,11 +34,10 @@ export function registerCheck(program: Command): void {
 async function check(options: CheckOptions): Promise<void> {
   const inventory = inventoryOf(options);
   const fleet = resolveFleet(inventory);
-  const input = checkInput(inventory, fleet);
   const { errors, warnings: planned } = planFindings(inventory, fleet);
   const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
-  const problems = await checkTree(options.tree, input);
+  const problems = await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy);
   if (options.json) printJson({ tree: options.tree, rendered, problems, plan: { errors, warnings } });
   else for (const line of [...errors, ...problems.map(formatTreeProblem)]) process.stdout.write(`${line}\n`);
   if (!options.json) for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
