@@ -3,7 +3,8 @@
  * the files alone; where `kustomize` is on PATH, images, runtime classes and memory are judged by what each leaf renders
  * to, and else images by what is written.
  */
-import { posix } from "node:path";
+import { existsSync } from "node:fs";
+import { join, posix } from "node:path";
 import { listLeaves } from "../../components/gitops/tree.ts";
 import type { Inventory, Profile } from "../../components/inventory/types.ts";
 import { type BuiltFolder, buildFolder, eachBounded, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
@@ -78,18 +79,42 @@ export function checkInput({ fleet }: Pick<Inventory, "fleet">, profiles: readon
  * @param directory the tree's folder
  * @param input what it is checked against
  * @returns the problems by file, line and column; empty when all is well
- * @throws Error when the folder cannot be read
+ * @throws Error when the folder is there and cannot be read
  */
 export async function checkTree(directory: string, input: CheckInput): Promise<TreeProblem[]> {
+  if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
   const source = readTreeSource(directory);
-  const problems = checkSource(directory, source);
+  const { true: leaves = [], false: unwritten = [] } = Object.groupBy(input.leaves, (leaf) =>
+    existsSync(join(directory, leafFile(leaf))) ? "true" : "false",
+  );
+  const problems = [...checkSource(directory, source), ...unwritten.map((leaf) => missingLeaf(directory, leaf))];
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
   if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, input));
-  else problems.push(...(await checkBuilds(directory, source, input)));
+  else problems.push(...(await checkBuilds(directory, source, { ...input, leaves })));
   const order = (a: TreeProblem, b: TreeProblem) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
   return problems.sort(order);
+}
+
+function leafFile({ region, model }: CheckLeaf): string {
+  return `overlays/${region}/${model}/kustomization.yaml`;
+}
+
+function missingLeaf(directory: string, leaf: CheckLeaf): TreeProblem {
+  const { region, model } = leaf;
+  return missing(posix.join(directory, leafFile(leaf)), `region ${region} has devices of model ${model}`);
+}
+
+function missing(file: string, why: string): TreeProblem {
+  return {
+    rule: "build",
+    file,
+    line: 1,
+    column: 1,
+    where: "(file)",
+    message: `is missing: ${why} - run edge-fleet render`,
+  };
 }
 
 /** Images as written; one that a kustomization pins by its name is judged there. */
