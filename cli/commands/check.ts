@@ -1,6 +1,6 @@
 /** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
-import { type Inventory, InventoryError, resolveFleet } from "../../components/inventory/index.ts";
+import { type Inventory, InventoryError, inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
 import { summarizeProblems } from "../../components/inventory/problems.ts";
 import { planFindings } from "../../components/plan/findings.ts";
 import { checkInput, checkTree } from "../check/tree.ts";
@@ -49,14 +49,15 @@ async function check(options: CheckOptions): Promise<void> {
   const inventory = loadOrReport(options);
   const fleet = resolveFleet(inventory);
   const input = checkInput(inventory, fleet);
-  const { errors, warnings } = planFindings(inventory, fleet);
+  const { errors, warnings: planned } = planFindings(inventory, fleet);
+  const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
   const problems = await checkTree(options.tree, input);
   if (options.json) printJson({ ...NOTHING, tree: options.tree, rendered, problems, plan: { errors, warnings } });
   else
     for (const line of summarizeProblems([...errors, ...problems.map(formatTreeProblem)]))
       process.stdout.write(`${line}\n`);
-  if (!options.json) for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
+  if (!options.json) for (const line of summarizeProblems(warnings)) process.stderr.write(`warning: ${line}\n`);
   if (!rendered)
     process.stderr.write(
       "kustomize is not on PATH: memory, runtime classes and what patches make of images were not checked - install kustomize v5\n",

@@ -10,7 +10,7 @@ import type { AlreadyOutcome, Candidate } from "./outcome.ts";
 
 /** What the command line asks for. */
 export interface Selection {
-  /** Ids given with --device; empty: every device that is not enrolled. */
+  /** Ids given with --device; empty: every device that is not enrolled and not removed. */
   readonly devices: readonly string[];
   /** Ids given with --accept-new-key. */
   readonly acceptNewKey: readonly string[];
@@ -39,7 +39,7 @@ export function selectCandidates(inventory: Inventory, regionName: string, selec
     const { id, hostKey, identityKey } = record.entry;
     if (named.size > 0 && !named.has(id)) continue;
     const profile = resolveProfile(inventory, id);
-    if (profile.state === "removed") continue;
+    if (!named.has(id) && profile.state === "removed") continue;
     if (!named.has(id) && hostKey !== undefined && identityKey !== undefined) {
       already.push({ id, state: "already", fingerprint: fingerprintOf(hostKey) });
       continue;

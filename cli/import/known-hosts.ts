@@ -7,6 +7,7 @@ import { runProgram } from "../process.ts";
 /** A host and the port of its SSH server; without a port it is 22. */
 export interface KnownName {
   readonly host: string;
+  /** Undefined: 22. */
   readonly port: number | undefined;
 }
 

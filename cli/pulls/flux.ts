@@ -1,6 +1,6 @@
 /**
  * What a device with the engine `flux` pulls, as the objects in its own cluster: from the device and its ring's commit to
- * a GitRepository and a Kustomization of one workload. The counterpart of the Applications of applications.ts.
+ * a GitRepository and a Kustomization of one workload.
  * Fields: https://fluxcd.io/flux/components/source/gitrepositories/ and
  * https://fluxcd.io/flux/components/kustomize/kustomizations/
  */
@@ -12,53 +12,12 @@ import type { TreeDevice, TreeGit, TreeWorkload } from "../../components/gitops/
 /** Namespace of Flux on the device. */
 export const FLUX_NAMESPACE = "flux-system";
 
-/** source.toolkit.fluxcd.io/v1 GitRepository. */
-export interface GitRepository {
-  readonly apiVersion: "source.toolkit.fluxcd.io/v1";
-  readonly kind: "GitRepository";
-  readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: {
-    readonly url: string;
-    /** How often Flux looks for the commit until it has it. */
-    readonly interval: string;
-    readonly timeout: string;
-    readonly ref: { readonly branch: string; readonly commit: string };
-  };
-}
-
-/** kustomize.toolkit.fluxcd.io/v1 Kustomization. */
-export interface FluxKustomization {
-  readonly apiVersion: "kustomize.toolkit.fluxcd.io/v1";
-  readonly kind: "Kustomization";
-  readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: {
-    readonly sourceRef: { readonly kind: "GitRepository"; readonly name: string };
-    readonly path: string;
-    readonly targetNamespace: string;
-    readonly prune: boolean;
-    readonly wait: boolean;
-    readonly interval: string;
-    readonly retryInterval: string;
-    readonly timeout: string;
-    /** On every object, as Kustomize's commonAnnotations are with Argo CD; not on pod templates. */
-    readonly commonMetadata: { readonly annotations: Record<string, string> };
-    /** `${NAME}` in manifests becomes the value. */
-    readonly postBuild: { readonly substitute: Record<string, string> };
-  };
-}
-
-/** The objects of one workload on one device. */
-export interface FluxObjects {
-  readonly repository: GitRepository;
-  readonly kustomization: FluxKustomization;
-}
-
 /**
  * The objects of a workload on a device.
  * @param revision full commit SHA that the device's ring pins for the workload
  * @param workload absent: the overlay of region and model
  */
-export function renderFlux(device: TreeDevice, git: TreeGit, revision: string, workload?: TreeWorkload): FluxObjects {
+export function renderFlux(device: TreeDevice, git: TreeGit, revision: string, workload?: TreeWorkload) {
   const name = workload?.name ?? OVERLAY_WORKLOAD;
   const metadata = { name, namespace: FLUX_NAMESPACE };
   return {
@@ -82,6 +41,7 @@ export function renderFlux(device: TreeDevice, git: TreeGit, revision: string, w
         interval: "10m",
         retryInterval: "2m",
         timeout: "5m",
+        // On every object, as Kustomize's commonAnnotations are with Argo CD; not on pod templates.
         commonMetadata: { annotations: { [DEVICE_ANNOTATION]: device.id, ...valueAnnotations(device.values ?? {}) } },
         postBuild: { substitute: substitutions(device) },
       },
@@ -90,8 +50,8 @@ export function renderFlux(device: TreeDevice, git: TreeGit, revision: string, w
 }
 
 /**
- * The variables of a device: `DEVICE`, `REGION`, `MODEL`, `RING`, and `VALUE_<KEY>` for each value, its key in capitals
- * with `_` for `-`, because Flux takes only letters, digits and `_`.
+ * What `${NAME}` in manifests becomes: `DEVICE`, `REGION`, `MODEL`, `RING`, and `VALUE_<KEY>` for each value, its key in
+ * capitals with `_` for `-`, because Flux takes only letters, digits and `_`.
  */
 function substitutions({ id, region, model, ring, values = {} }: TreeDevice): Record<string, string> {
   const named = Object.entries(values)

@@ -3,12 +3,12 @@
  * the engine knows what to run. With `argocd-agent` they are the Applications that the hub's ApplicationSets make; with
  * `argocd` and `flux` they belong into the device's own cluster, beside an engine that somebody has installed there.
  */
-import { type ApplicationInput, takesWorkload } from "../../components/gitops/applicationset.ts";
-import { WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
+import { deviceSource, renderTemplate } from "../../components/gitops/application.ts";
+import { takesWorkload } from "../../components/gitops/applicationset.ts";
+import { controlPlaneNamespace, WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
 import type { Application } from "../../components/gitops/objects.ts";
-import type { TreeDevice } from "../../components/gitops/tree-input.ts";
+import type { TreeDevice, TreeGit, TreeInput, TreeWorkload } from "../../components/gitops/tree-input.ts";
 import type { Revisions } from "../rollout/rings.ts";
-import { predictApplications } from "./applications.ts";
 import { FLUX_NAMESPACE, renderFlux } from "./flux.ts";
 
 /** Namespace of an Argo CD of the device's own. */
@@ -24,38 +24,57 @@ export interface Pull {
   readonly objects: readonly object[];
 }
 
+/** A workload that a device deploys. */
+export interface Deployment {
+  /** Absent: the overlay of region and model. */
+  readonly workload?: TreeWorkload | undefined;
+  /** Full commit SHA that the device's ring pins for it. */
+  readonly revision: string;
+}
+
 /**
  * Renders the objects of a device.
- * @param input the tree's input; the device must be one of its devices
  * @param revisions full commit SHA by ring, of the overlays
  * @param workloads revisions by ring of each workload of its own, by its name
- * @throws Error when the region has more devices than 64 sets can carry
  */
 export function renderPull(
   device: TreeDevice,
-  input: ApplicationInput,
+  input: Pick<TreeInput, "git" | "workloads">,
   revisions: Revisions,
   workloads: ReadonlyMap<string, Revisions>,
 ): Pull {
-  switch (device.engine) {
-    case "argocd-agent": {
-      const all = predictApplications(device.region, input, revisions, { workloads });
-      const objects = all.filter(({ cluster }) => cluster === device.id).map(({ application }) => application);
-      return { cluster: "hub", namespace: undefined, objects };
-    }
-    case "argocd": {
-      const alone = { ...input, devices: [{ ...device, engine: "argocd-agent" as const }] };
-      const own = predictApplications(device.region, alone, revisions, { workloads });
-      const objects = own.map(({ application }) => ofDevice(application));
-      return { cluster: "device", namespace: ARGO_CD_NAMESPACE, objects };
-    }
-    case "flux":
-      return {
-        cluster: "device",
-        namespace: FLUX_NAMESPACE,
-        objects: fluxObjects(device, input, revisions, workloads),
-      };
-  }
+  const deployments = deploymentsOf(device, input, revisions, workloads);
+  if (device.engine === "flux")
+    return { cluster: "device", namespace: FLUX_NAMESPACE, objects: fluxObjects(device, input.git, deployments) };
+  const applications = deployments.map((deployment) => renderApplication(device, input.git, deployment));
+  return device.engine === "argocd"
+    ? { cluster: "device", namespace: ARGO_CD_NAMESPACE, objects: applications.map(ofDevice) }
+    : { cluster: "hub", namespace: undefined, objects: applications };
+}
+
+/** What a device deploys, the overlay first. Parameters as {@link renderPull}. */
+export function deploymentsOf(
+  device: TreeDevice,
+  input: Pick<TreeInput, "workloads">,
+  revisions: Revisions,
+  workloads: ReadonlyMap<string, Revisions>,
+): Deployment[] {
+  return [undefined, ...(input.workloads ?? [])].flatMap((workload) => {
+    const revision = (workload === undefined ? revisions : workloads.get(workload.name))?.get(device.ring);
+    return revision === undefined || !takesWorkload(device, workload) ? [] : [{ workload, revision }];
+  });
+}
+
+/** The Application that the controller of the hub makes of a device and its ring file. */
+export function renderApplication(device: TreeDevice, git: TreeGit, { workload, revision }: Deployment): Application {
+  const { id, region } = device;
+  const { metadata, spec } = renderTemplate({ ...device, idNormalized: id, revision }, git, workload);
+  return {
+    apiVersion: "argoproj.io/v1alpha1",
+    kind: "Application",
+    metadata: { ...metadata, namespace: controlPlaneNamespace(region) },
+    spec: { ...spec, source: { ...spec.source, ...deviceSource(git.layout, device) } },
+  };
 }
 
 /** The hub's Application as an Argo CD on the device takes it: its own cluster, and the project that every Argo CD has. */
@@ -69,19 +88,10 @@ function ofDevice({ metadata, spec, ...rest }: Application): object {
 }
 
 /** Flux makes no namespace by itself: each is applied before what goes into it. */
-function fluxObjects(
-  device: TreeDevice,
-  { git, workloads = [] }: ApplicationInput,
-  revisions: Revisions,
-  pinned: ReadonlyMap<string, Revisions>,
-): object[] {
-  const taken = [undefined, ...workloads].flatMap((workload) => {
-    const revision = (workload === undefined ? revisions : pinned.get(workload.name))?.get(device.ring);
-    return revision === undefined || !takesWorkload(device, workload) ? [] : [{ workload, revision }];
-  });
-  const namespaces = new Set(taken.map(({ workload }) => workload?.namespace ?? WORKLOAD_NAMESPACE));
+function fluxObjects(device: TreeDevice, git: TreeGit, deployments: readonly Deployment[]): object[] {
+  const namespaces = new Set(deployments.map(({ workload }) => workload?.namespace ?? WORKLOAD_NAMESPACE));
   return [
     ...[...namespaces].sort().map((name) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })),
-    ...taken.flatMap(({ workload, revision }) => Object.values(renderFlux(device, git, revision, workload))),
+    ...deployments.flatMap(({ workload, revision }) => Object.values(renderFlux(device, git, revision, workload))),
   ];
 }

@@ -69,7 +69,7 @@ export function shardsOf(region: string, input: ApplicationInput, workload?: Tre
  * pulls by itself: an Application for it on the hub would never be reconciled.
  * @param workload absent: the overlays
  */
-export function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
+function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
   return engine === "argocd-agent" && takesWorkload({ model, ring }, workload);
 }
 

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Inventory, resolveFleet } from "../inventory/index.ts";
 import { tellSummary } from "../summary.ts";
 import { renderTree, treeInput } from "./tree.ts";
-import { describeChanges, planTree, TreeRefusedError, writeTree } from "./writer.ts";
+import { describeChanges, hasChanges, planTree, TreeRefusedError, writeTree } from "./writer.ts";
 
 /** What a tree is made from. */
 export interface FleetTreeArgs {
@@ -22,7 +22,7 @@ export class FleetTree extends pulumi.ComponentResource {
   constructor(name: string, { inventory, directory }: FleetTreeArgs, opts?: pulumi.ComponentResourceOptions) {
     super("edge-fleet:index:FleetTree", name, {}, opts);
     const changes = planTree(directory, renderTree(treeInput(inventory, resolveFleet(inventory))));
-    void tellSummary(`GitOps tree ${pulumi.runtime.isDryRun() ? "would change" : "changes"}`, describeChanges(changes), this);
+    void tellSummary("GitOps tree", hasChanges(changes) ? describeChanges(changes) : [], this);
     try {
       if (!pulumi.runtime.isDryRun()) writeTree(directory, changes);
     } catch (error) {

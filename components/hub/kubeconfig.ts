@@ -32,8 +32,9 @@ interface NamedCluster {
 /** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1: what of it names a cluster. */
 interface KubeconfigFile {
   readonly "current-context"?: string;
-  readonly contexts?: readonly NamedContext[];
-  readonly clusters?: readonly NamedCluster[];
+  /** kubectl writes null for an empty list. */
+  readonly contexts?: readonly NamedContext[] | null;
+  readonly clusters?: readonly NamedCluster[] | null;
 }
 
 /** A file and its path, which its relative paths are relative to. */
@@ -59,16 +60,15 @@ export function readCluster(context?: string, paths: readonly string[] = kubecon
     throw new Error(`${where}: does not exist - set KUBECONFIG to the kubeconfig of the hub's cluster`);
   }
   const name = context ?? loaded.map(([, file]) => file["current-context"] ?? "").find((current) => current !== "");
-  const contexts = new Set(loaded.flatMap(([, file]) => (file.contexts ?? []).map((entry) => entry.name)));
+  const contexts = new Set(loaded.flatMap(([, file]) => (file.contexts ?? []).map((candidate) => candidate.name)));
   const known = [...contexts].join(", ") || "none";
   if (name === undefined) {
     throw new Error(`${where}: has no current context - set edge-fleet:context to one of: ${known}`);
   }
   if (!contexts.has(name)) throw new Error(`${where}: has no context "${name}" - use one of: ${known}`);
-  const clusterName = findFirst(loaded, ({ contexts: list = [] }) => list.find((entry) => entry.name === name));
-  const cluster = findFirst(loaded, ({ clusters = [] }) =>
-    clusters.find((entry) => entry.name === clusterName?.found.context?.cluster),
-  );
+  const entry = findFirst(loaded, (file) => file.contexts?.find((candidate) => candidate.name === name));
+  const clusterName = entry?.found.context?.cluster;
+  const cluster = findFirst(loaded, (file) => file.clusters?.find((candidate) => candidate.name === clusterName));
   const server = cluster?.found.cluster?.server;
   const certificateAuthorityData = cluster && authorityOf(cluster.path, cluster.found);
   if (server === undefined || certificateAuthorityData === undefined) {

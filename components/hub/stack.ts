@@ -70,7 +70,10 @@ function hubRegions(
   for (const [region, generation] of Object.entries(tokenGenerations)) {
     const key = `edge-fleet:tokenGenerations.${region}`;
     if (!regions.has(region))
-      throw new Error(`${key}: there is no such region - use one of: ${[...regions.keys()].join(", ")}`);
+      throw new Error(
+        `${key}: there is no region ${region} - use one of: ${[...regions.keys()].join(", ")}; or, where it is removed: ` +
+          `pulumi config rm --path ${key}`,
+      );
     if (!Number.isInteger(generation) || generation < 1)
       throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
   }

@@ -84,8 +84,8 @@ function checkServers({ regions }: Inventory): string[] {
     const [first, ...others] = wanted(region, record) ? [] : (agents.get(record.entry.id) ?? []);
     if (first === undefined) return [];
     const { id } = record.entry;
-    const more = others.length === 0 ? "" : ` and ${others.length} more`;
-    const message = `is removed, but ${first.record.entry.id}${more} joins its cluster - remove those too, or let them join another`;
+    const join = others.length === 0 ? "joins" : `and ${others.length} more join`;
+    const message = `is removed, but ${first.record.entry.id} ${join} its cluster - remove those too, or let them join another`;
     return [formatProblem(record.locate(["state"]), `${record.path}.state (${id})`, message)];
   });
 }

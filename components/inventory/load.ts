@@ -18,6 +18,7 @@ const RESERVED = ["fleet.yaml", "models.yaml"];
 
 /** Ends the name of a file that a command writes. */
 const LOCK_ENDING = ".lock.yaml";
+const ARTIFACTS_LOCK = `artifacts${LOCK_ENDING}`;
 
 /**
  * Reads and validates the inventory.
@@ -29,8 +30,8 @@ export function loadInventory(directory: string): Inventory {
   const problems: string[] = [];
   const fleet = loadYaml(directory, "fleet.yaml", FleetSchema, problems);
   const models = loadYaml(directory, "models.yaml", ModelsSchema, problems);
-  const lockExists = existsSync(join(directory, "artifacts.lock.yaml"));
-  const artifacts = lockExists ? loadYaml(directory, "artifacts.lock.yaml", ArtifactsLockSchema, problems) : undefined;
+  const lockExists = existsSync(join(directory, ARTIFACTS_LOCK));
+  const artifacts = lockExists ? loadYaml(directory, ARTIFACTS_LOCK, ArtifactsLockSchema, problems) : undefined;
   const regions = regionFiles(directory).map((name) => loadRegion(directory, name, problems));
   problems.push(...misnamedFiles(directory));
   if (fleet?.value !== undefined && models?.value !== undefined) {
@@ -70,14 +71,23 @@ function fileNames(directory: string): string[] {
   }
 }
 
-/** Files that would be part of the inventory under another name. */
+/** Files that would be part of the inventory under another name, and locks without their region. */
 function misnamedFiles(directory: string): string[] {
-  return fileNames(directory)
-    .filter((name) => /\.yml$/i.test(name) && !name.startsWith("Pulumi."))
-    .map((name) => {
-      const position = { file: join(directory, name), line: 1, column: 1 };
-      return formatProblem(position, "(file)", `is not read - rename it to ${name.replace(/\.yml$/i, ".yaml")}`);
-    });
+  const names = fileNames(directory).filter((name) => !name.startsWith("Pulumi."));
+  const report = (name: string, message: string) =>
+    formatProblem({ file: join(directory, name), line: 1, column: 1 }, "(file)", message);
+  const endings = names
+    .filter((name) => /\.yml$/i.test(name))
+    .map((name) => report(name, `is not read - rename it to ${name.replace(/\.yml$/i, ".yaml")}`));
+  const orphans = names
+    .filter((name) => name.endsWith(LOCK_ENDING) && name !== ARTIFACTS_LOCK)
+    .filter((name) => !names.includes(regionOf(name)))
+    .map((name) => report(name, `there is no ${regionOf(name)} - restore it, or remove this file too`));
+  return [...endings, ...orphans];
+}
+
+function regionOf(lock: string): string {
+  return lock.replace(LOCK_ENDING, ".yaml");
 }
 
 function loadYaml<S extends z.ZodType>(

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { K3S_VERSIONS, type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { type ApiObject, callApi, getApi, listApi } from "../lab/hub/api.ts";
@@ -26,14 +27,19 @@ test("a hub through its life", async (t) => {
   await t.test("a region whose hub has no stack says how to make one", () => story.noHubStack());
   await t.test("a region whose hub is not installed applies its devices and warns", () => story.regionAlone());
   await t.test("a manifest that is not the locked one stops everything", () => story.wrongManifest());
+  await t.test("a kubeconfig or context that is not there stops everything and names those that are", () =>
+    story.wrongKubeconfig(),
+  );
   await t.test("an up installs the definitions once and the region's control plane", () => story.install());
   await t.test("projects let workloads come from the fleet's repository only", () => story.projects());
   await t.test("a second up changes nothing and keeps the generated key", () => story.again());
   await t.test("the region's kubeconfig is secret and ends at its namespace", () => story.account());
   await t.test("the region then registers its devices with that account", () => story.register());
+  await t.test("another token generation ends the region's token and gives it a new one", () => story.newToken());
   await t.test("a second region gets a control plane of its own and leaves the first alone", () =>
     story.secondRegion(),
   );
+  await t.test("a hub that does not answer is one error, and no change", () => story.hubStackDown());
   await t.test("while the hub is down a region's devices are applied all the same", () => story.hubDown());
 });
 
@@ -108,6 +114,27 @@ class Story {
     assert.deepEqual(argocd(await this.#names("/api/v1/namespaces")), []);
     assert.deepEqual(argocd(await this.#names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")), []);
     set(locked);
+  }
+
+  async wrongKubeconfig(): Promise<void> {
+    const settings = (...args: string[]) => this.#fleet.pulumi(["config", ...args, "--stack", "hub"]);
+    assert.equal((await settings("set", "edge-fleet:context", "nowhere")).code, 0);
+    const context = await this.#upHub();
+    assert.equal((await settings("rm", "edge-fleet:context")).code, 0);
+    const file = await up(this.#fleet, "hub", { env: { KUBECONFIG: "/nonexistent/config" } });
+    for (const [run, message] of [
+      [context, /error: kubeconfig \/\S+admin\.kubeconfig: has no context "nowhere" - use one of: \S+$/m],
+      [file, /error: kubeconfig \/nonexistent\/config: does not exist - set KUBECONFIG to the kubeconfig of the hub/],
+    ] as const) {
+      assert.notEqual(run.code, 0);
+      assert.match(run.text, message);
+      assert.doesNotMatch(run.text, /^\s+at .*:\d+/m, "no stack trace");
+    }
+    const resources = (await exportStack(this.#fleet, "hub")).resources;
+    assert.deepEqual(
+      resources.filter(({ type }) => type !== "pulumi:pulumi:Stack"),
+      [],
+    );
   }
 
   async install(): Promise<void> {
@@ -200,6 +227,26 @@ class Story {
     assert.equal(sets.length, 1);
   }
 
+  async newToken(): Promise<void> {
+    const old = await this.#account(REGION);
+    const generation = ["--path", "edge-fleet:tokenGenerations.loopback", "2"];
+    const set = await this.#fleet.pulumi(["config", "set", ...generation, "--stack", "hub"]);
+    assert.equal(set.code, 0, set.stderr);
+    const run = await this.#upHub();
+    assert.equal(run.code, 0, run.text);
+    assert.deepEqual(touched(run), [`hub-${REGION}-token`]);
+    const status = async (kubeconfig: string) => (await getApi(kubeconfig, SECRETS)).status;
+    assert.equal(await status(await this.#account(REGION)), 200);
+    // The API server remembers a token that it has judged for 10 s.
+    for (let tries = 0; (await status(old)) !== 401; tries++) {
+      assert.ok(tries < 30, "the old token still works");
+      await sleep(500);
+    }
+    const region = await up(this.#fleet);
+    assert.equal(region.code, 0, region.text);
+    assert.deepEqual(touched(region), [`${REGION}-registration-hub`]);
+  }
+
   async secondRegion(): Promise<void> {
     const before = {
       key: await this.#settingsKey(),
@@ -232,9 +279,20 @@ class Story {
     }
   }
 
+  async hubStackDown(): Promise<void> {
+    await this.#fleet.stopHub();
+    const before = (await exportStack(this.#fleet, "hub")).resources.length;
+    const run = await this.#upHub();
+    assert.notEqual(run.code, 0);
+    assert.equal(run.text.match(/unreachable/g)?.length, 1, run.text);
+    assert.match(run.text, /error: the hub does not answer/);
+    assert.doesNotMatch(run.text, /unhandled exception|failed to register|^\s+at .*:\d+/m);
+    assert.ok(run.milliseconds < 60_000, `it took ${run.milliseconds} ms`);
+    assert.equal((await exportStack(this.#fleet, "hub")).resources.length, before);
+  }
+
   async hubDown(): Promise<void> {
     const [changed = "", other = ""] = DEVICES;
-    await this.#fleet.stopHub();
     this.#fleet.edit(`${REGION}.yaml`, (region) => region.setIn(["devices", 0, "ring"], "broad"));
     this.#fleet.edit("fleet.yaml", (file) => file.setIn(["k3s", "version"], K3S_VERSIONS[1]));
     const before = await this.#fleet.outputs<RegionReport>(REGION);

@@ -33,14 +33,21 @@ export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}, ar
 }
 
 /** Plain `pulumi preview`. */
-export function preview(fleet: LabFleet, stack = REGION, args: readonly string[] = []): Promise<EngineRun> {
-  return runEngine(fleet, ["preview", "--stack", stack, ...args], {});
+export function preview(
+  fleet: LabFleet,
+  stack = REGION,
+  options: RunOptions = {},
+  args: readonly string[] = [],
+): Promise<EngineRun> {
+  return runEngine(fleet, ["preview", "--stack", stack, ...args], options);
 }
 
 async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
   const log = join(fleet.directory, "events.jsonl");
   rmSync(log, { force: true });
-  const result = await fleet.pulumi([...args, "--event-log", log], options);
+  // Only makes the flag known.
+  const env = { ...options.env, PULUMI_DEBUG_COMMANDS: "true" };
+  const result = await fleet.pulumi([...args, "--event-log", log], { ...options, env });
   // A run that never reached the engine, e.g. because the stack is locked, leaves no log.
   const operations = result.code === 0 || existsSync(log) ? readOperations(log) : new Map<string, string>();
   return { ...result, operations, text: `${result.stdout}\n${result.stderr}` };
@@ -76,6 +83,11 @@ export function editDevices(fleet: LabFleet, ids: readonly string[], change: (en
     const deleted = named.filter((entry) => change(entry) === false);
     list.items = list.items.filter((item) => !deleted.includes(item as YAMLMap));
   });
+}
+
+/** Takes a device's pins out of the region's lock. */
+export function unpin(fleet: LabFleet, id: string): void {
+  fleet.edit(`${REGION}.lock.yaml`, (lock) => assert.ok(lock.deleteIn(["devices", id])));
 }
 
 /** Names of the resources to which a run did something: everything but `same`, and but reads of other stacks. */
@@ -129,7 +141,13 @@ export function logIns(lab: DeviceLab): number {
 /** The stack as `pulumi stack export` gives it, secrets encrypted. */
 export interface StackExport {
   readonly text: string;
-  readonly resources: readonly { readonly urn: string; readonly type: string; readonly inputs?: object }[];
+  readonly resources: readonly {
+    readonly urn: string;
+    readonly type: string;
+    readonly inputs?: object;
+    /** The engine refuses to delete it. */
+    readonly protect?: boolean;
+  }[];
 }
 
 /** Exports a stack. */

@@ -50,6 +50,7 @@ devices:
   - { id: new, host: h1, model: box }
   - { id: half, host: h2, model: box, hostKey: ${hostKey("half")} }
   - { id: done, host: h3, model: box, hostKey: ${hostKey("done")}, identityKey: ${identityKey("done")} }
+  - { id: leaves, host: h4, model: box, state: removed }
 `;
 const OTHER = `region: osaka\ndevices:\n  - { id: far, host: h9, model: box, hostKey: ${hostKey("far")}, identityKey: ${identityKey("far")} }\n`;
 
@@ -67,6 +68,13 @@ function candidate(inventory: Inventory, id: string, acceptNewKey = false): Cand
 const selections: { name: string; devices: string[]; accept: string[]; connect: string[]; already: string[] }[] = [
   { name: "without names: all that lack a key", devices: [], accept: [], connect: ["new", "half"], already: ["done"] },
   { name: "a named device, enrolled or not", devices: ["done"], accept: [], connect: ["done"], already: [] },
+  {
+    name: "one that is removed, only where it is named",
+    devices: ["leaves"],
+    accept: [],
+    connect: ["leaves"],
+    already: [],
+  },
   { name: "a device whose new key is accepted", devices: [], accept: ["done"], connect: ["done"], already: [] },
 ];
 

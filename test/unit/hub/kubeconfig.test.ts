@@ -62,6 +62,18 @@ for (const [name, text, context, expected] of [
     undefined,
     /gone\.crt does not exist - add it$/,
   ],
+  [
+    "nothing in it, as kubectl writes it",
+    "clusters: null\ncontexts: null\ncurrent-context: z\n",
+    undefined,
+    /has no context "z"/,
+  ],
+  [
+    "contexts and no clusters",
+    "clusters: null\ncontexts: [{name: z, context: {cluster: x}}]\n",
+    "z",
+    /has no server or no CA/,
+  ],
   ["text that is no YAML", "a: [", undefined, /config: is no kubeconfig - set KUBECONFIG to/],
   ["an empty file", "", undefined, /config: is no kubeconfig - set KUBECONFIG to/],
 ] as const) {

@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
-import { predictApplications } from "../../../../cli/pulls/applications.ts";
 import { type Pull, renderPull } from "../../../../cli/pulls/pull.ts";
 import { renderTree } from "../../../../components/gitops/tree.ts";
 import type { TreeDevice } from "../../../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../../../components/gitops/writer.ts";
 import { formatObjects } from "../../../../components/gitops/yaml.ts";
 import { assertGolden } from "../../../golden.ts";
+import { predictApplications } from "../../../prediction.ts";
 import { arbitraryFleet, FULL_EXAMPLE } from "../../gitops/fleet.ts";
 import { validate, writeArgoCdSchemas, writeFluxSchemas, writeKubernetesSchemas } from "../../gitops/schemas.ts";
 import { runTool } from "../../gitops/tools.ts";
@@ -29,9 +29,7 @@ const VALUES = { "shop-lane": "3", coordinates: "35.68,139.77" };
 const pullOf = (engine: TreeDevice["engine"], input = FULL_EXAMPLE): Pull => {
   const [device] = input.devices.filter(({ region, model }) => region === "tokyo" && model === "rpi4-4g");
   assert.ok(device);
-  const own = { ...device, engine, values: VALUES };
-  const devices = input.devices.map((other) => (other.id === own.id ? own : other));
-  return renderPull(own, { ...input, devices }, REVISIONS, WORKLOADS);
+  return renderPull({ ...device, engine, values: VALUES }, input, REVISIONS, WORKLOADS);
 };
 const named = ({ objects }: Pull) =>
   (objects as AnyObject[]).map(({ kind, metadata: { name, namespace } }) => `${kind} ${namespace ?? "-"}/${name}`);

@@ -2,15 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { predictApplications } from "../../../../cli/pulls/applications.ts";
-import { isOpen } from "../../../../cli/pulls/windows.ts";
-import { type ApplicationInput, renderApplicationSets } from "../../../../components/gitops/applicationset.ts";
-import type { ApplicationSet, ClusterGenerator, LabelSelector } from "../../../../components/gitops/objects.ts";
-import { renderTree } from "../../../../components/gitops/tree.ts";
-import type { TreeDevice, TreeInput } from "../../../../components/gitops/tree-input.ts";
-import { type ClusterSecret, renderClusterSecret } from "../../../../components/registration/cluster-secret.ts";
-import { assertGolden } from "../../../golden.ts";
-import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "../../gitops/fleet.ts";
+import { type ApplicationInput, renderApplicationSets } from "../../../components/gitops/applicationset.ts";
+import type { ApplicationSet, ClusterGenerator, LabelSelector } from "../../../components/gitops/objects.ts";
+import { renderTree } from "../../../components/gitops/tree.ts";
+import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
+import { type ClusterSecret, renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
+import { assertGolden } from "../../golden.ts";
+import { isOpen, predictApplications } from "../../prediction.ts";
+import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";
 
 const REVISIONS = new Map([
   ["canary", "a".repeat(40)],
