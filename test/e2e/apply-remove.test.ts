@@ -54,7 +54,7 @@ underEachShell("removal", (get) => {
     device.install(old);
     const { code, result, reason } = remove(sandbox, "edge-0002");
     assert.deepEqual([code, result], [1, "failed"]);
-    assert.match(reason, /^device: this is edge-0001, not edge-0002 - correct its address/);
+    assert.match(reason ?? "", /^device: this is edge-0001, not edge-0002 - correct its address/);
     device.assertIs(old);
   });
 

@@ -4,16 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
-import { installCommand } from "../../../cli/push/program.ts";
-import { RUN_SCRIPT_AS_ROOT } from "../../../cli/ssh/arguments.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { type DeviceAnswer } from "../../../components/device/result.ts";
-import { renderPayload, payloadText, payloadText } from "../../../components/plan/payload.ts";
-import { pack } from "../standins/apply-device.ts";
-import { PROGRAM, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
+import type { DeviceAnswer } from "../../../components/device/result.ts";
+import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
+import { PROGRAM, pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
 import { MACHINE_USER } from "./plan.ts";
@@ -83,51 +80,42 @@ export function machineProfile(machine: Machine, version: string, changes: Parti
   return profileWith(version, { id: machine.id, init: machine.init, memoryMiB: 1024, ssh, ...changes });
 }
 
-/** Installs the program where there is none yet. */
+/** Runs what comes on stdin as root, for a log-in user that may use sudo without a password. */
+const RUN_AS_ROOT = "exec sudo -n /bin/sh -s";
+
+/** Installs the program, as the first dial does. */
 function installScript({ text }: DeviceProgram): string {
   return `umask 077
-{ base64 -d | gzip -dc; } >/tmp/edge-fleet.program <<'END'
+{ base64 -d | gzip -dc; } >/run/edge-fleet.program <<'END'
 ${packText(text)}
 END
-sh /tmp/edge-fleet.program install ${MACHINE_USER}
-rm -f /tmp/edge-fleet.program
+sh /run/edge-fleet.program install
+rm -f /run/edge-fleet.program
 `;
 }
 
 /** A machine that edge-fleet manages. */
 export class MachineDevice {
   readonly machine: Machine;
-  #program = deviceProgram();
   #holding = false;
 
   constructor(machine: Machine) {
     this.machine = machine;
   }
 
-  /**
-   * Enrols it as `edge-fleet enroll` does, and installs the program. From then on the log-in user may run the program as
-   * root and nothing else.
-   */
+  /** Enrols it as `edge-fleet enroll` does, and installs the program as the first dial does. */
   async enroll(): Promise<void> {
-    const asRoot = (input: string) => this.machine.ssh(RUN_SCRIPT_AS_ROOT, { user: MACHINE_USER, input });
-    const answer = await asRoot(ENROLL_SCRIPT);
+    const answer = await this.machine.ssh(RUN_AS_ROOT, { user: MACHINE_USER, input: ENROLL_SCRIPT });
     assert.equal(answer.code, 0, answer.stderr);
-    const installed = await asRoot(installScript(deviceProgram()));
-    assert.equal(installed.code, 0, installed.stderr);
     assert.match(answer.stdout, /^\{"edgeFleet":1,"identityKey":"ecdsa-sha2-nistp256 /);
-    await this.sh("rm -f /etc/sudoers.d/010-image");
-    this.#program = deviceProgram();
+    await this.upgrade(deviceProgram());
   }
 
-  /** Replaces the program as `edge-fleet push` does for a user whose only right is the program. */
+  /** Replaces the program, as a dial of another release does. */
   async upgrade(program: DeviceProgram): Promise<void> {
-    const input = `${packText(program.text)}\n`;
-    const { code, stdout, stderr } = await this.machine.ssh(installCommand(MACHINE_USER, program.sha256), {
-      user: MACHINE_USER,
-      input,
-    });
+    const input = installScript(program);
+    const { code, stdout, stderr } = await this.machine.ssh(RUN_AS_ROOT, { user: MACHINE_USER, input });
     assert.deepEqual([code, stdout, stderr], [0, `program ${program.sha256}\n`, ""]);
-    this.#program = program;
   }
 
   /** Puts the binary of a release into the store. */
@@ -140,7 +128,7 @@ export class MachineDevice {
   start(profile: Profile): RunningCommand {
     const payload = renderPayload(profile, MACHINE_LOCK);
     const { create, stdin } = pack(payload);
-    return this.machine.start(create, { user: MACHINE_USER, input: stdin });
+    return this.machine.start(`sudo -n ${create}`, { user: MACHINE_USER, input: stdin });
   }
 
   /** Applies a profile and waits for the answer. */

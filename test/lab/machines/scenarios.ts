@@ -228,7 +228,7 @@ export function defineLastSteps({ device, probe }: Scene): void {
   });
 
   test("a machine that is removed has nothing left of edge-fleet and its cluster", async () => {
-    const { code, stdout, stderr } = await machine.ssh(removeCommand(machine.id), { user: MACHINE_USER });
+    const { code, stdout, stderr } = await machine.ssh(`sudo -n ${removeCommand(machine.id)}`, { user: MACHINE_USER });
     assert.deepEqual([code, stderr], [0, ""]);
     assert.equal(parseDeviceAnswer(stdout)?.result, "removed");
     const files =

@@ -130,7 +130,7 @@ test("property: whatever the state, each device of the inventory is registered, 
       const plans = profiles.map(({ id, state, decommission }) =>
         state === "removed" ? { ...planned(id, `device: ${id}\nremove: ${decommission}\n`), payload: undefined } : planned(id),
       );
-      const previous = new Map(
+      const previous = new Map<string, DialledDevice>(
         entries.flatMap(({ known }, index) =>
           known === null ? [] : [[`d${index}`, dialled(`d${index}`, known)] as const],
         ),

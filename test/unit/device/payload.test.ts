@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
-import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
+import { deviceProgram } from "../../../components/device/program.ts";
 import { renderScript } from "../../../components/device/script.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
-import { pushedArtifacts, resolveArtifacts } from "../../../components/plan/artifact.ts";
-import {
-  ApplyResultPattern,
-  applyCommand,
-  packPayload,
-  parseApplyResult,
-  removeCommand,
-  renderPayload,
-} from "../../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { ARTIFACTS, buildProfile, LOCK, MODELS } from "./profile.ts";
 
@@ -25,7 +16,7 @@ const REGISTRIES = { "docker.io": MIRROR };
 
 for (const [name, model] of Object.entries(MODELS)) {
   test(`the payload of a ${name} is as reviewed`, () => {
-    assertGolden(`device/${name}.payload`, renderPayload(buildProfile(model), LOCK).text);
+    assertGolden(`device/${name}.payload`, payloadText(renderPayload(buildProfile(model), LOCK)));
   });
 }
 
@@ -55,7 +46,7 @@ function assertAccepts([command = "", ...rest]: readonly string[], input: string
 
 test("the same profile gives the same bytes", () => {
   const [one, other] = [renderPayload(buildProfile(), LOCK), renderPayload(buildProfile(), LOCK)];
-  assert.deepEqual(packPayload(one, "tokyo"), packPayload(other, "tokyo"));
+  assert.deepEqual(one, other);
 });
 
 for (const [what, changes] of [
@@ -82,15 +73,15 @@ test("a password changes the payload but not the hash, which is no secret", () =
   const [one, other] = ["first-password", "other-password"].map((mirror) =>
     renderPayload(buildProfile({ registries: REGISTRIES }), LOCK, { secrets: { mirror } }),
   );
-  assert.ok(one?.secret && other?.secret);
-  assert.equal(one.hash, other.hash);
-  assert.notEqual(one.text, other.text);
-  assert.equal(renderPayload(buildProfile(), LOCK).secret, false);
+  assert.ok(one !== undefined && other !== undefined);
+  assert.deepEqual([one.hash, one.body], [other.hash, other.body]);
+  assert.notEqual(one.secretFiles, other.secretFiles);
+  assert.equal(renderPayload(buildProfile(), LOCK).secretFiles, "");
 });
 
 test("a device that fetches is told the URL, one that is pushed to is not", () => {
   const lines = (artifacts: Profile["artifacts"]) =>
-    renderPayload(buildProfile({ artifacts }), LOCK).text.match(/^artifact .*$/gm);
+    payloadText(renderPayload(buildProfile({ artifacts }), LOCK)).match(/^artifact .*$/gm);
   const sum = "a".repeat(64);
   const url = "https://github.com/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1/k3s";
   assert.deepEqual(lines(ARTIFACTS), [`artifact binary ${sum} 73400320 0755 /usr/local/bin/k3s ${url}`]);
@@ -99,56 +90,20 @@ test("a device that fetches is told the URL, one that is pushed to is not", () =
   ]);
 });
 
-test("what is pushed is told apart by its bytes alone", () => {
-  const pushed = (changes: Partial<Profile>) => pushedArtifacts(resolveArtifacts(buildProfile(changes), LOCK));
-  const push = { ...ARTIFACTS, delivery: "push" } as const;
-  assert.equal(pushed({}), "");
-  assert.match(pushed({ artifacts: push }), /^[0-9a-f]{16}$/);
-  assert.equal(pushed({ artifacts: push, ring: "broad", id: "other" }), pushed({ artifacts: push }));
-  assert.notEqual(pushed({ artifacts: push, architecture: "arm64" }), pushed({ artifacts: push }));
-});
-
 test("a value that the device would refuse is refused here, with the device and the setting", () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1, maxLength: 20, unit: "binary" }), (value) => {
-      const render = () => renderPayload(buildProfile({ labels: { site: value } }), LOCK).text;
+      const render = () => payloadText(renderPayload(buildProfile({ labels: { site: value } }), LOCK));
       if (/^[A-Za-z0-9_./:@%+,= -]*$/.test(value)) assert.ok(render().includes(`site=${value}`));
       else assert.throws(render, /^Error: device edge-0001: LABELS has a character/);
     }),
   );
 });
 
-test("the remote commands are short, the same for every device of a region, and sound", () => {
-  const commands = Object.values(MODELS).map((model, index) => {
-    const profile = buildProfile({ ...model, id: `edge-${index}`, readiness: { timeoutSeconds: 100 + index } });
-    return packPayload(renderPayload(profile, LOCK), "tokyo").create;
-  });
-  assert.equal(new Set(commands).size, 1);
-  assert.ok((commands[0] ?? "").length < 600);
-  for (const command of [commands[0] ?? "", removeCommand("edge-0001")])
-    assertAccepts(["shellcheck", "-s", "sh", "-e", "SC2086", "-"], command);
-});
-
-test("a program that is missing or another one is named with its mend, and nothing is run", () => {
-  const create = applyCommand("tokyo", "0".repeat(64)).replaceAll(PROGRAM_PATH, "/bin/true");
-  const { status, stdout } = spawnSync("sh", ["-c", create], { input: "payload", encoding: "utf8" });
-  assert.equal(status, 1);
-  assert.match(parseApplyResult(stdout).reason, /^program: .* - run edge-fleet push tokyo$/);
-});
-
-test("the payload is packed whole, and stays below 5 KiB: the stack's state holds it twice", () => {
-  for (const model of Object.values(MODELS)) {
-    const payload = renderPayload(buildProfile(model), LOCK);
-    const { stdin } = packPayload(payload, "tokyo");
-    assert.equal(gunzipSync(Buffer.from(stdin, "base64")).toString(), payload.text);
-    assert.ok(stdin.length < 5 * 1024, `${model.model}: ${stdin.length} bytes`);
-  }
-});
-
 test("the script for a person holds program and payload, and refuses to run with a stand-in for a secret", () => {
   const payload = renderPayload(base, LOCK);
   const script = renderScript(base.id, payload);
-  assert.ok(script.includes(deviceProgram().text) && script.includes(payload.text));
+  assert.ok(script.includes(deviceProgram().text) && script.includes(payloadText(payload)));
   for (const shell of [
     ["dash", "-n"],
     ["busybox", "ash", "-n"],
@@ -160,27 +115,3 @@ test("the script for a person holds program and payload, and refuses to run with
   assert.equal(status, 1);
   assert.match(stderr, /where a secret belongs - replace each of them/);
 });
-
-const ANSWER =
-  '{"device":"edge-0001","result":"failed","hash":"ab","version":"v1","reason":"a \\"quoted\\" word - mend"}';
-
-test("the last line of stdout is the answer", () => {
-  assert.deepEqual(parseApplyResult(`a banner\n${ANSWER}\n`), {
-    device: "edge-0001",
-    result: "failed",
-    hash: "ab",
-    version: "v1",
-    reason: 'a "quoted" word - mend',
-  });
-});
-
-test("the answer is found inside a longer text", () => {
-  const text = `running "read {x}":\n${ANSWER}\n: exit status 1 {}`;
-  assert.equal(ApplyResultPattern.exec(text)?.[0], ANSWER);
-});
-
-for (const garbage of ["", "sudo: a password is required", "{}", "null", ANSWER.replace("failed", "done"), "[1]"]) {
-  test(`the answer ${JSON.stringify(garbage)} is refused`, () => {
-    assert.throws(() => parseApplyResult(garbage), /^Error: the device answered .* - read .*apply\.log on the device$/);
-  });
-}
