@@ -113,3 +113,17 @@ test("a broken inventory is told to programs too", async (context) => {
   assert.deepEqual(report.problems, []);
   assert.ok(stderr.includes(report.inventory[0] ?? "none"));
 });
+
+test("of many problems that are alike a few are shown, and how many there are; programs get all", async (context) => {
+  const clone = await rolloutRepository(context);
+  const models = Array.from({ length: 12 }, (_, index) => `m${index}`);
+  clone.write("stacks/models.yaml", models.map((name) => `${name}: { architecture: amd64, memory: 4Gi }\n`).join(""));
+  const devices = models.map((model, index) => `  - { id: d${index}, host: 10.0.0.${index + 1}, model: ${model} }\n`);
+  clone.write("stacks/tokyo.yaml", `region: tokyo\ndevices:\n${devices.join("")}`);
+  const { exitCode, stdout } = await clone.run("check");
+  assert.equal(exitCode, 1);
+  const lines = stdout.trimEnd().split("\n");
+  assert.deepEqual([lines.length, lines.at(-1)], [4, "... and 9 more like this"]);
+  const { problems } = JSON.parse((await clone.run("check", "--json")).stdout) as { problems: unknown[] };
+  assert.equal(problems.length, 12);
+});
