@@ -88,6 +88,19 @@ export async function readOutput<T>(output: pulumi.Output<T>): Promise<T | undef
   return (await isKnown) ? promise.call(output) : undefined;
 }
 
+/** Arguments that a component hands to its `initialize` and that the state does not keep. */
+export interface Unrecorded<T> {
+  readonly args: T;
+}
+
+/**
+ * Wraps the arguments of a component, which the engine else records as its inputs: an inventory of thousands of devices, in
+ * every state. The SDK sends the enumerable properties (`serializeProperties` of sdk/nodejs/runtime/rpc.ts).
+ */
+export function unrecorded<T>(args: T): pulumi.Inputs & Unrecorded<T> {
+  return Object.defineProperty({}, "args", { value: args }) as pulumi.Inputs & Unrecorded<T>;
+}
+
 /** Exit code of a program that has said itself what is wrong (`@pulumi/pulumi/cmd/run`). */
 const BAIL = 32;
 

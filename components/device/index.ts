@@ -3,7 +3,7 @@
  * and who it is may come from other resources; what it is to become is known when the program runs.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { readStackResources } from "../engine.ts";
+import { readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
 import { type ArtifactsLock, type Profile, profileOf, type Settings } from "../inventory/index.ts";
 import { type DevicePlan, planDevice } from "../plan/device.ts";
 import { removalText } from "../plan/text.ts";
@@ -56,11 +56,11 @@ export class Device extends pulumi.ComponentResource<pulumi.Output<DeviceOutcome
   readonly outcome: pulumi.Output<DeviceOutcome>;
 
   constructor(name: string, args: DeviceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("edge-fleet:index:Device", name, { name, args }, opts);
+    super("edge-fleet:index:Device", name, unrecorded(args), opts);
     this.outcome = pulumi.output(this.getData()).apply((outcome) => outcome);
   }
 
-  protected override async initialize({ name: id, args }: { readonly name: string; readonly args: DeviceArgs }) {
+  protected override async initialize({ args }: Unrecorded<DeviceArgs>, _: pulumi.ComponentResourceOptions, id: string) {
     const previous = dialledDevices(await readStackResources()).get(id);
     const { host, hostKey, user = "root", port = 22, jump, secrets = {} } = args;
     const wanted = pulumi.all([host, hostKey, user, port, pulumi.output(jump), pulumi.output(secrets)]);

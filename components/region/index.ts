@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { registerDial } from "../device/command.ts";
 import { type DeviceOutcome, parseDialResult } from "../device/result.ts";
 import { dialledDevices } from "../device/state.ts";
-import { failAtEnd, leaveToEngine, readOutput, readStackResources } from "../engine.ts";
+import { failAtEnd, leaveToEngine, readOutput, readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
 import { renderApplicationSets, treeInput } from "../gitops/index.ts";
 import { type Inventory, resolveFleet } from "../inventory/index.ts";
 import { RegionRegistration } from "../registration/region-registration.ts";
@@ -40,11 +40,11 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
   readonly outputs: pulumi.Output<RegionOutputs>;
 
   constructor(name: string, args: RegionArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("edge-fleet:index:Region", name, { name, args }, opts);
+    super("edge-fleet:index:Region", name, unrecorded(args), opts);
     this.outputs = pulumi.output(this.getData()).apply((outputs) => outputs);
   }
 
-  protected override async initialize({ name, args }: { readonly name: string; readonly args: RegionArgs }) {
+  protected override async initialize({ args }: Unrecorded<RegionArgs>, _: pulumi.ComponentResourceOptions, name: string) {
     const { inventory, region = name } = args;
     const runs = await planAll(region, args);
     await tellSummary(`region ${region}`, describeRunChanges(inventory, runs), this);

@@ -126,9 +126,9 @@ function refuseVanished(
     .sort();
   if (gone.length === 0) return;
   const named = gone.slice(0, NAMED).join(", ") + (gone.length > NAMED ? ` and ${gone.length - NAMED} more` : "");
-  const [they, are] = gone.length === 1 ? ["it", "is"] : ["they", "are"];
+  const [them, are, entries] = gone.length === 1 ? ["it", "is", "entry"] : ["them", "are", "entries"];
   throw new Error(
-    `${named}: ${are} in the stack ${region} and no longer in its inventory - put ${they} back; to let ${they} go, write state: removed ` +
-      `and run up, then delete the ${gone.length === 1 ? "entry" : "entries"}`,
+    `${named}: ${are} in the stack ${region} and no longer in its inventory - put ${them} back; to let ${them} go, write state: removed ` +
+      `and run up, then delete the ${entries}`,
   );
 }

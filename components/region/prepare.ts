@@ -47,12 +47,15 @@ export function prepareRegion(
     program: deviceProgram().sha256,
   });
   const sizes = describeRegionSizes(treeInput(inventory, fleet).devices.filter((device) => device.region === region));
-  return { profiles, fleet, plans, warnings: [...findings.warnings, ...planWarnings(plans), ...sizes] };
+  return { profiles, fleet, plans, warnings: [...findings.warnings, ...planWarnings(plans, findings.told), ...sizes] };
 }
 
-/** What plans warn of, one line for all devices that share it. */
-function planWarnings(plans: readonly (DevicePlan | Refusal)[]): string[] {
-  const warned = plans.flatMap((plan) => (isRefusal(plan) ? [] : plan.warnings.map((text) => ({ text, id: plan.id }))));
+/** What plans alone warn of, since it depends on a secret; one line for all devices that share it. */
+function planWarnings(plans: readonly (DevicePlan | Refusal)[], told: ReadonlySet<string>): string[] {
+  const warned = plans.flatMap((plan) => {
+    const texts = isRefusal(plan) ? [] : plan.warnings.filter((text) => !told.has(text));
+    return texts.map((text) => ({ text, id: plan.id }));
+  });
   return [...Map.groupBy(warned, ({ text }) => text)].map(([text, devices]) => {
     const more = devices.length > 1 ? ` and ${devices.length - 1} more` : "";
     return `${devices[0]?.id}${more}: ${text}`;
