@@ -3,9 +3,10 @@
  * the files alone; where `kustomize` is on PATH, images, runtime classes and memory are judged by what each leaf renders
  * to, and else images by what is written.
  */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { posix } from "node:path";
-import { listLeaves, type TreeInput } from "../../components/gitops/index.ts";
+import { join, posix } from "node:path";
+import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
 import type { FleetFile } from "../../components/inventory/schema.ts";
 import { buildFolder, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
 import {
@@ -47,22 +48,46 @@ interface Rendered {
  * @param input what it is rendered from
  * @param policy the fleet's. Default: images must be pinned by digest
  * @returns the problems by file, line and column; empty when all is well
- * @throws Error when the folder cannot be read
+ * @throws Error when the folder is there and cannot be read
  */
 export async function checkTree(
   directory: string,
   input: TreeInput,
   { requireDigests = true }: NonNullable<FleetFile["policy"]> = {},
 ): Promise<TreeProblem[]> {
+  if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
   const source = readTreeSource(directory);
-  const problems = checkSource(directory, source);
+  const { true: leaves = [], false: unwritten = [] } = Object.groupBy(listLeaves(input.devices), (leaf) =>
+    existsSync(join(directory, leafFile(leaf))) ? "true" : "false",
+  );
+  const problems = [...checkSource(directory, source), ...unwritten.map((leaf) => missingLeaf(directory, leaf))];
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
   if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, requireDigests));
-  else problems.push(...report(directory, source, await checkBuilds(directory, input, requireDigests)));
+  else problems.push(...report(directory, source, await checkBuilds(directory, input, leaves, requireDigests)));
   const order = (a: TreeProblem, b: TreeProblem) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
   return problems.sort(order);
+}
+
+function leafFile({ region, model }: Leaf): string {
+  return `overlays/${region}/${model}/kustomization.yaml`;
+}
+
+function missingLeaf(directory: string, leaf: Leaf): TreeProblem {
+  const { region, model } = leaf;
+  return missing(posix.join(directory, leafFile(leaf)), `region ${region} has devices of model ${model}`);
+}
+
+function missing(file: string, why: string): TreeProblem {
+  return {
+    rule: "build",
+    file,
+    line: 1,
+    column: 1,
+    where: "(file)",
+    message: `is missing: ${why} - run edge-fleet render`,
+  };
 }
 
 /** Images as written; one that a kustomization pins by its name is judged there. */
@@ -103,14 +128,19 @@ function repositoryOf(image: string): string {
 }
 
 /** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
-async function checkBuilds(directory: string, input: TreeInput, requireDigests: boolean): Promise<Finding[]> {
+async function checkBuilds(
+  directory: string,
+  input: TreeInput,
+  written: readonly Leaf[],
+  requireDigests: boolean,
+): Promise<Finding[]> {
   const { devices, models, workloads = [] } = input;
   const parallel = availableParallelism();
   const own = await mapBounded(workloads, parallel, async (workload) => ({
     workload,
     rendered: await renderFolder(directory, workload.path),
   }));
-  const leaves = await mapBounded(listLeaves(devices), parallel, async ({ region, model }) => {
+  const leaves = await mapBounded(written, parallel, async ({ region, model }) => {
     const leaf = await renderFolder(directory, `overlays/${region}/${model}`);
     const taken = own.filter(({ workload }) => workload.models?.includes(model) ?? true);
     const all = [leaf, ...taken.map(({ rendered }) => rendered)];

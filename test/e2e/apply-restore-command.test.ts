@@ -162,7 +162,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     });
     const unreachable = await run({ ...at, stacks: away }, "backups", "edge-0001");
     assert.equal(unreachable.exitCode, 3);
-    assert.match(unreachable.stdout, /^edge-0001: pending: connection-refused: /);
+    assert.match(unreachable.stdout, /^edge-0001: pending: refused: nothing listens on the port/);
   });
 
   test("a device with an older program is told from one without copies", async (context) => {
@@ -173,7 +173,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     device.installProgram();
     assert.deepEqual(
       [exitCode, stdout],
-      [1, "edge-0001: refused: the device program is missing or of another release - run edge-fleet push tokyo\n"],
+      [1, "edge-0001: failed: program: the device program is missing or of another release - run edge-fleet up tokyo\n"],
     );
     device.sh(`rm -rf ${BACKUPS}`);
     assert.match((await run(at, "backups", "edge-0001")).stdout, /^edge-0001: 0 copies, sent to/);
