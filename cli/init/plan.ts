@@ -142,6 +142,7 @@ function pipeline({ ci, regions }: Answers, inventory: string, tree: string): Wa
     branch: BRANCH,
     regions,
     hub: HUB,
+    inventory,
     inventoryOption: inventory === DEFAULT_FOLDERS.inventory ? "" : ` --inventory ${inventory}`,
     treeOption: tree === DEFAULT_FOLDERS.tree ? "" : ` --tree ${tree}`,
   };

@@ -15,6 +15,7 @@ export type PartName =
   | "kustomize"
   | "kubeconform"
   | "kubelet-config"
+  | "actionlint"
   | ArgoCdPartName;
 
 /** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
@@ -149,6 +150,15 @@ export const GO_PARTS: readonly GoPart[] = [
     variables: {},
   },
   {
+    name: "actionlint",
+    version: fromModule("v1.7.12"),
+    real: true,
+    directory: folder("actionlint"),
+    package: "github.com/rhysd/actionlint/cmd/actionlint",
+    variables: {},
+    installed: { arguments: ["--version"], minimum: [1, 7] },
+  },
+  {
     name: "miniredis",
     version: `${MINIREDIS} of github.com/alicebob/miniredis (stand-in for Redis)`,
     real: false,
@@ -161,7 +171,7 @@ export const GO_PARTS: readonly GoPart[] = [
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
 export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
 
-/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
+/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS}, kubelet-config, actionlint and k3s-apiserver come on top. */
 export const PART_NAMES: readonly PartName[] = [
   "pulumi",
   "pulumi-language-nodejs",
