@@ -2,6 +2,7 @@
  * The hub stack: from the inventory, the configuration and the state of its last run to the {@link Hub} and its outputs.
  * What it refuses, it refuses before anything of the hub is registered.
  */
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
@@ -32,7 +33,7 @@ export type HubOutputs = Readonly<Record<`kubeconfig-${string}` | "clusterUid", 
 export async function runHubStack(inventory: Inventory, settings: StackSettings): Promise<HubOutputs> {
   const { directory, fleet, artifacts } = inventory;
   const stack = pulumi.getStack();
-  refuseNoHub(fleet.hub, stack);
+  refuseNoHub(fleet.hub, directory, stack);
   const regions = hubRegions(inventory, settings.tokenGenerations);
   const cluster = readCluster(settings.context);
   const access = settings.context === undefined ? {} : { context: settings.context };
@@ -58,10 +59,11 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
   return Object.fromEntries([["clusterUid", hub.clusterUid], ...kubeconfigs]) as HubOutputs;
 }
 
-function refuseNoHub(hub: unknown, stack: string): void {
+function refuseNoHub(hub: unknown, directory: string, stack: string): void {
   if (hub !== "none") return;
   throw new Error(
-    `fleet.yaml says hub: none, so the stack ${stack} has nothing to install - give it a hub, or drop the stack`,
+    `${join(directory, "fleet.yaml")} hub: is none, so the stack ${stack} has nothing to install - describe the hub there, ` +
+      "or remove the stack",
   );
 }
 
