@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
 import type { ApplicationSet } from "../../components/gitops/objects.ts";
+import type { HubRegion } from "../../components/hub/args.ts";
 import { type ApiObject, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
 import { runCommand } from "../lab/run-command.ts";
@@ -41,7 +42,7 @@ export default async function main() {
   const profiles = devices.map((id) => ({
     id, region: "tokyo", model: "rpi4-4g", ring: "canary", labels: {}, gitops: { engine: "argocd-agent" },
   }));
-  const kept = { kubeconfig: tokyo.kubeconfig, profiles, applicationSets };
+  const kept = { kubeconfig: tokyo.kubeconfig, clusterUid: hub.clusterUid, profiles, applicationSets };
   new RegionRegistration("tokyo", { ...kept, removed: new Set(removed), regionRemoved });
 }
 `;
@@ -73,6 +74,7 @@ test("a program of a user's own with the components Hub and RegionRegistration",
   const story = new Story(directory, hub, other);
   await story.prepare();
   await t.test("one up installs the hub, and registers devices with the region's account", () => story.install());
+  await t.test("a new token is one up, preview included", () => story.newToken());
   await t.test("a device that vanishes is refused, and nothing is deleted", () => story.deviceVanishes());
   await t.test("a device that is declared removed is inert, and gone once it has left", () => story.deviceRemoved());
   await t.test("a region that vanishes is refused, and its control plane stays", () => story.regionVanishes());
@@ -81,7 +83,7 @@ test("a program of a user's own with the components Hub and RegionRegistration",
 });
 
 interface Input {
-  readonly regions: Readonly<Record<string, { readonly removed?: boolean }>>;
+  readonly regions: Readonly<Record<string, HubRegion>>;
   readonly devices: readonly string[];
   readonly removed?: readonly string[];
   readonly regionRemoved?: boolean;
@@ -195,9 +197,21 @@ class Story {
     );
   }
 
+  async newToken(): Promise<void> {
+    const before = await this.#uids();
+    await this.#good({ ...ALL, regions: { tokyo: { tokenGeneration: 2 } } });
+    const tokens = (await this.#list(SECRETS)).filter(({ metadata }) => metadata.name.includes("token"));
+    assert.deepEqual(
+      tokens.map(({ metadata }) => metadata.name),
+      ["edge-fleet-region-token-2"],
+    );
+    await this.#good(ALL);
+    assert.deepEqual(await this.#uids(), before);
+  }
+
   async deviceVanishes(): Promise<void> {
     const before = await this.#uids();
-    await this.#refused({ ...ALL, devices: ["a"] }, /tokyo-b.*protect/s);
+    await this.#refused({ ...ALL, devices: ["a"] }, /tokyo-b.*cannot be deleted\s+because it is protected/s);
     assert.deepEqual(await this.#uids(), before);
   }
 
@@ -210,7 +224,7 @@ class Story {
 
   async regionVanishes(): Promise<void> {
     const before = await this.#uids();
-    await this.#refused({ ...ALL, regions: {} }, /fleet-tokyo-namespace.*protect/s);
+    await this.#refused({ ...ALL, regions: {} }, /fleet-tokyo-project.*cannot be deleted\s+because it is protected/s);
     assert.deepEqual(await this.#uids(), before);
     await this.#good({ ...ALL, devices: ["a"] });
     assert.deepEqual(await this.#uids(), before);
