@@ -1,5 +1,4 @@
-#!/usr/bin/env node
-/** Entry point of the `edge-fleet` command: parses, runs, and turns whatever is thrown into a message and an exit code. */
+/** The `edge-fleet` command: parses, runs, and turns whatever is thrown into a message and an exit code. */
 import { endingOf } from "./exit.ts";
 import { buildProgram } from "./program.ts";
 

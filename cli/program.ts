@@ -2,8 +2,6 @@
  * The command line as commander sees it: every command is one file that registers itself here. Errors are thrown, never
  * printed and exited from inside, so that the program can be tested.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command } from "commander";
 import { registerBackups } from "./commands/backups.ts";
 import { registerCheck } from "./commands/check.ts";
@@ -20,7 +18,6 @@ import { registerOverview } from "./commands/overview.ts";
 import { registerPreview } from "./commands/preview.ts";
 import { registerPromote } from "./commands/promote.ts";
 import { registerPulls } from "./commands/pulls.ts";
-import { registerPush } from "./commands/push.ts";
 import { registerRender } from "./commands/render.ts";
 import { registerRestore } from "./commands/restore.ts";
 import { registerRings } from "./commands/rings.ts";
@@ -29,6 +26,7 @@ import { registerSchema } from "./commands/schema.ts";
 import { registerScript } from "./commands/script.ts";
 import { registerStatus } from "./commands/status.ts";
 import { registerUp } from "./commands/up.ts";
+import { MANIFEST } from "./package.ts";
 
 /** The commands in the order in which an operator meets them. */
 const COMMANDS: readonly Register[] = [
@@ -38,7 +36,6 @@ const COMMANDS: readonly Register[] = [
   registerLock,
   registerDoctor,
   registerEnroll,
-  registerPush,
   registerPreview,
   registerUp,
   registerRender,
@@ -61,15 +58,10 @@ const COMMANDS: readonly Register[] = [
 export function buildProgram(): Command {
   const program = new Command("edge-fleet")
     .description("Bare Linux devices to autonomous Kubernetes clusters that pull their workloads from Git")
-    .version(version(), "--version")
+    .version(MANIFEST.version, "--version")
     .showHelpAfterError("(see --help)")
     .showSuggestionAfterError()
     .exitOverride();
   for (const register of COMMANDS) register(program);
   return program;
-}
-
-function version(): string {
-  const file = readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8");
-  return String((JSON.parse(file) as { version: unknown }).version);
 }

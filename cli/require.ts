@@ -1,12 +1,11 @@
-/** Names given on the command line against the inventory: from a name to the thing, or to the message that mends it. */
+/** Names given on the command line against the inventory: from a name to the thing, or to the message that says what to use. */
 import type { Inventory, Region } from "../components/inventory/index.ts";
 import { UsageError } from "./exit.ts";
 
-/** @throws UsageError when no region has the device */
-export function requireDevice(inventory: Inventory, id: string): void {
-  const known = [...inventory.regions.values()].some(({ devices }) => devices.some(({ entry }) => entry.id === id));
-  if (!known)
-    throw new UsageError(`device ${id} is in no region of ${inventory.directory} - use an id of a region file`);
+/** @returns name of the region that has the device @throws UsageError when none has */
+export function requireDevice(inventory: Pick<Inventory, "directory" | "regions">, id: string): string {
+  for (const [name, { devices }] of inventory.regions) if (devices.some(({ entry }) => entry.id === id)) return name;
+  throw new UsageError(`device ${id} is in no region of ${inventory.directory} - use an id of a region file`);
 }
 
 /** @throws UsageError when there is no such region */

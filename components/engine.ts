@@ -2,6 +2,8 @@
  * Ways to deal with the engine that the SDK has no function for: the outputs of other stacks without a resource for each,
  * failed registrations that the engine itself has reported, and a run that fails once all is done.
  */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
@@ -29,14 +31,12 @@ export interface StackResource {
 }
 
 /**
- * Reads the resources of the running stack as its last run left them; none when it never ran. A stack without outputs is
- * taken for one that never ran: of such a one the engine dereferences the state that it lacks, and crashes
- * (`GetStackResourceOutputs` of pkg/backend/backend.go, v3.274.1).
+ * Reads the resources of the running stack as its last run left them; none when it never ran.
  * @throws Error when the backend does not answer, or a secret of the state cannot be decrypted
  */
 export async function readStackResources(): Promise<StackResource[]> {
   const stack = pulumi.getStack();
-  if (Object.keys(await readStackOutputs(stack)).length === 0) return [];
+  if (!(await hasState(stack))) return [];
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
   const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName });
   const resources = outputs as Readonly<Record<string, Pick<StackResource, "type" | "outputs">>>;
@@ -50,6 +50,25 @@ export async function readStackResources(): Promise<StackResource[]> {
 }
 
 /**
+ * Whether a stack has a state. The engine dereferences the one that a stack lacks that never ran, and crashes
+ * (`GetStackResourceOutputs` of pkg/backend/backend.go, v3.274.1). A stack whose first run was interrupted has a state and
+ * no outputs, so that only `pulumi stack export` can tell.
+ */
+async function hasState(stack: string): Promise<boolean> {
+  if (Object.keys(await readStackOutputs(stack)).length > 0) return true;
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const args = ["stack", "export", "--non-interactive", "--stack", name];
+  const { stdout } = await promisify(execFile)("pulumi", args, { maxBuffer: MAX_STATE_BYTES }).catch((error: Error) => {
+    throw new Error(`the state of stack ${stack} cannot be read: ${error.message} - put the pulumi that runs this on PATH`);
+  });
+  const { deployment } = JSON.parse(stdout) as { readonly deployment?: { readonly resources?: readonly unknown[] } };
+  return (deployment?.resources ?? []).length > 0;
+}
+
+/** 100,000 devices of 5 KB. */
+const MAX_STATE_BYTES = 2 ** 29;
+
+/**
  * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
  * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.
  */
@@ -57,6 +76,29 @@ export function leaveToEngine(resource: pulumi.Resource): void {
   for (const output of Object.values(resource)) {
     if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
   }
+}
+
+/**
+ * Awaits an output outside of a preview. The engine leaves what `--target` leaves out unknown there too, and `apply` never
+ * runs on it.
+ * @returns undefined where it is unknown
+ */
+export async function readOutput<T>(output: pulumi.Output<T>): Promise<T | undefined> {
+  const { isKnown, promise } = output as unknown as { readonly isKnown: Promise<boolean>; readonly promise: () => Promise<T> };
+  return (await isKnown) ? promise.call(output) : undefined;
+}
+
+/** Arguments that a component hands to its `initialize` and that the state does not keep. */
+export interface Unrecorded<T> {
+  readonly args: T;
+}
+
+/**
+ * Wraps the arguments of a component, which the engine else records as its inputs: an inventory of thousands of devices, in
+ * every state. The SDK sends the enumerable properties (`serializeProperties` of sdk/nodejs/runtime/rpc.ts).
+ */
+export function unrecorded<T>(args: T): pulumi.Inputs & Unrecorded<T> {
+  return Object.defineProperty({}, "args", { value: args }) as pulumi.Inputs & Unrecorded<T>;
 }
 
 /** Exit code of a program that has said itself what is wrong (`@pulumi/pulumi/cmd/run`). */

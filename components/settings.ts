@@ -10,10 +10,6 @@ export interface StackSettings {
   readonly inventory: string;
   /** Folder of the GitOps tree, absolute. */
   readonly tree: string;
-  /** Probe devices before registering them. */
-  readonly probe: boolean;
-  /** Applied devices that may leave the inventory beyond `guard.maxRemovals`. */
-  readonly allowRemovals: number;
   /** Context of the kubeconfig that installs the hub, or undefined for its current one. */
   readonly context: string | undefined;
   /** Counts the tokens of regions' accounts on the hub, by region: another number is another token. */
@@ -25,15 +21,9 @@ export interface StackSettings {
 /** Reads the configuration of the running stack. */
 export function readSettings(): StackSettings {
   const config = new pulumi.Config("edge-fleet");
-  const probe = config.get("probe") ?? "auto";
-  if (probe !== "auto" && probe !== "off") {
-    throw new pulumi.RunError(`edge-fleet:probe is ${probe} - use auto or off`);
-  }
   return {
     inventory: resolve(config.get("inventory") ?? "stacks"),
     tree: resolve(config.get("tree") ?? "fleet"),
-    probe: probe === "auto",
-    allowRemovals: config.getNumber("allowRemovals") ?? 0,
     context: config.get("context") || undefined,
     tokenGenerations: config.getObject<Record<string, number>>("tokenGenerations") ?? {},
     awaitReady: config.getBoolean("awaitReady") ?? true,

@@ -3,8 +3,8 @@
  * What a device says is checked like any other foreign input.
  */
 import { z } from "zod";
-import type { RunResult } from "../process.ts";
-import { classifyFailure, type SshFailure } from "../ssh/classify.ts";
+import type { SshFailure } from "../../components/device/failure.ts";
+import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
 /** A copy of the datastore on a device. */
@@ -43,15 +43,16 @@ export interface Restored {
   readonly reason: string;
 }
 
-/** A device that said nothing of use, and why. `pending`: try again later. */
-export interface NoAnswer {
+/** A device that said nothing of use, and why. */
+export interface NoAnswer extends SshFailure {
   readonly device: string;
-  readonly state: SshFailure["state"];
-  readonly reason: string;
 }
 
 /** Characters of a text of the device that are shown. */
 const LONGEST = 1000;
+
+/** What a shell, sudo or another program says. */
+const NO_PROGRAM = /^usage: edge-fleet-device |edge-fleet-device: (command )?(not found|No such file)/m;
 
 const NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(-before)?$/;
 
@@ -69,8 +70,8 @@ const RestoredSchema = z.object({
   reason: z.string().max(4000),
 });
 
-/** Judges a connection that asked for the copies. @param region for the mend where the program is an older one */
-export function judgeListing(device: string, region: string, result: RunResult): Listing | NoAnswer {
+/** Judges a connection that asked for the copies. @param region for the fix where the program is an older one */
+export function judgeListing(device: string, region: string, result: SshAnswer): Listing | NoAnswer {
   const answer = lastAnswer(result.stdout, ListingSchema);
   if (answer === undefined) return noAnswer(device, region, result);
   const copies = answer.copies.map(({ name, kib, sent }) => ({ name, time: timeOf(name), kib, sent }));
@@ -78,8 +79,8 @@ export function judgeListing(device: string, region: string, result: RunResult):
   return { device, url: printable(url, LONGEST), unsent: printable(unsent, LONGEST), copies };
 }
 
-/** Judges a connection that asked for a restore. @param region for the mend where the program is an older one */
-export function judgeRestored(device: string, region: string, result: RunResult): Restored | NoAnswer {
+/** Judges a connection that asked for a restore. @param region for the fix where the program is an older one */
+export function judgeRestored(device: string, region: string, result: SshAnswer): Restored | NoAnswer {
   const answer = lastAnswer(result.stdout, RestoredSchema);
   if (answer === undefined) return noAnswer(device, region, result);
   const { result: ended, copy, before, reason } = answer;
@@ -106,15 +107,14 @@ function lastAnswer<T>(stdout: string, schema: z.ZodType<T>): T | undefined {
   return undefined;
 }
 
-function noAnswer(device: string, region: string, result: RunResult): NoAnswer {
-  const refused = lastAnswer(result.stdout, RestoredSchema.pick({ result: true, reason: true }));
-  if (refused !== undefined) return { device, state: "refused", reason: printable(refused.reason, LONGEST) };
-  if (/^usage: edge-fleet-device |edge-fleet-device: (not found|No such file)/m.test(result.stderr))
+function noAnswer(device: string, region: string, result: SshAnswer): NoAnswer {
+  const failed = lastAnswer(result.stdout, RestoredSchema.pick({ result: true, reason: true }));
+  if (failed !== undefined)
+    return { device, state: "failed", code: "device", reason: printable(failed.reason, LONGEST) };
+  if (NO_PROGRAM.test(result.stderr))
     return {
-      device,
-      state: "refused",
-      reason: `the device program is missing or of another release - run edge-fleet push ${region}`,
+      ...{ device, state: "failed", code: "program" },
+      reason: `the device program is missing or of another release - run edge-fleet up ${region}`,
     };
-  const { state, reason, message } = classifyFailure(result);
-  return { device, state, reason: `${reason}: ${message}` };
+  return { device, ...explainAnswer(result) };
 }

@@ -16,7 +16,7 @@ interface BackupsOptions {
 
 const HELP = `
 A copy is named by its time. One that ends in -before is what a restore has replaced; those are not sent.
-Exit codes: 0 done, 1 the device refused, 2 wrong usage or inventory, 3 the device cannot be reached.`;
+Exit codes: 0 done, 1 the device failed, 2 wrong usage or inventory, 3 the device cannot be reached.`;
 
 /** Registers the command. */
 export function registerBackups(program: Command): void {
@@ -44,7 +44,7 @@ async function backups(device: string, options: BackupsOptions): Promise<ExitCod
     if (!options.json) process.stdout.write(formatListing(outcome, usesColour(process.stdout)));
     return EXIT.ok;
   }
-  if (!options.json) process.stdout.write(`${device}: ${outcome.state}: ${outcome.reason}\n`);
+  if (!options.json) process.stdout.write(`${device}: ${outcome.state}: ${outcome.code}: ${outcome.reason}\n`);
   return outcome.state === "pending" ? EXIT.pending : EXIT.failed;
 }
 

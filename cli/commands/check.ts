@@ -1,9 +1,11 @@
 /** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
-import { checkInput, checkTree, formatTreeProblem, hasKustomize } from "../../components/gitops/index.ts";
-import { resolveFleet } from "../../components/inventory/index.ts";
+import { inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
 import { planFindings } from "../../components/plan/findings.ts";
+import { checkInput, checkTree } from "../check/tree.ts";
 import { EXIT } from "../exit.ts";
+import { hasKustomize } from "../manifests/kustomize.ts";
+import { formatTreeProblem } from "../manifests/objects.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 
@@ -32,7 +34,8 @@ async function check(options: CheckOptions): Promise<void> {
   const inventory = inventoryOf(options);
   const fleet = resolveFleet(inventory);
   const input = checkInput(inventory, fleet);
-  const { errors, warnings } = planFindings(inventory, fleet);
+  const { errors, warnings: planned } = planFindings(inventory, fleet);
+  const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
   const problems = await checkTree(options.tree, input);
   if (options.json) printJson({ tree: options.tree, rendered, problems, plan: { errors, warnings } });

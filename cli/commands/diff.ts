@@ -1,8 +1,8 @@
 /** `edge-fleet diff`: what devices would get otherwise between two commits, leaf by leaf, as rendered. */
 import { posix } from "node:path";
 import { type Command, Option } from "commander";
-import { type DiffReport, formatDiff, formatDiffMarkdown } from "../../components/gitops/diff-report.ts";
 import { sourceFolder } from "../../components/gitops/index.ts";
+import { type DiffReport, formatDiff, formatDiffMarkdown } from "../diff/report.ts";
 import { runDiff } from "../diff/run.ts";
 import { EXIT } from "../exit.ts";
 import { foldersOf, openContext, type RolloutContext } from "../rollout/context.ts";

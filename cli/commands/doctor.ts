@@ -19,7 +19,7 @@ interface DoctorOptions {
 const HELP = `
 One SSH connection per device, through the OpenSSH client. A device that is not enrolled yet is asked too, without pinning
 its host key. docs/preflight.md explains every finding.
-Exit codes: 0 all well or only warnings, 1 an error or a refused device, 2 wrong usage or inventory, 3 only pending devices.`;
+Exit codes: 0 all well or only warnings, 1 an error or a failed device, 2 wrong usage or inventory, 3 only pending devices.`;
 
 /** Registers the command. */
 export function registerDoctor(program: Command): void {

@@ -1,4 +1,4 @@
-/** `edge-fleet enroll`: pins host keys, has identity keys made, writes both public keys and the facts to the inventory. */
+/** `edge-fleet enroll`: pins host keys, has identity keys made, writes both public keys and the facts to the region's lock. */
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { type Candidates, selectCandidates } from "../enroll/candidates.ts";
@@ -24,14 +24,15 @@ interface EnrollOptions {
 
 const HELP = `
 One SSH connection per new device, through the OpenSSH client: ~/.ssh/config, agents and jump hosts work.
-The host key is trusted on first use and then pinned: a device that answers with another key is refused.
-Exit codes: 0 done, 1 a device was refused, 2 wrong usage or inventory, 3 only pending (unreachable) devices.`;
+The host key is trusted on first use and then pinned: a device that answers with another key is refused. The pins go
+into <region>.lock.yaml beside the region's file, which is reviewed and committed; no file of yours is touched.
+Exit codes: 0 done, 1 a device failed, 2 wrong usage or inventory, 3 only pending (unreachable) devices.`;
 
 /** Registers the command. */
 export function registerEnroll(program: Command): void {
   program
     .command("enroll")
-    .description("pin host keys and identities of new devices and write them to the inventory")
+    .description("pin host keys and identities of new devices in the region's lock file")
     .argument("<region>", "region whose devices are enrolled")
     .addOption(inventoryOption())
     .addOption(devicesOption("only these devices, also when they are enrolled already"))
@@ -107,10 +108,12 @@ async function confirmFingerprints(outcomes: readonly Outcome[]): Promise<boolea
   }
 }
 
-function report(region: string, { outcomes, files }: EnrollResult, options: EnrollOptions): number {
-  if (options.json) printJson(outcomeReport(region, outcomes, files));
+function report(region: string, result: EnrollResult, options: EnrollOptions): number {
+  const { outcomes, files, dropped } = result;
+  if (options.json) printJson(outcomeReport(region, result));
   else {
     process.stdout.write(formatOutcomes(outcomes, usesColour(process.stdout)));
+    for (const id of dropped) process.stdout.write(`${id}: no longer in the inventory, its entry was dropped\n`);
     process.stdout.write(`${summarize(region, outcomes)}\n${nextStep(region, outcomes, files)}\n`);
   }
   return enrollExitCode(outcomes);

@@ -1,18 +1,11 @@
 /** `edge-fleet freeze`: keeps a ring, or the whole fleet, at what it runs until the freeze is lifted. */
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import {
-  FREEZE_FILE,
-  freezeMessage,
-  NO_FREEZES,
-  parseFreezes,
-  renderFreezes,
-  withFreeze,
-  withoutFreeze,
-} from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { openContext, type RolloutContext, requireRing } from "../rollout/context.ts";
+import { FREEZE_FILE, NO_FREEZES, parseFreezes, renderFreezes, withFreeze, withoutFreeze } from "../rollout/freeze.ts";
 import { readAt } from "../rollout/git.ts";
+import { freezeMessage } from "../rollout/message.ts";
 import { isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { printJson } from "./options.ts";
 import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";

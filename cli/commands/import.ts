@@ -22,7 +22,7 @@ const FORMATS: readonly SourceFormat[] = ["k3sup", "ansible", "k0sctl", "csv"];
 
 const HELP = `
 Taken over: names, addresses, users, ports, jump hosts (k0sctl's bastion, Ansible's ProxyJump), pinned releases, and who
-joins whom: agents and workers get joins. Everything else is named with its place. Passwords, tokens and keys are named
+joins whom: agents and workers get joins. Host keys (column hostKey, --known-hosts) go into <region>.lock.yaml. Everything else is named with its place. Passwords, tokens and keys are named
 and never copied. Nothing is written when a device is there already, or when the inventory would not load afterwards.
 An existing region keeps the way in which it lists its devices; a new one gets a CSV file from 26 devices on.
 A machine keeps what another tool installed on it: remove that first (k3s-uninstall.sh, k0s reset), or up refuses it.`;
@@ -48,7 +48,7 @@ export function registerImport(program: Command): void {
       "with --k3sup: how many hosts from the top are servers; the others join the first",
       wholeNumber(1),
     )
-    .option("--known-hosts <file>", "where the host keys of jump hosts are known, e.g. ~/.ssh/known_hosts")
+    .option("--known-hosts <file>", "where the host keys of devices and jump hosts are known, e.g. ~/.ssh/known_hosts")
     .option("--dry-run", "write nothing; say what would be written")
     .addOption(inventoryOption())
     .addOption(jsonOption())

@@ -1,11 +1,12 @@
 /** `edge-fleet lock`: pins every artifact that the fleet uses to its SHA-256 in artifacts.lock.yaml. */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
+import { isLoopback } from "../../components/artifacts/http.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { type Project, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/artifact.ts";
 import { besideProblems } from "../lock/beside.ts";
 import { entryAfter, type LockDecision, missingMessage, refusalMessage } from "../lock/decide.ts";
-import { isLoopback } from "../lock/http.ts";
 import { findUnpinned, imagesBlock, suggestDigests } from "../lock/images.ts";
 import { checkMirror, fillMirror, type MirrorOutcome } from "../lock/mirror.ts";
 import { planMirror } from "../lock/mirror-layout.ts";
@@ -14,7 +15,6 @@ import { decisionReport, mirrorProblems, printDecisions, printImages, printMirro
 import { runLock } from "../lock/run.ts";
 import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";
 import { writeLock } from "../lock/write.ts";
-import { defaultCacheDirectory } from "../push/cache.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 
 interface LockOptions {

@@ -1,12 +1,15 @@
 /** `edge-fleet promote`: pins a ring to a commit, once the ring before has run it long enough and well. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { FREEZE_FILE, type Refusal, renderRing, rolloutMessage } from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
 import { type ChangeImpact, lookAtImpact, type PromotionPlan, planPromotion, ringBefore } from "../rollout/decide.ts";
+import { FREEZE_FILE } from "../rollout/freeze.ts";
+import type { Refusal } from "../rollout/gate.ts";
 import { resolveCommit } from "../rollout/git.ts";
+import { rolloutMessage } from "../rollout/message.ts";
 import { describeBefore, describeImpact, describeSigner } from "../rollout/report.ts";
+import { renderRing } from "../rollout/rings.ts";
 import { isSettled, nextStep, type Settled, settle, UNSETTLED } from "../rollout/settle.ts";
 import { readStatuses, statusOptions } from "../rollout/status-source.ts";
 import { describeDiff } from "./diff.ts";

@@ -1,9 +1,11 @@
 /** `edge-fleet pulls`: the objects by which the pull engine of one device knows what to run. */
 import type { Command } from "commander";
-import { formatObjects, readRings, renderPull, treeInput } from "../../components/gitops/index.ts";
+import { formatObjects, treeInput } from "../../components/gitops/index.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
+import { renderPull } from "../pulls/pull.ts";
 import { requireDevice } from "../require.ts";
+import { readRings } from "../rollout/rings.ts";
 import { inventoryOf, inventoryOption } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 

@@ -1,63 +1,89 @@
-/** What `preview` and `up` share on the command line. */
-import { type Command, InvalidArgumentError } from "commander";
-import { resolveRegion } from "../../components/inventory/index.ts";
-import { inventoryOf, inventoryOption, wholeNumber } from "./options.ts";
+/** What `preview` and `up` share on the command line, and the runs that come of it. */
+import { type Command, Option } from "commander";
+import { UsageError } from "../exit.ts";
+import { type PulumiEnd, runPulumi } from "../pulumi/run.ts";
+import { chooseStacks, type StackChoice } from "../pulumi/stacks.ts";
+import { devicesOption, inventoryOf, inventoryOption, wholeNumber } from "./options.ts";
 
 /** Their common options. */
 export interface PulumiOptions {
   readonly inventory: string;
+  readonly device: readonly string[];
   readonly parallel: number;
-  /** Default: what the inventory makes likely, see {@link StackFacts}. */
-  readonly stallMinutes?: number;
+  readonly target: readonly string[];
+  readonly diff?: true;
+  readonly refresh?: true;
+  readonly expectNoChanges?: true;
 }
 
 const HELP = `
-Arguments after -- go to pulumi as they are, e.g. -- --diff --target 'urn…'.
-A run is ended when the engine reports nothing for --stall-minutes: a device that turns silent after it was dialled
-would hang it for ever. Default 15, and for a region never less than the longest apply that its devices may take
-(readiness.timeoutSeconds and 15 minutes for the download).`;
+Without a stack: all of them, the hub first, each region after it. Arguments after -- go to pulumi as they are.`;
 
 /** Adds them. */
 export function addPulumiArguments(command: Command): Command {
   return command
-    .argument("<stack>", "the hub's stack or a region's")
-    .argument("[arguments...]", "after --: for pulumi")
+    .argument("[stacks...]", "the hub's stack or regions'; after --: arguments for pulumi")
     .addOption(inventoryOption())
-    .option("--parallel <n>", "resource operations at a time", wholeNumber(1), 64)
-    .option(
-      "--stall-minutes <n>",
-      "minutes without an engine event after which pulumi is ended (default: see below)",
-      minutes,
-    )
+    .addOption(devicesOption("only these devices: --target of their resources"))
+    .option("--parallel <n>", "resource operations at a time: devices are waited for", wholeNumber(1), 64)
+    .addOption(new Option("--target <urn>", "as pulumi's").argParser(collect).default([], "all"))
+    .option("--diff", "as pulumi's: each change as a diff")
+    .option("-r, --refresh", "as pulumi's")
+    .option("--expect-no-changes", "as pulumi's")
     .addHelpText("after", HELP);
 }
 
-/** What the inventory says about a stack. */
-export interface StackFacts {
-  readonly isHub: boolean;
-  /** Milliseconds without an engine event that count as a stall. */
-  readonly stallMs: number;
+/** One run of the command. */
+export interface StackRuns {
+  readonly operation: "preview" | "up";
+  /** What stood on the command line beside the options. */
+  readonly words: readonly string[];
+  readonly options: PulumiOptions;
+  /** Flags of the operation, for pulumi. */
+  readonly flags: readonly string[];
+  /** Where pulumi's stdout goes. */
+  readonly stdout: "stdout" | "stderr";
+  /** Called with each region's stack that was not cancelled. Default: nothing is done. */
+  readonly after?: (choice: StackChoice, end: PulumiEnd["end"]) => Promise<void>;
 }
 
-/** Minutes that one apply may take for its download, before the health gate begins. */
-const DOWNLOAD_MINUTES = 15;
-
-/** Reads them. @throws InventoryError */
-export function stackFacts(stack: string, options: PulumiOptions): StackFacts {
-  const inventory = inventoryOf(options);
-  const name = stack.split("/").at(-1) ?? stack;
-  const readiness = inventory.regions.has(name)
-    ? resolveRegion(inventory, name).map((profile) => profile.readiness.timeoutSeconds / 60 + DOWNLOAD_MINUTES + 1)
-    : [];
-  const byDefault = readiness.reduce((longest, own) => Math.max(longest, own), 15);
-  return {
-    isHub: name === (inventory.fleet.hub.stack ?? "hub"),
-    stallMs: (options.stallMinutes ?? byDefault) * 60_000,
-  };
+/**
+ * Runs pulumi for one stack after the other. A hub that fails ends the run, since regions register on it; a region that
+ * fails stops no other.
+ * @returns the ends, as many as there were runs
+ * @throws UsageError before anything runs, see {@link chooseStacks}
+ */
+export async function runStacks({ operation, words, options, flags, stdout, after }: StackRuns): Promise<PulumiEnd[]> {
+  const { stacks, passed } = splitWords(words);
+  const choices = chooseStacks(inventoryOf(options), stacks, options.device);
+  const { parallel, target: targets } = options;
+  const all = [...sharedFlags(options), ...flags, ...passed];
+  const ends: PulumiEnd[] = [];
+  for (const choice of choices) {
+    const run = await runPulumi({ ...choice, operation, parallel, targets, flags: all }, stdout);
+    ends.push(run);
+    if (run.end === "cancelled" || (run.end === "failed" && choice.region === undefined)) break;
+    if (choice.region !== undefined) await after?.(choice, run.end);
+  }
+  return ends;
 }
 
-function minutes(text: string): number {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("Use a number of minutes above 0.");
-  return value;
+function sharedFlags({ diff, refresh, expectNoChanges }: PulumiOptions): string[] {
+  const flags = { "--diff": diff, "--refresh": refresh, "--expect-no-changes": expectNoChanges };
+  return Object.entries(flags).flatMap(([flag, set]) => (set === true ? [flag] : []));
+}
+
+/**
+ * Names of stacks, and what is pulumi's. Commander drops the `--` between them, after which comes an option.
+ * @throws UsageError for an empty word, which pulumi would take for no stack
+ */
+function splitWords(words: readonly string[]): { readonly stacks: string[]; readonly passed: string[] } {
+  const first = words.findIndex((word) => word.startsWith("-"));
+  const stacks = first < 0 ? [...words] : words.slice(0, first);
+  if (stacks.includes("")) throw new UsageError("a stack's name is empty - write one, or leave it out");
+  return { stacks, passed: first < 0 ? [] : words.slice(first) };
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
 }

@@ -1,12 +1,8 @@
 /** `edge-fleet render`: writes the GitOps tree, or with --check says whether it is stale and fit for devices. */
 import type { Command } from "commander";
 import {
-  buildManifests,
-  checkInput,
-  checkTree,
   describeChanges,
   describeRegionSizes,
-  formatTreeProblem,
   hasChanges,
   listBuilds,
   planTree,
@@ -14,12 +10,13 @@ import {
   type Tree,
   type TreeChanges,
   type TreeInput,
-  type TreeProblem,
-  withManifests,
   writeTree,
 } from "../../components/gitops/index.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
+import { checkInput, checkTree } from "../check/tree.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { buildManifests, withManifests } from "../manifests/build.ts";
+import { formatTreeProblem, type TreeProblem } from "../manifests/objects.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 import { fleetTree, treeOption } from "./tree-option.ts";
 

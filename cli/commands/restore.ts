@@ -87,7 +87,7 @@ async function confirm({ id }: Profile, { copy, from }: RestoreOptions): Promise
 
 function describe(outcome: Restored | NoAnswer): string {
   const { device, reason } = outcome;
-  if (!("result" in outcome)) return `${device}: ${outcome.state}: ${reason}\n`;
+  if (!("result" in outcome)) return `${device}: ${outcome.state}: ${outcome.code}: ${reason}\n`;
   const { result, copy, before } = outcome;
   const kept = before === "" ? "" : `; what was there is ${before}`;
   return result === "restored" ? `${device}: restored ${copy}${kept}\n` : `${device}: ${result}: ${reason}${kept}\n`;

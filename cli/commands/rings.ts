@@ -1,12 +1,5 @@
 /** `edge-fleet rings`: what each ring runs, since when, how long it still soaks, and how its devices are. */
 import type { Command } from "commander";
-import {
-  type Freeze,
-  type Freezes,
-  formatDuration,
-  freezeOf,
-  type RingVerdict,
-} from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import {
   devicesIn,
@@ -17,7 +10,10 @@ import {
   readRing,
 } from "../rollout/context.ts";
 import { judgeState } from "../rollout/decide.ts";
+import { type Freeze, type Freezes, freezeOf } from "../rollout/freeze.ts";
+import type { RingVerdict } from "../rollout/health.ts";
 import { describeVerdict } from "../rollout/report.ts";
+import { formatDuration } from "../rollout/rules.ts";
 import { readStatuses } from "../rollout/status-source.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";
 import { printJson } from "./options.ts";

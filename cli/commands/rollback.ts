@@ -1,7 +1,6 @@
 /** `edge-fleet rollback`: takes a ring back to what it ran before, at once. Other rings are told, and left alone. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { earlierRevisions, renderRing, rolloutMessage } from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import {
   fileOfRing,
@@ -13,7 +12,10 @@ import {
 } from "../rollout/context.ts";
 import { lookAtImpact, missingFolders } from "../rollout/decide.ts";
 import { isAncestor, resolveCommit } from "../rollout/git.ts";
+import { earlierRevisions } from "../rollout/history.ts";
+import { rolloutMessage } from "../rollout/message.ts";
 import { describeImpact } from "../rollout/report.ts";
+import { renderRing } from "../rollout/rings.ts";
 import { nextStep, type Settled, settle } from "../rollout/settle.ts";
 import { describeDiff } from "./diff.ts";
 import { printJson } from "./options.ts";

@@ -8,9 +8,9 @@ import type { Command } from "commander";
 import { inventorySchemas } from "../../components/inventory/index.ts";
 import { inventoryReference } from "../../components/inventory/reference.ts";
 import { PREFLIGHT_PAGE, preflightReference } from "../../components/plan/preflight.ts";
+import { UsageError } from "../exit.ts";
+import { IS_CHECKOUT, PACKAGE_FOLDER } from "../package.ts";
 import { printJson } from "./options.ts";
-
-const REPOSITORY = join(import.meta.dirname, "..", "..");
 
 /** Where a generated file goes, relative to the repository, and its text. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -27,15 +27,17 @@ export function registerSchema(program: Command): void {
   program
     .command("schema")
     .description("print the JSON Schemas of the inventory files")
-    .option("--write", "write them to components/inventory/schema, and the generated pages to docs, instead")
+    .option("--write", "write them to components/inventory/schema, and the generated pages to docs, of this checkout")
     .option("--directory <dir>", "with --write: write the schemas alone, into this folder")
     .action((options: { write?: true; directory?: string }) => {
       if (!options.write)
         printJson(
           Object.fromEntries(Object.entries(inventorySchemas()).map(([name, text]) => [name, JSON.parse(text)])),
         );
-      else if (options.directory === undefined) writeFiles(REPOSITORY, generatedFiles());
-      else writeFiles(options.directory, new Map(Object.entries(inventorySchemas())));
+      else if (options.directory !== undefined)
+        writeFiles(options.directory, new Map(Object.entries(inventorySchemas())));
+      else if (IS_CHECKOUT) writeFiles(PACKAGE_FOLDER, generatedFiles());
+      else throw new UsageError("--write alone is for a checkout of edge-fleet - use --write --directory <dir>");
     });
 }
 

@@ -1,8 +1,10 @@
 /** `edge-fleet status`: how each device is, from the hub or from a file; with --json the file that --status reads. */
 import type { Command } from "commander";
-import { type DeviceStatus, type DeviceStatuses, judgeDevice, type TreeDevice } from "../../components/gitops/index.ts";
+import type { TreeDevice } from "../../components/gitops/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { devicesIn, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
+import { type DeviceStatus, judgeDevice } from "../rollout/health.ts";
+import type { DeviceStatuses } from "../rollout/status.ts";
 import { readStatuses } from "../rollout/status-source.ts";
 import { type Cell, type Colour, formatTable, printable, usesColour } from "../terminal.ts";
 import { printJson } from "./options.ts";

@@ -1,94 +1,82 @@
-/** `edge-fleet up`: `pulumi up` with the levers, bounded by a watchdog; then what became of each device. */
+/** `edge-fleet up`: `pulumi up` of one stack after the other, then what became of each device. */
 import type { Command } from "commander";
-import { UsageError } from "../exit.ts";
-import {
-  type DeviceRow,
-  deviceRows,
-  formatDevices,
-  onlyPending,
-  upExitCode,
-  withSupplyReasons,
-} from "../pulumi/report.ts";
-import { type PulumiResult, plainExitCode, runPulumi, stackOutputs, stallMessage } from "../pulumi/run.ts";
-import { supplyRegion } from "../pulumi/supply.ts";
+import { type ExitCode, exitCodeOf } from "../exit.ts";
+import { countDevices, type DeviceCounts, type DeviceRow, deviceRows, formatDevices } from "../pulumi/report.ts";
+import { type PulumiEnd, stackOutputs } from "../pulumi/run.ts";
 import { usesColour } from "../terminal.ts";
-import { inventoryOf, jsonOption, printJson } from "./options.ts";
-import { addPulumiArguments, type PulumiOptions, stackFacts } from "./pulumi-options.ts";
+import { jsonOption, printJson } from "./options.ts";
+import { addPulumiArguments, type PulumiOptions, runStacks, type StackRuns } from "./pulumi-options.ts";
 
 interface UpOptions extends PulumiOptions {
   readonly yes?: true;
+  readonly skipPreview?: true;
   readonly json?: true;
 }
 
+/** What one stack came to. */
+interface StackReport {
+  readonly stack: string;
+  /** How pulumi ended. */
+  readonly pulumi: PulumiEnd["end"];
+  /** Both absent for the hub, and where the run was cancelled. */
+  readonly counts?: DeviceCounts;
+  readonly devices?: readonly DeviceRow[];
+}
+
 const HELP = `
-Before the engine starts, devices of a region that lack this release's device program, or artifacts that are pushed to
-them, get them as by edge-fleet push; the others are not connected to.
-A device that has left the inventory is wiped or retained, as its decommission said at the last up before. One that is to
-be wiped and does not answer is pending until it does; put back into the inventory it is applied again and never wiped.
-Exit codes: 0 all applied, 1 something failed, 2 wrong usage or inventory, 3 nothing failed but devices are pending.`;
+Exit codes: 0 all applied, 1 pulumi or a device failed, 2 wrong usage or inventory, 3 nothing failed but devices are pending.`;
 
 /** Registers the command. */
 export function registerUp(program: Command): void {
-  addPulumiArguments(program.command("up").description("apply a stack and say what became of each device"))
-    .option("-y, --yes", "without preview and without asking")
+  addPulumiArguments(program.command("up").description("apply stacks and say what became of each device"))
+    .option("-y, --yes", "as pulumi's: without asking")
+    .option("-f, --skip-preview", "as pulumi's: without a preview")
     .addOption(jsonOption())
     .addHelpText("after", HELP)
-    .action(async (stack: string, extra: string[], options: UpOptions) => {
-      process.exitCode = await up(stack, extra, options);
+    .action(async (words: string[], options: UpOptions) => {
+      process.exitCode = await up(words, options);
     });
 }
 
-async function up(stack: string, extra: readonly string[], options: UpOptions): Promise<number> {
-  if (options.yes !== true && !process.stdin.isTTY)
-    throw new UsageError("nobody can confirm here (no terminal) - use --yes after a reviewed preview");
-  const run = {
-    operation: "up" as const,
-    stack,
-    ...stackFacts(stack, options),
-    parallel: options.parallel,
-    yes: options.yes === true,
-    stdout: options.json ? ("stderr" as const) : ("stdout" as const),
-    extra,
+async function up(words: readonly string[], options: UpOptions): Promise<ExitCode> {
+  const flags = [...(options.yes ? ["--yes"] : []), ...(options.skipPreview ? ["--skip-preview"] : [])];
+  const regions = new Map<string, readonly DeviceRow[]>();
+  const after: StackRuns["after"] = async ({ stack }, end) => {
+    const rows = await readDevices(stack, end);
+    regions.set(stack, rows);
+    if (!options.json) process.stdout.write(describe(stack, rows, end));
   };
-  const unsupplied = run.isHub ? new Map<string, string>() : await supply(stack, options);
-  const result = await runPulumi(run);
-  if (result.stalled !== undefined) process.stderr.write(`${stallMessage(run, result.stalled)}\n`);
-  if (run.isHub || result.stalled !== undefined) return plainExitCode(result);
-  return reportRegion(stack, result, unsupplied, options);
+  const stdout = options.json ? "stderr" : "stdout";
+  const ends = await runStacks({ operation: "up", words, options, flags, stdout, after });
+  const reports = ends.map(({ stack, end }): StackReport => {
+    const devices = regions.get(stack);
+    return { stack, pulumi: end, ...(devices === undefined ? {} : { counts: countDevices(devices), devices }) };
+  });
+  if (options.json) printJson({ stacks: reports });
+  return upExitCode(reports);
 }
 
-/** Says what it brought. @returns why devices could not be supplied, by id; they fail or are pending in the run itself */
-async function supply(stack: string, options: UpOptions): Promise<Map<string, string>> {
-  const inventory = inventoryOf(options);
-  const region = stack.split("/").at(-1) ?? stack;
-  const unsupplied = new Map<string, string>();
-  if (!inventory.regions.has(region)) return unsupplied;
-  const outcomes = await supplyRegion(inventory, stack, region);
-  const brought = outcomes.filter(({ state }) => state === "pushed").length;
-  if (outcomes.length > 0) process.stderr.write(`${region}: supplied ${brought} of ${outcomes.length} devices\n`);
-  for (const { id, state, message } of outcomes) {
-    if (state !== "failed" && state !== "pending") continue;
-    unsupplied.set(id, message);
-    process.stderr.write(`${id}: ${message}\n`);
-  }
-  return unsupplied;
+function describe(stack: string, rows: readonly DeviceRow[], end: PulumiEnd["end"]): string {
+  const table = formatDevices(stack, rows, usesColour(process.stdout));
+  const explained = end !== "failed" || rows.some(({ state }) => state === "failed");
+  return explained
+    ? table
+    : `${table}${stack}: pulumi failed for another reason than a device: its messages are above\n`;
 }
 
-async function reportRegion(
-  stack: string,
-  { exitCode, errors }: PulumiResult,
-  unsupplied: ReadonlyMap<string, string>,
-  options: UpOptions,
-): Promise<number> {
-  let rows: DeviceRow[] = [];
+/** A stack that failed may have no outputs yet. @throws Error where one that succeeded does not tell them */
+async function readDevices(stack: string, end: PulumiEnd["end"]): Promise<DeviceRow[]> {
   try {
-    rows = withSupplyReasons(deviceRows(await stackOutputs(stack)), unsupplied);
+    return deviceRows(await stackOutputs(stack));
   } catch (error) {
-    if (exitCode === 0) throw error;
+    if (end === "succeeded") throw error;
+    return [];
   }
-  // Where the program itself failed, the outputs are those of an earlier run, and so are the removals that they tell.
-  if (errors.has("")) rows = rows.filter(({ state }) => state !== "wiped" && state !== "retained");
-  if (options.json) printJson({ stack, devices: rows });
-  else process.stdout.write(formatDevices(stack, rows, usesColour(process.stdout)));
-  return upExitCode(rows, exitCode !== 0 && !onlyPending(errors, rows));
+}
+
+function upExitCode(reports: readonly StackReport[]): ExitCode {
+  const sum = (state: "failed" | "pending"): number =>
+    reports.reduce((total, { counts }) => total + (counts?.[state] ?? 0), 0);
+  const failed = reports.filter(({ pulumi }) => pulumi !== "succeeded").length;
+  return exitCodeOf({ failed: failed + sum("failed"), pending: sum("pending") });
 }

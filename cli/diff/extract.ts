@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { parse } from "yaml";
-import { isYamlMap } from "../../components/gitops/policy.ts";
-import { pathsOf } from "../../components/gitops/policy-rules.ts";
+import { pathsOf } from "../check/rules.ts";
+import { isYamlMap } from "../manifests/objects.ts";
 import type { RunOptions } from "../process.ts";
 import { git, type Repository, runGit } from "../rollout/git.ts";
 

@@ -6,12 +6,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DiffedLeaf, diffManifests, groupDifferences, type LeafDifference } from "../../components/gitops/diff.ts";
-import type { DiffReport } from "../../components/gitops/diff-report.ts";
-import { type BuiltFolder, buildFolder, eachBounded, hasKustomize } from "../../components/gitops/kustomize-build.ts";
 import { UsageError } from "../exit.ts";
+import { type BuiltFolder, buildFolder, eachBounded, hasKustomize } from "../manifests/kustomize.ts";
 import type { Repository } from "../rollout/git.ts";
 import { contentHash, extractTree, isFolder, leavesBelow, type TreeSnapshot } from "./extract.ts";
+import { type DiffedLeaf, diffManifests, groupDifferences, type LeafDifference } from "./manifests.ts";
+import type { DiffReport } from "./report.ts";
 
 /** What is compared. */
 export interface DiffRequest {

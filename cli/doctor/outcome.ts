@@ -3,10 +3,9 @@
  * device says is checked like any other foreign input.
  */
 import { z } from "zod";
+import type { SshFailure } from "../../components/device/failure.ts";
 import type { Severity } from "../../components/plan/preflight.ts";
-import type { RunResult } from "../process.ts";
-import { classifyFailure, type SshFailure } from "../ssh/classify.ts";
-import { fingerprintOf } from "../ssh/keys.ts";
+import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
 /** One problem of one device. */
@@ -14,7 +13,7 @@ export interface Finding {
   /** See docs/preflight.md; a device program of another release may print ids that are not there. */
   readonly id: string;
   readonly severity: Severity;
-  /** What it is and what to do: `<what> - <mend>`. */
+  /** What it is and what to do: `<what> - <fix>`. */
   readonly text: string;
 }
 
@@ -31,13 +30,9 @@ export interface ExaminedOutcome {
   readonly machineId: string;
 }
 
-/** A device that could not be examined. */
-export interface UnexaminedOutcome {
+/** A device that could not be examined, and why. */
+export interface UnexaminedOutcome extends SshFailure {
   readonly id: string;
-  /** `pending`: try again later. `refused`: a person has to look at it. */
-  readonly state: "pending" | "refused";
-  readonly reason: SshFailure["reason"];
-  readonly message: string;
 }
 
 /** One device of a run. */
@@ -58,19 +53,13 @@ const AnswerSchema = z.object({
     .max(200),
 });
 
-/**
- * Judges one connection.
- * @param pinned the device's host key, where it has one
- * @param result how ssh ended
- */
-export function judgeExamination(id: string, pinned: string | undefined, result: RunResult): DoctorOutcome {
-  const answer = result.exitCode === 0 && result.ended === undefined ? parseAnswer(result.stdout) : undefined;
-  if (answer !== undefined) {
-    const findings = answer.findings.map((finding) => ({ ...finding, text: printable(finding.text, 500) }));
-    return examined(id, printable(answer.hostName, 64), answer.machineId, findings);
-  }
-  const failure = classifyFailure(result);
-  return { id, state: failure.state, reason: failure.reason, message: explain(id, pinned, failure) };
+/** Judges one connection. */
+export function judgeExamination(id: string, connection: SshAnswer): DoctorOutcome {
+  const { exitCode, ended, stdout } = connection;
+  const answer = exitCode === 0 && ended === undefined ? parseAnswer(stdout) : undefined;
+  if (answer === undefined) return { id, ...explainAnswer(connection) };
+  const findings = answer.findings.map((finding) => ({ ...finding, text: printable(finding.text, 500) }));
+  return examined(id, printable(answer.hostName, 64), answer.machineId, findings);
 }
 
 /** The outcome of a device with these findings. */
@@ -95,10 +84,4 @@ function parseAnswer(stdout: string): z.infer<typeof AnswerSchema> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function explain(id: string, pinned: string | undefined, failure: SshFailure): string {
-  if (failure.reason !== "host-key-changed" || pinned === undefined) return failure.message;
-  const offered = failure.offeredFingerprint ?? "unknown";
-  return `host key changed: pinned ${fingerprintOf(pinned)}, offered ${offered} - if that is right: edge-fleet enroll <region> --accept-new-key ${id}`;
 }

@@ -4,9 +4,9 @@ import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
 import type { DoctorOutcome } from "./outcome.ts";
 
-const COLOURS = { warning: "yellow", error: "red", pending: "yellow", refused: "red", well: "green" } as const;
+const COLOURS = { warning: "yellow", error: "red", pending: "yellow", failed: "red", well: "green" } as const;
 /** What needs a person's eye comes last, where it is read first. */
-const ORDER = ["well", "pending", "warnings", "refused", "errors"] as const;
+const ORDER = ["well", "pending", "warnings", "failed", "errors"] as const;
 /** Devices that are well are only counted where there are more. */
 const FEW = 3;
 
@@ -15,15 +15,15 @@ export type Counts = Readonly<Record<DoctorOutcome["state"], number>>;
 
 /** Counts the outcomes. */
 export function countOutcomes(outcomes: readonly DoctorOutcome[]): Counts {
-  const counts = { well: 0, warnings: 0, errors: 0, pending: 0, refused: 0 };
+  const counts = { well: 0, warnings: 0, errors: 0, pending: 0, failed: 0 };
   for (const { state } of outcomes) counts[state] += 1;
   return counts;
 }
 
 /** Exit code of a run: warnings are no failure. */
 export function doctorExitCode(outcomes: readonly DoctorOutcome[]): ExitCode {
-  const { errors, refused, pending } = countOutcomes(outcomes);
-  return exitCodeOf({ failed: errors + refused, pending });
+  const { errors, failed, pending } = countOutcomes(outcomes);
+  return exitCodeOf({ failed: errors + failed, pending });
 }
 
 /** The tables, empty where nothing is to be said. */
@@ -42,7 +42,7 @@ function rowsOf(outcome: DoctorOutcome): Cell[][] {
     const shade: Colour = COLOURS[severity];
     return [outcome.id, { text: severity, colour: shade }, finding, detail];
   };
-  if (!("findings" in outcome)) return [row(outcome.state, outcome.reason, outcome.message)];
+  if (!("findings" in outcome)) return [row(outcome.state, outcome.code, outcome.reason)];
   if (outcome.findings.length === 0) return [row("well", "", "")];
   return [...outcome.findings].reverse().map(({ id, severity, text }) => row(severity, id, text));
 }
@@ -64,15 +64,15 @@ function findingRows(outcomes: readonly DoctorOutcome[]): Cell[][] {
 
 /** One line of counts. */
 export function summarize(outcomes: readonly DoctorOutcome[]): string {
-  const { well, warnings, errors, pending, refused } = countOutcomes(outcomes);
-  return `${well} well, ${warnings} with warnings, ${errors} with errors, ${pending} pending, ${refused} refused`;
+  const { well, warnings, errors, pending, failed } = countOutcomes(outcomes);
+  return `${well} well, ${warnings} with warnings, ${errors} with errors, ${pending} pending, ${failed} failed`;
 }
 
 /** What to do next; empty where nothing is. */
 export function nextStep(outcomes: readonly DoctorOutcome[]): string {
-  const { warnings, errors, pending, refused } = countOutcomes(outcomes);
-  if (errors + warnings > 0) return `Next: ${PREFLIGHT_PAGE} explains every finding and how to mend it`;
-  if (refused > 0) return "Next: mend the refused devices and run again";
+  const { warnings, errors, pending, failed } = countOutcomes(outcomes);
+  if (errors + warnings > 0) return `Next: ${PREFLIGHT_PAGE} explains every finding and how to fix it`;
+  if (failed > 0) return "Next: fix the failed devices and run again";
   return pending > 0 ? "Next: run again when the pending devices can be reached" : "";
 }
 

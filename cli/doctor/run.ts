@@ -1,6 +1,7 @@
 /** One run of the doctor: examines the devices, a bounded number at a time, and compares them with each other. */
-import { type Inventory, type Profile, resolveProfile } from "../../components/inventory/index.ts";
+import type { Inventory, Profile } from "../../components/inventory/index.ts";
 import { mapBounded } from "../parallel.ts";
+import { withSsh } from "../ssh/run.ts";
 import { Progress } from "../terminal.ts";
 import { examineDevice } from "./connect.ts";
 import { compareDevices } from "./duplicates.ts";
@@ -24,19 +25,20 @@ export interface DoctorRun {
 export async function runDoctor(run: DoctorRun): Promise<DoctorOutcome[]> {
   const { inventory, profiles, timeoutMs, allowReboot, signal } = run;
   const progress = new Progress("doctor", profiles.length);
-  const work = async (profile: Profile): Promise<DoctorOutcome> => {
-    const server = profile.joins === undefined ? undefined : resolveProfile(inventory, profile.joins);
-    const examination = { profile, lock: inventory.artifacts, server, allowReboot };
-    const outcome = await examineDevice(examination, { timeoutMs, signal });
-    progress.advance();
-    return outcome;
-  };
-  const outcomes = await mapBounded(profiles, run.parallel, work, signal);
+  const outcomes = await withSsh((connect) => {
+    const work = async (profile: Profile): Promise<DoctorOutcome> => {
+      const examination = { profile, lock: inventory.artifacts, allowReboot };
+      const outcome = await examineDevice(connect, examination, { timeoutMs, signal });
+      progress.advance();
+      return outcome;
+    };
+    return mapBounded(profiles, run.parallel, work, signal);
+  });
   progress.end();
   const known = new Map(compareDevices(outcomes, inventory).map((outcome) => [outcome.id, outcome]));
   return profiles.map(({ id }) => known.get(id) ?? interrupted(id));
 }
 
 function interrupted(id: string): DoctorOutcome {
-  return { id, state: "pending", reason: "interrupted", message: "not tried: interrupted" };
+  return { id, state: "pending", code: "interrupted", reason: "not tried: interrupted" };
 }

@@ -1,68 +1,53 @@
 /**
- * What one connection of the doctor sends: a short remote command, and on its stdin one line for the installed device
- * program and then the preflight itself as a script. The script serves before a device is enrolled and whatever program it
- * has; the program serves a log-in user who may run nothing else as root. Pure.
+ * What one connection of the doctor sends: a short script that makes itself root where it may, and on its stdin the
+ * preflight. It serves before a device is enrolled and whatever device program it has. Pure.
  */
 
-import { PROGRAM_PATH, packText } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../components/plan/artifact.ts";
-import { placeholderSecrets } from "../../components/plan/distributions/k3s/secrets.ts";
-import { renderPayload } from "../../components/plan/payload.ts";
 import { neededKib, preflightSetting, preflightText } from "../../components/plan/preflight.ts";
-import { quoteWord } from "../ssh/arguments.ts";
 
 /** What is asked of one device. */
 export interface Examination {
   readonly profile: Profile;
   readonly lock: ArtifactsLock;
-  /** Profile of the server that the device joins, where it joins one. */
-  readonly server: Profile | undefined;
   /** The device may mend its memory cgroup and reboot, once in its life. */
   readonly allowReboot: boolean;
 }
 
-/** A connection's command and input. Neither holds a secret. */
+/** A connection's script and its input. Neither holds a secret. */
 export interface ExaminationScript {
-  /** For the log-in shell, whichever it is: one line, no `'` but the outer ones. */
-  readonly command: string;
+  /** Without a `'`, see `RemoteCommand`: as root if that is allowed, else as the log-in user, who then sees less. */
+  readonly script: string;
   readonly stdin: string;
 }
 
+const AS_ROOT_IF_ALLOWED =
+  'if [ "$(id -u)" -eq 0 ]; then exec /bin/sh -s; fi; if sudo -n /bin/sh -c : 2>/dev/null; then exec sudo -n /bin/sh -s; fi; exec /bin/sh -s';
+
 /**
  * Renders both.
- * @param now the controller's time in seconds, by which the device judges its clock
+ * @param now this machine's time in seconds, by which the device judges its clock
  */
 export function examinationScript(examination: Examination, now: number): ExaminationScript {
-  const script = [
+  const lines = [
     "set -eu; umask 077",
     "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin LC_ALL=C",
     ...Object.entries(settingsOf(examination, now)).map(([name, value]) => `${name}=${quoteWord(value)}`),
     `${preflightText()}diagnose </dev/null\n`,
   ];
-  return { command: remoteCommand(now), stdin: `${programLine(examination)}\n${script.join("\n")}` };
+  return { script: AS_ROOT_IF_ALLOWED, stdin: lines.join("\n") };
 }
 
-/** As root if that is allowed; else through the installed program; else as the log-in user, who then sees less. */
-function remoteCommand(now: number): string {
-  const steps = [
-    "IFS= read -r line",
-    'if [ "$(id -u)" -eq 0 ]; then exec /bin/sh -s; fi',
-    "if sudo -n /bin/sh -c : 2>/dev/null; then exec sudo -n /bin/sh -s; fi",
-    `if answer=$(echo "$line" | sudo -n ${PROGRAM_PATH} doctor ${now} 2>/dev/null); then echo "$answer"; exit 0; fi`,
-    "exec /bin/sh -s",
-  ];
-  return `exec /bin/sh -c '${steps.join("; ")}'`;
-}
-
-function settingsOf({ profile, lock, allowReboot }: Examination, now: number): Record<string, string> {
+function settingsOf(examination: Examination, now: number): Record<string, string> {
+  const { profile, allowReboot } = examination;
   return {
     DEVICE: profile.id,
     DISTRIBUTION: profile.distribution,
     INIT: profile.init,
     ARCH: profile.architecture,
     MEMORY_MIB: String(profile.memoryMiB),
-    NEED_KIB: attempt(() => String(neededKib(resolveArtifacts(profile, lock)))) ?? "",
+    NEED_KIB: neededSpace(examination),
     WASM: profile.wasm.join(" "),
     REPLACE: profile.replace ? "1" : "",
     PREFLIGHT: preflightSetting(profile),
@@ -71,24 +56,16 @@ function settingsOf({ profile, lock, allowReboot }: Examination, now: number): R
   };
 }
 
-/** A payload with settings and without files; a single blank line where the profile cannot be rendered yet. */
-function programLine({ profile, lock, server, allowReboot }: Examination): string {
-  const context = { secrets: placeholderSecrets(profile, false), ...(server === undefined ? {} : { server }) };
-  const payload = attempt(() => renderPayload(profile, lock, context).text);
-  if (payload === undefined) return "";
-  const lines = payload.split("\n");
-  const end = lines.findIndex((line, index) => index > 0 && !line.startsWith("set "));
-  // What an apply may do by the inventory's leave, the doctor may by its own option alone.
-  const settings = lines.slice(0, end).filter((line) => !line.startsWith("set MANAGED_REBOOT "));
-  const reboot = allowReboot ? ["set MANAGED_REBOOT 1"] : [];
-  return packText([...settings, ...reboot, "end\n"].join("\n"));
+/** One word of a POSIX shell command. */
+function quoteWord(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** A device is examined also where its artifacts are not locked yet or its settings cannot be rendered. */
-function attempt<T>(compute: () => T): T | undefined {
+/** A device is examined also where its artifacts are not locked yet. */
+function neededSpace({ profile, lock }: Examination): string {
   try {
-    return compute();
+    return String(neededKib(resolveArtifacts(profile, lock)));
   } catch {
-    return undefined;
+    return "";
   }
 }

@@ -10,7 +10,7 @@ import type { AlreadyOutcome, Candidate } from "./outcome.ts";
 
 /** What the command line asks for. */
 export interface Selection {
-  /** Ids given with --device; empty: every device that is not enrolled. */
+  /** Ids given with --device; empty: every device that is not enrolled and not removed. */
   readonly devices: readonly string[];
   /** Ids given with --accept-new-key. */
   readonly acceptNewKey: readonly string[];
@@ -31,19 +31,21 @@ export function selectCandidates(inventory: Inventory, regionName: string, selec
   const named = new Set([...selection.devices, ...selection.acceptNewKey]);
   const unknown = [...named].filter((id) => !region.devices.some(({ entry }) => entry.id === id));
   if (unknown.length > 0) {
-    throw new UsageError(`${unknown.join(", ")}: no such device in ${region.file} - add it there or mend the id`);
+    throw new UsageError(`${unknown.join(", ")}: no such device in ${region.file} - add it there or correct the id`);
   }
   const candidates: Candidate[] = [];
   const already: AlreadyOutcome[] = [];
   for (const record of region.devices) {
     const { id, hostKey, identityKey } = record.entry;
     if (named.size > 0 && !named.has(id)) continue;
+    const profile = resolveProfile(inventory, id);
+    if (!named.has(id) && profile.state === "removed") continue;
     if (!named.has(id) && hostKey !== undefined && identityKey !== undefined) {
       already.push({ id, state: "already", fingerprint: fingerprintOf(hostKey) });
       continue;
     }
     const acceptNewKey = selection.acceptNewKey.includes(id);
-    candidates.push({ record, profile: resolveProfile(inventory, id), acceptNewKey });
+    candidates.push({ record, profile, acceptNewKey });
   }
   return { candidates, already };
 }

@@ -3,12 +3,12 @@
  * outcomes of a run and what the whole inventory has pinned, to outcomes in which none of the clones is enrolled.
  */
 import type { Inventory } from "../../components/inventory/index.ts";
-import type { EnrolledOutcome, Enrolment, EnrolReason, FailedOutcome, Outcome } from "./outcome.ts";
+import type { EnrolledOutcome, Enrolment, FailedOutcome, Outcome } from "./outcome.ts";
 
 interface Trait {
-  readonly reason: EnrolReason;
+  readonly code: string;
   readonly name: string;
-  readonly mend: string;
+  readonly fix: string;
   readonly read: (enrolment: PartialEnrolment) => string | undefined;
 }
 
@@ -20,27 +20,27 @@ interface PartialEnrolment {
 
 const TRAITS: readonly Trait[] = [
   {
-    reason: "duplicate-host-key",
+    code: "duplicate-host-key",
     name: "host key",
-    mend: "remove /etc/ssh/ssh_host_* on the clone, run ssh-keygen -A, restart its SSH server; or two entries mean one device",
+    fix: "remove /etc/ssh/ssh_host_* on the clone, run ssh-keygen -A, restart its SSH server; or two entries mean one device",
     read: ({ hostKey }) => hostKey,
   },
   {
-    reason: "duplicate-machine-id",
+    code: "duplicate-machine-id",
     name: "machine id",
-    mend: "remove /etc/machine-id on the clone and run systemd-machine-id-setup",
+    fix: "remove /etc/machine-id on the clone and run systemd-machine-id-setup",
     read: ({ facts }) => facts?.machineId,
   },
   {
-    reason: "duplicate-identity-key",
+    code: "duplicate-identity-key",
     name: "identity key",
-    mend: "remove /var/lib/edge-fleet/identity.key on the clone",
+    fix: "remove /var/lib/edge-fleet/identity.key on the clone",
     read: ({ identityKey }) => identityKey,
   },
 ];
 
 /**
- * Refuses every newly enrolled device that shares a trait with another device, new or pinned.
+ * Fails every newly enrolled device that shares a trait with another device, new or pinned.
  * @param outcomes of one run
  * @param inventory as it was when the run began
  */
@@ -51,7 +51,7 @@ export function refuseDuplicates(outcomes: readonly Outcome[], inventory: Invent
     for (const [index, trait] of TRAITS.entries()) {
       const value = trait.read(outcome.enrolment);
       const others = [...(owners[index]?.get(value ?? "") ?? [])].filter((id) => id !== outcome.id);
-      if (value !== undefined && others.length > 0) return refused(outcome, trait, others);
+      if (value !== undefined && others.length > 0) return failed(outcome, trait, others);
     }
     return outcome;
   });
@@ -72,13 +72,13 @@ function ownersOf(trait: Trait, outcomes: readonly Outcome[], inventory: Invento
   return owners;
 }
 
-function refused(outcome: EnrolledOutcome, trait: Trait, others: readonly string[]): FailedOutcome {
+function failed(outcome: EnrolledOutcome, trait: Trait, others: readonly string[]): FailedOutcome {
   const list = others.length > 3 ? `${others.slice(0, 3).join(", ")} and ${others.length - 3} more` : others.join(", ");
   return {
     id: outcome.id,
-    state: "refused",
-    reason: trait.reason,
-    message: `same ${trait.name} as ${list}: a cloned image - ${trait.mend}`,
+    state: "failed",
+    code: trait.code,
+    reason: `same ${trait.name} as ${list}: a cloned image - ${trait.fix}`,
     fingerprint: outcome.fingerprint,
   };
 }

@@ -1,9 +1,7 @@
 #!/bin/sh
-# Enrols one device: makes its identity key if there is none, installs the device program, and prints one JSON line with
-# the public key and the facts. Reads nothing, may be run again at any time. The private key never leaves the device.
-# The caller prepends PROGRAM_SHA256, SSH_USER and packed_program, which prints the program, gzip and base64.
+# Enrols one device: makes its identity key if there is none, and prints one JSON line with the public key and the facts.
+# Installs nothing, reads nothing, may be run again at any time. The private key never leaves the device.
 set -eu
-: "${PROGRAM_SHA256:?}" "${SSH_USER:?}"
 
 STATE=${EDGE_FLEET_STATE:-/var/lib/edge-fleet}
 MACHINE_ID=${EDGE_FLEET_MACHINE_ID:-/etc/machine-id}
@@ -42,23 +40,12 @@ make_identity() {
   trap - EXIT
 }
 
-# The program installs itself, and allows itself to the SSH user.
-install_program() {
-  new=$(mktemp "$STATE/enroll.XXXXXX") || fail "$STATE is not writable - check the file system and its free space"
-  trap 'rm -f "$new"' EXIT
-  { packed_program | base64 -d | gzip -dc; } >"$new" 2>/dev/null || fail "base64 and gzip are needed - install coreutils and gzip, or busybox"
-  [ "$(sha256sum "$new" | cut -d ' ' -f 1)" = "$PROGRAM_SHA256" ] || fail "the device program arrived damaged - run again"
-  sh "$new" install "$SSH_USER" >/dev/null || exit 1
-  rm -f "$new"
-  trap - EXIT
-}
-
 read_identity() {
   chmod 0600 "$KEY"
   identity=$(ssh-keygen -y -P '' -f "$KEY" 2>/dev/null | cut -d ' ' -f 1,2) || identity=
   case $identity in
     'ecdsa-sha2-nistp256 '?*) ;;
-    *) fail "$KEY is not an ECDSA P-256 key without passphrase - remove it and enrol again" ;;
+    *) fail "$KEY is not an ECDSA P-256 key without passphrase - remove it and enroll again" ;;
   esac
 }
 
@@ -81,8 +68,8 @@ plain() {
 }
 
 print_result() {
-  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s","program":"%s","time":%s}\n' \
-    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine" "$PROGRAM_SHA256" "$(date +%s)"
+  printf '{"edgeFleet":1,"identityKey":"%s","architecture":"%s","memoryMiB":%s,"os":"%s","kernel":"%s","machineId":"%s","time":%s}\n' \
+    "$identity" "$(plain "$architecture")" "${memory:-0}" "$(plain "$os")" "$(plain "$(uname -r)")" "$machine" "$(date +%s)"
 }
 
 main() {
@@ -91,7 +78,6 @@ main() {
   make_state_directory
   make_identity
   read_identity
-  install_program
   read_facts
   print_result
 }

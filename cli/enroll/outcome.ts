@@ -3,35 +3,17 @@
  * that the connection used, to an outcome. What a device says is checked like any other foreign input.
  */
 import { z } from "zod";
+import type { SshFailure } from "../../components/device/failure.ts";
 import type { DeviceRecord, Profile } from "../../components/inventory/index.ts";
+import type { DeviceFacts, LockedDevice } from "../../components/inventory/lock-schema.ts";
 import { PublicKeySchema } from "../../components/inventory/schema.ts";
-import type { RunResult } from "../process.ts";
-import { classifyFailure, type PendingReason, type RefusedReason } from "../ssh/classify.ts";
 import { type Bracket, clockFinding } from "../ssh/clock.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
+import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
-/** Facts that a device tells about itself, as the inventory keeps them. */
-export interface DeviceFacts {
-  readonly architecture: "amd64" | "arm64";
-  readonly memoryMiB: number;
-  /** Name and version, as /etc/os-release has them. Absent: it has none. */
-  readonly os?: string;
-  /** Release, as `uname -r` prints it. Absent: unknown. */
-  readonly kernel?: string;
-  /** SHA-256 of /etc/machine-id. */
-  readonly machineId?: string;
-  /** RFC 3339 date. */
-  readonly enrolledAt: string;
-  /** SHA-256 of the device program that was installed. */
-  readonly program: string;
-}
-
-/** What goes into the inventory. */
-export interface Enrolment {
-  /** `<type> <base64>` */
-  readonly hostKey: string;
-  /** `<type> <base64>` */
+/** What goes into the region's lock. */
+export interface Enrolment extends LockedDevice {
   readonly identityKey: string;
   readonly facts: DeviceFacts;
 }
@@ -45,36 +27,20 @@ export interface EnrolledOutcome {
   readonly fingerprint: string;
   /** Of the host key that the inventory had before, when it is another one. */
   readonly replacedFingerprint: string | undefined;
-  /** What is wrong with its clock, and the mend. No certificate is made by an enrolment, so it is only a warning. */
+  /** What is wrong with its clock, and the fix. No certificate is made by an enrolment, so it is only a warning. */
   readonly clock: string | undefined;
 }
 
-/** A device whose entry has both keys already. */
+/** A device of which the lock has both keys already. */
 export interface AlreadyOutcome {
   readonly id: string;
   readonly state: "already";
   readonly fingerprint: string;
 }
 
-/** Reasons beyond those of the connection. */
-export type EnrolReason =
-  | PendingReason
-  | RefusedReason
-  | "architecture"
-  | "identity-key-changed"
-  | "duplicate-host-key"
-  | "duplicate-machine-id"
-  | "duplicate-identity-key"
-  | "declined"
-  | "inventory-changed";
-
 /** A device that is not enrolled. */
-export interface FailedOutcome {
+export interface FailedOutcome extends SshFailure {
   readonly id: string;
-  /** `pending`: try again later. `refused`: a person has to look at it. */
-  readonly state: "pending" | "refused";
-  readonly reason: EnrolReason;
-  readonly message: string;
   /** Of the host key that the device offered. */
   readonly fingerprint: string | undefined;
 }
@@ -98,44 +64,36 @@ const AnswerSchema = z.object({
   os: z.string().max(128),
   kernel: z.string().max(128),
   machineId: z.string().regex(/^([0-9a-f]{64})?$/),
-  program: z.string().regex(/^[0-9a-f]{64}$/),
   time: z.int().nonnegative().max(1e12),
 });
 
 /**
  * Judges one connection.
- * @param result how ssh ended
- * @param usedHostKey key in the connection's known_hosts file afterwards
+ * @param result how it ended, with the host key that it used
  * @param asked when the device can have told its time; the end is also `enrolledAt`
  */
 export function judgeConnection(
   candidate: Candidate,
-  result: RunResult,
-  usedHostKey: string | undefined,
+  result: SshAnswer,
   asked: Bracket,
 ): EnrolledOutcome | FailedOutcome {
   const { record, profile, acceptNewKey } = candidate;
   const { id, hostKey: pinned, identityKey: known } = record.entry;
   const answer = result.exitCode === 0 && result.ended === undefined ? parseAnswer(result.stdout) : undefined;
+  const { hostKey: usedHostKey } = result;
   if (answer === undefined || usedHostKey === undefined) return failed(candidate, result);
   const fingerprint = fingerprintOf(usedHostKey);
-  const refuse = (reason: EnrolReason, message: string): FailedOutcome => ({
-    id,
-    state: "refused",
-    reason,
-    message,
-    fingerprint,
-  });
+  const fail = (code: string, reason: string): FailedOutcome => ({ id, state: "failed", code, reason, fingerprint });
   if (answer.architecture !== profile.architecture) {
-    return refuse(
+    return fail(
       "architecture",
       `the device is ${printable(answer.architecture, 40)}, its model ${profile.model} is ${profile.architecture} - give it another model`,
     );
   }
   if (known !== undefined && known !== answer.identityKey && !acceptNewKey) {
-    return refuse(
+    return fail(
       "identity-key-changed",
-      `identity key is ${fingerprintOf(answer.identityKey)}, the inventory has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
+      `identity key is ${fingerprintOf(answer.identityKey)}, the lock has ${fingerprintOf(known)} - if the device was set up anew, use --accept-new-key ${id}`,
     );
   }
   return {
@@ -163,27 +121,21 @@ export function parseAnswer(stdout: string): z.infer<typeof AnswerSchema> | unde
   }
 }
 
-function failed(candidate: Candidate, result: RunResult): FailedOutcome {
-  const { entry } = candidate.record;
-  const { state, reason, message, offeredFingerprint: fingerprint } = classifyFailure(result);
-  if (reason !== "host-key-changed" || entry.hostKey === undefined)
-    return { id: entry.id, state, reason, message, fingerprint };
-  const pinned = fingerprintOf(entry.hostKey);
+function failed({ record: { entry }, acceptNewKey }: Candidate, result: SshAnswer): FailedOutcome {
+  const { state, code, reason, offered } = explainAnswer(result);
+  const trusted = entry.hostKey === undefined || acceptNewKey ? result.hostKey : undefined;
   return {
-    id: entry.id,
-    state,
-    reason,
-    fingerprint,
-    message: `host key changed: pinned ${pinned}, offered ${fingerprint ?? "unknown"} - if that is right, use --accept-new-key ${entry.id}`,
+    ...{ id: entry.id, state, code, reason },
+    fingerprint: offered ?? (trusted === undefined ? undefined : fingerprintOf(trusted)),
   };
 }
 
 function factsOf(
   answer: z.infer<typeof AnswerSchema>,
-  architecture: DeviceFacts["architecture"],
+  architecture: Profile["architecture"],
   now: string,
 ): DeviceFacts {
-  const { memoryMiB, machineId, program } = answer;
+  const { memoryMiB, machineId } = answer;
   const os = printable(answer.os, 128);
   const kernel = printable(answer.kernel, 128);
   return {
@@ -193,6 +145,5 @@ function factsOf(
     ...(kernel === "" ? {} : { kernel }),
     ...(machineId === "" ? {} : { machineId }),
     enrolledAt: now,
-    program,
   };
 }

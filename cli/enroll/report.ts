@@ -4,24 +4,24 @@
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, formatTable } from "../terminal.ts";
 import type { EnrolledOutcome, Outcome } from "./outcome.ts";
+import type { EnrollResult } from "./run.ts";
 
-const COLOURS = { enrolled: "green", already: "dim", pending: "yellow", refused: "red" } as const;
-const ORDER = ["already", "enrolled", "pending", "refused"] as const;
+const COLOURS = { enrolled: "green", already: "dim", pending: "yellow", failed: "red" } as const;
+const ORDER = ["already", "enrolled", "pending", "failed"] as const;
 
 /** Numbers of devices by state. */
 export type Counts = Readonly<Record<Outcome["state"], number>>;
 
 /** Counts the outcomes. */
 export function countOutcomes(outcomes: readonly Outcome[]): Counts {
-  const counts = { already: 0, enrolled: 0, pending: 0, refused: 0 };
+  const counts = { already: 0, enrolled: 0, pending: 0, failed: 0 };
   for (const { state } of outcomes) counts[state] += 1;
   return counts;
 }
 
 /** Exit code of a run. */
 export function enrollExitCode(outcomes: readonly Outcome[]): ExitCode {
-  const { refused, pending } = countOutcomes(outcomes);
-  return exitCodeOf({ failed: refused, pending });
+  return exitCodeOf(countOutcomes(outcomes));
 }
 
 /** The table: what needs a person's eye comes last, where it is read first. Devices enrolled before are only counted. */
@@ -41,7 +41,7 @@ export function formatOutcomes(outcomes: readonly Outcome[], colour: boolean): s
 
 function detailOf(outcome: Outcome): string {
   if (outcome.state === "already") return "";
-  if (outcome.state !== "enrolled") return `${outcome.reason}: ${outcome.message}`;
+  if (outcome.state !== "enrolled") return `${outcome.code}: ${outcome.reason}`;
   const { architecture, memoryMiB, os } = outcome.enrolment.facts;
   const facts = [architecture, `${memoryMiB} MiB`, os].filter((part) => part !== undefined).join(", ");
   const replaced = outcome.replacedFingerprint === undefined ? [] : [`replaces ${outcome.replacedFingerprint}`];
@@ -51,23 +51,23 @@ function detailOf(outcome: Outcome): string {
 
 /** One line of counts. */
 export function summarize(region: string, outcomes: readonly Outcome[]): string {
-  const { enrolled, already, pending, refused } = countOutcomes(outcomes);
-  return `${region}: ${enrolled} enrolled, ${already} already, ${pending} pending, ${refused} refused`;
+  const { enrolled, already, pending, failed } = countOutcomes(outcomes);
+  return `${region}: ${enrolled} enrolled, ${already} already, ${pending} pending, ${failed} failed`;
 }
 
 /** What to do next. */
 export function nextStep(region: string, outcomes: readonly Outcome[], files: readonly string[]): string {
-  const { enrolled, already, pending, refused } = countOutcomes(outcomes);
+  const { enrolled, already, pending, failed } = countOutcomes(outcomes);
   if (enrolled > 0)
     return `Next: compare the fingerprints with those on the devices (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), commit ${files.join(" and ")}, then: edge-fleet preview ${region}`;
-  if (refused > 0) return "Next: mend the refused devices and run again";
+  if (failed > 0) return "Next: fix the failed devices and run again";
   if (pending > 0) return "Next: run again when the pending devices can be reached";
   return already > 0 ? `Next: edge-fleet preview ${region}` : `Next: add devices to the region ${region}`;
 }
 
 /** The report for --json. */
-export function outcomeReport(region: string, outcomes: readonly Outcome[], files: readonly string[]): object {
-  return { region, written: files, counts: countOutcomes(outcomes), devices: outcomes };
+export function outcomeReport(region: string, { outcomes, files, dropped }: EnrollResult): object {
+  return { region, written: files, dropped, counts: countOutcomes(outcomes), devices: outcomes };
 }
 
 /** The enrolled ones. */

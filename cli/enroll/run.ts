@@ -1,10 +1,14 @@
 /**
  * One enrol run: connects to the candidates of a region, refuses clones, has the result confirmed, and writes the
- * inventory once, also when it is interrupted.
+ * region's lock once, also when it is interrupted.
  */
-import type { Inventory } from "../../components/inventory/index.ts";
-import { type FileEdit, writeEnrolments } from "../inventory-edit/write.ts";
+import type { Inventory, RegionLock } from "../../components/inventory/index.ts";
+import { UsageError } from "../exit.ts";
+import { editRegionLock, type Pin } from "../inventory-edit/lock.ts";
+import { rewriteFile } from "../inventory-edit/write.ts";
 import { mapBounded } from "../parallel.ts";
+import { requireRegion } from "../require.ts";
+import { withSsh } from "../ssh/run.ts";
 import { Progress } from "../terminal.ts";
 import type { Candidates } from "./candidates.ts";
 import { enrollDevice } from "./connect.ts";
@@ -32,29 +36,50 @@ export interface EnrollResult {
   readonly outcomes: readonly Outcome[];
   /** Files that were written. */
   readonly files: readonly string[];
+  /** Ids that the lock had and the inventory has no longer: their entries went. */
+  readonly dropped: readonly string[];
 }
 
-/** Runs it. @throws Error when an inventory file cannot be written */
+/**
+ * Runs it.
+ * @throws UsageError when nobody confirms
+ * @throws Error when the lock cannot be written
+ */
 export async function runEnroll(run: EnrollRun): Promise<EnrollResult> {
+  const { lock } = requireRegion(run.inventory, run.region);
   const connected = await connectAll(run);
   const outcomes = refuseDuplicates([...run.candidates.already, ...connected], run.inventory);
-  if (enrolledOutcomes(outcomes).length === 0) return { outcomes, files: [] };
-  if (!(await run.confirm(outcomes))) return { outcomes: outcomes.map(decline), files: [] };
-  const edits = editsOf(run.candidates, outcomes);
-  const conflicts = writeEnrolments(edits);
-  const files = edits.filter(({ id }) => !conflicts.has(id)).map(({ file }) => file);
-  return { outcomes: applyConflicts(outcomes, conflicts), files: [...new Set(files)] };
+  const pins = pinsOf(run.candidates, outcomes, lock);
+  const dropped = goneDevices(run.inventory, lock);
+  if (pins.length === 0 && dropped.length === 0) return { outcomes, files: [], dropped };
+  if (pins.length > 0 && !(await run.confirm(outcomes))) throw new UsageError("not confirmed - nothing was pinned");
+  let conflicts: ReadonlyMap<string, string> = new Map();
+  rewriteFile(lock.file, (text) => {
+    const edited = editRegionLock({ file: lock.file, region: run.region }, text, pins, dropped);
+    conflicts = edited.conflicts;
+    return edited.text;
+  });
+  const wrote = pins.some(({ id }) => !conflicts.has(id)) || dropped.length > 0;
+  return { outcomes: applyConflicts(outcomes, conflicts), files: wrote ? [lock.file] : [], dropped };
+}
+
+/** A device that is of another region now keeps its entry: only a person knows which of the two is right. */
+function goneDevices({ regions }: Inventory, lock: RegionLock): string[] {
+  const known = new Set([...regions.values()].flatMap(({ devices }) => devices.map(({ entry }) => entry.id)));
+  return Object.keys(lock.devices).filter((id) => !known.has(id));
 }
 
 async function connectAll(run: EnrollRun): Promise<Outcome[]> {
   const { candidates } = run.candidates;
   const progress = new Progress(`enroll ${run.region}`, candidates.length);
-  const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
-    const outcome = await enrollDevice(candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
-    progress.advance();
-    return outcome;
-  };
-  const outcomes = await mapBounded(candidates, run.parallel, work, run.signal);
+  const outcomes = await withSsh((connect) => {
+    const work = async (candidate: (typeof candidates)[number]): Promise<Outcome> => {
+      const outcome = await enrollDevice(connect, candidate, { timeoutMs: run.timeoutMs, signal: run.signal });
+      progress.advance();
+      return outcome;
+    };
+    return mapBounded(candidates, run.parallel, work, run.signal);
+  });
   progress.end();
   const begun = new Set(outcomes.map(({ id }) => id));
   const skipped = candidates.filter(({ record }) => !begun.has(record.entry.id));
@@ -62,29 +87,21 @@ async function connectAll(run: EnrollRun): Promise<Outcome[]> {
 }
 
 function interrupted(id: string): Outcome {
-  return { id, state: "pending", reason: "interrupted", message: "not tried: interrupted", fingerprint: undefined };
+  return { id, state: "pending", code: "interrupted", reason: "not tried: interrupted", fingerprint: undefined };
 }
 
-/** A key that a person did not confirm is not pinned. */
-function decline(outcome: Outcome): Outcome {
-  if (outcome.state !== "enrolled") return outcome;
-  const { id, fingerprint } = outcome;
-  return { id, state: "pending", reason: "declined", message: "not pinned: declined", fingerprint };
-}
-
-function editsOf({ candidates }: Candidates, outcomes: readonly Outcome[]): FileEdit[] {
+function pinsOf({ candidates }: Candidates, outcomes: readonly Outcome[], lock: RegionLock): Pin[] {
   const enrolments = new Map(enrolledOutcomes(outcomes).map(({ id, enrolment }) => [id, enrolment]));
-  return candidates.flatMap(({ record: { entry, position } }) => {
-    const enrolment = enrolments.get(entry.id);
-    const before = { hostKey: entry.hostKey, identityKey: entry.identityKey };
-    return enrolment === undefined ? [] : [{ id: entry.id, file: position.file, enrolment, before }];
+  return candidates.flatMap(({ record: { entry } }) => {
+    const pinned = enrolments.get(entry.id);
+    return pinned === undefined ? [] : [{ id: entry.id, pinned, before: lock.devices[entry.id] }];
   });
 }
 
 function applyConflicts(outcomes: readonly Outcome[], conflicts: ReadonlyMap<string, string>): Outcome[] {
   return outcomes.map((outcome) => {
-    const message = conflicts.get(outcome.id);
-    if (message === undefined) return outcome;
-    return { id: outcome.id, state: "refused", reason: "inventory-changed", message, fingerprint: outcome.fingerprint };
+    const reason = conflicts.get(outcome.id);
+    if (reason === undefined) return outcome;
+    return { id: outcome.id, state: "failed", code: "lock-changed", reason, fingerprint: outcome.fingerprint };
   });
 }

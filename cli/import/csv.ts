@@ -2,7 +2,7 @@
  * A CSV file of devices, as an asset system exports it, to machines. Columns are named as in a `devicesFrom` file, or by
  * the names that people use; `region` and `model` may be columns too.
  */
-import { parse } from "csv-parse/sync";
+import { type CsvCell, parseCsv } from "../../components/inventory/csv.ts";
 import type { Position } from "../../components/inventory/index.ts";
 import { formatProblem } from "../../components/inventory/problems.ts";
 import { bareHost, type SourceHost, type SourceInventory } from "./host.ts";
@@ -27,59 +27,47 @@ const ALIASES: Readonly<Record<string, string>> = {
   hardware: "model",
 };
 
-/** Fields of a device that a column may carry beside id, host, region, model, ssh.user and ssh.port. */
+/** Fields of a device that a column may carry beside {@link OWN_FIELDS}. */
 const FIELDS =
-  /^(ring|distribution|joins|hostKey|(labels|values)\.[A-Za-z0-9._/-]+|(k3s|k0s|microk8s)\.version|gitops\.engine|network\.(shape|nodeIp|interface)|time\.zone|security|ssh\.proxy\.(host|port|user|hostKey))$/;
+  /^(ring|distribution|joins|(labels|values)\.[A-Za-z0-9._/-]+|(k3s|k0s|microk8s)\.version|gitops\.engine|network\.(shape|nodeIp|interface)|time\.zone|security|ssh\.proxy\.(host|port|user|hostKey))$/;
+/** Fields of a machine itself. */
+const OWN_FIELDS = ["id", "host", "region", "model", "hostKey", "ssh.user", "ssh.port"];
 const NUMBERS = ["ssh.port", "ssh.proxy.port"];
 
 /** @param file name for messages */
 export function parseCsvSource(file: string, text: string): SourceInventory {
-  const nothing = { hosts: [], leftOut: [], secrets: [], notes: [] };
-  const at = (line: number, column = 1): Position => ({ file, line, column });
-  let rows: { record: string[]; info: { lines: number } }[];
-  try {
-    const options = { info: true, skip_empty_lines: true, trim: true, bom: true, relax_column_count: true } as const;
-    rows = parse(text, options) as unknown as typeof rows;
-  } catch (error) {
-    const code = (error as { code?: string }).code ?? "unreadable";
-    const line = (error as { lines?: number }).lines ?? 1;
-    return { ...nothing, problems: [formatProblem(at(line), "(csv)", `is not valid CSV (${code}) - mend the syntax`)] };
+  const problems: string[] = [];
+  const { header, rows } = parseCsv(file, text, problems);
+  const at = ({ line, column }: Pick<CsvCell, "line" | "column">): Position => ({ file, line, column });
+  const columns = header.map(({ value }) => ALIASES[value.toLowerCase()] ?? value);
+  if (problems.length === 0) {
+    const missing = ["id", "host"].filter((field) => !columns.includes(field));
+    const twice = columns.findIndex((field, index) => columns.indexOf(field) !== index && isRead(field));
+    const refuse = (cell: CsvCell | undefined, message: string) =>
+      problems.push(formatProblem(at(cell ?? { line: 1, column: 1 }), "(header)", message));
+    if (missing.length > 0)
+      refuse(header[0], `has no column ${missing.join(" and no column ")} - name the columns id,host,model,…`);
+    else if (twice >= 0) refuse(header[twice], `names the field ${columns[twice]} twice - remove one column`);
   }
-  const header = rows.shift()?.record ?? [];
-  const columns = header.map((name) => ALIASES[name.toLowerCase()] ?? name);
-  const missing = ["id", "host"].filter((field) => !columns.includes(field));
-  const twice = columns.filter((field, index) => columns.indexOf(field) !== index && isRead(field));
-  if (missing.length > 0 || twice.length > 0) {
-    const mend =
-      missing.length > 0
-        ? `has no column ${missing.join(" and no column ")} - name the columns id,host,model,…`
-        : `names the field ${twice[0]} twice - remove one column`;
-    return { ...nothing, problems: [formatProblem(at(1), "(header)", mend)] };
-  }
+  if (problems.length > 0) return { hosts: [], leftOut: [], secrets: [], notes: [], problems };
   const left = new LeftOutList();
-  let column = 1;
-  for (const [index, name] of header.entries()) {
-    if (!isRead(columns[index] ?? ""))
-      left.add(name, name, at(1, column), "no field of a device: use labels.<key> or values.<key> to keep it");
-    column += name.length + 1;
+  for (const [index, cell] of header.entries()) {
+    if (!isRead(columns[index] ?? "") && cell.value !== "")
+      left.add(cell.value, cell.value, at(cell), "no field of a device: use labels.<key> or values.<key> to keep it");
   }
-  const problems = rows.flatMap(({ record, info }, index) =>
-    record.length > columns.length
-      ? [
-          formatProblem(
-            at(info.lines),
-            `row[${index}]`,
-            `has ${record.length} cells for ${columns.length} columns - quote commas`,
-          ),
-        ]
-      : [],
-  );
-  const hosts = rows.map(({ record, info }, index) => readRow(columns, record, at(info.lines), `row[${index}]`));
+  const hosts = rows.map((cells, index) => {
+    const path = `row[${index}]`;
+    const stray = cells.slice(columns.length).find(({ value }) => value !== "");
+    const message = `stands behind the ${columns.length} columns of the header - quote commas`;
+    if (stray !== undefined) problems.push(formatProblem(at(stray), path, message));
+    const record = cells.map(({ value }) => value);
+    return readRow(columns, record, { file, line: cells[0]?.line ?? 1, column: 1 }, path);
+  });
   return { hosts, problems, leftOut: left.fields, secrets: left.secrets, notes: [] };
 }
 
 function isRead(field: string): boolean {
-  if (["id", "host", "region", "model", "ssh.user", "ssh.port"].includes(field)) return true;
+  if (OWN_FIELDS.includes(field)) return true;
   return FIELDS.test(field) && !isSecretName(field.split(".").at(-1) ?? "");
 }
 
@@ -96,6 +84,7 @@ function readRow(columns: readonly string[], record: readonly string[], position
     ...bareHost(cell("id") ?? "", cell("host") ?? "", position, path),
     user: cell("ssh.user"),
     port: port === undefined ? undefined : Number(port),
+    hostKey: cell("hostKey"),
     server: cell("joins"),
     region: cell("region"),
     model: cell("model"),

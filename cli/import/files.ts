@@ -2,9 +2,11 @@
  * Planned devices into the text of their region's files. A region that exists keeps the way it lists its devices; a new
  * one lists up to {@link MAX_INLINE} in its YAML file and more in a CSV file beside it. Pure.
  */
+import { basename } from "node:path";
 import { isMap, parseDocument } from "yaml";
 import { formatYaml } from "../../components/gitops/yaml.ts";
 import { appendCsv, appendYaml } from "../inventory-edit/append.ts";
+import { editRegionLock } from "../inventory-edit/lock.ts";
 import { nestFields, type PlannedDevice } from "./plan.ts";
 
 /** Most devices that a new region lists inline. */
@@ -36,6 +38,23 @@ export function regionEdits(
   return [{ name: `${region}.yaml`, edit: (before) => appendYaml(before ?? "", rows.map(nestFields)) }];
 }
 
+/**
+ * The lock of a region whose new devices bring their host keys; nothing where none does. An entry of the same id that is
+ * left of a device that is gone is replaced.
+ * @param file path of the lock, for messages
+ */
+export function lockEdits(region: string, devices: readonly PlannedDevice[], file: string): RegionEdit[] {
+  const keys = devices.flatMap(({ id, hostKey }) => (hostKey === undefined ? [] : [{ id, pinned: { hostKey } }]));
+  if (keys.length === 0) return [];
+  const ids = keys.map(({ id }) => id);
+  const edit = (before: string | undefined): string => {
+    const cleared = editRegionLock({ file, region }, before, [], ids).text;
+    const pins = keys.map((key) => ({ ...key, before: undefined }));
+    return editRegionLock({ file, region }, cleared, pins).text;
+  };
+  return [{ name: basename(file), edit }];
+}
+
 function csvOf(text: string): string | undefined {
   const { contents } = parseDocument(text);
   const found = isMap(contents) ? contents.get("devicesFrom") : undefined;
@@ -45,7 +64,7 @@ function csvOf(text: string): string | undefined {
 type Fields = Readonly<Record<string, string | number>>;
 
 /** Fields of a device that stay with it even where all devices agree. */
-const OWN = /^(id|host|model|joins|hostKey|ring|labels\..*|values\..*|network\.nodeIp)$/;
+const OWN = /^(id|host|model|joins|ring|labels\..*|values\..*|network\.nodeIp)$/;
 
 function newRegion(region: string, rows: readonly Fields[], schemaPath: string): RegionEdit[] {
   const [first = {}] = rows;
@@ -62,7 +81,7 @@ function newRegion(region: string, rows: readonly Fields[], schemaPath: string):
   };
   const comment = [
     `yaml-language-server: $schema=${schemaPath}`,
-    `\`edge-fleet enroll ${region}\` adds hostKey, identityKey and facts.`,
+    `\`edge-fleet enroll ${region}\` pins the devices' keys in ${region}.lock.yaml.`,
   ];
   const yaml = formatYaml(comment, head);
   const edits: RegionEdit[] = [

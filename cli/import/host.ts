@@ -26,6 +26,8 @@ export interface SourceHost {
   readonly port: number | undefined;
   /** Undefined: it is reached directly. */
   readonly proxy: SourceProxy | undefined;
+  /** Its SSH host key, `<type> <base64>`. Undefined: the source has none. */
+  readonly hostKey: string | undefined;
   /** Name of the machine whose cluster it joins as an agent; undefined: a cluster of its own. */
   readonly server: string | undefined;
   /** Undefined: that of `--region`. */
@@ -70,6 +72,7 @@ export function bareHost(name: string, address: string, position: Position, path
     user: undefined,
     port: undefined,
     proxy: undefined,
+    hostKey: undefined,
     server: undefined,
     region: undefined,
     model: undefined,

@@ -1,8 +1,18 @@
-/** Host keys of jump hosts from a known_hosts file, looked up by `ssh-keygen -F`, which also reads hashed names. */
+/** Host keys from a known_hosts file, looked up by `ssh-keygen -F`, which also reads hashed names. */
+import { hostKeyAlgorithms } from "../../components/device/ssh.ts";
 import { UsageError } from "../exit.ts";
+import { mapBounded } from "../parallel.ts";
 import { runProgram } from "../process.ts";
-import { hostKeyAlgorithms } from "../ssh/keys.ts";
-import type { SourceProxy } from "./host.ts";
+
+/** A host and the port of its SSH server; without a port it is 22. */
+export interface KnownName {
+  readonly host: string;
+  /** Undefined: 22. */
+  readonly port: number | undefined;
+}
+
+/** Lookups at a time. */
+const LOOKUPS = 8;
 
 /** Key types in the order in which they are preferred. */
 const PREFERRED = hostKeyAlgorithms(undefined)
@@ -10,30 +20,31 @@ const PREFERRED = hostKeyAlgorithms(undefined)
   .split(",");
 
 /**
- * Looks up each jump host once.
+ * Looks up each host once.
  * @param file path of the known_hosts file
  * @returns `<type> <base64>` by host and port; hosts that the file does not know are missing
  * @throws UsageError when the file cannot be read
  */
-export async function knownProxyKeys(
+export async function knownKeys(
   file: string,
-  proxies: readonly SourceProxy[],
-): Promise<(proxy: SourceProxy) => string | undefined> {
-  const names = new Set(proxies.map(lookupName));
+  hosts: readonly KnownName[],
+): Promise<(host: KnownName) => string | undefined> {
+  const names = [...new Set(hosts.map(lookupName))];
   const keys = new Map<string, string | undefined>();
-  for (const name of names) {
+  const lookUp = async (name: string): Promise<void> => {
     const { exitCode, stdout, stderr } = await runProgram("ssh-keygen", ["-F", name, "-f", file], {
       timeoutMs: 10_000,
     });
     if (exitCode !== 0 && stderr.trim() !== "")
       throw new UsageError(`${file} cannot be read as a known_hosts file - correct --known-hosts`);
     keys.set(name, bestKey(stdout));
-  }
-  return (proxy) => keys.get(lookupName(proxy));
+  };
+  await mapBounded(names, LOOKUPS, lookUp);
+  return (host) => keys.get(lookupName(host));
 }
 
 /** The name under which ssh keeps a host. */
-function lookupName({ host, port }: SourceProxy): string {
+function lookupName({ host, port }: KnownName): string {
   return port === undefined || port === 22 ? host : `[${host}]:${port}`;
 }
 

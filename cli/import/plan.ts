@@ -11,9 +11,10 @@ import {
 } from "../../components/inventory/index.ts";
 import { describeIssue, formatPath, formatProblem, nearestKey } from "../../components/inventory/problems.ts";
 import { resolveDevice } from "../../components/inventory/profile.ts";
-import { DeviceSchema } from "../../components/inventory/schema.ts";
-import type { SourceHost, SourceProxy } from "./host.ts";
+import { DeviceSchema, PublicKeySchema } from "../../components/inventory/schema.ts";
+import type { SourceHost } from "./host.ts";
 import { deviceIds } from "./identify.ts";
+import type { KnownName } from "./known-hosts.ts";
 
 /** What the operator says on the command line. */
 export interface ImportOptions {
@@ -25,8 +26,8 @@ export interface ImportOptions {
   readonly user: string | undefined;
   /** SSH port where the source names none. */
   readonly port: number | undefined;
-  /** Pinned host key of a jump host, `undefined` when nobody knows it. */
-  readonly proxyKey: (proxy: SourceProxy) => string | undefined;
+  /** Host key of a device or a jump host, `undefined` when nobody knows it. */
+  readonly hostKey: (host: KnownName) => string | undefined;
 }
 
 /** A device entry to be written. */
@@ -35,6 +36,8 @@ export interface PlannedDevice {
   readonly id: string;
   /** Fields by path, in the order in which they are written; `id`, `host` and `model` come first. */
   readonly fields: Readonly<Record<string, string | number>>;
+  /** Goes into the region's lock; undefined: the device is not pinned yet. */
+  readonly hostKey: string | undefined;
 }
 
 /** The plan. */
@@ -69,13 +72,16 @@ export function planImport(hosts: readonly SourceHost[], inventory: Inventory, o
     const own = ids.get(region) ?? new Map<string, string>();
     const fields = fieldsOf(host, model, own, { options, problems, shared: sites.has(host.name) });
     check(host, region, fields, inventory, { taken, problems });
-    return { region, id: String(fields.id), fields };
+    const hostKey = host.hostKey ?? options.hostKey({ host: host.address, port: host.port ?? options.port });
+    return { region, id: String(fields.id), fields, hostKey };
   });
   const renamed = placed.flatMap(({ host }, index) => {
     const id = devices[index]?.id;
     return id === undefined || id === host.name ? [] : [`${host.name} -> ${id}`];
   });
   if (renamed.length > 0) notes.push(`ids were made from the names: ${listSome(renamed)}`);
+  const pinned = devices.filter(({ hostKey }, index) => hostKey !== placed[index]?.host.hostKey).length;
+  if (pinned > 0) notes.push(`${pinned} host key(s) of devices were taken from known_hosts: enroll accepts no other`);
   if (sites.size > 0)
     notes.push("machines of one cluster got network.shape lan - write multi-site where routers stand between them");
   return { devices, problems, notes };
@@ -129,7 +135,7 @@ function fieldsOf(
     "ssh.proxy.host": proxy?.host,
     "ssh.proxy.port": proxy?.port,
     "ssh.proxy.user": proxy?.user,
-    "ssh.proxy.hostKey": proxy && options.proxyKey(proxy),
+    "ssh.proxy.hostKey": proxy && options.hostKey(proxy),
     ...(proxy === undefined ? pick(host.fields, /^ssh\.proxy\./) : {}),
   };
   if (user !== undefined && /[\s${}]/.test(user))
@@ -193,13 +199,16 @@ function check(
 ): void {
   const report = (field: string, message: string) =>
     problems.push(formatProblem(host.position, `${host.path}.${field}`, message));
-  const result = DeviceSchema.safeParse(nestFields(fields), { reportInput: true });
+  if (host.hostKey !== undefined)
+    for (const { message } of PublicKeySchema.safeParse(host.hostKey).error?.issues ?? []) report("hostKey", message);
+  const entry = nestFields(fields);
+  const result = DeviceSchema.safeParse(entry, { reportInput: true });
   if (!result.success) {
     for (const issue of result.error.issues)
-      for (const [path, message] of describeIssue(issue, [])) report(formatPath(path), message);
+      for (const { path, message } of describeIssue(issue, () => [])) report(formatPath(path), message);
     return;
   }
-  const profile = profileOf(result.data, region, inventory, host);
+  const profile = profileOf(entry as DeviceEntry, region, inventory, host);
   if (profile === undefined) return;
   for (const [index, key] of placesOf(profile).entries()) {
     const other = taken.get(key);
@@ -215,7 +224,9 @@ function check(
 function profileOf(entry: DeviceEntry, region: string, inventory: Inventory, host: SourceHost): Profile | undefined {
   const { position, path } = host;
   const locate = () => position;
-  const known: Region = inventory.regions.get(region) ?? { name: region, settings: {}, file: "", devices: [], locate };
+  const lock = { file: "", devices: {}, locate };
+  const fresh: Region = { name: region, state: "present", settings: {}, file: "", devices: [], lock, locate };
+  const known = inventory.regions.get(region) ?? fresh;
   try {
     return resolveDevice(inventory, known, { entry, position, path, locate });
   } catch {
@@ -224,7 +235,7 @@ function profileOf(entry: DeviceEntry, region: string, inventory: Inventory, hos
 }
 
 /** `{ssh: {user: …}}` for `{"ssh.user": …}`. Keys of labels and values keep their dots. */
-export function nestFields(fields: Readonly<Record<string, string | number>>): Record<string, unknown> {
+export function nestFields(fields: Readonly<Record<string, string | number>>): object {
   const entry: Record<string, unknown> = {};
   for (const [path, value] of Object.entries(fields)) {
     const [, map, key] = /^(labels|values)\.(.+)$/.exec(path) ?? [];

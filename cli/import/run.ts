@@ -2,19 +2,21 @@
  * The thin shell of `edge-fleet import`: reads the source, plans, rehearses, and writes unless told not to. Nothing is
  * written when anything is wrong.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
-import { type Inventory, InventoryError, loadInventory } from "../../components/inventory/index.ts";
+import { type Inventory, InventoryError, loadInventory, regionLockFile } from "../../components/inventory/index.ts";
+import { summarizeProblems } from "../../components/inventory/problems.ts";
+import { FileError, readTextFile } from "../../components/inventory/read.ts";
 import { UsageError } from "../exit.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import { parseAnsibleIni } from "./ansible-ini.ts";
 import { parseAnsibleYaml } from "./ansible-yaml.ts";
 import { parseCsvSource } from "./csv.ts";
-import { type RegionEdit, regionEdits } from "./files.ts";
+import { lockEdits, type RegionEdit, regionEdits } from "./files.ts";
 import type { SourceInventory } from "./host.ts";
 import { parseK0sctl } from "./k0sctl.ts";
 import { parseK3sup } from "./k3sup.ts";
-import { knownProxyKeys } from "./known-hosts.ts";
+import { knownKeys } from "./known-hosts.ts";
 import { type ImportOptions, type ImportPlan, type PlannedDevice, planImport } from "./plan.ts";
 import { rehearse } from "./stage.ts";
 
@@ -24,12 +26,12 @@ const SCHEMA = join(import.meta.dirname, "..", "..", "components", "inventory", 
 export type SourceFormat = "k3sup" | "ansible" | "k0sctl" | "csv";
 
 /** What an import is asked for. */
-export interface ImportRequest extends Omit<ImportOptions, "proxyKey"> {
+export interface ImportRequest extends Omit<ImportOptions, "hostKey"> {
   readonly format: SourceFormat;
   readonly file: string;
   /** k3sup: how many hosts are servers. */
   readonly servers: number | undefined;
-  /** known_hosts file with the keys of jump hosts. */
+  /** known_hosts file with the keys of devices and jump hosts. */
   readonly knownHosts: string | undefined;
   /** The inventory's folder. */
   readonly directory: string;
@@ -55,14 +57,16 @@ export async function runImport(request: ImportRequest): Promise<ImportResult> {
   const inventory = loadInventory(directory);
   const source = readSource(request);
   refuse(file, source.problems);
-  const proxies = source.hosts.flatMap(({ proxy }) => (proxy === undefined ? [] : [proxy]));
-  const proxyKey =
-    request.knownHosts === undefined ? () => undefined : await knownProxyKeys(request.knownHosts, proxies);
-  const plan = planImport(source.hosts, inventory, { ...request, proxyKey });
+  const hosts = source.hosts.flatMap(({ address, port, proxy }) => {
+    const own = { host: address, port: port ?? request.port };
+    return proxy === undefined ? [own] : [own, proxy];
+  });
+  const hostKey = request.knownHosts === undefined ? () => undefined : await knownKeys(request.knownHosts, hosts);
+  const plan = planImport(source.hosts, inventory, { ...request, hostKey });
   refuse(file, plan.problems);
   const edits = editsOf(plan, inventory);
   rehearseEdits(directory, edits);
-  if (!request.dryRun) for (const edit of edits) write(directory, edit);
+  if (!request.dryRun) for (const { name, edit } of edits) rewriteFile(join(directory, name), edit);
   return {
     devices: plan.devices,
     leftOut: source.leftOut,
@@ -79,12 +83,7 @@ export function readSource({
   file,
   servers,
 }: Pick<ImportRequest, "format" | "file" | "servers">): SourceInventory {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}) - correct the path`);
-  }
+  const text = readSourceFile(file);
   switch (format) {
     case "k3sup":
       return parseK3sup(file, text, { servers });
@@ -97,23 +96,36 @@ export function readSource({
   }
 }
 
+function readSourceFile(file: string): string {
+  try {
+    return readTextFile(file);
+  } catch (error) {
+    throw error instanceof FileError ? new UsageError(error.message) : error;
+  }
+}
+
 function refuse(file: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
-  throw new UsageError(`${file} is not imported, nothing was written:\n${[...new Set(problems)].join("\n")}`);
+  const lines = summarizeProblems([...new Set(problems)]);
+  throw new UsageError(`${file} is not imported, nothing was written:\n${lines.join("\n")}`);
 }
 
 function editsOf({ devices }: ImportPlan, { directory, regions }: Inventory): RegionEdit[] {
   const schemaPath = relative(directory, SCHEMA).replaceAll("\\", "/");
   return [...Map.groupBy(devices, ({ region }) => region)].flatMap(([region, own]) => {
     const file = regions.get(region)?.file;
-    return regionEdits(region, own, file === undefined ? undefined : readFileSync(file, "utf8"), schemaPath);
+    const text = file === undefined ? undefined : readTextFile(file);
+    return [
+      ...regionEdits(region, own, text, schemaPath),
+      ...lockEdits(region, own, regionLockFile(directory, region)),
+    ];
   });
 }
 
 function rehearseEdits(directory: string, edits: readonly RegionEdit[]): void {
   const texts = edits.map(({ name, edit }) => {
     const path = join(directory, name);
-    return [name, edit(existsSync(path) ? readFileSync(path, "utf8") : undefined)] as const;
+    return [name, edit(existsSync(path) ? readTextFile(path) : undefined)] as const;
   });
   try {
     rehearse(directory, new Map(texts), () => undefined);
@@ -121,12 +133,6 @@ function rehearseEdits(directory: string, edits: readonly RegionEdit[]): void {
     if (!(error instanceof InventoryError)) throw error;
     throw new UsageError(`with the import, ${error.message}\nnothing was written`);
   }
-}
-
-function write(directory: string, { name, edit }: RegionEdit): void {
-  const path = join(directory, name);
-  if (existsSync(path)) rewriteFile(path, (text) => ({ text: edit(text), conflicts: new Map() }));
-  else writeFileSync(path, edit(undefined), { flag: "wx" });
 }
 
 function besideAnsible({ format, file }: ImportRequest): string[] {

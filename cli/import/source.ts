@@ -62,7 +62,7 @@ export function parseSource<S extends z.ZodType>(
   if (result.success)
     return { value: result.data, problems: [], position, keyPosition, encrypted: encryptedValues(document, lines) };
   const described = result.error.issues.flatMap((issue) =>
-    describeIssue(issue, []).map(([path, message]) => formatProblem(position(path), formatPath(path), message)),
+    describeIssue(issue, () => []).map(({ path, message }) => formatProblem(position(path), formatPath(path), message)),
   );
   return { ...nothing, problems: described };
 }

@@ -63,10 +63,6 @@ hub:
   argocd:
     version: ${ARGOCD_RELEASE}
 
-guard:
-  # How many applied devices may leave the inventory in one run: a slip in a list must not delete a region.
-  maxRemovals: 1
-
 # From here on: settings, the lowest of the four layers.
 ring: broad
 distribution: ${distribution}

@@ -1,8 +1,7 @@
 /**
  * What the pipelines of all CI systems share: the pinned Pulumi CLI, the list of regions, and what they are made from.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { MANIFEST } from "../package.ts";
 
 /** What a pipeline is made from. */
 export interface PipelineInput {
@@ -36,8 +35,7 @@ export function listRegions(inventoryOption: string): string {
 }
 
 function sdkVersion(): string {
-  const file = readFileSync(join(import.meta.dirname, "..", "..", "package.json"), "utf8");
-  return (JSON.parse(file) as { dependencies: { "@pulumi/pulumi": string } }).dependencies["@pulumi/pulumi"];
+  return (MANIFEST.dependencies["@pulumi/pulumi"] ?? "").replace(/^\^/, "");
 }
 
 /** Lines with blanks in front. */

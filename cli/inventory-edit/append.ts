@@ -2,10 +2,19 @@
  * New devices into a region's files: entries behind the last one of a YAML list, rows behind the last one of a CSV file.
  * Every byte that is there stays.
  */
-import { isMap, isNode, isScalar, isSeq, parseDocument, stringify, type YAMLSeq } from "yaml";
-import { quoteCell, scanCsv } from "./csv.ts";
-import { applySplices, lineEnding, type Splice } from "./edit.ts";
-import { endOf } from "./yaml.ts";
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  parseDocument,
+  stringify,
+  type YAMLSeq,
+} from "yaml";
+import { parseCsv } from "../../components/inventory/csv.ts";
 
 /**
  * Adds entries to `devices` of a region's YAML text; the field is added where it is missing.
@@ -16,13 +25,13 @@ export function appendYaml(text: string, entries: readonly object[]): string {
   if (entries.length === 0) return text;
   const document = parseDocument(text, { keepSourceTokens: true });
   const problem = document.errors[0];
-  if (problem !== undefined) throw new Error(`${problem.message} - mend the syntax`);
+  if (problem !== undefined) throw new Error(`${problem.message} - fix the syntax`);
   if (!isMap(document.contents)) throw new Error("is not a map - restore it");
   const eol = lineEnding(text);
   const pair = document.contents.items.find(({ key }) => isScalar(key) && key.value === "devices");
   const list = pair?.value;
   if (isSeq(list) && list.items.length > 0)
-    return applySplices(text, [list.flow === true ? intoFlow(list, entries) : behindBlock(text, list, entries, eol)]);
+    return splice(text, list.flow === true ? intoFlow(list, entries) : behindBlock(text, list, entries, eol));
   const block = `devices:${eol}${blockText(entries, "  ", eol, true)}`;
   if (pair === undefined) return `${text}${/(^|\n)$/.test(text) ? "" : eol}${eol}${block}`;
   if (!isSeq(list) && !(isScalar(list) && list.value === null)) throw new Error("devices: is not a list - restore it");
@@ -32,19 +41,20 @@ export function appendYaml(text: string, entries: readonly object[]): string {
   const newline = text.indexOf("\n", end);
   const rest = newline < 0 ? text.length : newline + 1;
   const comment = text.slice(end, rest).trimEnd();
-  return applySplices(text, [
-    { start, end: rest, text: `devices:${comment}${eol}${blockText(entries, "  ", eol, true)}` },
-  ]);
+  return splice(text, { start, end: rest, text: `devices:${comment}${eol}${blockText(entries, "  ", eol, true)}` });
 }
 
 /**
  * Adds rows to a CSV text; columns that are missing are added to its header.
  * @param rows cells by column name
+ * @throws Error when the text is not CSV
  */
 export function appendCsv(text: string, rows: readonly Readonly<Record<string, string | number>>[]): string {
   if (rows.length === 0) return text;
   const eol = lineEnding(text);
-  const header = scanCsv(text).find((row) => row.some(({ value }) => value !== "")) ?? [];
+  const problems: string[] = [];
+  const { header } = parseCsv("(text)", text, problems);
+  if (problems.length > 0) throw new Error(problems.join("\n"));
   const names = header.map(({ value }) => value);
   const columns = [...new Set([...names, ...rows.flatMap((row) => Object.keys(row))])];
   const added = columns.slice(names.length);
@@ -55,8 +65,44 @@ export function appendCsv(text: string, rows: readonly Readonly<Record<string, s
   });
   if (header.length === 0) return `${text}${columns.join(",")}${eol}${lines.join("")}`;
   const end = header.at(-1)?.end ?? 0;
-  const widened = applySplices(text, [{ start: end, end, text: added.map((name) => `,${name}`).join("") }]);
+  const widened = splice(text, { start: end, end, text: added.map((name) => `,${name}`).join("") });
   return `${widened}${widened.endsWith("\n") ? "" : eol}${lines.join("")}`;
+}
+
+/** Replaces `text[start, end)`. */
+interface Splice {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+function splice(text: string, { start, end, text: replacement }: Splice): string {
+  return text.slice(0, start) + replacement + text.slice(end);
+}
+
+/** Line ending of a text: that of its first line. */
+function lineEnding(text: string): "\n" | "\r\n" {
+  return /^[^\n]*\r\n/.test(text) ? "\r\n" : "\n";
+}
+
+/** A cell of a row; quoted when it has to be. */
+function quoteCell(value: string): string {
+  return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}
+
+/**
+ * Where the last character of a pair's value stands. The range of a block collection reaches over the comments and
+ * blank lines behind it, so the end is that of its last leaf.
+ */
+function endOf(node: unknown): number {
+  if (isPair(node)) return node.value === null ? rangeEnd(node.key) : endOf(node.value) || rangeEnd(node.key);
+  if (isCollection(node) && node.flow !== true && node.items.length > 0 && !isAlias(node))
+    return endOf(node.items.at(-1));
+  return rangeEnd(node);
+}
+
+function rangeEnd(node: unknown): number {
+  return isNode(node) && node.range ? node.range[1] : 0;
 }
 
 function intoFlow(list: YAMLSeq, entries: readonly object[]): Splice {

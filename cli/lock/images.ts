@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
-import type { HttpBounds } from "./http.ts";
+import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { parseImage, resolveImageDigest } from "./registry.ts";
 
 /** An image without a digest. */

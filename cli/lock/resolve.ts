@@ -7,8 +7,8 @@ import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "nod
 import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
-import { type Digests, digestsOf, fetchFile } from "./fetch-file.ts";
-import { contentLength, download, type HttpBounds, PassingError } from "./http.ts";
+import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
+import { contentLength, download, type HttpBounds, PassingError } from "../../components/artifacts/http.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
 import { decideKey, isSigned, parseKey, parseSignature } from "./sources/signature.ts";
 

@@ -6,7 +6,7 @@ import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import type { UsedArtifact } from "./artifact.ts";
 import { decide, type LockDecision, type LockPolicy } from "./decide.ts";
-import { PassingError } from "./http.ts";
+import { PassingError } from "../../components/artifacts/http.ts";
 import { type ResolveContext, type ResolvedEntry, resolveUsed } from "./resolve.ts";
 import { keyConflict } from "./sources/signature.ts";
 

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { SnapPart } from "./artifact.ts";
-import { download, type HttpBounds } from "./http.ts";
+import { download, type HttpBounds } from "../../components/artifacts/http.ts";
 
 /** A revision of a snap, as the store has it. */
 export interface SnapRevision {

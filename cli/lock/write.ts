@@ -2,7 +2,7 @@
  * Decisions into the lock file: its text is edited through the YAML document, so that comments and the entries of other
  * versions stay, and the file is swapped in whole. Small files that belong beside it are written before it.
  */
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { replaceFile } from "../../components/gitops/disk.ts";
@@ -28,8 +28,7 @@ export function writeLock(directory: string, decisions: readonly LockDecision[])
   for (const { beside } of changes.map(({ rest }) => rest))
     if (beside !== undefined) createFile(join(directory, beside.path), beside.text);
   const file = join(directory, LOCK_FILE);
-  if (existsSync(file)) rewriteFile(file, (text) => ({ text: editLock(text, changes), conflicts: new Map() }));
-  else createFile(file, editLock(NEW_FILE, changes));
+  rewriteFile(file, (text = NEW_FILE) => editLock(text, changes));
   return true;
 }
 

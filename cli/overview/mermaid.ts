@@ -11,27 +11,36 @@ const MAX_REGIONS = 8;
 export function renderMermaid(overview: Overview): string {
   const drawn = overview.regions.slice(0, MAX_REGIONS);
   const rest = overview.regions.slice(MAX_REGIONS);
-  const agents = drawn.map(({ engines }) => engines.some(({ name }) => name === "argocd-agent"));
+  const agents = drawn.map(({ engines }) =>
+    engines.some(({ name }) => overview.hub !== undefined && name === "argocd-agent"),
+  );
   const lines = [
     "flowchart LR",
     `  controller[${label(["controller", "edge-fleet enroll, up"])}]`,
     `  git[(${label(["Git", overview.git.url, ...overview.rings.map(ringLine)])})]`,
-    `  subgraph hub[${label([`hub, stack ${overview.hub.stack}`, `Argo CD ${overview.hub.argocd}`])}]`,
-    ...drawn.map(({ namespace }, index) => `    plane${index}[${label([namespace])}]`),
-    ...(rest.length > 0 ? [`    planes[${label([plural(rest.length, "more control plane")])}]`] : []),
-    "  end",
+    ...hubBox(overview, drawn, rest.length),
     ...drawn.map((region, index) => `  region${index}[[${label(regionLines(region))}]]`),
     ...(rest.length > 0
       ? [`  regions[[${label([plural(rest.length, "more region"), plural(sum(rest), "device")])}]]`]
       : []),
     ...jumpNodes(drawn),
-    "  git -->|ring files| hub",
+    ...(overview.hub === undefined ? [] : ["  git -->|ring files| hub"]),
     ...drawn.flatMap((region, index) =>
       edges(region, `region${index}`, agents[index] ? `plane${index}` : undefined, `jump${index}`),
     ),
     ...(rest.length > 0 ? ["  controller -->|SSH| regions", "  regions -.->|pull| git"] : []),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function hubBox({ hub }: Overview, drawn: readonly RegionOverview[], more: number): string[] {
+  if (hub === undefined) return [];
+  return [
+    `  subgraph hub[${label([`hub, stack ${hub.stack}`, `Argo CD ${hub.argocd}`])}]`,
+    ...drawn.map(({ namespace }, index) => `    plane${index}[${label([namespace])}]`),
+    ...(more > 0 ? [`    planes[${label([plural(more, "more control plane")])}]`] : []),
+    "  end",
+  ];
 }
 
 function jumpNodes(regions: readonly RegionOverview[]): string[] {

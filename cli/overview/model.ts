@@ -2,9 +2,10 @@
  * The architecture of this very fleet as one document: from the inventory, its profiles and the rings' commits to counts,
  * connections and consequences. Pure; the renderers beside it only lay it out.
  */
-import { controlPlaneNamespace, type Revisions } from "../../components/gitops/index.ts";
-import type { Inventory, Profile } from "../../components/inventory/index.ts";
+import { controlPlaneNamespace } from "../../components/gitops/index.ts";
+import { hubOf, type Inventory, type Profile } from "../../components/inventory/index.ts";
 import { withoutCredentials } from "../init/answers.ts";
+import type { Revisions } from "../rollout/rings.ts";
 import { type Connection, inboundConnections, outboundConnections, siteConnections } from "./connections.ts";
 import { describeOffline, type OfflineBehaviour } from "./offline.ts";
 
@@ -58,7 +59,8 @@ export interface RingOverview {
 export interface Overview {
   readonly fleet: string;
   readonly git: { readonly url: string; readonly branch: string; readonly path: string };
-  readonly hub: { readonly stack: string; readonly argocd: string };
+  /** Undefined: the fleet has none. */
+  readonly hub: { readonly stack: string; readonly argocd: string } | undefined;
   readonly devices: number;
   readonly enrolled: number;
   readonly clusters: number;
@@ -99,10 +101,11 @@ export function buildOverview(inventory: Inventory, profiles: readonly Profile[]
       profiles.filter(({ region }) => region === name),
     ),
   );
+  const hub = hubOf(fleet);
   return {
     fleet: fleet.fleet,
     git: { url: withoutCredentials(url), branch, path },
-    hub: { stack: fleet.hub.stack ?? "hub", argocd: fleet.hub.argocd.version },
+    hub: hub && { stack: hub.stack, argocd: hub.argocd.version },
     devices: profiles.length,
     enrolled: profiles.filter(({ hostKey }) => hostKey !== undefined).length,
     clusters: profiles.filter(({ joins }) => joins === undefined).length,

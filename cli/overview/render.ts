@@ -41,7 +41,9 @@ function sectionsOf(overview: Overview, code: (text: string) => string): Section
       bullets: [
         `${code(overview.fleet)}: ${deviceCount(devices)} in ${plural(regions.length, "region")}, ${plural(clusters, "cluster")}; ${enrolled} enrolled, ${devices - enrolled} pending`,
         `Git: ${code(git.url)}, branch ${code(git.branch)}, folder ${code(git.path)}`,
-        `hub: stack ${code(hub.stack)}, Argo CD ${code(hub.argocd)}, ${plural(regions.length, "control plane")}, one per region`,
+        hub === undefined
+          ? "hub: none"
+          : `hub: stack ${code(hub.stack)}, Argo CD ${code(hub.argocd)}, ${plural(regions.length, "control plane")}, one per region`,
         `engines: ${list(overview.engines)}`,
         `Kubernetes: ${list(overview.distributions)}`,
         `WebAssembly: ${list(overview.wasm)}`,

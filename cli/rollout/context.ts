@@ -4,28 +4,14 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
-import {
-  currentStretch,
-  devicesOfRing,
-  type FleetWorkload,
-  FREEZE_FILE,
-  type Freezes,
-  NO_FREEZES,
-  parseFreezes,
-  type RingStretch,
-  type RolloutRules,
-  ringPath,
-  ringStretches,
-  ringsOf,
-  rolloutRules,
-  sourceFolder,
-  type TreeDevice,
-  treeInput,
-} from "../../components/gitops/index.ts";
+import { ringPath, sourceFolder, type TreeDevice, treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, loadInventory, resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
+import { FREEZE_FILE, type Freezes, NO_FREEZES, parseFreezes } from "./freeze.ts";
 import { isOnRemote, openRepository, type Repository, readAt, resolveCommit, ringCommits } from "./git.ts";
+import { currentStretch, type RingStretch, ringStretches } from "./history.ts";
 import { fetchBranch, type PushTarget } from "./push.ts";
+import { devicesOfRing, type FleetWorkload, type RolloutRules, ringsOf, rolloutRules } from "./rules.ts";
 
 /** Options that these commands share. */
 export interface RolloutOptions {

@@ -4,21 +4,9 @@
  */
 import { posix } from "node:path";
 import { MANIFESTS_FILE } from "../../components/gitops/application.ts";
-import type { DiffReport } from "../../components/gitops/diff-report.ts";
-import {
-  type BlastCount,
-  blastRadius,
-  type DeviceStatuses,
-  freezeOf,
-  judgePromotion,
-  judgeRing,
-  type PromotionFacts,
-  type Refusal,
-  type RingBefore,
-  type RingVerdict,
-  type TreeDevice,
-} from "../../components/gitops/index.ts";
+import type { TreeDevice } from "../../components/gitops/index.ts";
 import { KUSTOMIZATIONS } from "../diff/extract.ts";
+import type { DiffReport } from "../diff/report.ts";
 import { runDiff } from "../diff/run.ts";
 import { UsageError } from "../exit.ts";
 import {
@@ -30,7 +18,12 @@ import {
   readFreezes,
   readRing,
 } from "./context.ts";
+import { freezeOf } from "./freeze.ts";
+import { judgePromotion, type PromotionFacts, type Refusal, type RingBefore } from "./gate.ts";
 import { type CommitLine, commitsBetween, filesAt, isAncestor, isOnRemote, runGit, verifySignature } from "./git.ts";
+import { judgeRing, type RingVerdict } from "./health.ts";
+import { type BlastCount, blastRadius } from "./rules.ts";
+import type { DeviceStatuses } from "./status.ts";
 
 /** A ring and the commit that it shall run. */
 export interface RingChange {

@@ -4,9 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
-import { parseRing, type RingCommit, RingError } from "../../components/gitops/index.ts";
 import { UsageError } from "../exit.ts";
 import { type RunOptions, type RunResult, runProgram } from "../process.ts";
+import type { RingCommit } from "./history.ts";
+import { parseRing, RingError } from "./rings.ts";
 
 /** A repository and where the tree is in it. */
 export interface Repository {

@@ -6,9 +6,9 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
-import type { ObservedApplication } from "../../components/gitops/index.ts";
 import { UsageError } from "../exit.ts";
 import { runProgram } from "../process.ts";
+import type { ObservedApplication } from "./status.ts";
 
 /** How to reach an API server, and as whom. */
 interface Access {

@@ -1,10 +1,12 @@
 /** What a promotion or a rollback is about, for people: from plans and impacts to lines. */
 
-import { formatDiff } from "../../components/gitops/diff-report.ts";
-import { type BlastCount, formatDuration, type RingBefore, type RingVerdict } from "../../components/gitops/index.ts";
-import { currentStretch } from "../../components/gitops/rollout-history.ts";
+import { formatDiff } from "../diff/report.ts";
 import { formatTable, printable, usesColour } from "../terminal.ts";
 import type { ChangeImpact, PromotionPlan } from "./decide.ts";
+import type { RingBefore } from "./gate.ts";
+import type { RingVerdict } from "./health.ts";
+import { currentStretch } from "./history.ts";
+import { type BlastCount, formatDuration } from "./rules.ts";
 
 /** Rows of a table that are shown. */
 const MAX_ROWS = 12;

@@ -1,16 +1,11 @@
 /** Where a command learns the health of devices: from its options to a status by device. */
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
-import {
-  controlPlaneNamespace,
-  type DeviceStatuses,
-  parseDuration,
-  parseStatusFile,
-  statusesFromApplications,
-  type TreeDevice,
-} from "../../components/gitops/index.ts";
+import { controlPlaneNamespace, type TreeDevice } from "../../components/gitops/index.ts";
 import { UsageError } from "../exit.ts";
 import { listApplications } from "./hub.ts";
+import { parseDuration } from "./rules.ts";
+import { type DeviceStatuses, parseStatusFile, statusesFromApplications } from "./status.ts";
 
 /** Options of a command that asks for health. */
 export interface StatusOptions {

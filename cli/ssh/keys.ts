@@ -1,7 +1,4 @@
-/**
- * SSH public keys and known_hosts files: from a key to its fingerprint, from pinned keys to the file that `ssh` checks
- * against, and from the file that `ssh` wrote back to the key.
- */
+/** SSH public keys: from a key to its fingerprint, and from the known_hosts file that `ssh` wrote to the key. */
 import { createHash } from "node:crypto";
 
 const KEY_TYPE = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+)$/;
@@ -18,14 +15,6 @@ export function fingerprintOf(publicKey: string): string {
 }
 
 /**
- * A known_hosts file with pinned keys.
- * @param keys `<type> <base64>` by the name that ssh looks up (see `HostKeyAlias`)
- */
-export function knownHostsText(keys: ReadonlyMap<string, string>): string {
-  return [...keys].map(([name, key]) => `${name} ${key}\n`).join("");
-}
-
-/**
  * The first key in a known_hosts file that holds one host, whatever form its name has (`host`, `[host]:port`, hashed).
  * @returns `<type> <base64>`, or `undefined` when ssh never got as far as the host key
  */
@@ -36,24 +25,4 @@ export function firstKnownKey(text: string): string | undefined {
     if (KEY_TYPE.test(type) && /^[A-Za-z0-9+/]+={0,2}$/.test(blob)) return `${type} ${blob}`;
   }
   return undefined;
-}
-
-/** Signature algorithms by key type; ssh-rsa keys sign with SHA-2 only (RFC 8332). */
-const ALGORITHMS: readonly (readonly [string, readonly string[]])[] = [
-  ["ssh-ed25519", ["ssh-ed25519"]],
-  ["ecdsa-sha2-nistp256", ["ecdsa-sha2-nistp256"]],
-  ["ecdsa-sha2-nistp384", ["ecdsa-sha2-nistp384"]],
-  ["ecdsa-sha2-nistp521", ["ecdsa-sha2-nistp521"]],
-  ["ssh-rsa", ["rsa-sha2-512", "rsa-sha2-256"]],
-];
-
-/**
- * Value of `HostKeyAlgorithms`: Ed25519 first; for a pinned key its own type first, so that a device with several host
- * keys answers with the pinned one.
- */
-export function hostKeyAlgorithms(pinned: string | undefined): string {
-  const type = pinned?.split(" ")[0];
-  const first = ALGORITHMS.filter(([name]) => name === type);
-  const others = ALGORITHMS.filter(([name]) => name !== type);
-  return [...first, ...others].flatMap(([, algorithms]) => algorithms).join(",");
 }

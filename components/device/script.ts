@@ -4,7 +4,7 @@
  */
 
 import { PLACEHOLDER } from "../plan/distributions/k3s/secrets.ts";
-import type { Payload } from "../plan/payload.ts";
+import { type Payload, payloadText } from "../plan/payload.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "./program.ts";
 
 /**
@@ -21,7 +21,7 @@ umask 077
 d=$(mktemp -d)
 trap 'rm -rf "$d"' EXIT
 cat >"$d/edge-fleet-device" ${hereDocument(program.text)}
-cat >"$d/payload" ${hereDocument(payload.text)}
+cat >"$d/payload" ${hereDocument(payloadText(payload))}
 if grep -q ${PLACEHOLDER} "$d/payload"; then
   echo "this script holds ${PLACEHOLDER}* where a secret belongs - replace each of them, or use edge-fleet up" >&2
   exit 1

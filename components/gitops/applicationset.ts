@@ -22,7 +22,6 @@ import {
   WORKLOAD_LABEL,
 } from "./labels.ts";
 import type { ApplicationSet, ClusterGenerator, GitFilesGenerator, LabelRequirement } from "./objects.ts";
-import { ringPath } from "./rings.ts";
 import { planShards, type Shard, type STATUS_LIMIT_BYTES } from "./shards.ts";
 import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
 import { openWindowValues, windowGroup } from "./windows.ts";
@@ -70,7 +69,7 @@ export function shardsOf(region: string, input: ApplicationInput, workload?: Tre
  * pulls by itself: an Application for it on the hub would never be reconciled.
  * @param workload absent: the overlays
  */
-export function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
+function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
   return engine === "argocd-agent" && takesWorkload({ model, ring }, workload);
 }
 
@@ -78,6 +77,11 @@ export function hasApplication({ engine, model, ring }: TreeDevice, workload?: T
 export function takesWorkload({ model, ring }: Pick<TreeDevice, "model" | "ring">, workload?: TreeWorkload): boolean {
   const { models, rings } = workload ?? {};
   return (models === undefined || models.includes(model)) && (rings === undefined || rings.includes(ring));
+}
+
+/** Path of a ring's file below the tree. @param workload name of a workload that has commits of its own */
+export function ringPath(ring: string, workload?: string): string {
+  return posix.join("rings", workload ?? "", `${ring}.yaml`);
 }
 
 /** What the operator should know of the regions' size, one line each; empty when all is well. */

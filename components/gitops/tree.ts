@@ -27,7 +27,7 @@ export interface TreeFile {
   readonly content: string;
   /**
    * `emitted`: edge-fleet keeps it as it is. `scaffold`: written where absent, then the team's. `built`: emitted too, but
-   * its content comes from Kustomize (build.ts) and is empty here; a write of the tree alone leaves it as it is.
+   * its content comes from Kustomize (cli/manifests/build.ts) and is empty here; a write of the tree alone leaves it as it is.
    */
   readonly owner: "emitted" | "scaffold" | "built";
 }
@@ -39,7 +39,8 @@ export type Tree = ReadonlyMap<string, TreeFile>;
  * Takes the tree's input from the inventory.
  * @param profiles the resolved devices of the whole fleet: a tree of one region would delete the others
  */
-export function treeInput({ fleet }: Inventory, profiles: readonly Profile[]): TreeInput {
+export function treeInput({ fleet }: Inventory, all: readonly Profile[]): TreeInput {
+  const profiles = all.filter(({ state }) => state === "present");
   const { url, branch = "main", path = "fleet", layout = "live" } = fleet.git;
   return {
     fleetName: fleet.fleet,

@@ -1,6 +1,6 @@
 /**
- * Maintenance windows: from the windows of a device to the group of devices that share them, to a condition for the
- * ApplicationSet controller, and to whether a moment lies inside.
+ * Maintenance windows: from the windows of a device to the group of devices that share them, and to a condition for the
+ * ApplicationSet controller.
  *
  * Argo CD's own sync windows (AppProject `syncWindows`) are not used: outside of one, its application-controller leaves
  * out autoSync altogether, and with it self-healing (controller/appcontroller.go of v3.2.0, "Sync prevented by sync
@@ -51,24 +51,12 @@ const CLOSED = "closed";
  */
 export function windowGroup(windows: readonly MaintenanceWindow[], zone: string): WindowGroup {
   if (windows.length === 0) return { name: ALWAYS, zone, spans: [] };
-  clockOf(zone);
+  checkZone(zone);
   const spans = spansOf(windows);
   const hash = createHash("sha256")
     .update(JSON.stringify([zone, spans]))
     .digest("hex");
   return { name: `w${hash.slice(0, 10)}`, zone, spans };
-}
-
-/**
- * Whether a group's devices may change at a moment. Hours are wall-clock hours: one that the change to summer time leaves
- * out does not come, one that it repeats comes twice.
- */
-export function isOpen({ name, zone, spans }: WindowGroup, at: Date): boolean {
-  if (name === ALWAYS) return true;
-  const parts = clockOf(zone).formatToParts(at);
-  const part = (type: string) => parts.find((candidate) => candidate.type === type)?.value ?? "";
-  const time = `${part("hour")}:${part("minute")}`;
-  return spans.some(({ days, from, to }) => days.includes(part("weekday") as Day) && from <= time && time < to);
 }
 
 /**
@@ -142,21 +130,13 @@ function clock(minutes: number): string {
   return `${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`;
 }
 
-const clocks = new Map<string, Intl.DateTimeFormat>();
+const knownZones = new Set<string>();
 
-function clockOf(zone: string): Intl.DateTimeFormat {
-  const known = clocks.get(zone);
-  if (known !== undefined) return known;
+function checkZone(zone: string): void {
+  if (knownZones.has(zone)) return;
   try {
-    const made = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
-      weekday: "short",
-      hour: "2-digit",
-      minute: "2-digit",
-      hourCycle: "h23",
-    });
-    clocks.set(zone, made);
-    return made;
+    new Intl.DateTimeFormat("en-US", { timeZone: zone });
+    knownZones.add(zone);
   } catch (cause) {
     throw new Error(`time.zone: ${zone} is not a time zone that is known here - write e.g. Asia/Tokyo`, { cause });
   }

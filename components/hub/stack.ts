@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
-import type { Inventory } from "../inventory/index.ts";
+import { hubOf, type Inventory } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
 import type { HubRegion } from "./args.ts";
 import { readClusterUid } from "./cluster.ts";
@@ -33,11 +33,15 @@ export type HubOutputs = Readonly<Record<`kubeconfig-${string}` | "clusterUid", 
 export async function runHubStack(inventory: Inventory, settings: StackSettings): Promise<HubOutputs> {
   const { directory, fleet, artifacts } = inventory;
   const stack = pulumi.getStack();
-  refuseNoHub(fleet.hub, directory, stack);
+  const wanted = hubOf(fleet);
+  if (wanted === undefined) {
+    const why = `hub: is none, so the stack ${stack} has nothing to install - describe the hub there, or remove the stack`;
+    throw new Error(`${join(directory, "fleet.yaml")} ${why}`);
+  }
   const regions = hubRegions(inventory, settings.tokenGenerations);
   const cluster = readCluster(settings.context);
   const access = settings.context === undefined ? {} : { context: settings.context };
-  const manifests = await loadArgoCd(fleet.hub.argocd.version, artifacts, directory);
+  const manifests = await loadArgoCd(wanted.argocd.version, artifacts, directory);
   const installed = findInstalledHub(await readStackResources());
   refuseUndeclared(vanishedControlPlanes(installed, inventory.regions.keys()), directory);
   const uid = await readClusterUid(stack, access);
@@ -59,14 +63,6 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
   return Object.fromEntries([["clusterUid", hub.clusterUid], ...kubeconfigs]) as HubOutputs;
 }
 
-function refuseNoHub(hub: unknown, directory: string, stack: string): void {
-  if (hub !== "none") return;
-  throw new Error(
-    `${join(directory, "fleet.yaml")} hub: is none, so the stack ${stack} has nothing to install - describe the hub there, ` +
-      "or remove the stack",
-  );
-}
-
 /** How each region stands. @throws Error when a token is counted for no region, or with no count */
 function hubRegions(
   { regions }: Pick<Inventory, "regions">,
@@ -82,9 +78,9 @@ function hubRegions(
     if (!Number.isInteger(generation) || generation < 1)
       throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
   }
-  const standings = [...regions].map(([name, region]): [string, HubRegion] => [
+  const standings = [...regions].map(([name, { state }]): [string, HubRegion] => [
     name,
-    { removed: (region as { state?: string }).state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
+    { removed: state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
   ]);
   return Object.fromEntries(standings);
 }

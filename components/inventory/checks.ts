@@ -1,34 +1,37 @@
 /**
  * Checks across the whole inventory: what no single file can show. Pure: inventory in, problem lines out.
  */
+
+import { LOCK_FIELDS } from "./lock-schema.ts";
 import { formatProblem, nearestKey } from "./problems.ts";
 import { resolveDevice } from "./profile.ts";
-import type { DeviceRecord, Inventory, Profile } from "./types.ts";
+import { hubOf } from "./schema.ts";
+import type { DeviceRecord, Inventory, Profile, Region } from "./types.ts";
 
 /** A value that only one device of the fleet may have, and why. */
-const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undefined; mend: string }[] = [
-  { field: "id", of: (profile) => profile.id, mend: "give one of them another id" },
+const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undefined; fix: string }[] = [
+  { field: "id", of: (profile) => profile.id, fix: "give one of them another id" },
   {
     field: "host",
     of: (profile) =>
       `${profile.host.toLowerCase()} port ${profile.ssh.port} via ${profile.ssh.proxy?.host ?? "no jump host"}`,
-    mend: "one address is one device: correct the host or remove one entry",
+    fix: "one address is one device: correct the host or remove one entry",
   },
   {
     field: "hostKey",
     of: (profile) => profile.hostKey,
-    mend: "the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
+    fix: "the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
   },
   {
     field: "identityKey",
     of: (profile) => profile.identityKey,
-    mend: "the devices share one identity, so they were cloned from one image: erase it on one and enroll again",
+    fix: "the devices share one identity, so they were cloned from one image: erase it on one and enroll again",
   },
 ];
 
 /** Every cross-file problem, one line each. */
 export function checkInventory(inventory: Inventory): string[] {
-  const problems = [...checkRings(inventory), ...checkModelLayers(inventory)];
+  const problems = [...checkRings(inventory), ...checkModelLayers(inventory), ...checkNames(inventory)];
   const seen = new Map<string, DeviceRecord>();
   for (const region of inventory.regions.values()) {
     for (const record of region.devices) {
@@ -43,7 +46,48 @@ export function checkInventory(inventory: Inventory): string[] {
       }
     }
   }
-  return problems;
+  return [...problems, ...checkServers(inventory)];
+}
+
+/** What is no error: entries of a lock whose device the region does not have. One line each. */
+export function inventoryWarnings({ regions }: Inventory): string[] {
+  const homes = new Map([...regions.values()].flatMap(({ name, devices }) => devices.map((d) => [d.entry.id, name])));
+  return [...regions.values()].flatMap(({ name, lock }) =>
+    Object.keys(lock.devices)
+      .filter((id) => homes.get(id) !== name)
+      .map((id) => formatProblem(lock.locate(["devices", id]), `devices.${id}`, strayMessage(name, homes.get(id)))),
+  );
+}
+
+function strayMessage(region: string, home: string | undefined): string {
+  return home === undefined
+    ? `the inventory has no such device - run edge-fleet enroll ${region}, which drops it`
+    : `the device is of region ${home} - move the entry to ${home}.lock.yaml, or run edge-fleet enroll ${home} and remove it here`;
+}
+
+function checkNames({ fleet, regions }: Inventory): string[] {
+  const stack = hubOf(fleet)?.stack;
+  const region = stack === undefined ? undefined : regions.get(stack);
+  const message = `${stack} is the name of the hub's stack - rename the region, or set hub.stack in fleet.yaml`;
+  return region === undefined ? [] : [formatProblem(region.locate(["region"]), "region", message)];
+}
+
+/** A machine cannot be taken away from under those that are part of its cluster. */
+function checkServers({ regions }: Inventory): string[] {
+  const wanted = (region: Region, { entry }: DeviceRecord) => region.state !== "removed" && entry.state !== "removed";
+  const all = [...regions.values()].flatMap((region) => region.devices.map((record) => ({ region, record })));
+  const agents = Map.groupBy(
+    all.filter(({ region, record }) => record.entry.joins !== undefined && wanted(region, record)),
+    ({ record }) => record.entry.joins,
+  );
+  return all.flatMap(({ region, record }) => {
+    const [first, ...others] = wanted(region, record) ? [] : (agents.get(record.entry.id) ?? []);
+    if (first === undefined) return [];
+    const { id } = record.entry;
+    const join = others.length === 0 ? "joins" : `and ${others.length} more join`;
+    const message = `is removed, but ${first.record.entry.id} ${join} its cluster - remove those too, or let them join another`;
+    return [formatProblem(record.locate(["state"]), `${record.path}.state (${id})`, message)];
+  });
 }
 
 function checkRings({ fleet: { rings }, locate }: Inventory): string[] {
@@ -67,8 +111,8 @@ function checkReferences(inventory: Inventory, record: DeviceRecord): string[] {
   if (Object.hasOwn(inventory.models, model)) return [];
   const known = Object.keys(inventory.models);
   const nearest = nearestKey(model, known);
-  const mend = nearest === undefined ? `use one of ${known.join(", ")}` : `did you mean ${nearest}?`;
-  return [formatProblem(record.position, `${record.path}.model (${id})`, `${model} is not in models.yaml - ${mend}`)];
+  const fix = nearest === undefined ? `use one of ${known.join(", ")}` : `did you mean ${nearest}?`;
+  return [formatProblem(record.position, `${record.path}.model (${id})`, `${model} is not in models.yaml - ${fix}`)];
 }
 
 function checkRing(inventory: Inventory, profile: Profile, record: DeviceRecord): string[] {
@@ -83,7 +127,7 @@ function ringMessage(inventory: Inventory, ring: string): string {
 
 function checkUnique(profile: Profile, record: DeviceRecord, seen: Map<string, DeviceRecord>): string[] {
   const problems: string[] = [];
-  for (const { field, of, mend } of UNIQUE) {
+  for (const { field, of, fix } of UNIQUE) {
     const value = of(profile);
     if (value === undefined) continue;
     const key = `${field} ${value}`;
@@ -94,13 +138,10 @@ function checkUnique(profile: Profile, record: DeviceRecord, seen: Map<string, D
     }
     const { file, line, column } = first.position;
     const other = `device ${first.entry.id} at ${file}:${line}:${column}`;
-    problems.push(
-      formatProblem(
-        record.position,
-        `${record.path}.${field} (${profile.id})`,
-        `is the same as that of ${other} - ${mend}`,
-      ),
-    );
+    const pinned = LOCK_FIELDS.includes(field);
+    const path = pinned ? `devices.${profile.id}.${field}` : `${record.path}.${field} (${profile.id})`;
+    const position = pinned ? record.locate([field]) : record.position;
+    problems.push(formatProblem(position, path, `is the same as that of ${other} - ${fix}`));
   }
   return problems;
 }

@@ -1,12 +1,14 @@
 /**
  * One inventory file from its text to a validated object: YAML with positions through a schema, CSV into device entries.
- * Problems are appended to a list and never thrown, so that every file is read.
+ * The value is what is written: defaults are not filled in. Problems are appended to a list and never thrown, so that
+ * every file is read.
  */
-import { parse as parseCsv } from "csv-parse/sync";
 import { type Document, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { type CsvCell, parseCsv } from "./csv.ts";
+import { LOCK_FIELDS } from "./lock-schema.ts";
 import { describeIssue, type FieldPath, formatPath, formatProblem, locate } from "./problems.ts";
-import { DeviceSchema } from "./schema.ts";
+import { type DeviceEntry, DeviceSchema } from "./schema.ts";
 import type { DeviceRecord, Position } from "./types.ts";
 
 /** A parsed YAML file: its value if it is valid, and a way to point into it. */
@@ -15,6 +17,17 @@ export interface YamlFile<T> {
   readonly value: T | undefined;
   /** Position of a field for later checks. */
   position(path: FieldPath): Position;
+}
+
+/** What to write instead of an unknown field that belongs elsewhere; undefined for any other. */
+export type Elsewhere = (path: FieldPath) => string | undefined;
+
+/** Fields of a device that only `<region>.lock.yaml` has. @param path to the field, from the device */
+export function lockedElsewhere(region: string, path: FieldPath): string | undefined {
+  const [field] = path;
+  return path.length === 1 && LOCK_FIELDS.includes(String(field))
+    ? `belongs in ${region}.lock.yaml - remove it and run edge-fleet enroll ${region}`
+    : undefined;
 }
 
 /**
@@ -27,14 +40,15 @@ export function parseYamlFile<S extends z.ZodType>(
   text: string,
   schema: S,
   problems: string[],
-): YamlFile<z.output<S>> {
+  elsewhere: Elsewhere = () => undefined,
+): YamlFile<z.input<S>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const position = (path: FieldPath) => locate(file, document, lines, path);
   if (document.errors.length > 0) {
     for (const error of document.errors) {
       const { line, col } = lines.linePos(error.pos[0]);
-      problems.push(formatProblem({ file, line, column: col }, "(yaml)", `${error.message} - mend the syntax`));
+      problems.push(formatProblem({ file, line, column: col }, "(yaml)", `${error.message} - fix the syntax`));
     }
     return { value: undefined, position };
   }
@@ -44,10 +58,11 @@ export function parseYamlFile<S extends z.ZodType>(
     return { value: undefined, position };
   }
   const result = schema.safeParse(value, { reportInput: true });
-  if (result.success) return { value: result.data, position };
+  if (result.success) return { value: value as z.input<S>, position };
   for (const issue of result.error.issues) {
-    for (const [path, message, atKey] of describeIssue(issue, keysAt(schema, issue.path))) {
-      problems.push(formatProblem(locate(file, document as Document, lines, path, atKey), formatPath(path), message));
+    for (const { path, message, atKey } of describeIssue(issue, (at) => keysAt(schema, at))) {
+      const place = locate(file, document as Document, lines, path, atKey);
+      problems.push(formatProblem(place, formatPath(path), elsewhere(path) ?? message));
     }
   }
   return { value: undefined, position };
@@ -62,96 +77,113 @@ function plainValue(document: Document.Parsed): unknown {
   }
 }
 
+/** A column of a CSV file of devices. */
+interface Column {
+  /** Path of its field in the entry. */
+  readonly path: readonly string[];
+  readonly cell: CsvCell;
+  /** A cell as the field's type has it; what does not fit stays text, which the schema then refuses at its place. */
+  readonly convert: (text: string) => unknown;
+}
+
 /**
  * Devices of a CSV file. The header names the fields by their path, e.g. `id,host,model,ring,ssh.port,labels.site`;
  * an empty cell leaves the field out.
+ * @param region whose file it is
  */
-export function parseDevicesCsv(file: string, text: string, problems: string[]): DeviceRecord[] {
-  let rows: { record: string[]; info: { lines: number } }[];
-  try {
-    rows = parseCsv(text, {
-      info: true,
-      skip_empty_lines: true,
-      trim: true,
-      bom: true,
-      relax_column_count: true,
-    }) as never;
-  } catch (error) {
-    problems.push(
-      formatProblem({ file, line: 1, column: 1 }, "(csv)", `${(error as Error).message} - mend the syntax`),
-    );
-    return [];
-  }
-  const header = rows.shift()?.record ?? [];
+export function parseDevicesCsv(file: string, text: string, region: string, problems: string[]): DeviceRecord[] {
+  const { header, rows } = parseCsv(file, text, problems);
+  const columns = readHeader(file, header, region, problems);
+  if (columns === undefined) return [];
   const records: DeviceRecord[] = [];
-  for (const [index, { record, info }] of rows.entries()) {
-    const position = { file, line: info.lines, column: 1 };
+  for (const [index, cells] of rows.entries()) {
     const path = `row[${index}]`;
-    if (record.length > header.length) {
-      problems.push(
-        formatProblem(position, path, `has ${record.length} cells for ${header.length} columns - quote commas`),
-      );
-      continue;
-    }
-    const result = DeviceSchema.safeParse(rowToEntry(header, record), { reportInput: true });
-    const row = { file, header, record, line: info.lines, path };
-    if (result.success) records.push({ entry: result.data, position, path, locate: (field) => cellOf(row, field) });
-    else reportRow(result.error, row, problems);
+    const record = readRow(file, cells, columns, path, problems);
+    if (record !== undefined) records.push(record);
   }
   return records;
 }
 
-function rowToEntry(header: readonly string[], cells: readonly string[]): Record<string, unknown> {
+/** The columns, or undefined where one is unknown or missing: every row would repeat that. */
+function readHeader(
+  file: string,
+  header: readonly CsvCell[],
+  region: string,
+  problems: string[],
+): Column[] | undefined {
+  const known = problems.length;
+  const report = (cell: Pick<CsvCell, "line" | "column">, path: string, message: string) =>
+    problems.push(formatProblem({ file, line: cell.line, column: cell.column }, path, message));
+  for (const field of Object.keys(DeviceSchema.shape).filter((name) => !DeviceSchema.shape[name as "id"].isOptional()))
+    if (header.length > 0 && !header.some(({ value }) => value === field))
+      report(header[0] as CsvCell, "(header)", `has no column ${field} - add it`);
+  const columns = header.map((cell): Column => {
+    const path = columnPath(cell.value);
+    const schema = unwrap(schemaAt(DeviceSchema, path));
+    if (schema === undefined && cell.value !== "")
+      for (const { message } of describeIssue(unknownColumn(path), (at) => keysAt(DeviceSchema, at)))
+        report(cell, cell.value, lockedElsewhere(region, path.slice(0, 1)) ?? message);
+    return { path, cell, convert: converter(schema) };
+  });
+  return problems.length > known ? undefined : columns;
+}
+
+/** Keys of labels contain dots themselves. */
+function columnPath(name: string): string[] {
+  const [, map, key] = /^(labels|values)\.(.+)$/.exec(name) ?? [];
+  return map === undefined || key === undefined ? name.split(".") : [map, key];
+}
+
+function unknownColumn(path: readonly string[]) {
+  return { code: "unrecognized_keys", path: path.slice(0, -1), keys: path.slice(-1), message: "" } as const;
+}
+
+function converter(schema: unknown): Column["convert"] {
+  if (schema instanceof z.ZodNumber) return (text) => (/^\d+$/.test(text) ? Number(text) : text);
+  if (schema instanceof z.ZodBoolean) return (text) => (text === "true" || text === "false" ? text === "true" : text);
+  return schema instanceof z.ZodArray ? (text) => text.split(/\s+/) : (text) => text;
+}
+
+function readRow(
+  file: string,
+  cells: readonly CsvCell[],
+  columns: readonly Column[],
+  path: string,
+  problems: string[],
+): DeviceRecord | undefined {
+  const position = { file, line: cells[0]?.line ?? 1, column: 1 };
+  const stray = cells.findIndex(({ value }, index) => value !== "" && (columns[index]?.cell.value ?? "") === "");
+  if (stray >= 0) {
+    const { line, column } = cells[stray] ?? position;
+    const message = `stands behind the last column that has a name, the header has ${columns.length} - quote commas, or name the column`;
+    problems.push(formatProblem({ file, line, column }, path, message));
+    return undefined;
+  }
+  const place = (field: FieldPath): Position => {
+    const name = field.map(String).join(".");
+    const { line, column } = cells[columns.findIndex(({ cell }) => cell.value === name)] ?? position;
+    return { file, line, column };
+  };
   const entry: Record<string, unknown> = {};
-  for (const [index, field] of header.entries()) {
-    const cell = cells[index] ?? "";
-    if (cell === "") continue;
-    const [first = field, ...rest] = field.startsWith("labels.")
-      ? ["labels", field.slice("labels.".length)]
-      : field.split(".");
-    let target = entry;
-    let key = first;
-    for (const part of rest) {
-      target[key] ??= {};
-      target = target[key] as Record<string, unknown>;
-      key = part;
-    }
-    target[key] = cellValue(field, cell);
+  for (const [index, { path: field, convert }] of columns.entries()) {
+    const text = cells[index]?.value ?? "";
+    if (text !== "") setAt(entry, field, convert(text));
   }
-  return entry;
+  const result = DeviceSchema.safeParse(entry, { reportInput: true });
+  if (result.success) return { entry: entry as unknown as DeviceEntry, position, path, locate: place };
+  for (const issue of result.error.issues)
+    for (const { path: field, message } of describeIssue(issue, (at) => keysAt(DeviceSchema, at)))
+      problems.push(formatProblem(place(field), `${path}.${formatPath(field)}`, message));
+  return undefined;
 }
 
-interface CsvRow {
-  readonly file: string;
-  readonly header: readonly string[];
-  readonly record: readonly string[];
-  readonly line: number;
-  readonly path: string;
-}
-
-function reportRow(error: z.ZodError, row: CsvRow, problems: string[]): void {
-  for (const issue of error.issues) {
-    for (const [path, message] of describeIssue(issue, keysAt(DeviceSchema, issue.path))) {
-      problems.push(formatProblem(cellOf(row, path), `${row.path}.${formatPath(path)}`, message));
-    }
+function setAt(entry: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let target = entry;
+  for (const part of path.slice(0, -1)) {
+    target[part] ??= {};
+    target = target[part] as Record<string, unknown>;
   }
-}
-
-/** Where a field's cell begins; the row for a field without a column. */
-function cellOf({ file, header, record, line }: CsvRow, path: FieldPath): Position {
-  const cell = Math.max(header.indexOf(path.map(String).join(".")), 0);
-  return { file, line, column: record.slice(0, cell).reduce((sum, text) => sum + text.length + 1, 1) };
-}
-
-/**
- * A cell as its field's type has it: a number, true or false, or a list whose entries are separated by blanks. What does
- * not fit stays text, which the schema then refuses at its place.
- */
-function cellValue(field: string, cell: string): unknown {
-  const schema = unwrap(schemaAt(DeviceSchema, field.split(".")));
-  if (schema instanceof z.ZodNumber) return /^\d+$/.test(cell) ? Number(cell) : cell;
-  if (schema instanceof z.ZodBoolean) return cell === "true" || cell === "false" ? cell === "true" : cell;
-  return schema instanceof z.ZodArray ? cell.split(/\s+/) : cell;
+  target[path.at(-1) ?? ""] = value;
 }
 
 /** The keys that the schema knows at a path, for did-you-mean. */
@@ -173,6 +205,10 @@ function schemaAt(schema: z.ZodType, path: FieldPath): unknown {
   return current;
 }
 
+/** What is inside of an optional field, of one with a default, and of a choice between words and a map. */
 function unwrap(schema: unknown): unknown {
-  return schema instanceof z.ZodOptional ? unwrap(schema.unwrap()) : schema;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return unwrap(schema.unwrap());
+  if (schema instanceof z.ZodUnion) return schema.options.find((option) => option instanceof z.ZodObject) ?? schema;
+  return schema;
 }

@@ -1,21 +1,39 @@
 /**
  * Inventory problems as an operator reads them: `file:line:column path: what is wrong - what to write`. All problems of
- * all files are gathered before anything is thrown, so one run shows everything that has to be mended.
+ * all files are gathered before anything is thrown, so one run shows everything that has to be fixed.
  */
 import { type Document, isCollection, isMap, isNode, isPair, isScalar, type LineCounter } from "yaml";
 import type { core } from "zod";
 import type { Position } from "./types.ts";
 
-/** Thrown by the loader with every problem that it found. */
+/** Thrown by the loader with every problem that it found; the message shows a few of those that are alike. */
 export class InventoryError extends Error {
   /** One line per problem, sorted by file and line. */
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`the inventory has ${problems.length} problem(s):\n${problems.join("\n")}`);
+    super(`the inventory has ${problems.length} problem(s):\n${summarizeProblems(problems).join("\n")}`);
     this.name = "InventoryError";
     this.problems = problems;
   }
+}
+
+/** Problems that differ in nothing but numbers and names with numbers, from this many on, are shown in part. */
+const MANY_ALIKE = 10;
+const SHOWN_ALIKE = 3;
+
+/** The lines as they are, but of many that are alike the first few and a count. */
+export function summarizeProblems(problems: readonly string[]): string[] {
+  const groups = Map.groupBy(problems, kindOf);
+  const shown = [...groups.values()].map((alike) => {
+    const more = alike.length - SHOWN_ALIKE;
+    return alike.length < MANY_ALIKE ? alike : [...alike.slice(0, SHOWN_ALIKE), `... and ${more} more like this`];
+  });
+  return shown.flat();
+}
+
+function kindOf(problem: string): string {
+  return problem.replaceAll(/[^\s()[\].]*\d[^\s()[\].]*/g, "#");
 }
 
 /** A path into a document: keys of maps, indices of lists. */
@@ -55,23 +73,54 @@ export function locate(file: string, document: Document, lines: LineCounter, pat
   return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
 }
 
-/** A schema issue as `[path, message]` pairs: one per unknown key, else one. */
-export function describeIssue(issue: core.$ZodIssue, knownKeys: readonly string[]): [FieldPath, string, boolean][] {
+/** One thing that the schema has against a value. */
+export interface DescribedIssue {
+  readonly path: FieldPath;
+  /** `<what is wrong> - <what to write>` */
+  readonly message: string;
+  /** It is about the key, not its value. */
+  readonly atKey: boolean;
+}
+
+/**
+ * A schema issue in words: one per unknown key, else one.
+ * @param knownKeys the keys that the schema has at a path, for did-you-mean
+ */
+export function describeIssue(
+  issue: core.$ZodIssue,
+  knownKeys: (path: FieldPath) => readonly string[],
+): DescribedIssue[] {
+  const { path } = issue;
+  const say = (message: string, atKey = false): DescribedIssue[] => [{ path, message, atKey }];
   switch (issue.code) {
-    case "unrecognized_keys":
-      return issue.keys.map((key) => [[...issue.path, key], unknownKeyMessage(key, knownKeys), true]);
+    case "unrecognized_keys": {
+      const known = knownKeys(path);
+      return issue.keys.map((key) => ({ path: [...path, key], message: unknownKeyMessage(key, known), atKey: true }));
+    }
     case "invalid_type":
-      return [[issue.path, issue.input === undefined ? missingMessage(issue.expected) : typeMessage(issue), false]];
+      return say(issue.input === undefined ? missingMessage(issue.expected) : typeMessage(issue));
     case "invalid_value":
-      return [[issue.path, `is not one of the allowed values - use ${issue.values.map(String).join(", ")}`, false]];
+      return say(
+        issue.input === undefined
+          ? `is missing - use one of ${issue.values.map(String).join(", ")}`
+          : `is not one of the allowed values - use ${issue.values.map(String).join(", ")}`,
+      );
     case "too_small":
-      return [[issue.path, `is below the minimum - use ${issue.minimum} or more`, false]];
+      return say(`is below the minimum - use ${issue.minimum} or more`);
     case "too_big":
-      return [[issue.path, `is above the maximum - use ${issue.maximum} or less`, false]];
+      return say(`is above the maximum - use ${issue.maximum} or less`);
     case "invalid_key":
-      return [[issue.path, `the key ${issue.issues[0]?.message ?? "is invalid"}`, true]];
+      return say(`the key ${issue.issues[0]?.message ?? "is invalid"}`, true);
+    case "invalid_union": {
+      const inside = issue.errors.find((issues) =>
+        issues.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"),
+      );
+      return inside === undefined
+        ? say(issue.input === undefined ? `is missing - ${issue.message.replace(/^.* - /, "")}` : issue.message)
+        : inside.flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, knownKeys));
+    }
     default:
-      return [[issue.path, issue.message, false]];
+      return say(issue.message);
   }
 }
 
@@ -95,8 +144,8 @@ function unknownKeyMessage(key: string, known: readonly string[]): string {
   const refused = REFUSED_KEYS[key.toLowerCase().replaceAll("-", "")];
   if (refused !== undefined) return refused;
   const nearest = nearestKey(key, known);
-  const mend = nearest === undefined ? `remove it or use one of ${known.join(", ")}` : `did you mean ${nearest}?`;
-  return `is not a known field - ${mend}`;
+  const others = known.length === 0 ? "remove it" : `remove it or use one of ${known.join(", ")}`;
+  return `is not a known field - ${nearest === undefined ? others : `did you mean ${nearest}?`}`;
 }
 
 /** JavaScript's names for what an operator writes as YAML. */
@@ -114,6 +163,7 @@ function missingMessage(expected: string): string {
 function typeMessage(issue: { expected: string; input?: unknown }): string {
   const type = Array.isArray(issue.input) ? "array" : typeof issue.input;
   const found = issue.input === null ? "empty" : `a ${YAML_NAMES[type] ?? type}`;
+  if (issue.expected === "string" && ["number", "boolean"].includes(type)) return `is ${found} - put it in quotes`;
   return `is ${found} - write a ${YAML_NAMES[issue.expected] ?? issue.expected}`;
 }
 

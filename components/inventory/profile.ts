@@ -2,55 +2,19 @@
  * The profile of a device: every setting resolved through the layers, with the layer that each one comes from. Pure:
  * inventory in, profile out.
  */
-import { type MergedSettings, mergeLayers } from "./layers.ts";
-import type { Settings } from "./schema.ts";
-import type { DeviceRecord, Inventory, Layer, Profile, Region, ResolvedProxy } from "./types.ts";
-
-/** What edge-fleet sets where no layer does. The reasons are in the schema's descriptions. */
-export const DEFAULT_SETTINGS = {
-  ssh: { user: "root", port: 22 },
-  init: "systemd",
-  preflight: { allowReboot: false },
-  distribution: "k3s",
-  k3s: {
-    disable: ["traefik", "servicelb", "metrics-server"],
-    ownCni: false,
-    clusterCidr: "10.42.0.0/16",
-    serviceCidr: "10.43.0.0/16",
-  },
-  taints: [],
-  replace: false,
-  k0s: {
-    disable: ["metrics-server", "autopilot", "helm"],
-    podCidr: "10.244.0.0/16",
-    serviceCidr: "10.96.0.0/12",
-  },
-  microk8s: { addons: ["dns", "rbac"] },
-  kubelet: { maxPods: 30 },
-  wasm: [],
-  network: { shape: "single", dummyRoute: true },
-  security: "cis",
-  registries: {},
-  time: { zone: "UTC", ntpServers: [] },
-  maintenance: [],
-  artifacts: { delivery: "fetch", images: false },
-  gitops: { engine: "argocd-agent" },
-  readiness: { timeoutSeconds: 300 },
-  rollback: { afterSeconds: 1200 },
-  backup: { everyHours: 24, keep: 3 },
-  decommission: "retain",
-  values: {},
-} satisfies Settings;
+import { mergeLayers } from "./layers.ts";
+import { DEFAULT_SETTINGS, type Settings, SettingsSchema } from "./settings-schema.ts";
+import type { DeviceRecord, Distribution, Inventory, Layer, Profile, Region, ResolvedSettings } from "./types.ts";
 
 /** Flannel backend by network shape. https://docs.k3s.io/networking/basic-network-options */
 const FLANNEL_BACKEND = { single: "host-gw", lan: "vxlan", "multi-site": "wireguard-native" } as const;
 
-/** The keys of a device entry that are identity, not settings. */
-const IDENTITY_KEYS = ["id", "host", "model", "hostKey", "identityKey", "facts", "joins"] as const;
+/** Names of the settings, in the order of the schema. */
+const SETTING_NAMES = Object.keys(SettingsSchema.shape);
 
-/** The settings part of a layer object that also carries identity fields. */
-function settingsOf<T extends object>(layer: T, identity: readonly string[]): Settings {
-  return Object.fromEntries(Object.entries(layer).filter(([key]) => !identity.includes(key))) as Settings;
+/** The settings part of a layer object that also carries fields of its own. */
+function settingsOf(layer: object): Settings {
+  return Object.fromEntries(Object.entries(layer).filter(([key]) => SETTING_NAMES.includes(key)));
 }
 
 /**
@@ -109,95 +73,63 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     throw new Error(
       `model ${entry.model} is not in models.yaml - use one of ${Object.keys(inventory.models).join(", ")}`,
     );
-  const merged = mergeLayers([
+  const { settings, origins } = mergeLayers([
     { layer: "default", values: DEFAULT_SETTINGS },
-    {
-      layer: "fleet",
-      values: settingsOf(inventory.fleet, ["fleet", "git", "rings", "hub", "guard", "workloads", "rollout", "policy"]),
-    },
-    { layer: "model", values: settingsOf(model, ["architecture", "memory"]) },
+    { layer: "fleet", values: settingsOf(inventory.fleet) },
+    { layer: "model", values: settingsOf(model) },
     { layer: "region", values: region.settings },
-    { layer: "device", values: settingsOf(entry, IDENTITY_KEYS) },
+    { layer: "device", values: settingsOf(entry) },
   ]);
   return {
     id: entry.id,
     region: region.name,
     model: entry.model,
+    state: region.state === "removed" ? "removed" : (entry.state ?? "present"),
     architecture: model.architecture,
     memoryMiB: memoryMiB(model.memory),
     host: entry.host,
     hostKey: entry.hostKey,
     identityKey: entry.identityKey,
     joins: entry.joins,
-    ...complete(merged),
-    origins: merged.origins,
+    ...complete(SettingsSchema.parse(settings)),
+    origins: { ...origins, state: stateOrigin(region, entry) },
   };
 }
 
-type ResolvedSettings = Omit<
-  Profile,
-  "id" | "region" | "model" | "architecture" | "memoryMiB" | "host" | "hostKey" | "identityKey" | "joins" | "origins"
->;
+function stateOrigin(region: Region, { state }: DeviceRecord["entry"]): Layer {
+  if (region.state === "removed") return "region";
+  return state === undefined ? "default" : "device";
+}
 
-/** The default layer has set every field that may be read here without a check. */
-type DefaultedSettings = Settings & typeof DEFAULT_SETTINGS;
-
-function complete(merged: MergedSettings): ResolvedSettings {
-  const settings = merged.settings as DefaultedSettings;
-  const { ssh, k3s, k0s, microk8s, network, artifacts, backup } = settings as Settings &
-    Required<Pick<Settings, "ssh">>;
-  const distribution: Profile["distribution"] = settings.distribution;
-  const version = (name: Profile["distribution"], value: string | undefined) =>
+/** Adds what no schema can say: what is required after all, and what follows from another setting. */
+function complete(settings: ResolvedSettings): Omit<Profile, "origins" | "state" | IdentityField> {
+  const { ssh, k3s, k0s, microk8s, network, distribution } = settings;
+  const version = (name: Distribution, value: string | undefined) =>
     name === distribution ? required(value, `${name}.version`) : (value ?? "");
-  const shape = network?.shape ?? DEFAULT_SETTINGS.network.shape;
   return {
+    ...settings,
     ring: required(settings.ring, "ring"),
-    labels: (merged.settings.labels ?? {}) as Profile["labels"],
-    taints: settings.taints,
-    ssh: { ...settings.ssh, proxy: completeProxy(ssh?.proxy, settings.ssh.user) },
-    init: settings.init,
-    preflight: settings.preflight,
-    distribution,
-    replace: settings.replace,
+    ssh: { ...ssh, proxy: ssh.proxy && { ...ssh.proxy, user: ssh.proxy.user ?? ssh.user } },
     k3s: {
-      ...settings.k3s,
-      version: version("k3s", k3s?.version),
-      flannelBackend: k3s?.flannelBackend ?? FLANNEL_BACKEND[shape],
+      ...k3s,
+      version: version("k3s", k3s.version),
+      flannelBackend: k3s.flannelBackend ?? FLANNEL_BACKEND[network.shape],
     },
-    k0s: { ...settings.k0s, version: version("k0s", k0s?.version) },
-    microk8s: { ...settings.microk8s, version: version("microk8s", microk8s?.version) },
-    kubelet: settings.kubelet,
-    wasm: settings.wasm,
-    network: {
-      shape,
-      nodeIp: network?.nodeIp,
-      interface: network?.interface,
-      resolvConf: network?.resolvConf,
-      dummyRoute: settings.network.dummyRoute,
-    },
-    security: settings.security,
-    registries: settings.registries,
-    time: settings.time,
-    maintenance: settings.maintenance,
-    artifacts: {
-      ...settings.artifacts,
-      mirror: artifacts?.mirror,
-      maxKiBPerSecond: artifacts?.maxKiBPerSecond,
-    },
-    gitops: settings.gitops,
-    readiness: settings.readiness,
-    rollback: settings.rollback,
-    backup: { ...settings.backup, push: backup?.push },
-    decommission: settings.decommission,
-    values: settings.values,
+    k0s: { ...k0s, version: version("k0s", k0s.version) },
+    microk8s: { ...microk8s, version: version("microk8s", microk8s.version) },
   };
 }
 
-function completeProxy(proxy: NonNullable<Settings["ssh"]>["proxy"], user: string): ResolvedProxy | undefined {
-  return proxy === undefined
-    ? undefined
-    : { host: proxy.host, port: proxy.port ?? 22, user: proxy.user ?? user, hostKey: proxy.hostKey };
-}
+type IdentityField =
+  | "id"
+  | "region"
+  | "model"
+  | "architecture"
+  | "memoryMiB"
+  | "host"
+  | "hostKey"
+  | "identityKey"
+  | "joins";
 
 function required<T>(value: T | undefined, path: string): T {
   if (value === undefined)
@@ -225,4 +157,24 @@ function valueOfMap(map: Readonly<Record<string, unknown>>, path: string): unkno
 export function memoryMiB(quantity: string): number {
   const amount = Number.parseInt(quantity, 10);
   return quantity.endsWith("Gi") ? amount * 1024 : amount;
+}
+
+/** A device that stands in no inventory. */
+export type DeviceDescription = Pick<Profile, "id" | "region" | "architecture" | "memoryMiB"> & {
+  /** Everything else; what is left out has edge-fleet's own default. */
+  readonly settings: Settings;
+};
+
+/**
+ * The profile of a device that stands in no inventory. Where it is, and as whom it is reached, is not part of it.
+ * @throws Error when a setting is not valid or the distribution's version is missing
+ */
+export function profileOf({ settings, ...device }: DeviceDescription): Profile {
+  const merged = mergeLayers([
+    { layer: "default", values: DEFAULT_SETTINGS },
+    { layer: "device", values: { ring: "all", ...settings } },
+  ]);
+  const own = { model: device.architecture, state: "present", host: "", hostKey: undefined } as const;
+  const rest = complete(SettingsSchema.parse(merged.settings));
+  return { ...own, ...device, identityKey: undefined, joins: undefined, ...rest, origins: merged.origins };
 }

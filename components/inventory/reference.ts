@@ -2,13 +2,19 @@
  * The reference of the inventory for people: from the zod schemas, through their JSON Schemas, to Markdown tables. It is
  * generated so that it cannot drift from what the loader accepts; the words are the schemas' descriptions.
  */
-import { z } from "zod";
+import type { z } from "zod";
+import { inputSchema } from "./json-schema.ts";
+import { RegionLockSchema } from "./lock-schema.ts";
 import { ArtifactsLockSchema, DeviceSchema, FleetSchema, ModelSchema, RegionSchema, SettingsSchema } from "./schema.ts";
 
 /** The parts of a JSON Schema that the tables show. */
 interface Node {
   readonly type?: string;
   readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: string;
+  /** What a value is one of: a word or a map. */
+  readonly anyOf?: readonly Node[];
   readonly enum?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
@@ -35,8 +41,8 @@ const SECTIONS: readonly Section[] = [
     text:
       "May be written in `fleet.yaml`, in a model, in a region and in a device; the nearest wins: device over region over " +
       "model over fleet over the default. A list replaces the list below it, a map is merged key by key. " +
-      "`npx edge-fleet explain <device>` shows each value and the layer that it comes from. `ring` and `k3s.version` have " +
-      "no default: some layer must set them.",
+      "`npx edge-fleet explain <device>` shows each value and the layer that it comes from. `ring` and the version of the " +
+      "distribution have no default: some layer must set them.",
     schema: SettingsSchema,
     without: [],
   },
@@ -58,6 +64,14 @@ const SECTIONS: readonly Section[] = [
     text: "An entry of `devices`, or a row of the CSV file; and any setting.",
     schema: DeviceSchema,
     without: SETTINGS,
+  },
+  {
+    title: "&lt;region&gt;.lock.yaml",
+    text:
+      "Written by `edge-fleet enroll` and `edge-fleet import`, never by hand; reviewed and committed like " +
+      "package-lock.json. A device without an entry here is not enrolled.",
+    schema: RegionLockSchema,
+    without: [],
   },
   {
     title: "artifacts.lock.yaml",
@@ -82,7 +96,7 @@ export function inventoryReference(): string {
 }
 
 function renderSection({ title, text, schema, without }: Section): string {
-  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Node;
+  const { properties = {}, required = [] } = inputSchema(schema) as Node;
   const own = Object.fromEntries(Object.entries(properties).filter(([key]) => !without.includes(key)));
   const rows = fieldRows({ properties: own, required }, "");
   return `## ${title}\n\n${text}\n\n| field | type | meaning |\n|---|---|---|\n${rows.join("")}`;
@@ -92,13 +106,21 @@ function fieldRows({ properties = {}, required = [] }: Node, prefix: string): st
   return Object.entries(properties).flatMap(([key, node]) => {
     const path = `${prefix}${key}`;
     const name = required.includes(key) ? `\`${path}\` (required)` : `\`${path}\``;
-    const row = `| ${name} | ${typeText(node)} | ${cell(node.description ?? "")} |\n`;
+    const row = `| ${name} | ${typeText(node)} | ${cell(meaning(node))} |\n`;
     return [row, ...childRows(node, path)];
   });
 }
 
+/** The description, and behind it the default. */
+function meaning({ description = "", default: value }: Node): string {
+  if (value === undefined) return description;
+  const text = (Array.isArray(value) ? value : [value]).map((entry) => `\`${entry}\``).join(", ");
+  return `${description}. Default ${text || "none"}`;
+}
+
 /** Rows of what a map or a list holds. */
 function childRows(node: Node, path: string): string[] {
+  if (node.anyOf !== undefined) return node.anyOf.flatMap((option) => childRows(option, path));
   if (node.properties !== undefined) return fieldRows(node, `${path}.`);
   if (node.items?.properties !== undefined) return fieldRows(node.items, `${path}[].`);
   const { additionalProperties: values } = node;
@@ -106,6 +128,8 @@ function childRows(node: Node, path: string): string[] {
 }
 
 function typeText(node: Node): string {
+  if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(typeText))].join(" or ");
+  if (node.const !== undefined) return `\`${node.const}\``;
   if (node.enum !== undefined) return node.enum.map((value) => `\`${value}\``).join(", ");
   if (node.type === "array") return `list: ${typeText(node.items ?? {})}`;
   if (node.type === "object") return "map";

@@ -3,16 +3,16 @@
  *
  * Each of the four layers (fleet, model, region, device) is a few identity fields plus the same {@link SettingsSchema},
  * so a setting is written the same way wherever it is written. The nearest layer wins: device over region over model
- * over fleet.
+ * over fleet. What a device is pinned to is in `<region>.lock.yaml`, see lock-schema.ts.
  */
 import { z } from "zod";
 import { WasmRuntimeSchema } from "./distribution-schema.ts";
+import type { LockedDevice } from "./lock-schema.ts";
 import {
   DeviceIdSchema,
   HostSchema,
   ModelNameSchema,
   name,
-  PublicKeySchema,
   RegionNameSchema,
   RingNameSchema,
   SettingsSchema,
@@ -23,33 +23,19 @@ export { PublicKeySchema, type Settings, SettingsSchema } from "./settings-schem
 const QUANTITY = /^[1-9][0-9]*(Mi|Gi)$/;
 const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
-/** What `edge-fleet enroll` learnt about a device. Read by people and by preflight; never by hand. */
-export const FactsSchema = z.strictObject({
-  architecture: z.enum(["amd64", "arm64"]).optional(),
-  memoryMiB: z.int().positive().optional(),
-  os: z.string().optional(),
-  kernel: z.string().optional(),
-  machineId: z.string().optional().describe("SHA-256 of /etc/machine-id: finds cloned images without telling the id"),
-  enrolledAt: z.string().optional().describe("RFC 3339 date"),
-  program: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, "is not a SHA-256 in lower-case hex")
-    .optional()
-    .describe("SHA-256 of the device program that was installed then"),
-});
+/** Whether something is wanted. What merely disappears from the inventory is refused; a removal is declared. */
+const state = (what: string, whole: string) =>
+  z.enum(["present", "removed"]).default("present").describe(`${what}. ${whole}`);
 
 /** One device of a region. */
 export const DeviceSchema = SettingsSchema.extend({
   id: DeviceIdSchema,
   host: HostSchema.describe("Stable name or address on which the device's SSH server answers"),
   model: ModelNameSchema,
-  hostKey: PublicKeySchema.optional().describe(
-    "Pinned SSH host key. Written by `edge-fleet enroll`; without it the device is pending",
+  state: state(
+    "removed: the next run takes the device off the hub and, with `decommission: wipe`, erases its cluster and identity",
+    "The entry may be deleted in the change after that run; an entry that just disappears is refused",
   ),
-  identityKey: PublicKeySchema.optional().describe(
-    "Public half of the device's own identity. Written by `edge-fleet enroll`",
-  ),
-  facts: FactsSchema.optional(),
   joins: DeviceIdSchema.optional().describe(
     "Id of the device whose cluster this machine joins as an agent. Both must be of one region, and the server comes first",
   ),
@@ -58,13 +44,17 @@ export const DeviceSchema = SettingsSchema.extend({
 /** `stacks/<region>.yaml`. */
 export const RegionSchema = SettingsSchema.extend({
   region: RegionNameSchema,
+  state: state(
+    "removed: every device of the region is removed as its own `state: removed` would, and then the region's part of the hub",
+    "The files of the region may be deleted in the change after that run; a region that just disappears is refused",
+  ),
   devices: z.array(DeviceSchema).optional().describe("Devices, inline"),
   devicesFrom: z
     .string()
     .regex(/^[^/\\]+\.csv$/, "is not a CSV file beside this one - write e.g. tokyo.csv")
     .optional()
     .describe(
-      "CSV file beside this one. Its header names fields by path: id,host,model, then any of ring,hostKey,identityKey,ssh.user,ssh.port,labels.<key>,...",
+      "CSV file beside this one. Its header names fields by path: id,host,model, then any of ring,state,ssh.user,ssh.port,labels.<key>,...",
     ),
 });
 
@@ -114,6 +104,18 @@ const RolloutSchema = z
   })
   .describe("What a promotion must wait for");
 
+const HubSchema = z.strictObject({
+  stack: z.string().min(1).default("hub").describe("Stack that installs the hub"),
+  argocd: z
+    .strictObject({
+      version: z
+        .string()
+        .regex(/^v\d+\.\d+\.\d+$/, "is not a release - write e.g. v3.2.0")
+        .describe("Release of Argo CD"),
+    })
+    .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
+});
+
 /** `stacks/fleet.yaml`. */
 export const FleetSchema = SettingsSchema.extend({
   fleet: name(30).describe("Name of the fleet"),
@@ -134,15 +136,8 @@ export const FleetSchema = SettingsSchema.extend({
   }),
   rings: z.array(RingNameSchema).min(1).describe("Rollout groups in the order in which a change passes through them"),
   hub: z
-    .strictObject({
-      stack: z.string().min(1).optional().describe("Stack that installs the hub. Default hub"),
-      argocd: z
-        .strictObject({
-          version: z.string().regex(/^v\d+\.\d+\.\d+$/, "is not a release - write e.g. v3.2.0"),
-        })
-        .describe("Argo CD release; its manifests must be in artifacts.lock.yaml"),
-    })
-    .describe("The one reachable cluster"),
+    .union([z.literal("none"), HubSchema], "is neither none nor a map - write `none`, or a map with argocd")
+    .describe("The one reachable cluster, or `none`: devices then pull from Git on their own, and nothing shows them"),
   workloads: z
     .array(WorkloadSchema)
     .optional()
@@ -156,17 +151,6 @@ export const FleetSchema = SettingsSchema.extend({
     })
     .optional()
     .describe("What `edge-fleet render --check` refuses in the tree"),
-  guard: z
-    .strictObject({
-      maxRemovals: z
-        .int()
-        .min(0)
-        .optional()
-        .describe(
-          "How many applied devices may leave the inventory in one run. Default 1: a list edit must not delete a region",
-        ),
-    })
-    .optional(),
 });
 
 const ArtifactFileSchema = z.strictObject({
@@ -228,14 +212,23 @@ export const ArtifactsLockSchema = z.strictObject({
     .describe("Argo CD manifests by release: the CRDs, and the namespaced install of one control plane"),
 });
 
-/** An entry of a region's `devices`, as it is written. */
-export type DeviceEntry = z.infer<typeof DeviceSchema>;
+/** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */
+export type DeviceEntry = z.input<typeof DeviceSchema> & {
+  readonly [Field in keyof LockedDevice]?: LockedDevice[Field] | undefined;
+};
 /** `<region>.yaml`, as it is written. */
-export type RegionFile = z.infer<typeof RegionSchema>;
+export type RegionFile = z.input<typeof RegionSchema>;
 /** An entry of `models.yaml`, as it is written. */
-export type Model = z.infer<typeof ModelSchema>;
+export type Model = z.input<typeof ModelSchema>;
 /** `fleet.yaml`, as it is written. */
-export type FleetFile = z.infer<typeof FleetSchema>;
+export type FleetFile = z.input<typeof FleetSchema>;
+/** The hub, complete. */
+export type HubSettings = z.output<typeof HubSchema>;
+
+/** The hub of a fleet, or undefined where `hub: none` says that it has none. */
+export function hubOf({ hub }: Pick<FleetFile, "hub">): HubSettings | undefined {
+  return hub === "none" ? undefined : HubSchema.parse(hub);
+}
 /** One locked file: where it is and what it must hash to. */
 export type ArtifactFile = z.infer<typeof ArtifactFileSchema>;
 /** `artifacts.lock.yaml`, as it is written. */

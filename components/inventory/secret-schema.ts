@@ -52,8 +52,9 @@ const BackupPushSchema = z
 /** Copies of the datastore: how often, how many, and where else they go. */
 export const BackupSchema = z
   .strictObject({
-    everyHours: z.int().min(1).max(168).optional().describe("Hours between two copies of the datastore. Default 24"),
-    keep: z.int().min(0).max(30).optional().describe("Copies kept on the device; 0 turns the backup off. Default 3"),
+    everyHours: z.int().min(1).max(168).default(24).describe("Hours between two copies of the datastore"),
+    keep: z.int().min(0).max(30).default(3).describe("Copies kept on the device; 0 turns the backup off"),
     push: BackupPushSchema.optional(),
   })
+  .prefault({})
   .describe("On-line copies of the datastore and its token under /var/lib/edge-fleet/backups");

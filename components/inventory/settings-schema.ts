@@ -1,6 +1,7 @@
 /**
- * The settings of a device: what may be written in every layer (fleet, model, region, device), each with its default and
- * the reason. The layers themselves are in schema.ts; the defaults that a schema's words name are in profile.ts.
+ * The settings of a device: what may be written in every layer (fleet, model, region, device). This is the one place of a
+ * setting: its shape, its default (`.default`, or `.prefault({})` for a map whose fields have defaults) and its meaning.
+ * The type of a profile, the defaults, the JSON Schemas and docs/inventory.md all follow from it.
  */
 import { z } from "zod";
 import { DistributionSettings } from "./distribution-schema.ts";
@@ -12,6 +13,8 @@ const LABEL_KEY = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$/;
 const TAINT =
   /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?:(NoSchedule|NoExecute|PreferNoSchedule)$/;
+/** A region's files are `<region>.yaml` and `<region>.lock.yaml`. */
+const FILE_NAMES = ["fleet", "models", "artifacts"];
 const PUBLIC_KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}$/;
 
 /** A name of Kubernetes' kind. @param max most characters */
@@ -24,9 +27,12 @@ export const name = (max: number) =>
 /** Device id: at most 53 characters, so that `<id>-workloads` still is a label value of at most 63 (RFC 1123). */
 export const DeviceIdSchema = name(53).describe("Unique name of the device in the whole fleet; becomes its node name");
 /** A region: the name of its file and of its stack. */
-export const RegionNameSchema = name(30).describe(
-  "Name of the region: its stack, its namespace `argocd-<region>`, its overlays",
-);
+export const RegionNameSchema = name(30)
+  .refine(
+    (region) => !FILE_NAMES.includes(region),
+    "is the name of another file of the inventory - choose another name",
+  )
+  .describe("Name of the region: its stack, its namespace `argocd-<region>`, its overlays");
 /** A ring. */
 export const RingNameSchema = name(30).describe("Rollout group; must be one of the fleet's `rings`");
 /** A model. */
@@ -47,26 +53,31 @@ export const PublicKeySchema = z
 const ProxySchema = z
   .strictObject({
     host: HostSchema.describe("Jump host"),
-    port: PortSchema.optional().describe("Default 22"),
+    port: PortSchema.default(22).describe("Port of its SSH server"),
     user: z.string().min(1).optional().describe("Default: the device's user"),
     hostKey: PublicKeySchema.describe("Pinned public host key of the jump host"),
   })
-  .describe("Jump host between the controller and the device");
+  .describe("Jump host between the workstation and the device");
 
 const SshSchema = z
   .strictObject({
-    user: z.string().min(1).optional().describe("Log-in user. Default `root`; another user needs password-less sudo"),
-    port: PortSchema.optional().describe("Default 22"),
+    user: z
+      .string()
+      .min(1)
+      .default("root")
+      .describe("Log-in user. Another one than root needs password-less sudo, so it is root too"),
+    port: PortSchema.default(22).describe("Port of its SSH server"),
     proxy: ProxySchema.optional(),
   })
-  .describe("How the controller reaches the device. Authentication is the controller's SSH agent");
+  .prefault({})
+  .describe("How the device is reached. Authentication is the SSH agent of the machine on which the program runs");
 
 const ArtifactsSchema = z
   .strictObject({
     delivery: z
       .enum(["fetch", "push"])
-      .optional()
-      .describe("fetch (default): the device downloads. push: `edge-fleet push` copies over SSH before `up`"),
+      .default("fetch")
+      .describe("fetch: the device downloads. push: copied over the same SSH connection by `up`"),
     mirror: z
       .url({ protocol: /^https?$/, error: "is not an http(s) URL - write e.g. https://mirror.example.com/edge" })
       .optional()
@@ -78,22 +89,20 @@ const ArtifactsSchema = z
       .describe("Upper bound of a download or a push, in KiB per second. Default: none"),
     images: z
       .boolean()
-      .optional()
-      .describe(
-        "Also deliver the distribution's air-gap image archive, so that a first start needs no registry. Default false",
-      ),
+      .default(false)
+      .describe("Also deliver the distribution's air-gap image archive, so that a first start needs no registry"),
   })
+  .prefault({})
   .describe("Where a device gets its binaries from. Every byte is checked against artifacts.lock.yaml");
 
 const GitopsSchema = z
   .strictObject({
     engine: z
       .enum(["argocd-agent", "argocd", "flux"])
-      .optional()
-      .describe(
-        "What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes. Default argocd-agent",
-      ),
+      .default("argocd-agent")
+      .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
   })
+  .prefault({})
   .describe("How the device gets its workloads");
 
 const ReadinessSchema = z
@@ -102,21 +111,22 @@ const ReadinessSchema = z
       .int()
       .min(10)
       .max(1800)
-      .optional()
-      .describe("How long the device may take to become ready before it is rolled back. Default 300"),
+      .default(300)
+      .describe("How long the device may take to become ready before it is rolled back"),
   })
+  .prefault({})
   .describe("The health gate of one apply");
 
 const NetworkSchema = z
   .strictObject({
     shape: z
       .enum(["single", "lan", "multi-site"])
-      .optional()
+      .default("single")
       .describe(
-        "How the machines of one cluster reach each other: one machine (default), one layer-2 network, or routed sites. Decides the flannel backend: host-gw, vxlan, wireguard-native",
+        "How the machines of one cluster reach each other: one machine, one layer-2 network, or routed sites. Decides the flannel backend: host-gw, vxlan, wireguard-native",
       ),
     nodeIp: z
-      .union([z.ipv4(), z.ipv6()])
+      .union([z.ipv4(), z.ipv6()], "is not an IP address - write e.g. 10.0.0.7")
       .optional()
       .describe(
         "Address of the node. Set it where the device has several, or where DHCP may change it: K3s needs a fixed one",
@@ -134,11 +144,10 @@ const NetworkSchema = z
       .describe("resolv.conf that pods inherit. Default: the device's own"),
     dummyRoute: z
       .boolean()
-      .optional()
-      .describe(
-        "A last-resort default route on a dummy interface, without which K3s does not start off-line. Default true",
-      ),
+      .default(true)
+      .describe("A last-resort default route on a dummy interface, without which K3s does not start off-line"),
   })
+  .prefault({})
   .describe("The device's place in the network");
 
 const TimeSchema = z
@@ -146,13 +155,14 @@ const TimeSchema = z
     zone: z
       .string()
       .regex(/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/, "is not a time zone - write e.g. Asia/Tokyo")
-      .optional()
-      .describe("IANA time zone of the device's maintenance windows. Default UTC"),
+      .default("UTC")
+      .describe("IANA time zone of the device's maintenance windows"),
     ntpServers: z
       .array(z.string().min(1))
-      .optional()
-      .describe("Time servers for systemd-timesyncd. Default: the image's"),
+      .default([])
+      .describe("Time servers for systemd-timesyncd. Without any, the image's stay"),
   })
+  .prefault({})
   .describe("Clock");
 
 const MaintenanceWindowSchema = z.strictObject({
@@ -172,12 +182,13 @@ const PreflightSchema = z
   .strictObject({
     allowReboot: z
       .boolean()
-      .optional()
+      .default(false)
       .describe(
-        "A device whose kernel has the memory cgroup turned off (Raspberry Pi OS) turns it on and reboots, once in its life. Default false: the apply is refused with the mend",
+        "A device whose kernel has the memory cgroup turned off (Raspberry Pi OS) turns it on and reboots, once in its life. With false the apply is refused, and says what to do",
       ),
   })
-  .describe("What an apply may mend before it begins");
+  .prefault({})
+  .describe("What an apply may change on the machine before it begins");
 
 const RollbackSchema = z
   .strictObject({
@@ -185,21 +196,25 @@ const RollbackSchema = z
       .int()
       .min(60)
       .max(3600)
-      .optional()
+      .default(1200)
       .describe(
-        "A device that does not finish an apply, whatever the reason, is brought back to its last good state after this many seconds. Default 1200",
+        "A device that does not finish an apply, whatever the reason, is brought back to its last good state after this many seconds",
       ),
   })
+  .prefault({})
   .describe("The watchdog of one apply");
 
 const DecommissionSchema = z
   .enum(["retain", "wipe"])
-  .optional()
+  .default("retain")
   .describe(
-    "What happens to a device that leaves the inventory: retain (default) revokes it on the hub and leaves the machine alone; wipe also uninstalls the cluster and erases the identity",
+    "What `state: removed` does to the device: retain revokes it on the hub and leaves the machine alone; wipe also uninstalls the cluster and erases the identity",
   );
 
-/** The settings that every layer may carry. A list replaces the list of the layer below; a map is merged key by key. */
+/**
+ * The settings that every layer may carry. A list replaces the list of the layer below; a map is merged key by key. What
+ * it parses gets the defaults, so a layer is only checked against it, and the merged layers are parsed.
+ */
 export const SettingsSchema = z.strictObject({
   ring: RingNameSchema.optional(),
   labels: z
@@ -207,40 +222,38 @@ export const SettingsSchema = z.strictObject({
       z.string().max(317).regex(LABEL_KEY, "is not a Kubernetes label key"),
       z.string().max(63).regex(LABEL_VALUE, "is not a Kubernetes label value"),
     )
-    .optional()
+    .default({})
     .describe("Labels for the node and for the device's cluster Secret on the hub"),
   taints: z
     .array(z.string().regex(TAINT, "is not a taint - write `key=value:NoSchedule`, NoExecute or PreferNoSchedule"))
-    .optional()
-    .describe("Taints of the node. Default none: on a single node a taint that nothing tolerates stops the workloads"),
-  ssh: SshSchema.optional(),
+    .default([])
+    .describe("Taints of the node. On a single node a taint that nothing tolerates stops the workloads"),
+  ssh: SshSchema,
   init: z
     .enum(["systemd", "openrc"])
-    .optional()
-    .describe("Init system of the device. Default systemd; openrc for Alpine and its kin, not with MicroK8s"),
-  preflight: PreflightSchema.optional(),
+    .default("systemd")
+    .describe("Init system of the device: openrc for Alpine and its kin, not with MicroK8s"),
+  preflight: PreflightSchema,
   ...DistributionSettings,
-  network: NetworkSchema.optional(),
+  network: NetworkSchema,
   security: z
     .enum(["baseline", "cis"])
-    .optional()
-    .describe(
-      "cis (default): the CIS hardening of docs/hardening.md. baseline: without its kernel and admission settings",
-    ),
+    .default("cis")
+    .describe("cis: the CIS hardening of docs/hardening.md. baseline: without its kernel and admission settings"),
   registries: z
     .record(z.string().min(1), RegistrySchema)
-    .optional()
+    .default({})
     .describe("Registry mirrors by registry host, e.g. docker.io; `*` for all"),
-  time: TimeSchema.optional(),
+  time: TimeSchema,
   maintenance: z
     .array(MaintenanceWindowSchema)
-    .optional()
-    .describe("When workloads may change. Default: always. The device's own healing never waits"),
-  artifacts: ArtifactsSchema.optional(),
-  gitops: GitopsSchema.optional(),
-  readiness: ReadinessSchema.optional(),
-  rollback: RollbackSchema.optional(),
-  backup: BackupSchema.optional(),
+    .default([])
+    .describe("When workloads may change; without a window always. The device's own healing never waits"),
+  artifacts: ArtifactsSchema,
+  gitops: GitopsSchema,
+  readiness: ReadinessSchema,
+  rollback: RollbackSchema,
+  backup: BackupSchema,
   decommission: DecommissionSchema,
   values: z
     .record(
@@ -250,11 +263,14 @@ export const SettingsSchema = z.strictObject({
         .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "is not a key of lower-case letters, digits and inner hyphens"),
       z.string().max(1024),
     )
-    .optional()
+    .default({})
     .describe(
       "Facts for workloads, e.g. coordinates: annotations `values.edge-fleet.dev/<key>` on every object of the device",
     ),
 });
 
 /** Settings of one layer, as they are written. */
-export type Settings = z.infer<typeof SettingsSchema>;
+export type Settings = z.input<typeof SettingsSchema>;
+
+/** What holds where no layer says otherwise. Settings without a default are absent. */
+export const DEFAULT_SETTINGS = SettingsSchema.parse({});

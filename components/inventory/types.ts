@@ -2,7 +2,9 @@
  * The inventory after loading: plain, validated, positions kept. Everything downstream (profiles, scripts, tree,
  * resources) is computed from these objects alone.
  */
-import type { ArtifactsLock, DeviceEntry, FleetFile, Model, RegionFile } from "./schema.ts";
+import type { z } from "zod";
+import type { LockedDevice } from "./lock-schema.ts";
+import type { ArtifactsLock, DeviceEntry, FleetFile, Model, RegionFile, SettingsSchema } from "./schema.ts";
 
 /** Where a value stands in a file. Lines and columns count from 1. */
 export interface Position {
@@ -18,19 +20,32 @@ export interface Position {
  */
 export type Locate = (path: readonly PropertyKey[]) => Position;
 
-/** A region file and the devices of its CSV file, merged. */
+/** A region: its file, the devices of its CSV file, and its lock, merged. */
 export interface Region {
   readonly name: string;
-  /** The region file without its devices: the region layer of the settings. */
-  readonly settings: Omit<RegionFile, "region" | "devices" | "devicesFrom">;
+  /** `removed`: every device of it is removed. */
+  readonly state: State;
+  /** The region file without its own fields: the region layer of the settings. */
+  readonly settings: Omit<RegionFile, "region" | "state" | "devices" | "devicesFrom">;
   /** Path of the region file. */
   readonly file: string;
   readonly locate: Locate;
   readonly devices: readonly DeviceRecord[];
+  readonly lock: RegionLock;
+}
+
+/** `<region>.lock.yaml`: what is pinned of the region's devices. */
+export interface RegionLock {
+  /** Path of the file, which need not exist. */
+  readonly file: string;
+  /** By id; also of devices that the region does not have. */
+  readonly devices: Readonly<Record<string, LockedDevice>>;
+  readonly locate: Locate;
 }
 
 /** A device entry and where it is written. */
 export interface DeviceRecord {
+  /** The entry with its part of the region's lock. */
   readonly entry: DeviceEntry;
   readonly position: Position;
   /** The field path inside the file, e.g. `devices[12]`, for messages. */
@@ -54,57 +69,42 @@ export interface Inventory {
 /** The layer that a resolved value comes from. `default` is edge-fleet's own default. */
 export type Layer = "default" | "fleet" | "model" | "region" | "device";
 
-/** A jump host, complete. */
-export interface ResolvedProxy {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly hostKey: string;
-}
+/** Whether a device or a region is wanted. */
+export type State = "present" | "removed";
+
+/** Read-only all the way down. */
+type Frozen<T> = T extends readonly (infer E)[]
+  ? readonly Frozen<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
+
+/** Every setting with its default. What has none, and is set in no layer, is undefined. */
+export type ResolvedSettings = Frozen<z.output<typeof SettingsSchema>>;
 
 /** Kubernetes distributions that edge-fleet runs. */
-export type Distribution = "k3s" | "k0s" | "microk8s";
-
+export type Distribution = ResolvedSettings["distribution"];
 /** WASM runtimes that edge-fleet installs as containerd shims. */
-export type WasmRuntime = "spin" | "wasmtime" | "wasmedge" | "wasmer";
-
+export type WasmRuntime = ResolvedSettings["wasm"][number];
 /** Where images of one registry come from first. */
-export interface RegistryMirror {
-  readonly endpoints: readonly string[];
-  /** Absent: it is used without a login. */
-  readonly username?: string | undefined;
-  /** Key of the Pulumi secret that holds the password. */
-  readonly passwordSecret?: string | undefined;
-}
-
+export type RegistryMirror = ResolvedSettings["registries"][string];
 /** Where copies of a datastore are sent, and for whom they are encrypted. */
-export interface BackupPush {
-  /** Folder, https. */
-  readonly url: string;
-  /** PEM certificate. */
-  readonly recipient: string;
-  /** Absent: the secret alone is the credential, or none is needed. */
-  readonly username?: string | undefined;
-  /** Key of the Pulumi secret that holds password, token or secret key. */
-  readonly passwordSecret?: string | undefined;
-  /** Region of an S3 bucket. */
-  readonly s3Region?: string | undefined;
-}
-
+export type BackupPush = NonNullable<ResolvedSettings["backup"]["push"]>;
 /** A time at which workloads may change, in the device's time zone. */
-export interface MaintenanceWindow {
-  /** Default: every day. */
-  readonly days?: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | undefined;
-  /** `HH:MM` */
-  readonly start: string;
-  readonly durationMinutes: number;
-}
+export type MaintenanceWindow = ResolvedSettings["maintenance"][number];
+/** A jump host, complete: its user is the device's where none is set. */
+export type ResolvedProxy = NonNullable<ResolvedSettings["ssh"]["proxy"]> & { readonly user: string };
 
-/** The fully resolved settings of one device. */
-export interface Profile {
+/** Settings of a distribution; the version is empty where the device runs another one and no layer sets it. */
+type Versioned<T> = Omit<T, "version"> & { readonly version: string };
+
+/** The fully resolved settings of one device: {@link ResolvedSettings}, and what follows from the device itself. */
+export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distribution> {
   readonly id: string;
   readonly region: string;
   readonly model: string;
+  /** `removed` where the entry or its whole region says so. */
+  readonly state: State;
   readonly ring: string;
   readonly architecture: "amd64" | "arm64";
   /** RAM of the model in MiB. */
@@ -114,67 +114,13 @@ export interface Profile {
   readonly hostKey: string | undefined;
   /** The device's own public key, absent until the device is enrolled. */
   readonly identityKey: string | undefined;
-  readonly labels: Readonly<Record<string, string>>;
-  /** `key=value:effect` */
-  readonly taints: readonly string[];
-  readonly ssh: { readonly user: string; readonly port: number; readonly proxy: ResolvedProxy | undefined };
-  readonly init: "systemd" | "openrc";
-  /** May turn the memory cgroup on and reboot, once in its life. */
-  readonly preflight: { readonly allowReboot: boolean };
-  readonly distribution: Distribution;
-  /** A change of distribution may erase the old cluster. */
-  readonly replace: boolean;
-  readonly k3s: {
-    /** Empty where the device runs another distribution and no layer sets it; so in {@link k0s} and {@link microk8s}. */
-    readonly version: string;
-    readonly disable: readonly string[];
-    readonly flannelBackend: string;
-    /** The image brings the CNI: {@link flannelBackend} is `none`. */
-    readonly ownCni: boolean;
-    readonly clusterCidr: string;
-    readonly serviceCidr: string;
+  readonly ssh: Omit<ResolvedSettings["ssh"], "proxy"> & { readonly proxy: ResolvedProxy | undefined };
+  /** The flannel backend follows from the network's shape where no layer sets it. */
+  readonly k3s: Versioned<ResolvedSettings["k3s"]> & {
+    readonly flannelBackend: NonNullable<ResolvedSettings["k3s"]["flannelBackend"]>;
   };
-  readonly k0s: {
-    readonly version: string;
-    readonly disable: readonly string[];
-    readonly podCidr: string;
-    readonly serviceCidr: string;
-  };
-  readonly microk8s: { readonly version: string; readonly addons: readonly string[] };
-  readonly kubelet: { readonly maxPods: number };
-  readonly wasm: readonly WasmRuntime[];
-  readonly network: {
-    readonly shape: "single" | "lan" | "multi-site";
-    readonly nodeIp: string | undefined;
-    readonly interface: string | undefined;
-    readonly resolvConf: string | undefined;
-    readonly dummyRoute: boolean;
-  };
-  readonly security: "baseline" | "cis";
-  /** Registry mirrors by registry host. */
-  readonly registries: Readonly<Record<string, RegistryMirror>>;
-  readonly time: { readonly zone: string; readonly ntpServers: readonly string[] };
-  readonly maintenance: readonly MaintenanceWindow[];
-  readonly artifacts: {
-    readonly delivery: "fetch" | "push";
-    readonly mirror: string | undefined;
-    /** KiB per second; undefined: no bound. */
-    readonly maxKiBPerSecond: number | undefined;
-    /** Deliver the air-gap images too. */
-    readonly images: boolean;
-  };
-  readonly gitops: { readonly engine: "argocd-agent" | "argocd" | "flux" };
-  readonly readiness: { readonly timeoutSeconds: number };
-  readonly rollback: { readonly afterSeconds: number };
-  readonly backup: {
-    readonly everyHours: number;
-    readonly keep: number;
-    /** Undefined: copies stay on the device. */
-    readonly push: BackupPush | undefined;
-  };
-  readonly decommission: "retain" | "wipe";
-  /** Facts for workloads by key. */
-  readonly values: Readonly<Record<string, string>>;
+  readonly k0s: Versioned<ResolvedSettings["k0s"]>;
+  readonly microk8s: Versioned<ResolvedSettings["microk8s"]>;
   /** Id of the device whose cluster this one joins as an agent. */
   readonly joins: string | undefined;
   /** Layer of every resolved setting by its path, e.g. `k3s.version` -> `model`. */

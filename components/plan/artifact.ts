@@ -2,7 +2,6 @@
  * From a profile and the artifacts lock to the files that the device needs: where each comes from, what it must hash to,
  * where the device stores it and where it ends up. Pure.
  */
-import { createHash } from "node:crypto";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
 
@@ -19,7 +18,7 @@ export interface ResolvedArtifact {
   readonly url: string;
   /**
    * True for assertions that `edge-fleet lock` has put beside the lock file (the store has no one URL for them) where no
-   * mirror serves them: only `edge-fleet push` can bring them.
+   * mirror serves them: only the dial can bring them.
    */
   readonly local: boolean;
   /** SHA-256 in lower-case hex, from the lock. */
@@ -28,7 +27,7 @@ export interface ResolvedArtifact {
   readonly size?: number;
   /** The device's `artifacts.delivery`; always `push` where {@link local} is true. */
   readonly delivery: "fetch" | "push";
-  /** Path on the device where `edge-fleet push` puts it and the device program looks for it. */
+  /** Path on the device where the device program puts it and looks for it. */
   readonly storePath: string;
   /** Absolute path of the installed file. Absent for what snapd takes from the store. */
   readonly installPath?: string;
@@ -68,15 +67,6 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   const distribution = profile.distribution === "microk8s" ? microk8s(profile, lock) : binaries(profile, lock);
   return [...distribution, ...profile.wasm.map((runtime) => shim(profile, lock, runtime))];
-}
-
-/**
- * Tells whether what `edge-fleet push` has brought is still what the device needs: the same text for the same artifacts,
- * empty where the device fetches everything.
- */
-export function pushedArtifacts(artifacts: readonly Pick<ResolvedArtifact, "delivery" | "sha256">[]): string {
-  const sums = artifacts.flatMap(({ delivery, sha256 }) => (delivery === "push" ? [sha256] : [])).sort();
-  return sums.length === 0 ? "" : createHash("sha256").update(sums.join(" ")).digest("hex").slice(0, 16);
 }
 
 /**

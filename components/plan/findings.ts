@@ -5,6 +5,7 @@
 
 import { describePlaced, formatPlaced, type Inventory, type Profile, placeProblems } from "../inventory/index.ts";
 import { deviceContexts } from "./contexts.ts";
+import { describeFinding } from "./distributions/finding.ts";
 import { checkDistribution } from "./distributions/index.ts";
 
 /** Findings of some devices. */
@@ -13,6 +14,8 @@ export interface PlanFindings {
   readonly errors: readonly string[];
   /** Lines for people of what works, but is worth a look. */
   readonly warnings: readonly string[];
+  /** The same without their places, as `DistributionPlan.warnings` has them. */
+  readonly told: ReadonlySet<string>;
   /** Why a device is not applied, by device id: its own errors, each with its place, on one line. */
   readonly refused: ReadonlyMap<string, string>;
 }
@@ -46,6 +49,7 @@ export function planFindings(
   return {
     errors: describePlaced(errors),
     warnings: describePlaced(placed("warning")),
+    told: new Set(found.map(describeFinding)),
     refused: new Map([...byDevice].map(([id, problems]) => [id, problems.map(formatPlaced).join("; ")])),
   };
 }

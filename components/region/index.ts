@@ -1,98 +1,151 @@
 /**
- * The Region component: the devices of one region as its plan decided, and their registration on the hub.
+ * The Region component: every device of one region as a dial, and their registration on the hub. What is to happen was
+ * planned before; this maps it to resources.
  */
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { Device, type DeviceArgs, type DeviceOutcome, FailureLog } from "../device/index.ts";
-import { appliedAnew, type DeviceSpec, planDevice, planErasure, UNPINNED } from "../device/plan.ts";
-import type { ApplicationSet } from "../gitops/index.ts";
-import type { ArtifactsLock, Profile } from "../inventory/index.ts";
-import { deviceContexts } from "../plan/contexts.ts";
-import type { RenderContext } from "../plan/distributions/distribution-plan.ts";
+import { registerDial } from "../device/command.ts";
+import { type DeviceOutcome, parseDialResult } from "../device/result.ts";
+import { dialledDevices } from "../device/state.ts";
+import { failAtEnd, leaveToEngine, readOutput, readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
+import { renderApplicationSets, treeInput } from "../gitops/index.ts";
+import { type Inventory, resolveFleet } from "../inventory/index.ts";
 import { RegionRegistration } from "../registration/region-registration.ts";
-import { collectOutputs, type PreviousOutputs, type RegionOutputs } from "./outputs.ts";
-import type { RegionPlan } from "./plan.ts";
-import { ERASURE_ORDERED } from "./removal.ts";
+import { tellSummary } from "../summary.ts";
+import { describeRunChanges } from "./changes.ts";
+import { writeRuns } from "./dial-files.ts";
+import { refuseOtherHub } from "./hub-access.ts";
+import { describeReasons, type RegionOutputs, regionOutputs } from "./outputs.ts";
+import { type DeviceRun, planRuns } from "./plan.ts";
+import { prepareRegion } from "./prepare.ts";
 
-/** What the planner has decided, and what its devices are made from. */
+/** What a region is made from. */
 export interface RegionArgs {
-  readonly plan: RegionPlan;
-  readonly artifacts: ArtifactsLock;
-  /** Outputs of the previous run. */
-  readonly previous: PreviousOutputs;
-  /** Every profile of the region: a device may join one that this run leaves out. */
-  readonly profiles: readonly Profile[];
-  /** Why devices cannot be planned, by id, see `planFindings`: each fails alone. Default: none. */
-  readonly refused?: ReadonlyMap<string, string>;
-  /** Secrets of the stack by key, see `regionSecretKeys`. */
-  readonly secrets: Readonly<Record<string, string>>;
-  /** The region's ApplicationSets on the hub. */
-  readonly applicationSets: readonly ApplicationSet[];
-  /** Kubeconfig of the region's account, or undefined while the hub has no control plane for the region. */
-  readonly hubKubeconfig: pulumi.Input<string> | undefined;
+  /** The fleet, see `loadInventory`. */
+  readonly inventory: Inventory;
+  /** Name of the region in the inventory. Default: the resource's name. */
+  readonly region?: string;
+  /**
+   * Secrets that the region's devices need, by key: passwords of registries and backups, cluster tokens. Default: those of
+   * the stack's configuration, `edge-fleet:<key>`.
+   */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Kubeconfig of the region's account on the hub, output `kubeconfig-<region>` of its stack. Default: no hub. */
+  readonly hubKubeconfig?: pulumi.Input<string>;
 }
 
-/** One region. */
-export class Region extends pulumi.ComponentResource {
+/** One region. Each of its devices is dialled where it is not as the inventory says. */
+export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs>> {
+  /** What became of the devices. In a preview unknown where something is to be dialled. */
   readonly outputs: pulumi.Output<RegionOutputs>;
-  /** Ids of the devices that could not be planned; the output `failed` says why. */
-  readonly refused: readonly string[];
 
   constructor(name: string, args: RegionArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("edge-fleet:index:Region", name, {}, opts);
-    const { plan, artifacts } = args;
-    const failures = new FailureLog();
-    const register = (id: string, spec: DeviceArgs["spec"], action: DeviceArgs["action"]) =>
-      new Device(id, { spec, action, failures }, { parent: this }).outcome;
-    // A held device whose key has left the inventory keeps that of the state.
-    const held: Profile[] = plan.hold.map(({ profile }) => ({ ...profile, hostKey: profile.hostKey ?? UNPINNED }));
-    const contexts = deviceContexts(args.profiles, args.secrets);
-    const specs: Record<string, DeviceSpec> = {};
-    const outcomes: Record<string, pulumi.Output<DeviceOutcome>> = {};
-    const refused: string[] = [];
-    const skipped = new Set<string>();
-    for (const profile of [...plan.apply, ...held]) {
-      const { id } = profile;
-      const spec = specOrRefusal(profile, artifacts, contexts.get(id), args.refused?.get(id));
-      if (typeof spec === "string") {
-        refused.push(id);
-        const known = Object.hasOwn(args.previous.devices, id);
-        const kept = known ? register(id, planErasure(id), "hold") : undefined;
-        outcomes[id] = held.includes(profile) && kept !== undefined ? kept : pulumi.output({ failed: spec });
-        if (!known) skipped.add(id);
-        continue;
-      }
-      specs[id] = spec;
-      const sent = args.previous.devices[id] === ERASURE_ORDERED ? appliedAnew(spec) : spec;
-      outcomes[id] = register(id, sent, held.includes(profile) ? "hold" : "apply");
-    }
-    for (const id of plan.erase) outcomes[id] = register(id, planErasure(id), "erase");
-    for (const { id } of plan.overdue) outcomes[id] = register(id, planErasure(id), "hold");
-    const clusters = [...plan.apply, ...held].filter(({ id, joins }) => joins === undefined && !skipped.has(id));
-    if (args.hubKubeconfig !== undefined) {
-      new RegionRegistration(
-        `${name}-registration`,
-        { kubeconfig: args.hubKubeconfig, profiles: clusters, applicationSets: args.applicationSets },
-        { parent: this },
-      );
-    }
-    this.refused = refused;
-    this.outputs = pulumi.all(outcomes).apply((results) => collectOutputs(plan, args.previous, specs, results));
-    this.registerOutputs();
+    super("edge-fleet:index:Region", name, unrecorded(args), opts);
+    this.outputs = pulumi.output(this.getData()).apply((outputs) => outputs);
+  }
+
+  protected override async initialize({ args }: Unrecorded<RegionArgs>, _: pulumi.ComponentResourceOptions, name: string) {
+    const { inventory, region = name } = args;
+    const runs = await planAll(region, args);
+    await tellSummary(`region ${region}`, describeRunChanges(inventory, runs), this);
+    if (!pulumi.runtime.isDryRun()) await writeRuns(runs, inventory);
+    const commands = registerRuns(runs, this);
+    if (args.hubKubeconfig !== undefined) register(name, region, args.hubKubeconfig, inventory, runs, this);
+    const outputs = await outputsOf(runs, commands);
+    if (!pulumi.runtime.isDryRun()) await report(outputs, this);
+    this.registerOutputs({ outputs });
+    return pulumi.output(outputs);
   }
 }
 
-/** What to send, or why the device cannot be planned: without its artifact, a secret, or settings that work. */
-function specOrRefusal(
-  profile: Profile,
-  artifacts: ArtifactsLock,
-  context: RenderContext | undefined,
-  refused: string | undefined,
-): DeviceSpec | string {
-  if (refused !== undefined) return refused;
+/** @throws RunError when the region is unknown, its hub another one, or devices are gone that were not removed */
+async function planAll(region: string, { inventory, secrets, hubKubeconfig }: RegionArgs): Promise<DeviceRun[]> {
+  const resources = await readStackResources();
+  const kubeconfig = hubKubeconfig === undefined ? undefined : await readOutput(pulumi.output(hubKubeconfig));
   try {
-    return planDevice(profile, artifacts, context);
+    if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
+    const { profiles, fleet, plans, warnings } = prepareRegion(inventory, region, secrets);
+    for (const warning of warnings) await pulumi.log.warn(warning);
+    return planRuns({ region, profiles, fleet, plans, previous: dialledDevices(resources) });
   } catch (error) {
-    if (!(error instanceof Error) || error.constructor !== Error) throw error;
-    return error.message.replace(`device ${profile.id}: `, "");
+    throw error instanceof Error && error.constructor === Error ? new pulumi.RunError(error.message) : error;
   }
+}
+
+/** An agent's dial comes after its server's. */
+function registerRuns(runs: readonly DeviceRun[], parent: pulumi.Resource): Map<string, local.Command> {
+  const commands = new Map<string, local.Command>();
+  const servers = runs.filter(({ profile }) => profile.joins === undefined);
+  const agents = runs.filter(({ profile }) => profile.joins !== undefined);
+  for (const { id, profile, dial } of [...servers, ...agents]) {
+    if (dial === undefined) continue;
+    const server = profile.joins === undefined ? undefined : commands.get(profile.joins);
+    const opts = { parent, ...(server === undefined ? {} : { dependsOn: [server] }) };
+    const command = registerDial({ id, ...dial, removed: profile.state === "removed" }, dial.secretFiles !== "", opts);
+    leaveToEngine(command);
+    commands.set(id, command);
+  }
+  return commands;
+}
+
+/** An agent is a node of its server's cluster, and not one that could be registered. */
+function register(
+  name: string,
+  region: string,
+  kubeconfig: pulumi.Input<string>,
+  inventory: Inventory,
+  runs: readonly DeviceRun[],
+  parent: pulumi.Resource,
+): void {
+  const clusters = runs.filter(({ profile, dial }) => profile.joins === undefined && dial !== undefined);
+  const profiles = clusters.map(({ profile }) => profile);
+  new RegionRegistration(
+    `${name}-registration`,
+    {
+      kubeconfig,
+      profiles,
+      removed: new Set(profiles.filter(({ state }) => state === "removed").map(({ id }) => id)),
+      regionRemoved: inventory.regions.get(region)?.state === "removed",
+      applicationSets: renderApplicationSets(region, treeInput(inventory, resolveFleet(inventory))),
+    },
+    { parent },
+  );
+}
+
+/**
+ * In a run that dials the values are awaited one by one: what `--target` leaves out has none, and must not make the others
+ * unknown.
+ */
+async function outputsOf(
+  runs: readonly DeviceRun[],
+  commands: ReadonlyMap<string, local.Command>,
+): Promise<RegionOutputs | pulumi.Output<RegionOutputs>> {
+  const lines = new Map([...commands].map(([id, { stdout }]) => [id, pulumi.recover(stdout, () => "")]));
+  const collect = (known: Readonly<Record<string, string | undefined>>): RegionOutputs =>
+    regionOutputs(new Map(runs.map((run) => [run.id, outcomeOf(run, known[run.id])])));
+  if (pulumi.runtime.isDryRun()) return pulumi.unsecret(pulumi.all(Object.fromEntries(lines))).apply(collect);
+  const known = await Promise.all([...lines].map(async ([id, line]) => [id, await readOutput(line)] as const));
+  return collect(Object.fromEntries(known));
+}
+
+/** @param line what the dial printed; undefined where it was left out */
+function outcomeOf({ held, previous }: DeviceRun, line: string | undefined): DeviceOutcome {
+  const release = previous?.outcome?.release ?? "";
+  if (held !== undefined) return { ...held, release };
+  if (line === undefined)
+    return { state: "pending", code: "left-out", reason: "the run left it out - run up without --target", release };
+  return (
+    parseDialResult(line)?.outcome ?? {
+      ...{ state: "failed", code: "interrupted", release },
+      reason: "its dial was cut short, see the error of its command - run up again",
+    }
+  );
+}
+
+/** Tells what became of the devices, and makes the run fail where one has. */
+async function report(outputs: RegionOutputs | pulumi.Output<RegionOutputs>, region: Region): Promise<void> {
+  if (pulumi.Output.isInstance(outputs)) return;
+  for (const line of describeReasons("pending", outputs.pending)) await pulumi.log.warn(line, region);
+  const failed = describeReasons("failed", outputs.failed);
+  if (failed.length > 0) await failAtEnd(failed.join("\n"), region);
 }

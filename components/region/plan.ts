@@ -1,106 +1,134 @@
 /**
- * What one `up` of a region does with each of its devices: apply, hold, or leave pending. Pure: profiles, the previous
- * run's outputs and the probe's results in, decisions out.
+ * What a run does with each device of a region: from the plans and the state to what is registered. Every device of the
+ * inventory is, in every run, whatever became of it: one that were not would count as gone. Pure.
  */
-import type { Reachability } from "../device/reachability.ts";
+import { notEnrolled } from "../device/result.ts";
+import { DIAL_ENVIRONMENT, type DialledDevice, nextAttempt } from "../device/state.ts";
 import type { Profile } from "../inventory/index.ts";
-import { ERASURE_ORDERED, planRemovals, type RemovalPlan, type WipeTarget } from "./removal.ts";
+import { type DevicePlan, isRefusal, type Refusal } from "../plan/device.ts";
+import type { DeviceOutcome } from "../device/result.ts";
 
-/** What the plan is made from. */
-export interface RegionPlanInput {
-  readonly region: string;
-  readonly profiles: readonly Profile[];
-  /** Every device of the fleet: one that only moved or changed its id must not be erased. */
-  readonly fleet: readonly Profile[];
-  /** Output `devices` of the stack's previous run: applied hash by device id. Empty on the first run. */
-  readonly previous: Readonly<Record<string, string>>;
-  /** Output `wipe` of the stack's previous run. */
-  readonly wipe: Readonly<Record<string, WipeTarget>>;
-  /** Probe results by device id. A device without one counts as reachable: previews never dial. */
-  readonly reachability: ReadonlyMap<string, Reachability>;
-  /** Hash of the wanted state by id, of every device that others join. */
-  readonly servers: Readonly<Record<string, string>>;
-  /** How many applied devices may be missing from the inventory. */
-  readonly maxRemovals: number;
-}
-
-/** A decision for each device, each list in id order. */
-export interface RegionPlan extends RemovalPlan {
-  /** Applied in this run (a no-op where nothing changed). */
-  readonly apply: readonly Profile[];
-  /**
-   * Applied before and cannot be now, e.g. dark or without its pinned key: kept in the state untouched. Were it not
-   * registered, the engine would take it for one that has left.
-   */
-  readonly hold: readonly PendingDevice[];
-  /** Never applied and cannot be now: not registered. */
-  readonly wait: readonly PendingDevice[];
-}
-
-/** A device that this run cannot apply, and why. */
-export interface PendingDevice {
+/** One device in one run. */
+export interface DeviceRun {
+  readonly id: string;
   readonly profile: Profile;
-  readonly reason: string;
+  /** What is wanted of it; undefined where no plan could be made. */
+  readonly plan: DevicePlan | undefined;
+  /** How the last run left it; undefined for a new one. */
+  readonly previous: DialledDevice | undefined;
+  /** What is registered; undefined for a new device without a plan. */
+  readonly dial: DeviceDial | undefined;
+  /** What becomes of it without a dial. Undefined: the dial says. */
+  readonly held: Omit<DeviceOutcome, "release"> | undefined;
+}
+
+/** What is registered of a device. */
+export interface DeviceDial {
+  readonly text: string;
+  readonly secretFiles: string;
+  readonly attempt: string;
+  /** Another one than in the state, so that the engine runs it. */
+  readonly changed: boolean;
+}
+
+/** What runs are planned from. */
+export interface RegionRunInput {
+  readonly region: string;
+  /** Every device of the region. */
+  readonly profiles: readonly Profile[];
+  /** A plan, or why there is none, for each of them. */
+  readonly plans: readonly (DevicePlan | Refusal)[];
+  /** Every device of the fleet: one of another region may have the address of one that is removed. */
+  readonly fleet: readonly Profile[];
+  /** Devices in the state, by id. */
+  readonly previous: ReadonlyMap<string, DialledDevice>;
 }
 
 /**
- * @throws Error when more applied devices are missing from the inventory than the guard allows, with their list
+ * Plans a run, in id order.
+ * @throws Error when a device that is in the state is no longer in the inventory, and was not removed before
  */
-export function planRegion(input: RegionPlanInput): RegionPlan {
-  const profiles = [...input.profiles].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const own = new Map(profiles.map((profile) => [profile.id, obstacle(profile, input)]));
-  const apply: Profile[] = [];
-  const hold: PendingDevice[] = [];
-  const wait: PendingDevice[] = [];
-  for (const profile of profiles) {
-    const reason = own.get(profile.id) ?? serverObstacle(profile, input, own);
-    if (reason === undefined) apply.push(profile);
-    else if (Object.hasOwn(input.previous, profile.id)) hold.push({ profile, reason });
-    else wait.push({ profile, reason });
+export function planRuns({ region, profiles, plans, fleet, previous }: RegionRunInput): DeviceRun[] {
+  refuseVanished(region, profiles, previous);
+  const byId = new Map(profiles.map((profile) => [profile.id, profile]));
+  return plans.flatMap((plan) => {
+    const profile = byId.get(plan.id);
+    return profile === undefined ? [] : [planRun(profile, plan, previous.get(plan.id), fleet)];
+  });
+}
+
+function planRun(
+  profile: Profile,
+  planned: DevicePlan | Refusal,
+  previous: DialledDevice | undefined,
+  fleet: readonly Profile[],
+): DeviceRun {
+  const { id } = profile;
+  if (isRefusal(planned)) {
+    const held = { state: "failed", code: "refused", reason: planned.refused } as const;
+    return { id, profile, plan: undefined, previous, dial: previous && unchanged(previous), held };
   }
-  guardRemovals(input);
-  return { apply, hold, wait, ...planRemovals(input) };
+  const held = obstacle(profile, previous, fleet);
+  const { text, secretFiles } = planned;
+  const attempt =
+    held === undefined ? nextAttempt(previous) : (previous?.environment[DIAL_ENVIRONMENT.attempt] ?? "1");
+  const changed =
+    previous === undefined ||
+    text !== previous.text ||
+    attempt !== previous.environment[DIAL_ENVIRONMENT.attempt] ||
+    secretFiles !== (previous.environment[DIAL_ENVIRONMENT.secrets] ?? "");
+  return { id, profile, plan: planned, previous, dial: { text, secretFiles, attempt, changed }, held };
 }
 
-/** Why a device cannot be applied now, if so. */
-function obstacle({ id, region, hostKey }: Profile, { reachability }: RegionPlanInput): string | undefined {
-  if (hostKey === undefined) return `not enrolled - run edge-fleet enroll ${region}`;
-  const seen = reachability.get(id);
-  return seen === undefined || seen.reachable ? undefined : seen.reason;
+/** A device without a plan stays in the state as it is. */
+function unchanged({ text, environment }: DialledDevice): DeviceDial {
+  const secretFiles = environment[DIAL_ENVIRONMENT.secrets] ?? "";
+  return { text, secretFiles, attempt: environment[DIAL_ENVIRONMENT.attempt] ?? "", changed: false };
 }
 
-/**
- * An agent is never ahead of its server: it waits until the server has applied what is wanted of it, in an earlier run.
- * Within one run it could not wait: the engine takes a device whose registration it never sees for one that has left.
- */
-function serverObstacle(
-  { joins }: Profile,
-  { previous, servers }: RegionPlanInput,
-  own: ReadonlyMap<string, string | undefined>,
-): string | undefined {
-  if (joins === undefined) return undefined;
-  if (!own.has(joins)) return `its server ${joins} is not in the region`;
-  const reason = own.get(joins);
-  if (reason !== undefined) return `its server ${joins} is pending: ${reason}`;
-  return previous[joins] === servers[joins] ? undefined : `its server ${joins} comes first - run up again after it`;
+/** Why a device is not dialled though there is a plan. */
+function obstacle(
+  { id, region, host, ssh, hostKey, state, decommission }: Profile,
+  previous: DialledDevice | undefined,
+  fleet: readonly Profile[],
+): DeviceRun["held"] {
+  if (state === "removed") {
+    if (decommission === "retain" || previous?.outcome?.state === "removed") return undefined;
+    const place = placeOf({ host, ssh });
+    const heir = fleet.find((other) => other.id !== id && other.state === "present" && placeOf(other) === place);
+    if (heir !== undefined)
+      return {
+        state: "failed",
+        code: "address",
+        reason: `${heir.id} has its address now, so it is not wiped - write decommission: retain, or its own host`,
+      };
+  }
+  return hostKey === undefined ? notEnrolled(region) : undefined;
 }
 
-/** Devices whose erasure is outstanding were counted when they left. */
-function guardRemovals({ region, profiles, previous, maxRemovals }: RegionPlanInput): void {
-  const ids = new Set(profiles.map(({ id }) => id));
-  const removed = Object.keys(previous)
-    .filter((id) => !ids.has(id) && previous[id] !== ERASURE_ORDERED)
+function placeOf({ host, ssh }: Pick<Profile, "host" | "ssh">): string {
+  const behind = ssh.proxy === undefined ? "" : ` behind ${ssh.proxy.host}:${ssh.proxy.port}`;
+  return `${host}:${ssh.port}${behind}`.toLowerCase();
+}
+
+/** Most devices that a message names. */
+const NAMED = 20;
+
+function refuseVanished(
+  region: string,
+  profiles: readonly Profile[],
+  previous: ReadonlyMap<string, DialledDevice>,
+): void {
+  const present = new Set(profiles.map(({ id }) => id));
+  const gone = [...previous.values()]
+    .filter(({ id, outcome }) => !present.has(id) && outcome?.state !== "removed")
+    .map(({ id }) => id)
     .sort();
-  if (removed.length <= maxRemovals) return;
+  if (gone.length === 0) return;
+  const named = gone.slice(0, NAMED).join(", ") + (gone.length > NAMED ? ` and ${gone.length - NAMED} more` : "");
+  const [them, are, entries] = gone.length === 1 ? ["it", "is", "entry"] : ["them", "are", "entries"];
   throw new Error(
-    `${removed.length} applied devices of region ${region} are no longer in its inventory, and at most ${maxRemovals} may leave at once: ` +
-      `${removed.join(", ")} - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals ${removed.length}`,
+    `${named}: ${are} in the stack ${region} and no longer in its inventory - put ${them} back; to let ${them} go, write state: removed ` +
+      `and run up, then delete the ${entries}`,
   );
-}
-
-/** Devices that need a probe: those that a connection could be opened to. */
-export function probeTargets(profiles: readonly Profile[]) {
-  return profiles
-    .filter(({ hostKey }) => hostKey !== undefined)
-    .map(({ id, host, ssh }) => ({ id, host, port: ssh.port, proxy: ssh.proxy }));
 }

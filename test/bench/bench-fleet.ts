@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { parse, stringify } from "yaml";
 import { type DeviceSpec, planDevice } from "../../components/device/plan.ts";
-import { deviceProgram } from "../../components/device/program.ts";
 import { loadInventory, resolveRegion } from "../../components/inventory/index.ts";
+import { renderRegionLock } from "../../components/inventory/lock.ts";
 import { type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { enterNamespaces } from "../lab/namespace.ts";
 import type { CommandResult } from "../lab/run-command.ts";
@@ -18,14 +18,13 @@ import { progress } from "./report.ts";
 /** Path of the stack's state below the lab fleet's folder. */
 const STATE_FILE = join("state", ".pulumi", "stacks", "edge-fleet", `${REGION}.json`);
 
-/** A device of the region's file. */
+/** A device of the region's files. */
 export interface BenchDevice {
   readonly id: string;
   readonly host: string;
   readonly port: number;
   /** Pinned key; absent: not enrolled. */
   readonly hostKey?: string;
-  readonly facts?: { readonly program: string };
 }
 
 /** Ids of fixed width, so that none is the start of another. */
@@ -44,14 +43,15 @@ export async function startBenchFleet(count: number): Promise<LabFleet> {
 
 /** The lab's devices as enrolled ones. */
 export function enrolledDevices({ devices }: LabFleet): BenchDevice[] {
-  const program = deviceProgram().sha256;
-  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey, facts: { program } }));
+  return devices.devices.map(({ id, host, port, hostKey }) => ({ id, host, port, hostKey }));
 }
 
-/** Replaces the devices of the region's file. */
+/** Replaces the devices of the region's files. */
 export function writeRegion({ inventory }: LabFleet, devices: readonly BenchDevice[]): void {
-  const entries = devices.map(({ port, ...device }) => ({ ...device, model: "iot-2g", ring: "broad", ssh: { port } }));
+  const entries = devices.map(({ id, host, port }) => ({ id, host, model: "iot-2g", ring: "broad", ssh: { port } }));
+  const pins = devices.flatMap(({ id, hostKey }) => (hostKey === undefined ? [] : [[id, { hostKey }] as const]));
   writeFileSync(join(inventory, `${REGION}.yaml`), stringify({ region: REGION, devices: entries }));
+  writeFileSync(join(inventory, `${REGION}.lock.yaml`), renderRegionLock(REGION, new Map(pins)));
 }
 
 /** Changes one K3s release for the whole fleet, which changes every device. */

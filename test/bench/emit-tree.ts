@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildManifests } from "../../components/gitops/build.ts";
+import { buildManifests } from "../../cli/manifests/build.ts";
 import { planTree, renderTree, type TreeDevice, treeInput, writeTree } from "../../components/gitops/index.ts";
 import { listLeaves } from "../../components/gitops/tree.ts";
 import { loadInventory, resolveFleet } from "../../components/inventory/index.ts";

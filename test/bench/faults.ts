@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { eachBounded } from "../../components/gitops/kustomize-build.ts";
+import { eachBounded } from "../../cli/manifests/kustomize.ts";
 import { type FaultTallies, type FaultTally, parseFaults, sumFaults } from "../lab/faults.ts";
 import { LAB_PACKAGES } from "../lab/prerequisites.ts";
 import { ensureDebianPackages } from "../lab/toolchain/debian.ts";

@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { renderRegionLock } from "../../components/inventory/lock.ts";
+import type { LockedDevice } from "../../components/inventory/lock-schema.ts";
 
 /** Size of the fleet. */
 export interface FleetSize {
@@ -20,7 +22,7 @@ export type DeviceFormat = "yaml" | "csv";
 
 const K3S_VERSION = "v1.36.2+k3s1";
 const RINGS = ["canary", "early", "broad"] as const;
-const CSV_FIELDS = ["id", "host", "model", "ring", "hostKey", "identityKey", "labels.site"] as const;
+const CSV_FIELDS = ["id", "host", "model", "ring", "labels.site"] as const;
 
 type DeviceRow = Readonly<Record<(typeof CSV_FIELDS)[number], string>>;
 
@@ -39,6 +41,7 @@ export function writeFleetInventory(directory: string, size: FleetSize, format: 
       labels: { country: `c${region}` },
       artifacts: { mirror: "https://mirror.example.com/edge" },
     };
+    write(`${name}.lock.yaml`, renderRegionLock(name, new Map(rows.map(({ id }) => [id, pins(id)]))));
     if (format === "csv") {
       write(`${name}.yaml`, stringify({ ...settings, devicesFrom: `${name}.csv` }));
       write(
@@ -98,12 +101,17 @@ function deviceRows(region: number, size: FleetSize): DeviceRow[] {
       host: `${id}.edge.example.com`,
       model: names[position % names.length] ?? "",
       ring: RINGS[position % 50 === 0 ? 0 : position % 10 === 0 ? 1 : 2],
-      hostKey: publicKey("ssh-ed25519", 32, `${id} host`),
-      identityKey: publicKey("ecdsa-sha2-nistp256", 84, `${id} identity`),
       "labels.site": `site-${position}`,
     });
   }
   return rows;
+}
+
+function pins(id: string): LockedDevice {
+  return {
+    hostKey: publicKey("ssh-ed25519", 32, `${id} host`),
+    identityKey: publicKey("ecdsa-sha2-nistp256", 84, `${id} identity`),
+  };
 }
 
 function yamlDevice({ "labels.site": site, ...row }: DeviceRow) {

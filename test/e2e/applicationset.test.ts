@@ -6,10 +6,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { renderRing } from "../../cli/rollout/rings.ts";
 import type { ApplicationInput } from "../../components/gitops/applicationset.ts";
-import { renderApplicationSets } from "../../components/gitops/applicationset.ts";
-import { type PredictionOptions, predictApplications } from "../../components/gitops/prediction.ts";
-import { renderRing, ringPath } from "../../components/gitops/rings.ts";
+import { renderApplicationSets, ringPath } from "../../components/gitops/applicationset.ts";
 import { renderTree, treeInput } from "../../components/gitops/tree.ts";
 import type { TreeInput } from "../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../components/gitops/writer.ts";
@@ -18,6 +17,7 @@ import { renderClusterSecret } from "../../components/registration/cluster-secre
 import { ControlPlaneLab, type StoredObject } from "../lab/argocd/control-plane.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { ARGO_CD_PARTS } from "../lab/toolchain/parts.ts";
+import { type PredictionOptions, predictApplications } from "../prediction.ts";
 import { buildProfile } from "../unit/device/profile.ts";
 
 const REGION = "tokyo";

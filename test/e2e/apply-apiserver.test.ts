@@ -16,7 +16,8 @@ import { renderBase } from "../../components/gitops/scaffold.ts";
 import { renderWasmSample } from "../../components/gitops/scaffold-wasm.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { parseApplyResult, removeCommand } from "../../components/plan/payload.ts";
+import { parseDeviceAnswer } from "../../components/device/result.ts";
+import { removeCommand } from "../lab/standins/apply-device.ts";
 import { type Device, NEW, OLD, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
@@ -296,7 +297,7 @@ underEachShell(
       const { sandbox } = of();
       const removal = sandbox.start(removeCommand(FIRST.id), "");
       await eventually(sandbox, `${KUBECTL} get node ${FIRST.id} -o jsonpath={.spec.unschedulable} | grep -qx true`);
-      assert.equal(parseApplyResult((await removal).stdout).result, "removed");
+      assert.equal(parseDeviceAnswer((await removal).stdout)?.result, "removed");
       const left = `ls -d /etc/rancher /var/lib/rancher /usr/local/bin/k3s /usr/local/bin/containerd-shim-* /var/lib/edge-fleet \\
         /etc/systemd/system/k3s.service 2>/dev/null; readlink /proc/[0-9]*/exe | grep k3s`;
       assert.equal(sandbox.run(left).stdout, "");

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { BackupPush, Profile } from "../../components/inventory/types.ts";
-import { renderPayload } from "../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, LOCK, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 import { judgeSignature } from "../lab/standins/aws-signature.ts";
 import { decrypt, makeKeyPair, makeRecipient, UploadServer } from "../lab/standins/upload-server.ts";
@@ -57,7 +57,7 @@ underEachShell("sent copies", (get) => {
   };
 
   const apply = (wanted: Profile, secret: string, expected = "applied"): void => {
-    const { text } = renderPayload(wanted, LOCK, { secrets: { backups: secret } });
+    const text = payloadText(renderPayload(wanted, LOCK, { secrets: { backups: secret } }));
     const { result, reason } = get().device.applyText(text);
     assert.equal(result, expected, reason);
   };
@@ -238,7 +238,7 @@ underEachShell("sent copies", (get) => {
     const { device, sandbox } = get();
     install(profile({ passwordSecret: "backups" }), "token");
     sandbox.run("rm /usr/local/bin/openssl /usr/local/bin/curl; mv /usr/bin/openssl /usr/bin/openssl.away");
-    const { text } = renderPayload(profile({}), LOCK);
+    const text = payloadText(renderPayload(profile({}), LOCK));
     const { result, reason } = device.applyText(text);
     sandbox.run("mv /usr/bin/openssl.away /usr/bin/openssl");
     assert.equal(result, "failed");
@@ -254,7 +254,7 @@ function basic(user: string, password: string): string {
 
 /** Findings about copies, asked as `edge-fleet doctor` asks. */
 function findings(device: Device, profile: Profile): string[] {
-  const { text } = renderPayload(profile, LOCK, { secrets: { backups: "x" } });
+  const text = payloadText(renderPayload(profile, LOCK, { secrets: { backups: "x" } }));
   const settings = text.split("\n").filter((line) => /^(edge-fleet|set) /.test(line));
   const answer = device.sh(`${PROGRAM_PATH} doctor <<'END'\n${settings.join("\n")}\nend\nEND`);
   const all = (JSON.parse(answer) as { findings: { id: string; text: string }[] }).findings;

@@ -12,7 +12,8 @@ import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
 import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
-import { packPayload, renderPayload } from "../../components/plan/payload.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
+import { pack } from "../lab/standins/apply-device.ts";
 import { countFaults } from "../lab/faults.ts";
 import { Device, LOCK, lockFor, NEW, OLD, profileWith, RELEASES, readOutcome } from "../lab/standins/apply-device.ts";
 import { CLOCKED, setClock } from "../lab/standins/clock.ts";
@@ -105,7 +106,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     after(() => sandbox.stop());
 
     const start = (profile: Profile, lock: ArtifactsLock = LOCK) => {
-      const { create, stdin } = packPayload(renderPayload(profile, lock), profile.region, CLOCKED);
+      const { create, stdin } = pack(renderPayload(profile, lock));
       return sandbox.start(create, stdin).then(readOutcome);
     };
     /** Clocks and tools as they were, nothing installed. */

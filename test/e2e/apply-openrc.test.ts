@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { parseApplyResult, removeCommand, renderPayload } from "../../components/plan/payload.ts";
+import { parseDeviceAnswer } from "../../components/device/result.ts";
+import { renderPayload, payloadText } from "../../components/plan/payload.ts";
+import { removeCommand } from "../lab/standins/apply-device.ts";
 import {
   BROKEN,
   CRASHING,
@@ -147,7 +149,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     const lan = { ...old.network, shape: "lan" } as const;
     const agent = flannel({ ...old, id: "edge-0002", joins: "edge-0001", network: lan }, "vxlan");
     const context = { server: { host: "10.0.0.1" }, secrets: { "token-edge-0001": "0123456789abcdef" } };
-    const { result, reason } = device.applyText(renderPayload(agent, LOCK, context).text);
+    const { result, reason } = device.applyText(payloadText(renderPayload(agent, LOCK, context)));
     assert.equal(result, "applied", reason);
     assert.deepEqual([device.pid("k3s"), device.servers()], ["0", 1]);
     assert.notEqual(device.pid("k3s-agent"), "0");
@@ -176,7 +178,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     assert.equal(apply(other).result, "applied");
     assert.equal(device.sh("cat /run/standin-k0s/version"), K0S_NEW);
     assert.equal(device.servers(), 1);
-    assert.equal(parseApplyResult(sandbox.run(removeCommand(old.id)).stdout).result, "removed");
+    assert.equal(parseDeviceAnswer(sandbox.run(removeCommand(old.id)).stdout)?.result, "removed");
     assert.equal(
       device.sh("ls -d /etc/k0s /var/lib/k0s /etc/init.d/k0s* /etc/runlevels/default/* 2>/dev/null || :"),
       "",
@@ -223,7 +225,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     device.install(old);
     const { code, stdout, stderr } = sandbox.run(removeCommand(old.id));
     assert.equal(stderr, "");
-    assert.deepEqual([code, parseApplyResult(stdout).result], [0, "removed"]);
+    assert.deepEqual([code, parseDeviceAnswer(stdout)?.result], [0, "removed"]);
     assert.equal(leftovers(device), "");
     assert.equal(device.servers(), 0);
     device.installProgram();

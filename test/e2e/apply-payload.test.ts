@@ -4,13 +4,14 @@ import { test } from "node:test";
 import { gzipSync, strToU8 } from "fflate";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { renderScript } from "../../components/device/script.ts";
-import { parseApplyResult, renderPayload } from "../../components/plan/payload.ts";
+import { parseDeviceAnswer } from "../../components/device/result.ts";
+import { renderPayload, payloadText } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
 import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 
 const faults = countFaults();
 const old = profileWith(OLD);
-const { text } = renderPayload(flannel(old, "vxlan"), LOCK);
+const text = payloadText(renderPayload(flannel(old, "vxlan"), LOCK));
 const SUM = "0".repeat(64);
 const before = (line: string, added: string) => text.replace(line, `${added}\n${line}`);
 const withFile = (head: string) =>
@@ -107,7 +108,7 @@ underEachShell("payloads", (get) => {
     device.push(OLD);
     const { code, stdout } = sandbox.run("sh", renderScript(old.id, renderPayload(old, LOCK), PROGRAM));
     assert.equal(code, 0);
-    assert.equal(parseApplyResult(stdout).result, "applied");
+    assert.equal(parseDeviceAnswer(stdout)?.result, "applied");
     device.assertIs(old);
   });
 
@@ -116,7 +117,7 @@ underEachShell("payloads", (get) => {
     const password = "pass-of-the-mirror";
     const mirror = { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" };
     const registries = { ...old, registries: { "docker.io": mirror } };
-    const payload = (profile: typeof old) => renderPayload(profile, LOCK, { secrets: { mirror: password } }).text;
+    const payload = (profile: typeof old) => payloadText(renderPayload(profile, LOCK, { secrets: { mirror: password } }));
     const holders = () =>
       device.sh(
         `grep -rl ${password} /etc /usr/local /var/lib /var/log /tmp /run 2>/dev/null | xargs -r stat -c '%a %n' | sort`,

@@ -8,7 +8,8 @@ import { after, before, describe, test } from "node:test";
 import { examinationScript } from "../../cli/doctor/script.ts";
 import { type DeviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
-import { packPayload, renderPayload } from "../../components/plan/payload.ts";
+import { renderPayload, payloadText } from "../../components/plan/payload.ts";
+import { pack } from "../lab/standins/apply-device.ts";
 import { countFaults } from "../lab/faults.ts";
 import {
   Device,
@@ -73,7 +74,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     const allowed = (profile: Profile): Profile => ({ ...profile, preflight: { allowReboot: true } });
     const old = allowed(profileWith(OLD));
     const apply = async (profile: Profile, lock: ArtifactsLock = LOCK) => {
-      const { create, stdin } = packPayload(renderPayload(profile, lock), profile.region, BREAKABLE);
+      const { create, stdin } = pack(renderPayload(profile, lock));
       return readOutcome(await sandbox.start(create, stdin));
     };
     /** A kernel that was booted with this line. */
@@ -228,7 +229,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
 
     test("the doctor asks for no reboot where only the apply may", () => {
       fresh();
-      assert.match(renderPayload(old, LOCK).text, /\nset MANAGED_REBOOT 1\n/);
+      assert.match(payloadText(renderPayload(old, LOCK)), /\nset MANAGED_REBOOT 1\n/);
       const examination = { profile: old, lock: LOCK, server: undefined, allowReboot: false };
       const [line] = examinationScript(examination, 0).stdin.split("\n");
       assert.match(

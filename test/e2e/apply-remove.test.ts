@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { parseApplyResult, removeCommand } from "../../components/plan/payload.ts";
+import { parseDeviceAnswer } from "../../components/device/result.ts";
+import { removeCommand } from "../lab/standins/apply-device.ts";
 import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
@@ -25,7 +26,7 @@ const leftovers = (device: Device): string =>
 function remove(sandbox: Sandbox, id: string) {
   const { code, stdout, stderr } = sandbox.run(removeCommand(id));
   assert.equal(stderr, "");
-  return { code, ...parseApplyResult(stdout) };
+  return { code, ...parseDeviceAnswer(stdout) };
 }
 
 underEachShell("removal", (get) => {
@@ -53,7 +54,7 @@ underEachShell("removal", (get) => {
     device.install(old);
     const { code, result, reason } = remove(sandbox, "edge-0002");
     assert.deepEqual([code, result], [1, "failed"]);
-    assert.match(reason, /^device: this is edge-0001, not edge-0002 - correct its address/);
+    assert.match(reason ?? "", /^device: this is edge-0001, not edge-0002 - correct its address/);
     device.assertIs(old);
   });
 

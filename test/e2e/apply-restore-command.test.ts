@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { BackupPush } from "../../components/inventory/types.ts";
-import { renderPayload } from "../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { Device, LOCK, OLD, profileWith } from "../lab/standins/apply-device.ts";
 import { Sandbox } from "../lab/standins/sandbox.ts";
 import { makeRecipient } from "../lab/standins/upload-server.ts";
@@ -58,7 +58,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
   const prepare = (): { name: string; file: string; key: string; plain: string } => {
     device.wipe();
     device.push(OLD);
-    assert.equal(device.applyText(renderPayload(profile, LOCK).text).result, "applied");
+    assert.equal(device.applyText(payloadText(renderPayload(profile, LOCK))).result, "applied");
     const write = (what: string) => device.sh(`echo ${what} >${DATA}/db/state.db; echo token-${what} >${DATA}/token`);
     write("first");
     device.sh(`${PROGRAM_PATH} maintain`);

@@ -4,7 +4,8 @@ import { after, before, describe, test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
-import { packPayload, renderPayload } from "../../components/plan/payload.ts";
+import { renderPayload } from "../../components/plan/payload.ts";
+import { pack } from "../lab/standins/apply-device.ts";
 import { Device, PROGRAM, profileWith, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
@@ -23,7 +24,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     const base = profileWith("v1.36.2+k3s1");
     const profile = { ...base, distribution: "k0s", k0s: { ...base.k0s, version: VERSION } } as const;
     const apply = () => {
-      const { create, stdin } = packPayload(renderPayload(profile, LOCK), profile.region, PROGRAM);
+      const { create, stdin } = pack(renderPayload(profile, LOCK));
       return readOutcome(sandbox.run(create, stdin));
     };
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderPayload } from "../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import {
   flannel,
   LOCK,
@@ -142,7 +142,7 @@ underEachShell("apply", (get) => {
   test("taints are reconciled like labels, by key and effect, and others are left alone", () => {
     const { device } = get();
     device.install(old);
-    const text = renderPayload(old, LOCK).text;
+    const text = payloadText(renderPayload(old, LOCK));
     const tainted = (digit: string, taints: string) =>
       text.replace(/set HASH \S+/, `set HASH ${digit.repeat(64)}`).replace("set NEED_KIB", `${taints}set NEED_KIB`);
     const taints = () => device.sh("sort /var/lib/rancher/k3s/server/db/taints");

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
-import { renderPayload } from "../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { BROKEN, type Device, LOCK, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
@@ -27,7 +27,7 @@ function withShim(device: Device, lock: ArtifactsLock = LOCK): ArtifactsLock {
 
 /** Path and kind of every file that a device gets. */
 function filesOf(profile: Profile): { path: string; live: boolean }[] {
-  const lines = renderPayload(profile, LOCK).text.matchAll(/^file 0[0-7]{3} (live|restart) (\S+) \d+$/gm);
+  const lines = payloadText(renderPayload(profile, LOCK)).matchAll(/^file 0[0-7]{3} (live|restart) (\S+) \d+$/gm);
   return [...lines].map(([, kind, path = ""]) => ({ path, live: kind === "live" }));
 }
 
@@ -52,7 +52,7 @@ underEachShell("traps", (get) => {
 
   test("a setting that leaves the inventory leaves the device: nothing is merged with what was there", () => {
     const { device } = get();
-    const disabling = (disable: string[]): Profile => ({ ...old, k3s: { ...old.k3s, disable } });
+    const disabling = (disable: Profile["k3s"]["disable"]): Profile => ({ ...old, k3s: { ...old.k3s, disable } });
     device.install(disabling(["traefik", "metrics-server"]));
     assert.equal(device.apply(disabling(["traefik"])).result, "applied");
     const config = device.sh("cat /etc/rancher/k3s/config.yaml");

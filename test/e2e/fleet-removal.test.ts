@@ -16,6 +16,7 @@ import {
   type RegionReport,
   registered,
   touched,
+  unpin,
   up,
 } from "../lab/scenario.ts";
 
@@ -114,7 +115,7 @@ class Story {
     assert.deepEqual([dark.code, touched(dark)], [0, []], dark.text);
     assert.equal((await this.#report()).pending.back, "no answer within 3 s");
     await devices.setMode("back", "up");
-    editDevices(this.#fleet, ["back"], (entry) => assert.ok(entry.delete("hostKey")));
+    unpin(this.#fleet, "back");
     const before = logIns(devices);
     const unpinned = await up(this.#fleet);
     assert.deepEqual([unpinned.code, touched(unpinned)], [0, []], unpinned.text);
@@ -178,7 +179,7 @@ class Story {
   }
 
   async unpinned(): Promise<void> {
-    editDevices(this.#fleet, ["stays"], (entry) => assert.ok(entry.delete("hostKey")));
+    unpin(this.#fleet, "stays");
     const run = await up(this.#fleet);
     assert.deepEqual([run.code, touched(run)], [0, []], run.text);
     assert.deepEqual((await this.#report()).pending, { stays: `not enrolled - run edge-fleet enroll ${REGION}` });

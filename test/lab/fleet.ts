@@ -195,7 +195,6 @@ async function writeInventory(
     git: { url: "https://git.example.com/lab/edge-fleet.git" },
     rings: ["canary", "early", "broad"],
     hub: { argocd: { version } },
-    guard: { maxRemovals: 1 },
     k3s: { version: K3S_VERSIONS[0] },
     readiness: { timeoutSeconds: readinessTimeoutSeconds },
   });

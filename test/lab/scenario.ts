@@ -19,11 +19,6 @@ export async function enterLab(): Promise<Toolchain> {
   return ensureToolchain(() => {});
 }
 
-/** Outputs of a region's stack. */
-export type RegionReport = Readonly<
-  Record<"devices" | "pending" | "failed" | "removed", Readonly<Record<string, string>>>
->;
-
 /** A run of the engine as its events tell it. */
 export interface EngineRun extends CommandResult {
   /** What the engine did or tried, by resource name: `same`, `create`, `update`, `delete`, ... */
@@ -32,27 +27,26 @@ export interface EngineRun extends CommandResult {
   readonly text: string;
 }
 
-/** What `edge-fleet up` sets for a region's stack (cli/pulumi/plan.ts). */
-const LEVERS = {
-  PULUMI_CONTINUE_ON_ERROR: "true",
-  PULUMI_DEBUG_COMMANDS: "true",
-  PULUMI_SKIP_CHECKPOINTS: "true",
-} as const;
-
-/** `pulumi up` with the levers of `edge-fleet up`, and its event log read back. */
-export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}): Promise<EngineRun> {
-  return runEngine(fleet, ["up", "--yes", "--skip-preview", "--stack", stack, "--parallel", "64"], options);
+/** Plain `pulumi up`, as a user types it, and its event log read back. */
+export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}, args: readonly string[] = []): Promise<EngineRun> {
+  return runEngine(fleet, ["up", "--yes", "--stack", stack, ...args], options);
 }
 
-/** `pulumi preview` with the same levers. */
-export function preview(fleet: LabFleet, stack = REGION, options: RunOptions = {}): Promise<EngineRun> {
-  return runEngine(fleet, ["preview", "--stack", stack, "--parallel", "64"], options);
+/** Plain `pulumi preview`. */
+export function preview(
+  fleet: LabFleet,
+  stack = REGION,
+  options: RunOptions = {},
+  args: readonly string[] = [],
+): Promise<EngineRun> {
+  return runEngine(fleet, ["preview", "--stack", stack, ...args], options);
 }
 
 async function runEngine(fleet: LabFleet, args: readonly string[], options: RunOptions): Promise<EngineRun> {
   const log = join(fleet.directory, "events.jsonl");
   rmSync(log, { force: true });
-  const env = { ...LEVERS, ...options.env };
+  // Only makes the flag known.
+  const env = { ...options.env, PULUMI_DEBUG_COMMANDS: "true" };
   const result = await fleet.pulumi([...args, "--event-log", log], { ...options, env });
   // A run that never reached the engine, e.g. because the stack is locked, leaves no log.
   const operations = result.code === 0 || existsSync(log) ? readOperations(log) : new Map<string, string>();
@@ -73,10 +67,10 @@ function readOperations(log: string): Map<string, string> {
   return operations;
 }
 
-/** Names of the devices whose command the stack holds. */
+/** Ids of the devices that the stack holds. */
 export async function registered(fleet: LabFleet): Promise<string[]> {
   const { resources } = await exportStack(fleet);
-  return resources.flatMap(({ urn }) => /::([^:]*)-apply$/.exec(urn)?.[1] ?? []).sort();
+  return resources.flatMap(({ urn }) => /local:Command::([^:]*)$/.exec(urn)?.[1] ?? []).sort();
 }
 
 /** Changes the entries of some devices in the inventory; what `change` returns `false` for is deleted. */
@@ -89,6 +83,11 @@ export function editDevices(fleet: LabFleet, ids: readonly string[], change: (en
     const deleted = named.filter((entry) => change(entry) === false);
     list.items = list.items.filter((item) => !deleted.includes(item as YAMLMap));
   });
+}
+
+/** Takes a device's pins out of the region's lock. */
+export function unpin(fleet: LabFleet, id: string): void {
+  fleet.edit(`${REGION}.lock.yaml`, (lock) => assert.ok(lock.deleteIn(["devices", id])));
 }
 
 /** Names of the resources to which a run did something: everything but `same`, and but reads of other stacks. */
@@ -134,7 +133,7 @@ export async function deviceStates(lab: DeviceLab, ids: readonly string[]): Prom
   return Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await deviceState(lab, id)] as const)));
 }
 
-/** Log-ins that all devices have accepted so far. The probe is none: it leaves after the banner. */
+/** Log-ins that all devices have accepted so far. */
 export function logIns(lab: DeviceLab): number {
   return readFileSync(lab.logPath, "utf8").split("Accepted publickey").length - 1;
 }

@@ -1,9 +1,7 @@
-# Installs the program itself with its units: from the controller's bootstrap, which runs it from a file whose sum it has
-# checked, or from the program that is to be replaced.
+# Installs the program itself with its units: run from a file whose sum the first command of a dial has checked.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 # Another root than / only lays out files: nothing of the running system is touched.
 ROOT=${EDGE_FLEET_ROOT-}
-SUDOERS=/etc/sudoers.d/edge-fleet
 # Lines that begin with a # do not reach a device.
 BANG='#!'
 
@@ -16,16 +14,12 @@ cron_folder() {
   done
 }
 
-# $1 is the SSH user that runs the program through sudo; root needs no rule.
 install_program() {
   t=
   trap '[ "$?" = 0 ] || echo "edge-fleet: ${REASON:-the device program could not be installed - check free space and that /usr is writable}" >&2
     [ -z "$t" ] || rm -f "$t"' EXIT
   [ "$(id -u)" = 0 ] || die "root: not root - log in as root or allow sudo without a password"
-  user=${1:-root}
   new=$(sha256sum "$0" | cut -d ' ' -f 1)
-  old=$(sha256sum "$ROOT$PROGRAM" 2>/dev/null | cut -d ' ' -f 1) || old=
-  [ -z "$old" ] || [ "$old" = "$new" ] || allow "$user" "$old" "$new"
   umask 022
   mkdir -p "$ROOT${PROGRAM%/*}"
   t=$ROOT${PROGRAM%/*}/.edge-fleet.new.$$
@@ -34,7 +28,6 @@ install_program() {
   chown 0:0 "$t"
   sync "$t"
   mv -f "$t" "$ROOT$PROGRAM"
-  allow "$user" "$new"
   if on_openrc; then install_scripts; else install_units; fi
   echo "program $new"
 }
@@ -72,24 +65,6 @@ edit_crontab() {
 
 # Up to five minutes, always the same for one machine, so that a fleet does not act in one second.
 jitter() { echo $(($({ cat /etc/machine-id 2>/dev/null || echo none; } | cksum | cut -d ' ' -f 1) % 300)); }
-
-# One rule, for exactly this program by its sum; while it is replaced, for both. https://www.sudo.ws/docs/man/sudoers.man/
-allow() {
-  [ "$1" != root ] && [ -d "$ROOT${SUDOERS%/*}" ] || return 0
-  case $1 in *[!A-Za-z0-9._-]* | [!a-z_]*) die "sudo: $1 is not a user name that sudoers takes - use another ssh.user" ;; esac
-  user=$1
-  t=$ROOT${SUDOERS%/*}/.edge-fleet.$$
-  shift
-  for digest; do
-    echo "$user ALL=(root) NOPASSWD: sha256:$digest $PROGRAM"
-  done >"$t"
-  chmod 440 "$t"
-  if command -v visudo >/dev/null && ! visudo -cqf "$t" >/dev/null 2>&1; then
-    rm -f "$t"
-    die "sudo: visudo refuses the rule for $user - update sudo to 1.8.7 or later"
-  fi
-  mv -f "$t" "$ROOT$SUDOERS"
-}
 
 # $1 is the mode, $2 the path. The job of cron goes to the background: the hour's other jobs do not wait for it.
 write_system_file() {
@@ -167,18 +142,4 @@ $BANG/bin/sh
 END
       ;;
   esac
-}
-
-# Replaces this program by the one on stdin, gzip and base64, whose sum is $1: for users whose only right is this program.
-upgrade() {
-  check_digest "${1-}"
-  t=$(mktemp "$VOLATILE/edge-fleet.XXXXXX")
-  trap '[ -z "$REASON" ] || echo "edge-fleet: $REASON" >&2; rm -f "$t"' EXIT
-  { base64 -d | gzip -dc; } >"$t" 2>/dev/null || :
-  [ "$(sha256sum "$t" | cut -d ' ' -f 1)" = "$1" ] || die "program: it arrived damaged - run again"
-  sh "$t" install "${SUDO_USER:-root}"
-}
-
-check_digest() {
-  case $1 in '' | *[!0-9a-f]*) die "program: not a SHA-256 - run edge-fleet push" ;; esac
 }

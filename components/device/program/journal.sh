@@ -47,8 +47,10 @@ finding() { REASON="$REASON${REASON:+; }$*"; }
 plain() { printf %s "$1" | tr -cs '\40-\176' ' ' | cut -c "1-$2" | sed 's/[\\"]/\\&/g'; }
 
 report() {
-  printf '{"device":"%s","result":"%s","hash":"%s","version":"%s","reason":"%s"}\n' \
-    "$DEVICE" "$1" "$HASH" "$VERSION" "$(plain "$2" 1000)"
+  code=${2%%: *}
+  case $code in "$2" | *[!a-z-]*) code= ;; esac
+  printf '{"device":"%s","result":"%s","code":"%s","hash":"%s","version":"%s","reason":"%s"}\n' \
+    "$DEVICE" "$1" "$code" "$HASH" "$VERSION" "$(plain "$2" 1000)"
 }
 
 die() {

@@ -4,9 +4,17 @@
 # The payload comes on stdin, plain or packed with gzip and base64. It may hold passwords, so it is kept in memory until
 # a run needs it, and no longer than that.
 receive_payload() {
+  new_incoming
+  timeout 120 cat >"$INCOMING.raw" || die "payload: it does not arrive - check the connection"
+  unpack_payload
+}
+
+new_incoming() {
   find "$VOLATILE" -maxdepth 1 -name 'edge-fleet.*' -mmin +60 -exec rm -f {} + 2>/dev/null || :
   INCOMING=$(mktemp "$VOLATILE/edge-fleet.XXXXXX") || die "memory: $VOLATILE is full - restart the device"
-  timeout 120 cat >"$INCOMING.raw" || die "payload: it does not arrive - check the connection"
+}
+
+unpack_payload() {
   case $(head -c 12 "$INCOMING.raw" | tr -d '\0') in
     'edge-fleet 1'*) mv -f "$INCOMING.raw" "$INCOMING" ;;
     *)
@@ -21,8 +29,32 @@ apply() {
   answer_always
   require_root
   receive_payload
+  follow_detached
+}
+
+# The other end of dial.sh: one question a connection. The connection stays open for what the device still lacks.
+serve() {
+  answer_always
+  require_root
+  read -r word name || die "dial: nothing was asked - run again"
+  case $word in
+    apply) ;;
+    remove) remove "$name" ;;
+    *) die "dial: unknown question - run again" ;;
+  esac
+  new_incoming
+  # shellcheck disable=SC2016
+  timeout 120 /bin/sh -c 'while read -r l && [ "$l" != . ]; do echo "$l"; done' >"$INCOMING.raw" ||
+    die "payload: it does not arrive - check the connection"
+  unpack_payload
+  [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
+  receive_artifacts
+  follow_detached
+}
+
+# No command of the device may hold the connection for ever: the engine cannot end it.
+follow_detached() {
   trap - EXIT
-  # No command of the device may hold the connection for ever: the engine cannot end it.
   exec timeout -k 10 $((READY_SECONDS + 900)) "$PROGRAM" follow "$INCOMING"
 }
 

@@ -17,7 +17,7 @@ controller_time() {
 }
 
 usage() {
-  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | receive SHA256:SIZE:PATH... | install [USER] | upgrade SHA256 <PROGRAM" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
   exit 2
 }
 
@@ -34,12 +34,8 @@ main() {
       case ${2-} in resume) ;; backups/* | received.*/*) is_copy_name "${2#*/}" || usage ;; *) usage ;; esac
       restoring "$2"
       ;;
-    receive)
-      shift
-      receive_artifacts "$@"
-      ;;
-    install) install_program "${2-}" ;;
-    upgrade) upgrade "${2-}" ;;
+    serve) serve ;;
+    install) install_program ;;
     follow) launch "${2-}" ;;
     run | expire | undo)
       case ${2-} in '' | *[!0-9a-f]*) usage ;; esac

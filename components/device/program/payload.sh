@@ -1,7 +1,7 @@
 # Reads the payload of one device: data only, line by line, each name, value and path checked against fixed lists, and
 # nothing of it evaluated. Whatever is not exactly of the format is refused with its line before anything is changed.
-# Format: `edge-fleet 1`, `set NAME value`..., `file MODE live|restart PATH LINES` and its lines...,
-# `artifact KIND SHA256 SIZE MODE PATH|- URL|-`..., `end`.
+# Format: `edge-fleet 1`, `set NAME value`..., `artifact KIND SHA256 SIZE MODE PATH|- URL|-`..., `file MODE live|restart
+# PATH LINES` and its lines..., `end`.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 refuse() { die "payload: line $line_number: $* - run again with edge-fleet of the same release"; }

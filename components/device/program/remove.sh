@@ -1,5 +1,5 @@
 # Takes a device out of the fleet: the cluster, everything that edge-fleet has put, the device's identity, and last the
-# program itself with the rule by which an SSH user runs it. Running it again after an interruption finishes it.
+# program itself. Running it again after an interruption finishes it.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 # $1 is the device's id, so that a connection which ends at another device erases nothing.
@@ -59,5 +59,4 @@ forget_device() {
   find "$STATE" -name 'identity.key*' -exec sh -c 'command -v shred >/dev/null && shred -u "$1" || rm -f "$1"' sh {} \; 2>/dev/null || :
   rm -rf "$STATE" "${LOG%/*}" /etc/edge-fleet
   rm -f "$PROGRAM"
-  rm -f "$SUDOERS"
 }

@@ -70,9 +70,9 @@ obtain() {
   ! verify "$sum" "$file" || return 0
   require_space
   if [ "$url" = - ]; then
-    [ -e "$file" ] || die "artifact-missing: the $kind of $VERSION is not in $STORE - run edge-fleet push $REGION"
+    [ -e "$file" ] || die "artifact-missing: the $kind of $VERSION is not in $STORE - run pulumi up again"
     rm -f "$file"
-    die "checksum: the pushed $kind of $VERSION is damaged and was removed - run edge-fleet push $REGION"
+    die "checksum: the pushed $kind of $VERSION is damaged and was removed - run pulumi up again"
   fi
   fetch
 }

@@ -3,15 +3,14 @@
  * releases that are the lab's stand-ins for K3s and K0s and tell systemd when they are ready, as the real ones do.
  */
 import assert from "node:assert/strict";
-import { enrollScript } from "../../../cli/enroll/script.ts";
-import { installCommand } from "../../../cli/push/program.ts";
-import { RUN_SCRIPT_AS_ROOT } from "../../../cli/ssh/arguments.ts";
+import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { type ApplyResult, packPayload, renderPayload } from "../../../components/plan/payload.ts";
-import { PROGRAM, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
+import type { DeviceAnswer } from "../../../components/device/result.ts";
+import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
+import { PROGRAM, pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
 import { MACHINE_USER } from "./plan.ts";
@@ -81,37 +80,42 @@ export function machineProfile(machine: Machine, version: string, changes: Parti
   return profileWith(version, { id: machine.id, init: machine.init, memoryMiB: 1024, ssh, ...changes });
 }
 
+/** Runs what comes on stdin as root, for a log-in user that may use sudo without a password. */
+const RUN_AS_ROOT = "exec sudo -n /bin/sh -s";
+
+/** Installs the program, as the first dial does. */
+function installScript({ text }: DeviceProgram): string {
+  return `umask 077
+{ base64 -d | gzip -dc; } >/run/edge-fleet.program <<'END'
+${packText(text)}
+END
+sh /run/edge-fleet.program install
+rm -f /run/edge-fleet.program
+`;
+}
+
 /** A machine that edge-fleet manages. */
 export class MachineDevice {
   readonly machine: Machine;
-  #program = deviceProgram();
   #holding = false;
 
   constructor(machine: Machine) {
     this.machine = machine;
   }
 
-  /** Enrols it as `edge-fleet enroll` does. From then on the log-in user may run the program as root and nothing else. */
+  /** Enrols it as `edge-fleet enroll` does, and installs the program as the first dial does. */
   async enroll(): Promise<void> {
-    const answer = await this.machine.ssh(RUN_SCRIPT_AS_ROOT, {
-      user: MACHINE_USER,
-      input: enrollScript(MACHINE_USER),
-    });
+    const answer = await this.machine.ssh(RUN_AS_ROOT, { user: MACHINE_USER, input: ENROLL_SCRIPT });
     assert.equal(answer.code, 0, answer.stderr);
     assert.match(answer.stdout, /^\{"edgeFleet":1,"identityKey":"ecdsa-sha2-nistp256 /);
-    await this.sh("rm -f /etc/sudoers.d/010-image");
-    this.#program = deviceProgram();
+    await this.upgrade(deviceProgram());
   }
 
-  /** Replaces the program as `edge-fleet push` does for a user whose only right is the program. */
+  /** Replaces the program, as a dial of another release does. */
   async upgrade(program: DeviceProgram): Promise<void> {
-    const input = `${packText(program.text)}\n`;
-    const { code, stdout, stderr } = await this.machine.ssh(installCommand(MACHINE_USER, program.sha256), {
-      user: MACHINE_USER,
-      input,
-    });
+    const input = installScript(program);
+    const { code, stdout, stderr } = await this.machine.ssh(RUN_AS_ROOT, { user: MACHINE_USER, input });
     assert.deepEqual([code, stdout, stderr], [0, `program ${program.sha256}\n`, ""]);
-    this.#program = program;
   }
 
   /** Puts the binary of a release into the store. */
@@ -123,18 +127,18 @@ export class MachineDevice {
   /** Starts to apply a profile as the log-in user. */
   start(profile: Profile): RunningCommand {
     const payload = renderPayload(profile, MACHINE_LOCK);
-    const { create, stdin } = packPayload(payload, profile.region, this.#program);
-    return this.machine.start(create, { user: MACHINE_USER, input: stdin });
+    const { create, stdin } = pack(payload);
+    return this.machine.start(`sudo -n ${create}`, { user: MACHINE_USER, input: stdin });
   }
 
   /** Applies a profile and waits for the answer. */
-  async apply(profile: Profile): Promise<ApplyResult> {
+  async apply(profile: Profile): Promise<DeviceAnswer> {
     return readOutcome(await this.start(profile).result);
   }
 
   /** What the preflight finds, as `edge-fleet doctor` asks for it: `id severity`. */
   async findings(profile: Profile): Promise<string[]> {
-    const input = `${packText(renderPayload(profile, MACHINE_LOCK).text)}\n`;
+    const input = `${packText(payloadText(renderPayload(profile, MACHINE_LOCK)))}\n`;
     const { code, stdout, stderr } = await this.machine.ssh(`sudo -n ${PROGRAM_PATH} doctor`, {
       user: MACHINE_USER,
       input,

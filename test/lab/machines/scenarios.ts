@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
-import { parseApplyResult, removeCommand } from "../../../components/plan/payload.ts";
+import { parseDeviceAnswer } from "../../../components/device/result.ts";
+import { removeCommand } from "../standins/apply-device.ts";
 import type { FaultCount } from "../faults.ts";
 import { BROKEN, CRASHING, flannel, OLD, readOutcome, SLOW } from "../standins/apply-device.ts";
 import { HOLDING, K0S, type MachineDevice, machineProfile } from "./device.ts";
@@ -227,9 +228,9 @@ export function defineLastSteps({ device, probe }: Scene): void {
   });
 
   test("a machine that is removed has nothing left of edge-fleet and its cluster", async () => {
-    const { code, stdout, stderr } = await machine.ssh(removeCommand(machine.id), { user: MACHINE_USER });
+    const { code, stdout, stderr } = await machine.ssh(`sudo -n ${removeCommand(machine.id)}`, { user: MACHINE_USER });
     assert.deepEqual([code, stderr], [0, ""]);
-    assert.equal(parseApplyResult(stdout).result, "removed");
+    assert.equal(parseDeviceAnswer(stdout)?.result, "removed");
     const files =
       await device.sh(`find / -xdev \\( -name '*edge-fleet*' -o -path '*rancher*' -o -path '*k0s*' -o -name 'k3s*' \\) \\
       -not -path '/etc/edge-fleet-lab*' -not -path '/proc/*' -not -path '/run/*'`);

@@ -10,7 +10,8 @@ import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
-import { type ApplyResult, packPayload, parseApplyResult, renderPayload } from "../../../components/plan/payload.ts";
+import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
+import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
@@ -100,7 +101,20 @@ function instrument(text: string): DeviceProgram {
 }
 
 /** A command and its stdin. */
-export type Packed = ReturnType<typeof packPayload>;
+export interface Packed {
+  readonly create: string;
+  readonly stdin: string;
+}
+
+/** Applies a payload. */
+export function pack(payload: Payload): Packed {
+  return { create: `${PROGRAM_PATH} apply`, stdin: payloadText(payload) };
+}
+
+/** Takes a device out of the fleet. */
+export function removeCommand(id: string): string {
+  return `${PROGRAM_PATH} remove ${id}`;
+}
 
 /** What tests under a shell work on, once the sandbox has started. */
 export type Subject<D extends Device> = () => { device: D; sandbox: Sandbox };
@@ -150,7 +164,7 @@ export class Device {
     this.#sandbox = sandbox;
   }
 
-  /** Puts an artifact into the store, as `edge-fleet push` does. */
+  /** Puts an artifact into the store, as a dial that sends it does. */
   push(version: string, content = RELEASES[version] ?? ""): void {
     this.#sandbox.write(`${ARTIFACT_STORE}/${sha256(RELEASES[version] ?? "")}`, content);
   }
@@ -160,7 +174,7 @@ export class Device {
     this.installProgram();
   }
 
-  /** Installs the program and its units, as `edge-fleet enroll` does. */
+  /** Installs the program and its units, as the first dial does. */
   installProgram(program = PROGRAM): void {
     this.#sandbox.write("/tmp/program", program.text);
     assert.equal(this.sh("sh /tmp/program install; rm /tmp/program"), `program ${program.sha256}`);
@@ -169,11 +183,11 @@ export class Device {
 
   /** What is sent to the device. */
   packed(profile: Profile, lock = LOCK, context: RenderContext = {}): Packed {
-    return packPayload(renderPayload(profile, lock, context), profile.region, PROGRAM);
+    return pack(renderPayload(profile, lock, context));
   }
 
   /** Applies a profile and waits for the answer. */
-  apply(profile: Profile, lock?: ArtifactsLock): ApplyResult {
+  apply(profile: Profile, lock?: ArtifactsLock): DeviceAnswer {
     const { create, stdin } = this.packed(profile, lock);
     return readOutcome(this.#sandbox.run(create, stdin));
   }
@@ -187,7 +201,7 @@ export class Device {
   }
 
   /** Applies a payload given as text. */
-  applyText(payload: string): ApplyResult {
+  applyText(payload: string): DeviceAnswer {
     return readOutcome(this.#sandbox.run(`${PROGRAM_PATH} apply`, payload));
   }
 
@@ -282,15 +296,16 @@ export class Device {
 }
 
 /** The answer of a run; its stdout is exactly one line and its exit code agrees. */
-export function readOutcome({ code, stdout, stderr }: SandboxOutcome): ApplyResult {
+export function readOutcome({ code, stdout, stderr }: SandboxOutcome): DeviceAnswer {
   assert.equal(stderr, "");
   assert.match(stdout, /^\{[^\n]+\}\n$/, "stdout is exactly one line");
-  const result = parseApplyResult(stdout);
+  const result = parseDeviceAnswer(stdout);
+  assert.ok(result, stdout);
   assert.equal(code, ["applied", "unchanged"].includes(result.result) ? 0 : 1);
   return result;
 }
 
 /** The same profile with another flannel backend: a change that needs a restart. */
-export function flannel(profile: Profile, flannelBackend: string): Profile {
+export function flannel(profile: Profile, flannelBackend: Profile["k3s"]["flannelBackend"]): Profile {
   return { ...profile, k3s: { ...profile.k3s, flannelBackend } };
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Profile } from "../../../components/inventory/types.ts";
-import type { ApplyResult } from "../../../components/plan/payload.ts";
+import { type DeviceAnswer } from "../../../components/device/result.ts";
 import { countFaults } from "../faults.ts";
 import { type Device, underEachShellAs } from "./apply-device.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -22,7 +22,7 @@ export function finishAfterKill(
   point: string,
   target: Profile,
   final: Profile,
-  apply: (profile: Profile) => ApplyResult = (profile) => device.apply(profile),
+  apply: (profile: Profile) => DeviceAnswer = (profile) => device.apply(profile),
 ): void {
   device.killAt(point);
   assert.match(apply(target).reason, /^interrupted: /, point);

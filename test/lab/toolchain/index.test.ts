@@ -70,6 +70,26 @@ test("the stand-in language host alone yields to an installed pulumi too", async
   }
 });
 
+test("an installed host or provider replaces its stand-in, without an installed pulumi", async () => {
+  const path = process.env.PATH ?? "";
+  const directory = installed("official", "pulumi-language-nodejs", "3.259.0");
+  process.env.PATH = installed("official", "pulumi-resource-command", "");
+  try {
+    const toolchain = await ensureToolchain(() => {}, ["pulumi-language-nodejs", "pulumi-resource-command"]);
+    assert.deepEqual(
+      toolchain.parts.map(({ name, real, path }) => ({ name, real, path })),
+      ["pulumi-language-nodejs", "pulumi-resource-command"].map((name) => ({
+        name,
+        real: true,
+        path: join(directory, name),
+      })),
+    );
+    assert.deepEqual(readdirSync(toolchain.binDir), []);
+  } finally {
+    process.env.PATH = path;
+  }
+});
+
 const unusable: { what: string; directory: () => string }[] = [
   { what: "one that is too old", directory: () => installed("old", "pulumi", "v3.255.0") },
   { what: "one that fails", directory: () => installed("broken", "pulumi", "v3.300.0", 1) },

@@ -1,7 +1,7 @@
 /**
  * The lab's toolchain: from part names to executables on a PATH. The real thing yields nothing to a stand-in: an
- * installed `pulumi` is used with its own language host and plugins, an installed kustomize or kubeconform as it is;
- * only what is missing is built (once, into a cache outside the repository).
+ * installed `pulumi` is used with its own language host and plugins, an installed host, plugin, kustomize or kubeconform
+ * as it is; only what is missing is built (once, into a cache outside the repository).
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -82,7 +82,7 @@ export async function ensureToolchain(
   return { binDir, parts: found, env };
 }
 
-/** The parts that are installed, with the companions of an installed `pulumi`. */
+/** The parts that are installed, with the companions of an installed `pulumi`; without one, those that lie on PATH. */
 async function findInstalled(wanted: readonly PartName[]): Promise<Map<PartName, Part>> {
   const found = new Map<PartName, Part>();
   const needsPulumi = wanted.some((name) => PULUMI_COMPANIONS.includes(name));
@@ -92,30 +92,32 @@ async function findInstalled(wanted: readonly PartName[]): Promise<Map<PartName,
     if (installed) found.set(part.name, installed);
   }
   const pulumi = found.get("pulumi");
-  if (pulumi) {
-    for (const name of PULUMI_COMPANIONS) {
-      found.set(name, {
-        name,
-        real: true,
-        version: `the one that pulumi ${pulumi.version} chooses`,
-        path: pulumi.path,
-      });
-    }
+  for (const name of PULUMI_COMPANIONS) {
+    const path = pulumi?.path ?? (wanted.includes(name) ? installedFile(name) : undefined);
+    const version = pulumi ? `the one that pulumi ${pulumi.version} chooses` : `the one at ${path}`;
+    if (path) found.set(name, { name, real: true, version, path });
   }
   return found;
 }
 
 /**
- * The installed program of a part, where there is one that is new enough. Executables of the cache do not count: a
- * process that was itself started with a toolchain's PATH would otherwise call them installed.
+ * Looks an installed program up. Executables of the cache do not count: a process that was itself started with a
+ * toolchain's PATH would otherwise call them installed.
+ */
+function installedFile(name: string, path = process.env.PATH ?? ""): string | undefined {
+  const cache = `${cacheRoot()}/`;
+  return findOnPath(name, path, (candidate) => !realpathSync(candidate).startsWith(cache));
+}
+
+/**
+ * The installed program of a part, where there is one that is new enough.
  * @param part the part
  * @param path folders to look in, in PATH's syntax. Default: this process's PATH
  * @returns the part, undefined when nothing usable is installed
  */
 export async function installedPart(part: GoPart, path = process.env.PATH ?? ""): Promise<Part | undefined> {
   if (!part.installed) return undefined;
-  const cache = `${cacheRoot()}/`;
-  const file = findOnPath(part.name, path, (candidate) => !realpathSync(candidate).startsWith(cache));
+  const file = installedFile(part.name, path);
   if (!file) return undefined;
   try {
     const { stdout, stderr } = await execute(file, part.installed.arguments, { timeout: VERSION_TIMEOUT_MS });

@@ -49,6 +49,17 @@ test("settings with which a device cannot work are told at their place, beside w
   assert.deepEqual(json.plan.errors, [plan]);
 });
 
+test("a pin whose device is gone is a warning, and no failure", async (context) => {
+  const clone = await rolloutRepository(context);
+  clone.write("stacks/tokyo.lock.yaml", "devices:\n  gone: { hostKey: ssh-ed25519 AAAA }\n");
+  const { exitCode, stderr } = await clone.run("check");
+  assert.equal(exitCode, 0);
+  assert.match(
+    stderr,
+    /^warning: stacks\/tokyo\.lock\.yaml:2:9 devices\.gone: the inventory has no such device - run /m,
+  );
+});
+
 test("policy.requireDigests false lets tags pass that do not move", async (context) => {
   const clone = await rolloutRepository(context, "policy: { requireDigests: false }\n");
   const image = (name: string) => {

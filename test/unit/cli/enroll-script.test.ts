@@ -3,26 +3,23 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
 import { parseAnswer } from "../../../cli/enroll/outcome.ts";
-import { enrollScript } from "../../../cli/enroll/script.ts";
-import { deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
 import { temporaryDirectory } from "./inventory.ts";
 
-const SCRIPT = enrollScript("edge");
 const SHELLS: readonly (readonly string[])[] = [["dash"], ["busybox", "ash"]];
 const ROOT = process.getuid?.() === 0 ? false : "needs root";
 
 /** Runs the script as `ssh` does: on stdin. */
 function run([command = "", ...args]: readonly string[], directory: string, environment: NodeJS.ProcessEnv = {}) {
   return spawnSync(command, [...args, "-s"], {
-    input: SCRIPT,
+    input: ENROLL_SCRIPT,
     encoding: "utf8",
     env: {
       ...process.env,
       EDGE_FLEET_STATE: join(directory, "state"),
       EDGE_FLEET_MACHINE_ID: join(directory, "machine-id"),
       EDGE_FLEET_OS_RELEASE: join(directory, "os-release"),
-      EDGE_FLEET_ROOT: join(directory, "root"),
       ...environment,
     },
   });
@@ -66,7 +63,7 @@ for (const shell of SHELLS) {
     const { status, stdout, stderr } = run(shell, directory);
     assert.equal(status, 1);
     assert.equal(stdout, "");
-    assert.match(stderr, /^edge-fleet: .*identity\.key is not an ECDSA P-256 key .* - remove it and enrol again\n$/);
+    assert.match(stderr, /^edge-fleet: .*identity\.key is not an ECDSA P-256 key .* - remove it and enroll again\n$/);
     assert.equal(readFileSync(join(directory, "state", "identity.key"), "utf8"), "");
   });
 
@@ -88,50 +85,23 @@ for (const shell of SHELLS) {
   test(`${name}: a script that is cut off in transit does nothing`, { skip: ROOT }, (context) => {
     const directory = temporaryDirectory(context);
     const [command = "", ...args] = shell;
-    const cut = SCRIPT.slice(0, SCRIPT.lastIndexOf("main </dev/null"));
+    const cut = ENROLL_SCRIPT.slice(0, ENROLL_SCRIPT.lastIndexOf("main </dev/null"));
     spawnSync(command, [...args, "-s"], {
       input: cut,
-      env: { ...process.env, EDGE_FLEET_STATE: join(directory, "state"), EDGE_FLEET_ROOT: join(directory, "root") },
+      env: { ...process.env, EDGE_FLEET_STATE: join(directory, "state") },
     });
     assert.ok(!existsSync(join(directory, "state")));
   });
 }
 
-for (const shell of SHELLS) {
-  test(`${shell.join(" ")}: installs the program and allows exactly it to the SSH user`, { skip: ROOT }, (context) => {
-    const directory = temporaryDirectory(context);
-    const root = join(directory, "root");
-    mkdirSync(join(root, "etc/sudoers.d"), { recursive: true });
-    const { stdout, stderr } = run(shell, directory);
-    assert.equal(stderr, "");
-    const { text, sha256 } = deviceProgram();
-    assert.equal(parseAnswer(stdout)?.program, sha256);
-    assert.equal(readFileSync(root + PROGRAM_PATH, "utf8"), text);
-    const rule = join(root, "etc/sudoers.d/edge-fleet");
-    assert.equal(readFileSync(rule, "utf8"), `edge ALL=(root) NOPASSWD: sha256:${sha256} ${PROGRAM_PATH}\n`);
-    const units = ["maintain.service", "maintain.timer", "recover.service"].map((name) => `edge-fleet-${name}`);
-    assert.deepEqual(readdirSync(join(root, "etc/systemd/system")), units);
-    const modes = [root + PROGRAM_PATH, rule, ...units.map((name) => join(root, "etc/systemd/system", name))];
-    assert.deepEqual(
-      modes.map((path) => statSync(path).mode & 0o7777),
-      [0o755, 0o440, 0o644, 0o644, 0o644],
-    );
-    assert.deepEqual(readdirSync(join(root, "usr/local/sbin")), ["edge-fleet-device"]);
-    assert.deepEqual(readdirSync(join(root, "etc/sudoers.d")), ["edge-fleet"]);
-  });
-}
-
-test("an SSH user whose name sudoers would read as something else is refused", () => {
-  for (const user of ["ALL ALL=(ALL) NOPASSWD: ALL", "-x", "a\nb", "%wheel", "ALL", ""])
-    assert.throws(() => enrollScript(user), /is not a plain user name/);
-});
-
 test("enrolling twice at the same time ends with one identity", { skip: ROOT }, async (context) => {
   const directory = temporaryDirectory(context);
   const { runProgram } = await import("../../../cli/process.ts");
-  const environment = { EDGE_FLEET_STATE: join(directory, "state"), EDGE_FLEET_ROOT: join(directory, "root") };
+  const environment = { EDGE_FLEET_STATE: join(directory, "state") };
   const runs = await Promise.all(
-    Array.from({ length: 6 }, () => runProgram("dash", ["-s"], { stdin: SCRIPT, environment, timeoutMs: 30_000 })),
+    Array.from({ length: 6 }, () =>
+      runProgram("dash", ["-s"], { stdin: ENROLL_SCRIPT, environment, timeoutMs: 30_000 }),
+    ),
   );
   const keys = new Set(runs.map(({ stdout }) => parseAnswer(stdout)?.identityKey));
   assert.equal(keys.size, 1);
@@ -140,7 +110,7 @@ test("enrolling twice at the same time ends with one identity", { skip: ROOT }, 
 
 test("log-in noise around the answer does no harm, a forged answer is not accepted", () => {
   const key = `ecdsa-sha2-nistp256 ${Buffer.from("k").toString("base64")}`;
-  const facts = { architecture: "arm64", memoryMiB: 1, os: "", kernel: "", machineId: "", program: "c".repeat(64) };
+  const facts = { architecture: "arm64", memoryMiB: 1, os: "", kernel: "", machineId: "" };
   const line = JSON.stringify({ edgeFleet: 1, identityKey: key, ...facts, time: 1_790_000_000 });
   assert.equal(parseAnswer(`Welcome!\n${line}\nbye\n`)?.identityKey, key);
   assert.equal(parseAnswer(line.replace(key, `${key}\\nssh-rsa AAAA`)), undefined);

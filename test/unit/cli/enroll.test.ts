@@ -10,7 +10,6 @@ import { type Inventory, loadInventory } from "../../../components/inventory/ind
 import { writeInventory } from "./inventory.ts";
 
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
-const PROGRAM = "c".repeat(64);
 const NOW = "2026-11-24T20:00:00.000Z";
 const SECONDS = Date.parse(NOW) / 1000;
 const ASKED = { before: SECONDS - 20, after: SECONDS };
@@ -23,6 +22,16 @@ function identityKey(seed: string): string {
   return `ecdsa-sha2-nistp256 ${Buffer.from(`identity ${seed}`).toString("base64")}`;
 }
 
+/** Judges a connection that came to the script. */
+function judgeAnswer(
+  found: Candidate,
+  result: RunResult,
+  hostKey: string,
+  asked: Parameters<typeof judgeConnection>[2],
+) {
+  return judgeConnection(found, { ...result, loggedIn: true, hostKey }, asked);
+}
+
 function answer(seed: string, more: object = {}): RunResult {
   const facts = {
     architecture: ARCHITECTURE,
@@ -30,7 +39,6 @@ function answer(seed: string, more: object = {}): RunResult {
     os: "Debian",
     kernel: "6.1",
     machineId: "",
-    program: PROGRAM,
     time: SECONDS - 10,
   };
   const line = JSON.stringify({ edgeFleet: 1, identityKey: identityKey(seed), ...facts, ...more });
@@ -42,6 +50,7 @@ devices:
   - { id: new, host: h1, model: box }
   - { id: half, host: h2, model: box, hostKey: ${hostKey("half")} }
   - { id: done, host: h3, model: box, hostKey: ${hostKey("done")}, identityKey: ${identityKey("done")} }
+  - { id: leaves, host: h4, model: box, state: removed }
 `;
 const OTHER = `region: osaka\ndevices:\n  - { id: far, host: h9, model: box, hostKey: ${hostKey("far")}, identityKey: ${identityKey("far")} }\n`;
 
@@ -59,6 +68,13 @@ function candidate(inventory: Inventory, id: string, acceptNewKey = false): Cand
 const selections: { name: string; devices: string[]; accept: string[]; connect: string[]; already: string[] }[] = [
   { name: "without names: all that lack a key", devices: [], accept: [], connect: ["new", "half"], already: ["done"] },
   { name: "a named device, enrolled or not", devices: ["done"], accept: [], connect: ["done"], already: [] },
+  {
+    name: "one that is removed, only where it is named",
+    devices: ["leaves"],
+    accept: [],
+    connect: ["leaves"],
+    already: [],
+  },
   { name: "a device whose new key is accepted", devices: [], accept: ["done"], connect: ["done"], already: [] },
 ];
 
@@ -83,7 +99,7 @@ test("an unknown region or device is a usage error that names the mend", (contex
 });
 
 test("a device that answers is enrolled with the key that the connection used", (context) => {
-  const outcome = judgeConnection(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
+  const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
   assert.deepEqual(outcome, {
     id: "new",
     state: "enrolled",
@@ -96,7 +112,6 @@ test("a device that answers is enrolled with the key that the connection used", 
         os: "Debian",
         kernel: "6.1",
         enrolledAt: NOW,
-        program: PROGRAM,
       },
     },
     fingerprint: fingerprintOf(hostKey("new")),
@@ -119,7 +134,7 @@ for (const [what, time, clock] of [
 ] as const) {
   test(`a device whose clock is ${what} is enrolled ${clock === undefined ? "silently" : "with a warning"}`, (context) => {
     const found = candidate(inventoryFor(context), "new");
-    const outcome = judgeConnection(found, answer("new", { time }), hostKey("new"), ASKED);
+    const outcome = judgeAnswer(found, answer("new", { time }), hostKey("new"), ASKED);
     assert.ok(outcome.state === "enrolled");
     if (clock === undefined) assert.equal(outcome.clock, undefined);
     else assert.match(outcome.clock ?? "", clock);
@@ -132,9 +147,9 @@ for (const [what, time, clock] of [
 test("a device that lost its identity is refused until its new keys are accepted", (context) => {
   const inventory = inventoryFor(context);
   const judge = (accept: boolean) =>
-    judgeConnection(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
+    judgeAnswer(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
   const refused = judge(false);
-  assert.equal(refused.state === "refused" && refused.reason, "identity-key-changed");
+  assert.equal(refused.state === "failed" && refused.code, "identity-key-changed");
   assert.equal(judge(true).state, "enrolled");
 });
 
@@ -144,20 +159,20 @@ const refused: { name: string; result: RunResult; reason: string }[] = [
     result: answer("new", { architecture: "riscv64" }),
     reason: "architecture",
   },
-  { name: "an answer without a key", result: answer("new", { identityKey: "" }), reason: "unexpected-output" },
-  { name: "an answer of the wrong shape", result: answer("new", { memoryMiB: "lots" }), reason: "unexpected-output" },
+  { name: "an answer without a key", result: answer("new", { identityKey: "" }), reason: "shell" },
+  { name: "an answer of the wrong shape", result: answer("new", { memoryMiB: "lots" }), reason: "shell" },
   { name: "an answer but a failing exit", result: { ...answer("new"), exitCode: 1 }, reason: "device" },
 ];
 
 for (const { name, result, reason } of refused) {
   test(`a device with ${name} is not enrolled`, (context) => {
-    const outcome = judgeConnection(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
-    assert.deepEqual([outcome.state, "reason" in outcome && outcome.reason], ["refused", reason]);
+    const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
+    assert.deepEqual([outcome.state, "code" in outcome && outcome.code], ["failed", reason]);
   });
 }
 
 function enrolled(id: string, seeds: { host?: string; identity?: string; machine?: string } = {}): EnrolledOutcome {
-  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW, program: "a".repeat(64) } as const;
+  const facts = { architecture: ARCHITECTURE, memoryMiB: 1, enrolledAt: NOW } as const;
   const key = hostKey(seeds.host ?? id);
   return {
     id,
@@ -199,16 +214,16 @@ const clones: { name: string; outcomes: EnrolledOutcome[]; reasons: Record<strin
 for (const { name, outcomes, reasons } of clones) {
   test(name, (context) => {
     const judged = refuseDuplicates(outcomes, inventoryFor(context));
-    const found = judged.map((outcome) => [outcome.id, "reason" in outcome ? outcome.reason : outcome.state]);
+    const found = judged.map((outcome) => [outcome.id, "code" in outcome ? outcome.code : outcome.state]);
     assert.deepEqual(Object.fromEntries(found), reasons);
   });
 }
 
-test("the report shows fingerprints, counts, the next step, and refusals last", () => {
+test("the report shows fingerprints, counts, the next step, and failures last", () => {
   const outcomes = [
-    { id: "x", state: "refused", reason: "no-sudo", message: "no sudo", fingerprint: undefined },
+    { id: "x", state: "failed", code: "sudo", reason: "no sudo", fingerprint: undefined },
     enrolled("new"),
-    { id: "y", state: "pending", reason: "silent", message: "no banner", fingerprint: undefined },
+    { id: "y", state: "pending", code: "silent", reason: "no banner", fingerprint: undefined },
     { id: "done", state: "already", fingerprint: "SHA256:d" },
   ] as const;
   assert.equal(
@@ -217,14 +232,14 @@ test("the report shows fingerprints, counts, the next step, and refusals last", 
       "DEVICE  STATE     HOST KEY                                            DETAIL",
       `new     enrolled  ${fingerprintOf(hostKey("new"))}  ${ARCHITECTURE}, 1 MiB`,
       "y       pending   -                                                   silent: no banner",
-      "x       refused   -                                                   no-sudo: no sudo",
+      "x       failed    -                                                   sudo: no sudo",
       "",
     ].join("\n"),
   );
-  assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 refused");
+  assert.equal(summarize("tokyo", outcomes), "tokyo: 1 enrolled, 1 already, 1 pending, 1 failed");
   assert.match(
-    nextStep("tokyo", outcomes, ["stacks/tokyo.yaml"]),
-    /commit stacks\/tokyo\.yaml, then: edge-fleet preview tokyo/,
+    nextStep("tokyo", outcomes, ["stacks/tokyo.lock.yaml"]),
+    /commit stacks\/tokyo\.lock\.yaml, then: edge-fleet preview tokyo/,
   );
   assert.equal(enrollExitCode(outcomes), 1);
   assert.equal(enrollExitCode(outcomes.slice(1)), 3);

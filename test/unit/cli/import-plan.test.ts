@@ -74,7 +74,7 @@ test("machines go behind the last device of a region's list, and not a byte of i
 });
 
 test("a region with a CSV file gets rows, with the columns that it lacked", async (context) => {
-  const csv = 'id,host,model,facts.os\r\nx,10.0.0.9,box,"Debian, 12"\r\n';
+  const csv = 'id,host,model,values.os\r\nx,10.0.0.9,box,"Debian, 12"\r\n';
   const { stacks, exitCode, stderr } = await importing(
     context,
     { "tokyo.yaml": "region: tokyo\ndevicesFrom: tokyo.csv\n", "tokyo.csv": csv },
@@ -82,7 +82,44 @@ test("a region with a CSV file gets rows, with the columns that it lacked", asyn
     ...["--ansible", "hosts.ini", "--region", "tokyo", "--model", "box"],
   );
   assert.deepEqual([exitCode, stderr], [0, ""]);
-  assert.equal(read(stacks, "tokyo.csv"), `${csv.replace("facts.os", "facts.os,ssh.port")}till,10.9.0.1,box,,2222\r\n`);
+  assert.equal(
+    read(stacks, "tokyo.csv"),
+    `${csv.replace("values.os", "values.os,ssh.port")}till,10.9.0.1,box,,2222\r\n`,
+  );
+});
+
+test("host keys of the source go into the lock, and into no other file", async (context) => {
+  const key = (name: string) => `ssh-ed25519 ${Buffer.from(name).toString("base64")}`;
+  const { stacks, exitCode, stderr } = await importing(
+    context,
+    { "tokyo.yaml": TOKYO },
+    ["d.csv", `id,host,hostKey\ntill,10.9.0.1,${key("till")}\nlamp,10.9.0.2,\n`],
+    ...["--csv", "d.csv", "--region", "tokyo", "--model", "box"],
+  );
+  assert.deepEqual([exitCode, stderr], [0, ""]);
+  assert.doesNotMatch(read(stacks, "tokyo.yaml"), /hostKey/);
+  const { entry } =
+    loadInventory(stacks)
+      .regions.get("tokyo")
+      ?.devices.find((d) => d.entry.id === "till") ?? {};
+  assert.deepEqual([entry?.hostKey, entry?.identityKey], [key("till"), undefined]);
+  assert.equal(resolveProfile(loadInventory(stacks), "lamp").hostKey, undefined);
+});
+
+test("host keys of devices are taken from known_hosts where the source has none", async (context) => {
+  const key = (name: string) => `ssh-ed25519 ${Buffer.from(name).toString("base64")}`;
+  const known = join(temporaryDirectory(context), "known_hosts");
+  writeFileSync(known, `10.9.0.1 ${key("known")}\n[10.9.0.2]:2222 ${key("other port")}\n10.9.0.3 ${key("ignored")}\n`);
+  const { stacks, exitCode, stdout } = await importing(
+    context,
+    { "tokyo.yaml": TOKYO },
+    ["d.csv", `id,host,port,hostKey\ntill,10.9.0.1,,\nlamp,10.9.0.2,2222,\nsign,10.9.0.3,,${key("own")}\n`],
+    ...["--csv", "d.csv", "--region", "tokyo", "--model", "box", "--known-hosts", known],
+  );
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^note: 2 host key\(s\) of devices were taken from known_hosts: enroll accepts no other$/m);
+  const keys = ["till", "lamp", "sign"].map((id) => resolveProfile(loadInventory(stacks), id).hostKey);
+  assert.deepEqual(keys, [key("known"), key("other port"), key("own")]);
 });
 
 test("a new region gets a file, with what all its machines share written once", async (context) => {

@@ -305,9 +305,29 @@ const refused: { name: string; source: () => SourceInventory; problem: string }[
     problem: "d.csv:1:1 (header): has no column host - name the columns id,host,model,…",
   },
   {
+    name: "CSV: a column that is there twice",
+    source: () => parseCsvSource("d.csv", "id,host,host\na,b,c\n"),
+    problem: "d.csv:1:9 (header): names the column host twice - remove one",
+  },
+  {
+    name: "CSV: two columns that mean one field",
+    source: () => parseCsvSource("d.csv", "id,host,ip\na,b,c\n"),
+    problem: "d.csv:1:9 (header): names the field host twice - remove one column",
+  },
+  {
+    name: "CSV: semicolons",
+    source: () => parseCsvSource("d.csv", "id;host\na;b\n"),
+    problem: "d.csv:1:1 (csv): is separated by semicolons - write commas",
+  },
+  {
+    name: "CSV: a quote that never closes",
+    source: () => parseCsvSource("d.csv", 'id,host\na,"b\n'),
+    problem: "d.csv:2:3 (csv): opens a quote that nothing closes - close it",
+  },
+  {
     name: "CSV: a comma that is not quoted",
     source: () => parseCsvSource("d.csv", "id,host\na,b,c\n"),
-    problem: "d.csv:2:1 row[0]: has 3 cells for 2 columns - quote commas",
+    problem: "d.csv:2:5 row[0]: stands behind the 2 columns of the header - quote commas",
   },
 ];
 

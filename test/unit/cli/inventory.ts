@@ -3,6 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { parse, parseDocument } from "yaml";
+import { renderRegionLock } from "../../../components/inventory/lock.ts";
+import { LOCK_FIELDS, type LockedDevice } from "../../../components/inventory/lock-schema.ts";
 
 const MACHINE = process.arch === "arm64" ? "arm64" : "amd64";
 
@@ -32,10 +35,35 @@ export function temporaryDirectory(context: TestContext): string {
   return directory;
 }
 
-/** Writes an inventory folder. @returns its path */
+/**
+ * Writes an inventory folder. A test may write the pins of a device (hostKey, identityKey, facts) in its entry: they go
+ * into the region's lock.
+ * @returns its path
+ */
 export function writeInventory(context: TestContext, files: Readonly<Record<string, string>>): string {
   const directory = join(temporaryDirectory(context), "stacks");
   mkdirSync(directory);
-  for (const [name, text] of Object.entries({ ...BASE_FILES, ...files })) writeFileSync(join(directory, name), text);
+  for (const [name, text] of Object.entries({ ...BASE_FILES, ...files }).flatMap(splitPins))
+    writeFileSync(join(directory, name), text);
   return directory;
+}
+
+function splitPins([name, text]: [string, string]): [string, string][] {
+  const { devices } = (name.endsWith(".yaml") ? parse(text) : {}) as { devices?: (LockedDevice & { id: string })[] };
+  if (!Array.isArray(devices)) return [[name, text]];
+  const pinned = devices.filter((entry) => LOCK_FIELDS.some((field) => field in entry));
+  if (pinned.length === 0) return [[name, text]];
+  const document = parseDocument(text);
+  for (const [index] of devices.entries())
+    for (const field of LOCK_FIELDS) document.deleteIn(["devices", index, field]);
+  const region = name.replace(/\.yaml$/, "");
+  const lock = renderRegionLock(region, new Map(pinned.map(({ id, ...entry }) => [id, pick(entry)])));
+  return [
+    [name, document.toString()],
+    [`${region}.lock.yaml`, lock],
+  ];
+}
+
+function pick({ hostKey, identityKey, facts }: LockedDevice): LockedDevice {
+  return { hostKey, identityKey, facts };
 }

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { digestsOf, fetchFile, rangeStart } from "../../../cli/lock/fetch-file.ts";
-import { download, open, redirectProblem } from "../../../cli/lock/http.ts";
+import { digestsOf, fetchFile, rangeStart } from "../../../components/artifacts/fetch-file.ts";
+import { download, open, redirectProblem } from "../../../components/artifacts/http.ts";
 import { serve } from "./http-server.ts";
 import { temporaryDirectory } from "./inventory.ts";
 

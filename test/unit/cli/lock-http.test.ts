@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { contentLength, download } from "../../../cli/lock/http.ts";
+import { contentLength, download } from "../../../components/artifacts/http.ts";
 import { serve } from "./http-server.ts";
 
 const QUICK = { timeoutMs: 5_000, attempts: 3, pauseMs: 1 };

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { renderRing } from "../../../components/gitops/rings.ts";
+import { renderRing } from "../../../cli/rollout/rings.ts";
 import { edgeFleet } from "./command.ts";
 import { writeInventory } from "./inventory.ts";
 

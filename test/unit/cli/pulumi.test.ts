@@ -1,245 +1,134 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout } from "node:timers/promises";
-import { runForeground } from "../../../cli/process.ts";
-import type { EngineEvent } from "../../../cli/pulumi/events.ts";
-import { type PulumiRequest, planPulumi } from "../../../cli/pulumi/plan.ts";
-import { deviceRows, formatDevices, onlyPending, upExitCode, withSupplyReasons } from "../../../cli/pulumi/report.ts";
-import { stallMessage } from "../../../cli/pulumi/run.ts";
-import { isStalled, observe, startState } from "../../../cli/pulumi/stall.ts";
-import { temporaryDirectory } from "./inventory.ts";
+import { type PulumiRequest, planCall } from "../../../cli/pulumi/call.ts";
+import { countDevices, deviceRows, formatDevices } from "../../../cli/pulumi/report.ts";
+import { chooseStacks } from "../../../cli/pulumi/stacks.ts";
+import { loadInventory } from "../../../components/inventory/index.ts";
+import { writeInventory } from "./inventory.ts";
 
 const REQUEST: PulumiRequest = {
-  operation: "up",
-  stack: "tokyo",
-  isHub: false,
-  parallel: 64,
-  yes: false,
-  eventLog: "tcp://unix:///tmp/events",
-  extra: [],
+  ...{ operation: "up", stack: "tokyo", region: "tokyo", parallel: 64, devices: [], targets: [], flags: [] },
 };
+const COMMON = ["--stack", "tokyo", "--parallel", "64"];
 
-const calls: { name: string; request: Partial<PulumiRequest>; flags: string[]; skipsCheckpoints: boolean }[] = [
-  { name: "up of a region asks", request: {}, flags: [], skipsCheckpoints: true },
+const calls: { name: string; request: Partial<PulumiRequest>; args: string[]; skipsCheckpoints: boolean }[] = [
+  { name: "up of a region", request: {}, args: ["up", ...COMMON], skipsCheckpoints: true },
   {
-    name: "up of a region with --yes",
-    request: { yes: true },
-    flags: ["--skip-preview", "--yes"],
+    name: "up with flags of pulumi",
+    request: { flags: ["--yes", "--skip-preview"] },
+    args: ["up", ...COMMON, "--yes", "--skip-preview"],
+    skipsCheckpoints: true,
+  },
+  {
+    name: "up of two devices and a target",
+    request: { devices: ["a", "b"], targets: ["urn:x"] },
+    args: [
+      ...["up", ...COMMON, "--target", "**$command:local:Command::a", "--target", "**$command:local:Command::b"],
+      ...["--target", "urn:x"],
+    ],
     skipsCheckpoints: true,
   },
   {
     name: "up of the hub",
-    request: { isHub: true, stack: "hub", yes: true },
-    flags: ["--skip-preview", "--yes"],
+    request: { stack: "hub", region: undefined, parallel: 8 },
+    args: ["up", "--stack", "hub", "--parallel", "8"],
     skipsCheckpoints: false,
   },
   {
     name: "preview of the hub",
-    request: { isHub: true, stack: "hub", operation: "preview" },
-    flags: [],
-    skipsCheckpoints: true,
-  },
-  {
-    name: "preview with arguments",
-    request: { operation: "preview", extra: ["--diff"] },
-    flags: ["--diff"],
+    request: { stack: "acme/edge-fleet/hub", region: undefined, operation: "preview" },
+    args: ["preview", "--stack", "acme/edge-fleet/hub", "--parallel", "64"],
     skipsCheckpoints: true,
   },
 ];
 
-for (const { name, request, flags, skipsCheckpoints } of calls) {
-  test(`${name}: ${skipsCheckpoints ? "without" : "with"} checkpoints`, () => {
-    const { args, environment } = planPulumi({ ...REQUEST, ...request });
-    const common = ["--stack", request.stack ?? "tokyo", "--parallel", "64", "--event-log", REQUEST.eventLog];
-    assert.deepEqual(args, [request.operation ?? "up", ...common, ...flags]);
-    assert.equal(environment.PULUMI_SKIP_CHECKPOINTS, skipsCheckpoints ? "true" : undefined);
-    assert.equal(environment.PULUMI_CONTINUE_ON_ERROR, "true");
-    assert.equal(environment.PULUMI_SKIP_UPDATE_CHECK, "true");
-    assert.equal(environment.PULUMI_DIY_BACKEND_ZSTD, "true");
+for (const { name, request, args, skipsCheckpoints } of calls) {
+  test(`${name} ${skipsCheckpoints ? "skips" : "keeps"} checkpoints`, () => {
+    const { args: planned, environment } = planCall({ ...REQUEST, ...request });
+    assert.deepEqual(planned, args);
+    assert.deepEqual(environment, {
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      PULUMI_CONTINUE_ON_ERROR: "true",
+      PULUMI_DIY_BACKEND_ZSTD: "true",
+      ...(skipsCheckpoints ? { PULUMI_SKIP_CHECKPOINTS: "true" } : {}),
+    });
   });
 }
 
-const stalls: { name: string; silentMs: number; last: EngineEvent; interactive: boolean; stalled: boolean }[] = [
-  { name: "events just came", silentMs: 10, last: {}, interactive: false, stalled: false },
-  { name: "none for too long", silentMs: 1000, last: {}, interactive: false, stalled: true },
-  { name: "a person is asked", silentMs: 1000, last: { summaryEvent: {} }, interactive: true, stalled: false },
-  { name: "a person was asked and answered", silentMs: 1000, last: {}, interactive: true, stalled: true },
-  { name: "nobody can be asked", silentMs: 1000, last: { summaryEvent: {} }, interactive: false, stalled: true },
+const REGION = (name: string, id: string): string =>
+  `region: ${name}\ndevices:\n  - { id: ${id}, host: 10.0.0.${id.length}, model: box }\n`;
+
+const choices: { name: string; stacks: string[]; devices?: string[]; chosen: string[] | RegExp }[] = [
+  { name: "none: all, the hub first", stacks: [], chosen: ["hub", "berlin", "tokyo"] },
+  { name: "the hub comes first wherever it stands", stacks: ["tokyo", "hub"], chosen: ["hub", "tokyo"] },
+  { name: "a name twice", stacks: ["tokyo", "tokyo"], chosen: ["tokyo"] },
+  { name: "a name in full", stacks: ["acme/fleet/tokyo"], chosen: ["acme/fleet/tokyo"] },
+  {
+    name: "an unknown one",
+    stacks: ["tokyo", "nosuch"],
+    chosen: /^stack nosuch is neither .* - use hub, berlin, tokyo$/,
+  },
+  { name: "a device of a region", stacks: [], devices: ["aaa"], chosen: ["tokyo aaa"] },
+  { name: "devices of two regions", stacks: [], devices: ["bb", "aaa"], chosen: ["berlin bb", "tokyo aaa"] },
+  { name: "a device of its region", stacks: ["x/y/tokyo"], devices: ["aaa"], chosen: ["x/y/tokyo aaa"] },
+  { name: "a device and a stack without it", stacks: ["hub"], devices: ["aaa"], chosen: /^stack hub has none of/ },
+  {
+    name: "a device of a stack not named",
+    stacks: ["tokyo"],
+    devices: ["aaa", "bb"],
+    chosen: /^device bb is of region berlin/,
+  },
+  { name: "an unknown device", stacks: [], devices: ["c"], chosen: /^device c is in no region of / },
 ];
 
-for (const { name, silentMs, last, interactive, stalled } of stalls) {
-  test(`${name}: ${stalled ? "stalled" : "not stalled"}`, () => {
-    const asked = observe(startState(0), { summaryEvent: {} }, 2);
-    assert.equal(isStalled(observe(asked, last, 5), 5 + silentMs, 1000, interactive), stalled);
+for (const { name, stacks, devices = [], chosen } of choices) {
+  test(`stacks: ${name}`, (context) => {
+    const files = { "tokyo.yaml": REGION("tokyo", "aaa"), "berlin.yaml": REGION("berlin", "bb") };
+    const inventory = loadInventory(writeInventory(context, files));
+    const choose = () =>
+      chooseStacks(inventory, stacks, devices).map(({ stack, devices }) => [stack, ...devices].join(" "));
+    if (Array.isArray(chosen)) assert.deepEqual(choose(), chosen);
+    else assert.throws(choose, { message: chosen, name: "UsageError" });
   });
 }
 
-test("a run without any event stalls too", () => {
-  assert.equal(isStalled(startState(7), 1006, 1000, true), false);
-  assert.equal(isStalled(startState(7), 1007, 1000, true), true);
-});
+const OUTPUTS = {
+  devices: { applied: 2, pending: 1, failed: 1, removed: 1 },
+  applied: { c: "v1.36.2+k3s1", a: "v1.36.2+k3s1" },
+  pending: { b: { code: "unreachable", reason: "no answer\u001b[31m\nfrom the host" } },
+  failed: { d: { code: "sudo", reason: "sudo asks for a password - set ssh.user to root" } },
+  removed: { e: "wiped" },
+};
 
-test("errors are told by what they are about, once each, and warnings are none", () => {
-  const urn = (types: string, name: string) => `urn:pulumi:tokyo::edge-fleet::${types}::${name}`;
-  const command = urn("edge-fleet:index:Region$edge-fleet:index:Device$command:remote:Command", "a-apply");
-  const messages = [
-    { severity: "warning", urn: urn("x", "warned") },
-    { severity: "error", urn: command },
-    { severity: "error", urn: command },
-    { severity: "error", message: "<{%reset%}>update failed<{%reset%}>\n" },
-    { severity: "error", message: "update failed\n" },
-  ];
-  const seen = messages.map((message) => ({
-    diagnosticEvent: { message: "Process exited with status 1", ...message },
-  }));
-  const { errors } = seen.reduce((state, event) => observe(state, event, 0), startState(0));
-  assert.deepEqual([...errors], ["a-apply"]);
-  for (const about of [{ urn: urn("pulumi:pulumi:Stack", "edge-fleet-tokyo") }, {}]) {
-    const event = { diagnosticEvent: { severity: "error", message: "the stack is locked", ...about } };
-    assert.deepEqual([...observe(startState(0), event, 0).errors], [""]);
-  }
-});
-
-test("a CLI that fails for pending devices alone has not failed", () => {
-  const rows = deviceRows({ devices: { a: "hash" }, pending: { b: "rebooting" }, failed: { c: "no" } });
-  const cases: [string[], boolean][] = [
-    [["b-apply"], true],
-    [["b-apply", "c-apply"], false],
-    [["b-apply", ""], false],
-    [["b"], false],
-    [[], false],
-  ];
-  for (const [errors, expected] of cases)
-    assert.equal(onlyPending(new Set(errors), rows), expected, `${JSON.stringify(errors)}`);
-});
-
-const outputs: { name: string; value: unknown; rows: [string, string, string][] }[] = [
-  {
-    name: "maps",
-    value: { devices: { a: "hash" }, pending: { b: "no answer" }, failed: { a: "rolled-back" } },
-    rows: [
-      ["a", "failed", "rolled-back"],
-      ["b", "pending", "no answer"],
-    ],
-  },
-  {
-    name: "maps with control characters",
-    value: { devices: { a: "hash" }, failed: { c: "x\ny" } },
-    rows: [
-      ["a", "applied", ""],
-      ["c", "failed", "x y"],
-    ],
-  },
-  {
-    name: "maps with removals",
-    value: {
-      devices: { stays: "hash", dark: "erasure-ordered" },
-      pending: { dark: "to be wiped: no answer" },
-      removed: { gone: "wiped", kept: "retained", moved: "retained: region osaka has it now", odd: "other" },
-    },
-    rows: [
-      ["dark", "pending", "to be wiped: no answer"],
-      ["gone", "wiped", ""],
-      ["kept", "retained", ""],
-      ["moved", "retained", "region osaka has it now"],
-      ["stays", "applied", ""],
-    ],
-  },
-  { name: "nothing", value: {}, rows: [] },
-  { name: "something else", value: [1], rows: [] },
-];
-
-for (const { name, value, rows } of outputs) {
-  test(`devices are read from outputs that are ${name}`, () => {
-    assert.deepEqual(
-      deviceRows(value).map(({ id, state, reason }) => [id, state, reason]),
-      rows,
-    );
-  });
-}
-
-test("exit code: failures before pending before success, and a failing CLI is a failure", () => {
-  const rows = deviceRows({ devices: { a: "hash" }, pending: { b: "" }, failed: { c: "" } });
-  assert.equal(upExitCode(rows, false), 1);
-  assert.equal(upExitCode(rows.slice(0, 2), false), 3);
-  assert.equal(upExitCode(rows.slice(0, 1), false), 0);
-  assert.equal(upExitCode(rows.slice(0, 1), true), 1);
-  assert.match(formatDevices("tokyo", rows, false), /^c +failed$[\s\S]*tokyo: 1 applied, 1 pending, 1 failed\n$/m);
-});
-
-test("devices that have left are shown, counted where there are any, and need nothing more", () => {
-  const rows = deviceRows({ devices: { a: "hash" }, removed: { b: "wiped", c: "retained: d has its address now" } });
-  assert.equal(upExitCode(rows, false), 0);
-  const text = formatDevices("tokyo", rows, false);
-  assert.match(
-    text,
-    /^b +wiped$\nc +retained +d has its address now$\ntokyo: 1 applied, 0 pending, 0 failed, 1 wiped/m,
-  );
-  assert.doesNotMatch(formatDevices("tokyo", rows.slice(0, 1), false), /wiped|retained/);
-});
-
-const GRACE = { environment: {}, stdout: "stdout", pollMs: 20, graceMs: 400 } as const;
-
-test("a stalled program that obeys SIGINT is stopped, not killed", async () => {
-  const script = "trap 'exit 7' INT; while :; do sleep 0.05; done";
-  const result = await runForeground("sh", ["-c", script], { ...GRACE, isStalled: () => true });
-  assert.deepEqual(result, { exitCode: 7, stalled: "stopped" });
-});
-
-test("one that does not is killed with its children", async (context) => {
-  const file = join(temporaryDirectory(context), "child");
-  const script = `trap '' INT; sh -c 'echo $$ >"${file}"; while :; do sleep 0.05; done' & while :; do sleep 0.05; done`;
-  const result = await runForeground("sh", ["-c", script], { ...GRACE, isStalled: () => existsSync(file) });
-  assert.deepEqual(result, { exitCode: undefined, stalled: "killed" });
-  const child = Number(readFileSync(file, "utf8"));
-  // A signal is delivered when the kernel next schedules the process.
-  for (let attempt = 0; isRunning(child) && attempt < 100; attempt++) await setTimeout(50);
-  assert.equal(isRunning(child), false);
-});
-
-/** False for a process that is gone, or dead and not yet reaped. */
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[2] !== "Z";
-  } catch {
-    return false;
-  }
-}
-
-test("a program that ends by itself is not stalled", async () => {
-  const result = await runForeground("sh", ["-c", "exit 3"], { ...GRACE, isStalled: () => false });
-  assert.deepEqual(result, { exitCode: 3, stalled: undefined });
-});
-
-test("after a kill the message says how to release the lock", () => {
-  assert.match(
-    stallMessage({ stack: "tokyo", stallMs: 900_000 }, "killed"),
-    /15 min[\s\S]*lock may remain[\s\S]*pulumi cancel --yes tokyo/,
-  );
-});
-
-test("a device that failed for want of supplies is told by their cause; others keep their reasons", () => {
-  const rows = deviceRows({
-    devices: { a: "hash" },
-    pending: { b: "dark" },
-    failed: { c: "artifact-missing", d: "no" },
-  });
-  const told = withSupplyReasons(
-    rows,
-    new Map([
-      ["b", "x"],
-      ["c", "clock: it is 1970"],
-    ]),
-  );
+test("devices are read from the outputs, and shown without control characters", () => {
+  const rows = deviceRows(OUTPUTS);
   assert.deepEqual(
-    told.map(({ id, reason }) => [id, reason]),
+    rows.map(({ id, state, code, reason, release }) => [id, state, code, reason, release]),
     [
-      ["a", ""],
-      ["b", "dark"],
-      ["c", "clock: it is 1970"],
-      ["d", "no"],
+      ["a", "applied", "", "", "v1.36.2+k3s1"],
+      ["b", "pending", "unreachable", "no answer [31m from the host", ""],
+      ["c", "applied", "", "", "v1.36.2+k3s1"],
+      ["d", "failed", "sudo", "sudo asks for a password - set ssh.user to root", ""],
+      ["e", "removed", "wiped", "", ""],
     ],
   );
+  assert.deepEqual(countDevices(rows), { applied: 2, pending: 1, failed: 1, removed: 1 });
+});
+
+for (const odd of [undefined, null, [1], "x", {}, { pending: ["a"], failed: null, applied: 3 }]) {
+  test(`outputs that are ${JSON.stringify(odd)} tell of no device`, () => assert.deepEqual(deviceRows(odd), []));
+}
+
+test("the table has what is not applied, the worst last; removals are counted where there are any", () => {
+  assert.equal(
+    formatDevices("tokyo", deviceRows(OUTPUTS), false),
+    `DEVICE  STATE    CODE         REASON
+e       removed  wiped
+b       pending  unreachable  no answer [31m from the host
+d       failed   sudo         sudo asks for a password - set ssh.user to root
+tokyo: 2 applied, 1 pending, 1 failed, 1 removed
+`,
+  );
+  const well = deviceRows({ applied: { a: "v1" } });
+  assert.equal(formatDevices("tokyo", well, false), "tokyo: 1 applied, 0 pending, 0 failed\n");
 });

@@ -1,13 +1,21 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
-import type { RunResult } from "../../../cli/process.ts";
-import { jumpAlias, quoteWord, sshArguments } from "../../../cli/ssh/arguments.ts";
-import { classifyFailure, offeredFingerprintOf } from "../../../cli/ssh/classify.ts";
-import { fingerprintOf, firstKnownKey, hostKeyAlgorithms, knownHostsText } from "../../../cli/ssh/keys.ts";
+import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fingerprintOf, firstKnownKey } from "../../../cli/ssh/keys.ts";
+import {
+  explainAnswer,
+  remoteCommand,
+  type SshAnswer,
+  type SshDevice,
+  STDIN_AS_ROOT,
+  withSsh,
+} from "../../../cli/ssh/run.ts";
 import { temporaryDirectory } from "./inventory.ts";
+import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
 
 for (const [type, bits] of [
   ["ed25519", "256"],
@@ -37,114 +45,151 @@ for (const { name, text, key } of knownHosts) {
   test(`the key is read from a known_hosts file with ${name}`, () => assert.equal(firstKnownKey(text), key));
 }
 
-test("a known_hosts file has one line per pinned key", () => {
-  assert.equal(knownHostsText(new Map([["a", KEY]])), `a ${KEY}\n`);
-});
+const ANSWER: SshAnswer = {
+  ...{ exitCode: 255, stdout: "", stderr: "", ended: undefined, loggedIn: false, hostKey: undefined },
+};
 
-test("the pinned key's type is asked for first, else Ed25519", () => {
-  assert.match(hostKeyAlgorithms(undefined), /^ssh-ed25519,ecdsa-sha2-nistp256,/);
-  assert.match(hostKeyAlgorithms("ecdsa-sha2-nistp384 AAAA"), /^ecdsa-sha2-nistp384,ssh-ed25519,/);
-  assert.match(hostKeyAlgorithms("ssh-rsa AAAA"), /^rsa-sha2-512,rsa-sha2-256,ssh-ed25519,/);
-});
-
-const CONNECTED = "debug1: Connection established.\n";
-const BANNER = `${CONNECTED}debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2\n`;
-const LOGGED_IN = `${BANNER}Authenticated to 10.0.0.1 ([10.0.0.1]:22) using "publickey".\n`;
-
-const failures: { stderr: string; exitCode?: number; ended?: RunResult["ended"]; state: string; reason: string }[] = [
-  { stderr: "ssh: connect to host h port 22: Connection refused\r\n", state: "pending", reason: "connection-refused" },
-  { stderr: "ssh: connect to host h port 22: Connection timed out\r\n", state: "pending", reason: "unreachable" },
-  { stderr: "ssh: connect to host h port 22: No route to host\r\n", state: "pending", reason: "unreachable" },
-  { stderr: "ssh: connect to host h port 22: Network is unreachable\r\n", state: "pending", reason: "unreachable" },
+const ends: { name: string; answer: Partial<SshAnswer>; expected: [string, string] }[] = [
+  { name: "Ctrl-C", answer: { exitCode: undefined, ended: "aborted" }, expected: ["pending", "interrupted"] },
+  { name: "output without end", answer: { exitCode: undefined, ended: "output" }, expected: ["failed", "shell"] },
+  { name: "no ssh", answer: { exitCode: undefined, stderr: "spawn ssh ENOENT" }, expected: ["failed", "client"] },
+  { name: "no log-in in time", answer: { exitCode: undefined, ended: "timeout" }, expected: ["pending", "silent"] },
   {
-    stderr: "ssh: Could not resolve hostname h: Name or service not known\r\n",
-    state: "pending",
-    reason: "unknown-host",
+    name: "no answer in time",
+    answer: { exitCode: undefined, ended: "timeout", loggedIn: true },
+    expected: ["pending", "lost"],
   },
-  {
-    stderr: "Connection timed out during banner exchange\r\nConnection to h port 22 timed out\r\n",
-    state: "pending",
-    reason: "silent",
-  },
-  { stderr: "kex_exchange_identification: Connection closed by remote host\r\n", state: "pending", reason: "closed" },
-  { stderr: "Connection reset by 10.0.0.1 port 22\r\n", state: "pending", reason: "closed" },
-  { stderr: "Timeout, server h not responding.\r\n", state: "pending", reason: "lost" },
-  { stderr: "client_loop: send disconnect: Broken pipe\r\n", state: "pending", reason: "lost" },
-  { stderr: "", ended: "timeout", state: "pending", reason: "unreachable" },
-  { stderr: CONNECTED, ended: "timeout", state: "pending", reason: "silent" },
-  { stderr: BANNER, ended: "timeout", state: "pending", reason: "silent" },
-  { stderr: LOGGED_IN, ended: "timeout", state: "pending", reason: "lost" },
-  { stderr: LOGGED_IN, ended: "aborted", state: "pending", reason: "interrupted" },
-  { stderr: "root@h: Permission denied (publickey).\r\n", state: "refused", reason: "permission-denied" },
-  {
-    stderr: "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures\r\n",
-    state: "refused",
-    reason: "permission-denied",
-  },
-  {
-    stderr: "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nHost key verification failed.\r\n",
-    state: "refused",
-    reason: "host-key-changed",
-  },
-  {
-    stderr:
-      "No ED25519 host key is known for jump.a and you have requested strict checking.\r\nHost key verification failed.\r\nConnection closed by UNKNOWN port 65535\r\n",
-    state: "refused",
-    reason: "jump-host-key",
-  },
-  {
-    stderr: "Unable to negotiate with 10.0.0.1 port 22: no matching host key type found. Their offer: ssh-dss\r\n",
-    state: "refused",
-    reason: "protocol",
-  },
-  { stderr: "sudo: a password is required\n", exitCode: 1, state: "refused", reason: "no-sudo" },
-  { stderr: "/bin/sh: 1: exec: sudo: not found\n", exitCode: 127, state: "refused", reason: "no-sudo" },
-  { stderr: "bash: line 1: /bin/sh: No such file or directory\n", exitCode: 127, state: "refused", reason: "no-shell" },
-  { stderr: "/home/u/.ssh/config: line 3: Bad configuration option: foo\r\n", state: "refused", reason: "client" },
-  {
-    stderr: "edge-fleet: ssh-keygen is missing - install the OpenSSH client\n",
-    exitCode: 1,
-    state: "refused",
-    reason: "device",
-  },
-  { stderr: LOGGED_IN, exitCode: 0, state: "refused", reason: "unexpected-output" },
-  { stderr: LOGGED_IN, ended: "output", state: "refused", reason: "unexpected-output" },
 ];
 
-for (const { stderr, exitCode = 255, ended, state, reason } of failures) {
-  const told = stderr.split("\n").findLast((line) => line.trim() !== "") ?? "nothing";
-  test(`${ended ?? `exit ${exitCode}`} after "${told.trim().slice(0, 70)}" is ${state}: ${reason}`, () => {
-    const failure = classifyFailure({
-      exitCode: ended === undefined ? exitCode : undefined,
-      stdout: "",
-      stderr,
-      ended,
-    });
-    assert.deepEqual([failure.state, failure.reason], [state, reason]);
-    assert.doesNotMatch(failure.message, /\n|debug1/);
+for (const { name, answer, expected } of ends) {
+  test(`${name} is ${expected.join(": ")}`, () => {
+    const { state, code, reason } = explainAnswer({ ...ANSWER, ...answer });
+    assert.deepEqual([state, code], expected);
+    assert.notEqual(reason, "");
   });
 }
 
-test("the offered fingerprint behind a jump host is the device's, not the jump host's", () => {
-  const line = (key: string): string => `debug1: Server host key: ssh-ed25519 SHA256:${key}\r\n`;
-  assert.equal(offeredFingerprintOf(line("jump") + line("device")), "SHA256:device");
-});
-
 test("control characters of a device never reach the terminal", () => {
   const stderr = "edge-fleet: \u001b]0;title\u0007 red \u001b[31m\n";
-  const { message } = classifyFailure({ exitCode: 1, stdout: "", stderr, ended: undefined });
-  assert.equal(message, "]0;title  red  [31m");
+  assert.equal(explainAnswer({ ...ANSWER, exitCode: 1, stderr }).reason, "]0;title  red  [31m");
 });
 
-test("a hostile user name cannot break out of the jump host's command line", () => {
-  const proxy = { host: "jump", port: 22, user: "a'; touch /tmp/x; '%h", hostKey: KEY };
-  const profile = { id: "a", host: "fd00::1", ssh: { user: "root", port: 2222, proxy } };
-  const args = sshArguments({ profile, knownHosts: "/tmp/k", hostKeyChecking: "yes", pinned: KEY }, "true");
-  const command = args.find((word) => word.startsWith("-oProxyCommand="))?.slice("-oProxyCommand=".length) ?? "";
-  const expanded = command.replaceAll("%%", "%");
-  const words = spawnSync("/bin/sh", ["-c", `printf '%s\\n' ${expanded}`], { encoding: "utf8" }).stdout.split("\n");
-  assert.ok(words.includes(proxy.user), words.join("\n"));
-  assert.ok(words.includes("[fd00::1]:2222"));
-  assert.ok(words.includes(`-oHostKeyAlias=${jumpAlias("a")}`));
-  assert.equal(quoteWord("plain-1.2"), "plain-1.2");
+test("the remote command survives any log-in shell, and holds no quote but its own", () => {
+  assert.match(remoteCommand(STDIN_AS_ROOT), /^exec \/bin\/sh -c '[^'!\\\n]*'$/);
+  assert.throws(() => remoteCommand("echo 'x'"));
+});
+
+/** The agent belongs to this process for the length of the test. */
+async function startClient(context: TestContext, directory: string) {
+  const client = await startAgent(context, directory);
+  const before = process.env.SSH_AUTH_SOCK;
+  process.env.SSH_AUTH_SOCK = client.environment.SSH_AUTH_SOCK;
+  context.after(() => {
+    if (before === undefined) delete process.env.SSH_AUTH_SOCK;
+    else process.env.SSH_AUTH_SOCK = before;
+  });
+  return client;
+}
+
+function deviceAt(
+  id: string,
+  port: number,
+  more: Partial<SshDevice> = {},
+  proxy?: SshDevice["ssh"]["proxy"],
+): SshDevice {
+  return { id, host: "127.0.0.1", hostKey: undefined, ssh: { user: "root", port, proxy }, ...more };
+}
+
+const leftOver = (): string[] => readdirSync(tmpdir()).filter((name) => /^ef-.{6}$/.test(name));
+
+test("a command's output comes without what the log-in shell prints, and nothing is left behind", {
+  skip: SKIP,
+}, async (context) => {
+  const directory = temporaryDirectory(context);
+  const client = await startClient(context, directory);
+  const talkative = `command="echo Welcome; exec /bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\""`;
+  const server = await startSshd(context, directory, { ...client, publicKey: `${talkative} ${client.publicKey}` });
+  const before = leftOver();
+  const [asked, told] = await withSsh((run) =>
+    Promise.all([
+      run(deviceAt("a", server.port), { script: "cat; echo problem >&2; exit 3", stdin: "hello", timeoutMs: 20_000 }),
+      run(deviceAt("b", server.port, { hostKey: server.hostKey }), { script: "id -u", timeoutMs: 20_000 }),
+    ]),
+  );
+  assert.deepEqual(
+    [asked.exitCode, asked.stdout, asked.stderr, asked.loggedIn, asked.hostKey],
+    [3, "hello", "problem\n", true, server.hostKey],
+  );
+  assert.deepEqual([told.exitCode, told.stdout], [0, "0\n"]);
+  assert.deepEqual(leftOver(), before);
+});
+
+test("only the pinned key is taken", { skip: SKIP }, async (context) => {
+  const directory = temporaryDirectory(context);
+  const client = await startClient(context, directory);
+  const server = await startSshd(context, directory, client);
+  const device = deviceAt("a", server.port, { hostKey: server.hostKey });
+  await server.rekey();
+  const answer = await withSsh((run) => run(device, { script: "touch /tmp/reached", timeoutMs: 20_000 }));
+  assert.equal(answer.loggedIn, false);
+  const { state, code } = explainAnswer(answer);
+  assert.deepEqual([state, code], ["failed", "host-key"]);
+});
+
+async function startSite(context: TestContext): Promise<{ jump: SshServer; site: SshServer }> {
+  const directory = temporaryDirectory(context);
+  const client = await startClient(context, directory);
+  const jump = await startSshd(context, directory, client);
+  return { jump, site: await startSshd(context, directory, client) };
+}
+
+/** Connections to a port of this machine that are up, from the client's side. */
+function connectionsTo(port: number): number {
+  const local = readFileSync("/proc/net/tcp", "utf8").split("\n");
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  return local.filter((line) => new RegExp(`^ *\\d+: \\S+ 0100007F:${hex} 01 `).test(line)).length;
+}
+
+test("devices behind a jump host share its one connection, which ends with the command", {
+  skip: SKIP,
+}, async (context) => {
+  const { jump, site } = await startSite(context);
+  const proxy = { host: "127.0.0.1", port: jump.port, user: "root", hostKey: jump.hostKey };
+  const ids = Array.from({ length: 12 }, (_, index) => `device-${index}`);
+  const answers = await withSsh(async (run) => {
+    const asked = ids.map((id) => run(deviceAt(id, site.port, {}, proxy), { script: "sleep 1", timeoutMs: 30_000 }));
+    await Promise.race(asked);
+    assert.equal(connectionsTo(jump.port), 1);
+    return Promise.all(asked);
+  });
+  assert.deepEqual(
+    answers.map(({ exitCode, stderr }) => [exitCode, stderr]),
+    ids.map(() => [0, ""]),
+  );
+  for (let attempt = 0; connectionsTo(jump.port) > 0 && attempt < 40; attempt++) await delay(50);
+  assert.equal(connectionsTo(jump.port), 0, "a shared connection would last for a minute");
+});
+
+test("a jump host with another key than the pinned one is told apart from the device", {
+  skip: SKIP,
+}, async (context) => {
+  const { jump, site } = await startSite(context);
+  const proxy = { host: "127.0.0.1", port: jump.port, user: "root", hostKey: site.hostKey };
+  const answer = await withSsh((run) => run(deviceAt("a", site.port, {}, proxy), { script: "id", timeoutMs: 30_000 }));
+  assert.deepEqual([explainAnswer(answer).state, explainAnswer(answer).code], ["failed", "jump-host-key"]);
+});
+
+test("a hostile user name cannot break out of the jump host's command line", { skip: SKIP }, async (context) => {
+  const { jump, site } = await startSite(context);
+  const trap = join(temporaryDirectory(context), "broken-out");
+  const proxy = { host: "127.0.0.1", port: jump.port, user: `a"; touch ${trap}; "'%h`, hostKey: jump.hostKey };
+  const answer = await withSsh((run) => run(deviceAt("a", site.port, {}, proxy), { script: "id", timeoutMs: 30_000 }));
+  assert.equal(answer.loggedIn, false);
+  assert.equal(existsSync(trap), false);
+});
+
+test("an unreachable host is told as such also where the command has little time", { skip: SKIP }, async () => {
+  const port = await freePort();
+  const answer = await withSsh((run) => run(deviceAt("a", port), { script: "id", timeoutMs: 3_000 }));
+  assert.deepEqual([explainAnswer(answer).state, explainAnswer(answer).code], ["pending", "refused"]);
 });

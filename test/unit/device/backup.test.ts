@@ -19,7 +19,7 @@ import {
 import { regionSecretKeys } from "../../../components/plan/contexts.ts";
 import { describeFinding } from "../../../components/plan/distributions/finding.ts";
 import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
-import { renderPayload } from "../../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { makeKeyPair, makeRecipient } from "../../lab/standins/upload-server.ts";
 import { buildProfile, LOCK, MODELS } from "./profile.ts";
@@ -63,9 +63,9 @@ test("a device that sends its copies has two files more, whatever its distributi
     const profile = pushing({}, changes);
     const plain = buildProfile(changes);
     const lock: ArtifactsLock = { ...LOCK, ...OTHERS };
-    const { text, secret } = renderPayload(profile, lock, { secrets });
-    const added = text.split("\n").filter((line) => !renderPayload(plain, lock).text.split("\n").includes(line));
-    assert.ok(secret);
+    const payload = renderPayload(profile, lock, { secrets });
+    const added = payloadText(payload).split("\n").filter((line) => !payloadText(renderPayload(plain, lock)).split("\n").includes(line));
+    assert.match(payload.secretFiles, /^file 0600 live \/etc\/edge-fleet\/backup\/curl\.conf \d+$/m);
     assert.ok(added.includes("set BACKUP_URL https://b.example.com/edge/tokyo/edge-0001"));
     assert.deepEqual(
       added.filter((line) => line.startsWith("file ")).map((line) => line.replace(/ \d+$/, "")),
@@ -88,7 +88,7 @@ test("a device without push, without copies or without a datastore has neither f
 test("the payload of a device that sends its copies is as reviewed", () => {
   const push = { url: "https://s3.eu-central-1.amazonaws.com/bucket/", recipient: RECIPIENT, s3Region: "eu-central-1" };
   const profile = pushing(push, MODELS["nuc-4g"]);
-  assertGolden("device/nuc-4g-push.payload", renderPayload(profile, LOCK, { secrets }).text);
+  assertGolden("device/nuc-4g-push.payload", payloadText(renderPayload(profile, LOCK, { secrets })));
 });
 
 test("a changed password or recipient is no restart, and the password is not in the hash", () => {
@@ -102,7 +102,7 @@ test("the keys of a device and of its region include the one of its copies", () 
   const profile = pushing({});
   assert.deepEqual(secretKeys(profile, false), ["b"]);
   assert.deepEqual(regionSecretKeys([buildProfile(), profile]), ["b"]);
-  const shown = renderPayload(profile, LOCK, { secrets: placeholderSecrets(profile, false) }).text;
+  const shown = payloadText(renderPayload(profile, LOCK, { secrets: placeholderSecrets(profile, false) }));
   assert.match(shown, /^user = "u:secret-of-edge-fleet\.b"$/m);
 });
 
@@ -157,7 +157,7 @@ for (const [name, push, findings] of [
     for (const [index, pattern] of findings.entries()) assert.match(texts[index] ?? "", pattern);
     const render = () => renderPayload(profile, LOCK, { secrets: { b: "token" } });
     if (findings.length > 0) assert.throws(render, /^Error: device edge-0001: backup\.push\./);
-    else assert.match(render().text, /^set BACKUP_URL https:\/\/[^ ]*[^/]\/tokyo\/edge-0001$/m);
+    else assert.match(render().body, /^set BACKUP_URL https:\/\/[^ ]*[^/]\/tokyo\/edge-0001$/m);
   });
 }
 

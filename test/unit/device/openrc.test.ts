@@ -8,7 +8,7 @@ import type { DistributionPlan, RenderContext } from "../../../components/plan/d
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { routeUnit } from "../../../components/plan/distributions/network.ts";
 import { openrcScript } from "../../../components/plan/distributions/openrc.ts";
-import { renderPayload } from "../../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf, hasFile, PATHS } from "./plan-files.ts";
 import { buildProfile, LOCK } from "./profile.ts";
@@ -109,7 +109,7 @@ test("MicroK8s is refused with the reason, and the other distributions are not",
 });
 
 test("the payload names the init only where it is not systemd, so that other devices' payloads stay as they are", () => {
-  const named = (changes: Partial<Profile>) => /^set INIT (.*)$/m.exec(renderPayload(buildProfile(changes), LOCK).text);
+  const named = (changes: Partial<Profile>) => /^set INIT (.*)$/m.exec(payloadText(renderPayload(buildProfile(changes), LOCK)));
   assert.equal(named({}), null);
   assert.equal(named(OPENRC)?.[1], "openrc");
 });

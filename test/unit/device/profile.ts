@@ -23,6 +23,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     id: "edge-0001",
     region: "tokyo",
     model: "nuc-4g",
+    state: "present",
     ring: "canary",
     architecture: "amd64",
     memoryMiB: 4096,

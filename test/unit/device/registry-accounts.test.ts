@@ -84,7 +84,8 @@ for (const [name, { folder, changes, old }] of Object.entries(DISTRIBUTIONS)) {
     const encoded = basic("edge", PASSWORD).slice("Basic ".length);
     for (const value of [...files.filter((file) => file.secret !== true), rest])
       for (const text of [PASSWORD, encoded]) assert.equal(JSON.stringify(value).includes(text), false);
-    assert.equal(renderPayload(profile, LOCK, { secrets: { "mirror-password": PASSWORD } }).secret, true);
+    const { body, secretFiles } = renderPayload(profile, LOCK, { secrets: { "mirror-password": PASSWORD } });
+    assert.deepEqual([body.includes(PASSWORD), body.includes(encoded), secretFiles === ""], [false, false, false]);
   });
 
   test(`${name}: a missing password is named with the command that sets it`, () => {

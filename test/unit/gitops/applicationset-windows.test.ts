@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { isOpen, openWindowValues, windowGroup } from "../../../components/gitops/windows.ts";
+import { openWindowValues, windowGroup } from "../../../components/gitops/windows.ts";
 import type { MaintenanceWindow } from "../../../components/inventory/types.ts";
+import { isOpen } from "../../prediction.ts";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 const NIGHT: MaintenanceWindow = { start: "02:00", durationMinutes: 120 };

@@ -11,10 +11,10 @@ import { after, before, test } from "node:test";
 import type { types } from "@pulumi/kubernetes";
 import { parseAllDocuments } from "yaml";
 import { renderApplicationSets } from "../../../components/gitops/applicationset.ts";
-import { predictApplications } from "../../../components/gitops/prediction.ts";
 import { renderTree } from "../../../components/gitops/tree.ts";
 import { renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
 import { renderControlPlane } from "../../../components/registration/control-plane.ts";
+import { predictApplications } from "../../prediction.ts";
 import { FULL_EXAMPLE } from "./fleet.ts";
 import { validate as validateBySchemas, writeArgoCdSchemas } from "./schemas.ts";
 

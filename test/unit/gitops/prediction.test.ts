@@ -4,12 +4,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type ApplicationInput, renderApplicationSets } from "../../../components/gitops/applicationset.ts";
 import type { ApplicationSet, ClusterGenerator, LabelSelector } from "../../../components/gitops/objects.ts";
-import { predictApplications } from "../../../components/gitops/prediction.ts";
 import { renderTree } from "../../../components/gitops/tree.ts";
 import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
-import { isOpen } from "../../../components/gitops/windows.ts";
 import { type ClusterSecret, renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
 import { assertGolden } from "../../golden.ts";
+import { isOpen, predictApplications } from "../../prediction.ts";
 import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";
 
 const REVISIONS = new Map([

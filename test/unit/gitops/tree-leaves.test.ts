@@ -8,11 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { buildManifests } from "../../../components/gitops/build.ts";
-import { predictApplications } from "../../../components/gitops/prediction.ts";
+import { buildManifests } from "../../../cli/manifests/build.ts";
 import { listBuilds, listLeaves, renderTree } from "../../../components/gitops/tree.ts";
 import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../../components/gitops/writer.ts";
+import { predictApplications } from "../../prediction.ts";
 import { FULL_EXAMPLE } from "./fleet.ts";
 import { validate, writeArgoCdSchemas, writeKubernetesSchemas } from "./schemas.ts";
 

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { explainDevice, loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
+import {
+  DEFAULT_SETTINGS,
+  explainDevice,
+  loadInventory,
+  resolveProfile,
+  resolveRegion,
+} from "../../../components/inventory/index.ts";
 import { mergeLayers, mergeValues } from "../../../components/inventory/layers.ts";
-import type { Settings } from "../../../components/inventory/schema.ts";
+import { type Settings, SettingsSchema } from "../../../components/inventory/schema.ts";
 import { FLEET, inventoryFolder, MODELS, REGION } from "./folder.ts";
 
 /** Any settings object that the schema's shape allows, sparse. */
@@ -82,4 +88,64 @@ test("a profile keeps the layer of each value", () => {
 test("an unknown device is refused by name", () => {
   const inventory = loadInventory(inventoryFolder());
   assert.throws(() => resolveProfile(inventory, "osaka-1"), /device osaka-1 is in no region .* - use one of the ids/);
+});
+
+/** Leaves of a tree by their path. */
+function leaves(value: unknown, prefix = ""): [string, unknown][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [[prefix, value]];
+  return Object.entries(value).flatMap(([key, child]) => leaves(child, prefix === "" ? key : `${prefix}.${key}`));
+}
+
+test("a setting that no layer sets has the schema's default, and its origin says so", () => {
+  const inventory = loadInventory(inventoryFolder());
+  const explained = new Map(explainDevice(inventory, "tokyo-0001").map(({ path, ...rest }) => [path, rest]));
+  const defaults = leaves(DEFAULT_SETTINGS);
+  assert.ok(defaults.length > 20);
+  for (const [path, value] of defaults) assert.deepEqual(explained.get(path), { value, layer: "default" }, path);
+});
+
+test("a profile has no setting that the schema does not have, nor lacks one", () => {
+  const profile = resolveProfile(loadInventory(inventoryFolder()), "tokyo-0001");
+  const own = [
+    "id",
+    "region",
+    "model",
+    "state",
+    "architecture",
+    "memoryMiB",
+    "host",
+    "hostKey",
+    "identityKey",
+    "joins",
+  ];
+  const settingNames = Object.keys(profile).filter((name) => ![...own, "origins"].includes(name));
+  const known = Object.keys(SettingsSchema.shape);
+  assert.deepEqual(settingNames.sort(), known.sort());
+});
+
+test("a device is removed where its entry says so, or its region", () => {
+  const states = (files: Readonly<Record<string, string>>) => {
+    const inventory = loadInventory(inventoryFolder(files));
+    return resolveRegion(inventory, "tokyo").map(({ state, origins }) => [state, origins.state]);
+  };
+  const two = `${REGION}  - {id: tokyo-0002, host: 10.0.0.2, model: nuc-4g, state: removed}\n`;
+  assert.deepEqual(states({ "tokyo.yaml": two }), [
+    ["present", "default"],
+    ["removed", "device"],
+  ]);
+  assert.deepEqual(states({ "tokyo.yaml": `state: removed\n${two}` }), [
+    ["removed", "region"],
+    ["removed", "region"],
+  ]);
+  assert.deepEqual(
+    states({
+      "tokyo.yaml": "region: tokyo\ndevicesFrom: tokyo.csv\n",
+      "tokyo.csv": "id,host,model,state\na,h1,nuc-4g,\nb,h2,nuc-4g,removed\nc,h3,nuc-4g,present\n",
+    }),
+    [
+      ["present", "default"],
+      ["removed", "device"],
+      ["present", "device"],
+    ],
+  );
 });

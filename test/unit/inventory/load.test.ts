@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { test } from "node:test";
-import { InventoryError, inventorySchemas, loadInventory, resolveFleet } from "../../../components/inventory/index.ts";
+import {
+  hubOf,
+  InventoryError,
+  inventorySchemas,
+  inventoryWarnings,
+  loadInventory,
+  resolveFleet,
+} from "../../../components/inventory/index.ts";
 import { FLEET, inventoryFolder, MODELS, REGION } from "./folder.ts";
 
 const KEY_A = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
@@ -82,11 +89,58 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
   {
     name: "a host key may stand once in all regions",
     files: {
-      "osaka.yaml": OSAKA.replace("nuc-4g}", `nuc-4g, hostKey: ${KEY_A}}`),
-      "tokyo.yaml": `${REGION}    hostKey: ${KEY_A}\n`,
+      "osaka.yaml": OSAKA,
+      "osaka.lock.yaml": `devices:\n  osaka-0001: {hostKey: ${KEY_A}}\n`,
+      "tokyo.lock.yaml": `devices:\n  tokyo-0001: {hostKey: ${KEY_A}}\n`,
     },
     problems: [
-      "tokyo.yaml:3:9 devices[0].hostKey (tokyo-0001): is the same as that of device osaka-0001 at osaka.yaml:3:10 - the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
+      "tokyo.lock.yaml:2:25 devices.tokyo-0001.hostKey: is the same as that of device osaka-0001 at osaka.yaml:3:10 - the devices share one SSH host key, so they were cloned from one image: make new host keys and enroll again",
+    ],
+  },
+  {
+    name: "a device that others join is not removed from under them",
+    files: {
+      "tokyo.yaml": `${REGION}    state: removed\n  - {id: agent-1, host: 10.0.0.3, model: nuc-4g, joins: tokyo-0001}\n  - {id: agent-2, host: 10.0.0.4, model: nuc-4g, joins: tokyo-0001}\n`,
+    },
+    problems: [
+      "tokyo.yaml:6:12 devices[0].state (tokyo-0001): is removed, but agent-1 and 1 more join its cluster - remove those too, or let them join another",
+    ],
+  },
+  {
+    name: "a server and its agents are removed together",
+    files: {
+      "tokyo.yaml": `state: removed\n${REGION}  - {id: agent-1, host: 10.0.0.3, model: nuc-4g, joins: tokyo-0001}\n`,
+    },
+    problems: [],
+  },
+  {
+    name: "a state is present or removed",
+    files: { "tokyo.yaml": `${REGION}    state: gone\n` },
+    problems: ["tokyo.yaml:6:12 devices[0].state: is not one of the allowed values - use present, removed"],
+  },
+  {
+    name: "a hub is a map or none",
+    files: { "fleet.yaml": FLEET.replace("hub:\n  argocd: {version: v3.2.0}", "hub: off") },
+    problems: ["fleet.yaml:5:6 hub: is neither none nor a map - write `none`, or a map with argocd"],
+  },
+  {
+    name: "a hub that is missing is asked for",
+    files: { "fleet.yaml": FLEET.replace("hub:\n  argocd: {version: v3.2.0}\n", "") },
+    problems: ["fleet.yaml:1:1 hub: is missing - write `none`, or a map with argocd"],
+  },
+  {
+    name: "a mistake inside the hub's map is told at its place",
+    files: { "fleet.yaml": FLEET.replace("argocd: {version: v3.2.0}", "argocd: {version: 3.2}\n  stak: hub") },
+    problems: [
+      "fleet.yaml:6:21 hub.argocd.version: is a number - put it in quotes",
+      "fleet.yaml:7:3 hub.stak: is not a known field - did you mean stack?",
+    ],
+  },
+  {
+    name: "a region is not named as the hub's stack",
+    files: { "osaka.yaml": OSAKA, "fleet.yaml": FLEET.replace("  argocd:", "  stack: osaka\n  argocd:") },
+    problems: [
+      "osaka.yaml:1:9 region: osaka is the name of the hub's stack - rename the region, or set hub.stack in fleet.yaml",
     ],
   },
   {
@@ -111,8 +165,8 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
       "tokyo.csv": "id,host,modell\ntokyo-0001,10.0.0.1,nuc-4g\n",
     },
     problems: [
-      "tokyo.csv:2:1 row[0].model: is missing - write a string",
-      "tokyo.csv:2:21 row[0].modell: is not a known field - did you mean model?",
+      "tokyo.csv:1:1 (header): has no column model - add it",
+      "tokyo.csv:1:9 modell: is not a known field - did you mean model?",
     ],
   },
   {
@@ -129,7 +183,7 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
   {
     name: "a duplicate YAML key is refused",
     files: { "models.yaml": `${MODELS}nuc-4g:\n  architecture: arm64\n  memory: 2Gi\n` },
-    problems: ["models.yaml:4:1 (yaml): Map keys must be unique - mend the syntax"],
+    problems: ["models.yaml:4:1 (yaml): Map keys must be unique - fix the syntax"],
   },
 ];
 
@@ -137,7 +191,7 @@ for (const { name, files, problems } of CASES) {
   test(name, () => assert.deepEqual(problemsOf(files), problems));
 }
 
-test("a missing file is named with the way to mend it", () => {
+test("a missing file is named with the fix", () => {
   assert.throws(() => loadInventory("/nonexistent"), /fleet.yaml:1:1 \(file\): does not exist - create it/);
 });
 
@@ -198,4 +252,41 @@ test("a file with too many aliases is refused and named", () => {
     "tokyo.yaml": `region: tokyo\nlabels: &l {site: a}\ndevices:\n${devices.join("")}`,
   });
   assert.match(problem, /^tokyo\.yaml:1:1 \(yaml\): Excessive alias count.* - write the values out$/);
+});
+
+test("the hub is none, or complete with its defaults", () => {
+  const hub = (text: string) => hubOf(loadInventory(inventoryFolder({ "fleet.yaml": text })).fleet);
+  assert.equal(hub(FLEET.replace("hub:\n  argocd: {version: v3.2.0}", "hub: none")), undefined);
+  assert.deepEqual(hub(FLEET), { stack: "hub", argocd: { version: "v3.2.0" } });
+});
+
+test("a lock is merged into the devices of its region, and points to its own file", () => {
+  const directory = inventoryFolder({
+    "tokyo.lock.yaml": `devices:\n  tokyo-0001:\n    hostKey: ${KEY_A}\n    facts: {os: Debian}\n`,
+  });
+  const [record] = loadInventory(directory).regions.get("tokyo")?.devices ?? [];
+  assert.deepEqual([record?.entry.hostKey, record?.entry.facts], [KEY_A, { os: "Debian" }]);
+  const place = (field: string) => {
+    const { file, line, column } = record?.locate([field]) ?? { file: "", line: 0, column: 0 };
+    return `${relative(directory, file)}:${line}:${column}`;
+  };
+  assert.deepEqual([place("hostKey"), place("host")], ["tokyo.lock.yaml:3:14", "tokyo.yaml:4:11"]);
+});
+
+test("entries of a lock whose device is gone, or of another region, are warned of", () => {
+  const lock = ["gone", "osaka-0001", "tokyo-0001"].map((id) => {
+    const blob = Buffer.from(`key of ${id}`).toString("base64");
+    return `  ${id}: {hostKey: "ssh-ed25519 ${blob}"}\n`;
+  });
+  const directory = inventoryFolder({
+    "osaka.yaml": OSAKA,
+    "tokyo.lock.yaml": `devices:\n${lock.join("")}`,
+  });
+  assert.deepEqual(
+    inventoryWarnings(loadInventory(directory)).map((line) => line.replaceAll(`${directory}/`, "")),
+    [
+      "tokyo.lock.yaml:2:9 devices.gone: the inventory has no such device - run edge-fleet enroll tokyo, which drops it",
+      "tokyo.lock.yaml:3:15 devices.osaka-0001: the device is of region osaka - move the entry to osaka.lock.yaml, or run edge-fleet enroll osaka and remove it here",
+    ],
+  );
 });

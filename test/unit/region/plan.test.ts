@@ -1,216 +1,150 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Reachability } from "../../../components/device/reachability.ts";
-import { collectOutputs } from "../../../components/region/outputs.ts";
-import { planRegion, type RegionPlanInput } from "../../../components/region/plan.ts";
+import type { DeviceOutcome } from "../../../components/device/result.ts";
+import type { DialledDevice } from "../../../components/device/state.ts";
+import type { Profile } from "../../../components/inventory/index.ts";
+import type { DevicePlan, Refusal } from "../../../components/plan/device.ts";
+import { type DeviceRun, planRuns } from "../../../components/region/plan.ts";
 import { buildProfile } from "../device/profile.ts";
 
-const DARK: Reachability = { reachable: false, reason: "no answer within 3 s" };
-const HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
+const OUTCOMES: Readonly<Record<DeviceOutcome["state"], DeviceOutcome>> = {
+  applied: { state: "applied", code: "", reason: "", release: "v1" },
+  pending: { state: "pending", code: "unreachable", reason: "no answer from the host", release: "" },
+  failed: { state: "failed", code: "host-key", reason: "another key - find out why", release: "" },
+  removed: { state: "removed", code: "wiped", reason: "", release: "" },
+};
 
-const device = (id: string, enrolled = true) => buildProfile({ id, hostKey: enrolled ? HOST_KEY : undefined });
+const device = (id: string, changes: Partial<Profile> = {}): Profile =>
+  buildProfile({ id, host: `${id}.example.com`, hostKey: KEY, ...changes });
 
-function plan(input: Partial<RegionPlanInput>) {
-  return planRegion({
-    region: "tokyo",
-    profiles: [],
-    fleet: input.profiles ?? [],
-    previous: {},
-    wipe: {},
-    reachability: new Map(),
-    maxRemovals: 1,
-    servers: {},
-    ...input,
-  });
+function planned(id: string, text = `device: ${id}\n`, secretFiles = ""): DevicePlan {
+  const payload = { digest: "0".repeat(64), body: "" };
+  return { id, text, payload, secretFiles, pushed: [], joins: undefined, warnings: [] };
 }
 
-const CASES = [
-  { name: "an enrolled device that answers is applied", enrolled: true, known: false, seen: undefined, list: "apply" },
-  {
-    name: "a device that answers again after it was held is applied",
-    enrolled: true,
-    known: true,
-    seen: { reachable: true },
-    list: "apply",
-  },
-  { name: "a known device that does not answer is held", enrolled: true, known: true, seen: DARK, list: "hold" },
-  { name: "an unknown device that does not answer waits", enrolled: true, known: false, seen: DARK, list: "wait" },
-  { name: "a device without a pinned host key waits", enrolled: false, known: false, seen: undefined, list: "wait" },
-  { name: "a known device without a pinned key is held", enrolled: false, known: true, seen: undefined, list: "hold" },
-] as const;
-
-for (const { name, enrolled, known, seen, list } of CASES) {
-  test(name, () => {
-    const result = plan({
-      profiles: [device("a", enrolled)],
-      previous: known ? { a: "hash" } : {},
-      reachability: seen === undefined ? new Map() : new Map([["a", seen]]),
-    });
-    const counts = { apply: result.apply.length, hold: result.hold.length, wait: result.wait.length };
-    assert.deepEqual(counts, { apply: 0, hold: 0, wait: 0, [list]: 1 });
-  });
+function dialled(id: string, state: DeviceOutcome["state"] | undefined, attempt = "3", secrets?: string): DialledDevice {
+  const environment = { EDGE_FLEET_DEVICE: id, EDGE_FLEET_ATTEMPT: attempt };
+  return {
+    ...{ id, urn: `urn::${id}`, text: `device: ${id}\n` },
+    environment: secrets === undefined ? environment : { ...environment, EDGE_FLEET_SECRETS: secrets },
+    outcome: state === undefined ? undefined : OUTCOMES[state],
+  };
 }
 
-const AGENTS: readonly {
-  name: string;
-  input: Partial<RegionPlanInput>;
-  list: "apply" | "hold" | "wait";
-  reason?: string;
+function runOf(profile: Profile, plan: DevicePlan | Refusal, previous?: DialledDevice, others: Profile[] = []): DeviceRun {
+  const known = new Map(previous === undefined ? [] : [[previous.id, previous]]);
+  const fleet = [profile, ...others];
+  const [run] = planRuns({ region: "tokyo", profiles: [profile], plans: [plan], fleet, previous: known });
+  assert.ok(run);
+  return run;
+}
+
+const DIALS: readonly {
+  readonly name: string;
+  readonly plan?: DevicePlan;
+  readonly previous?: DialledDevice;
+  readonly attempt: string;
+  readonly changed: boolean;
 }[] = [
+  { name: "a new device is dialled", attempt: "1", changed: true },
+  { name: "one that is as wanted is left alone", previous: dialled("a", "applied"), attempt: "3", changed: false },
+  { name: "one that was not reached is tried again", previous: dialled("a", "pending"), attempt: "4", changed: true },
+  { name: "one that failed is tried again", previous: dialled("a", "failed"), attempt: "4", changed: true },
+  { name: "one whose dial was cut short is tried again", previous: dialled("a", undefined), attempt: "4", changed: true },
   {
-    name: "waits while its server does not answer",
-    input: { reachability: new Map([["a", DARK]]), previous: { a: "new" } },
-    list: "wait",
-    reason: "its server a is pending: no answer within 3 s",
+    name: "another plan is a dial of the same attempt",
+    plan: planned("a", "device: a\nlabels.tier: gold\n"),
+    previous: dialled("a", "applied"),
+    attempt: "3",
+    changed: true,
   },
   {
-    name: "is held while its server does not answer, where it was applied before",
-    input: { reachability: new Map([["a", DARK]]), previous: { a: "new", b: "hash" } },
-    list: "hold",
-    reason: "its server a is pending: no answer within 3 s",
+    name: "another secret is a dial",
+    plan: planned("a", undefined, "new"),
+    previous: dialled("a", "applied", "3", "old"),
+    attempt: "3",
+    changed: true,
   },
-  {
-    name: "waits until its server has applied what is wanted",
-    input: { previous: { a: "old" } },
-    list: "wait",
-    reason: "its server a comes first - run up again after it",
-  },
-  { name: "is applied once its server has applied what is wanted", input: { previous: { a: "new" } }, list: "apply" },
 ];
 
-for (const { name, input, list, reason } of AGENTS) {
-  test(`an agent ${name}`, () => {
-    const profiles = [{ ...device("b"), joins: "a" }, device("a")];
-    const { apply, hold, wait } = plan({ profiles, servers: { a: "new" }, ...input });
-    const found = { apply: apply.map((profile) => ({ profile, reason: undefined })), hold, wait }[list];
-    assert.deepEqual(
-      found.filter(({ profile }) => profile.id === "b").map((entry) => entry.reason),
-      [reason],
-    );
+for (const { name, plan = planned("a"), previous, attempt, changed } of DIALS) {
+  test(name, () => {
+    const { dial, held } = runOf(device("a"), plan, previous);
+    assert.deepEqual([dial?.attempt, dial?.changed, held], [attempt, changed, undefined]);
   });
 }
 
-test("a device that is not enrolled is told how to enroll, one that is dark what the probe saw", () => {
-  const result = plan({ profiles: [device("a", false), device("b")], reachability: new Map([["b", DARK]]) });
-  assert.deepEqual(
-    result.wait.map(({ profile, reason }) => [profile.id, reason]),
-    [
-      ["a", `not enrolled - run edge-fleet enroll ${device("a").region}`],
-      ["b", "no answer within 3 s"],
-    ],
-  );
+test("a device that is not enrolled is registered and not dialled, and no run counts another attempt", () => {
+  const profile = device("a", { hostKey: undefined });
+  const first = runOf(profile, planned("a"));
+  assert.deepEqual([first.dial?.attempt, first.held?.code, first.held?.state], ["1", "not-enrolled", "pending"]);
+  const second = runOf(profile, planned("a"), dialled("a", "pending", "1"));
+  assert.deepEqual([second.dial?.attempt, second.dial?.changed], ["1", false]);
 });
 
-test("every device is in exactly one list, whatever the order of the inventory", () => {
-  const state = fc.record({ enrolled: fc.boolean(), known: fc.boolean(), reachable: fc.boolean() });
+test("a device without a plan stays in the state as it is, and fails alone", () => {
+  const refused = { id: "a", refused: "stacks/tokyo.yaml:4:7 k3s.version: is unknown - use another" };
+  const run = runOf(device("a"), refused, dialled("a", "applied", "7", "secret"));
+  assert.deepEqual(run.dial, { text: "device: a\n", secretFiles: "secret", attempt: "7", changed: false });
+  assert.deepEqual([run.held?.state, run.held?.code], ["failed", "refused"]);
+  assert.equal(runOf(device("a"), refused).dial, undefined);
+});
+
+test("a device that is to be wiped is not, while another one has its address", () => {
+  const leaving = device("a", { state: "removed", decommission: "wipe", host: "10.0.0.7" });
+  const heir = device("b", { host: "10.0.0.7" });
+  const [refused, retained, done] = [
+    runOf(leaving, planned("a"), dialled("a", "applied"), [heir]),
+    runOf({ ...leaving, decommission: "retain" }, planned("a"), dialled("a", "applied"), [heir]),
+    runOf(leaving, planned("a"), dialled("a", "removed"), [heir]),
+  ];
+  assert.match(refused?.held?.reason ?? "", /^b has its address now, so it is not wiped - /);
+  assert.deepEqual([retained?.held, done?.held], [undefined, undefined]);
+});
+
+const VANISHED = /^(.*): (is|are) in the stack tokyo and no longer in its inventory - put (it|them) back; to let (it|them) go, write state: removed/;
+
+test("devices that merely are no longer in the inventory stop the run, and are named", () => {
+  const previous = new Map([dialled("a", "applied"), dialled("b", "pending"), dialled("c", "removed")].map((d) => [d.id, d]));
+  const input = { region: "tokyo", profiles: [], plans: [], fleet: [], previous };
+  assert.throws(() => planRuns(input), { message: VANISHED });
+  assert.throws(() => planRuns(input), /^Error: a, b: are/);
+});
+
+const STATES = ["applied", "pending", "failed", undefined] as const;
+
+test("property: whatever the state, each device of the inventory is registered, and none is wiped that does not say so", () => {
+  const entry = fc.record({
+    known: fc.option(fc.constantFrom(...STATES, "removed" as const), { nil: null }),
+    enrolled: fc.boolean(),
+    state: fc.constantFrom("present" as const, "removed" as const),
+    decommission: fc.constantFrom("wipe" as const, "retain" as const),
+  });
   fc.assert(
-    fc.property(fc.array(state, { maxLength: 30 }), fc.nat(), (states, rotation) => {
-      const profiles = states.map(({ enrolled }, index) => device(`d-${index}`, enrolled));
-      const input = {
-        profiles,
-        previous: Object.fromEntries(states.flatMap(({ known }, index) => (known ? [[`d-${index}`, "hash"]] : []))),
-        reachability: new Map(
-          states.map(({ reachable }, i) => [`d-${i}`, reachable ? ({ reachable } as const) : DARK]),
-        ),
-      };
-      const result = plan(input);
-      const ids = [...result.apply, ...[...result.hold, ...result.wait].map(({ profile }) => profile)].map(
-        ({ id }) => id,
+    fc.property(fc.array(entry, { maxLength: 8 }), (entries) => {
+      const profiles = entries.map(({ enrolled, state, decommission }, index) =>
+        device(`d${index}`, { hostKey: enrolled ? KEY : undefined, state, decommission }),
       );
-      assert.deepEqual([...ids].sort(), profiles.map(({ id }) => id).sort());
-      const at = profiles.length === 0 ? 0 : rotation % profiles.length;
-      assert.deepEqual(plan({ ...input, profiles: [...profiles.slice(at), ...profiles.slice(0, at)] }), result);
+      const plans = profiles.map(({ id, state, decommission }) =>
+        state === "removed" ? { ...planned(id, `device: ${id}\nremove: ${decommission}\n`), payload: undefined } : planned(id),
+      );
+      const previous = new Map<string, DialledDevice>(
+        entries.flatMap(({ known }, index) =>
+          known === null ? [] : [[`d${index}`, dialled(`d${index}`, known)] as const],
+        ),
+      );
+      const runs = planRuns({ region: "tokyo", profiles, plans, fleet: profiles, previous });
+      assert.deepEqual(
+        runs.map(({ id }) => id),
+        profiles.map(({ id }) => id),
+      );
+      for (const { dial, profile, held } of runs) {
+        assert.ok(dial, "it is registered");
+        assert.equal(/^remove: wipe$/m.test(dial.text), profile.state === "removed" && profile.decommission === "wipe");
+        assert.equal(held !== undefined, profile.hostKey === undefined && !(profile.state === "removed" && (profile.decommission === "retain" || previous.get(profile.id)?.outcome?.state === "removed")));
+      }
     }),
   );
-});
-
-test("a removal within the guard leaves the state, one beyond it is refused with the list and the way out", () => {
-  const previous = { a: "1", b: "2", c: "3" };
-  assert.deepEqual(plan({ profiles: [device("a"), device("b")], previous }).drop, [{ id: "c", reason: "" }]);
-  assert.throws(
-    () => plan({ profiles: [device("b")], previous }),
-    /2 applied devices of region tokyo .* at most 1 .*: a, c - put them back, or allow it with: pulumi config set edge-fleet:allowRemovals 2/,
-  );
-});
-
-test("outputs: applied devices report their hash, failed and held ones keep what they had before", () => {
-  const profiles = ["ok", "broken", "new", "gone"].map((id) => device(id));
-  const previous = { ok: "old", broken: "old", gone: "old" };
-  const result = plan({
-    profiles: [...profiles, device("waiting", false)],
-    previous,
-    reachability: new Map([["gone", DARK]]),
-  });
-  const applied = (hash: string) => ({
-    applied: { device: "", result: "applied", hash, version: "", reason: "" } as const,
-  });
-  const before = {
-    devices: previous,
-    programs: { ok: "p1", broken: "p1", gone: "p1" },
-    pushed: { gone: "a1" },
-    wipe: {},
-  };
-  const spec = { program: "p2", pushed: "" };
-  const specs = { ok: { program: "p2", pushed: "a2" }, broken: spec, new: spec, gone: spec };
-  const outputs = collectOutputs(result, before, specs, {
-    ok: applied("1"),
-    broken: { failed: "rolled-back: not-ready" },
-    new: { failed: "no answer" },
-    gone: applied("old"),
-  });
-  assert.deepEqual(outputs, {
-    devices: { broken: "old", gone: "old", ok: "1" },
-    programs: { broken: "p1", gone: "p1", ok: "p2" },
-    pushed: { gone: "a1", ok: "a2" },
-    failed: { broken: "rolled-back: not-ready", new: "no answer" },
-    wipe: {},
-    removed: {},
-    pending: { gone: "no answer within 3 s", waiting: `not enrolled - run edge-fleet enroll ${device("a").region}` },
-  });
-});
-
-test("a device that lacks the program or what is pushed is remembered as lacking it, until it has been applied", () => {
-  const result = plan({ profiles: ["stale", "bare", "damaged"].map((id) => device(id)) });
-  const before = {
-    devices: {},
-    programs: { stale: "p2", bare: "p2" },
-    pushed: { bare: "a2", damaged: "a2" },
-    wipe: {},
-  };
-  const spec = { program: "p2", pushed: "a2" };
-  const specs = { stale: spec, bare: spec, damaged: spec };
-  const { programs, pushed } = collectOutputs(result, before, specs, {
-    stale: { failed: "failed: program: it is not that of this release - run edge-fleet push tokyo" },
-    bare: { failed: "failed: artifact-missing: the binary of v1 is not there - run edge-fleet push tokyo" },
-    damaged: { failed: "failed: checksum: the pushed binary of v1 is damaged - run edge-fleet push tokyo" },
-  });
-  assert.deepEqual(
-    [programs, pushed],
-    [
-      { bare: "p2", stale: "outdated" },
-      { bare: "outdated", damaged: "outdated" },
-    ],
-  );
-});
-
-test("a device that reboots and goes on by itself is pending, and keeps what it had", () => {
-  const result = plan({ profiles: [device("a"), device("b")] });
-  const reason = "rebooting: to turn the memory cgroup on, once - run again in a minute: it goes on by itself";
-  const before = { devices: { a: "old" }, programs: { a: "p1" }, pushed: {}, wipe: {} };
-  const outputs = collectOutputs(
-    result,
-    before,
-    {},
-    { a: { failed: `failed: ${reason}` }, b: { failed: "no answer" } },
-  );
-  assert.deepEqual(outputs, {
-    devices: { a: "old" },
-    programs: { a: "p1" },
-    pushed: {},
-    pending: { a: reason },
-    failed: { b: "no answer" },
-    wipe: {},
-    removed: {},
-  });
 });

@@ -1,8 +1,9 @@
 // Command pulumi-resource-command is a STAND-IN for the official `command` provider 1.2.1, for machines where only
-// package registries answer: from a Pulumi engine's requests for `command:remote:Command` to commands run over SSH. It
-// implements the documented behaviour of that one resource type and no other part of the provider (no local.Command, no
-// CopyToRemote). Differences: it closes its SSH connections, it never prints an unknown connection field's value, and a
-// long output line does not stall it.
+// package registries answer and the provider's own module is not among them: from a Pulumi engine's requests for
+// `command:local:Command` to processes. It serves that one resource type and no other part of the provider (no
+// local.run, nothing of `remote`), and refuses `assetPaths` and `archivePaths` by name. All else behaves as
+// github.com/pulumi/pulumi-command v1.2.1 on github.com/pulumi/pulumi-go-provider v1.3.0, traps included; the files are
+// named where a claim is made, and command-provider.test.ts holds for the official executable as well.
 package main
 
 import (

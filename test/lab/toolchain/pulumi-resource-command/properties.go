@@ -8,144 +8,175 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/mapper"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// inputNames are the inputs of command:remote:Command 1.2.1.
-var inputNames = []resource.PropertyKey{
-	"addPreviousOutputInEnv", "connection", "create", "delete", "environment", "logging", "stdin", "triggers", "update",
+// outputNames are the properties of the state that are no inputs.
+var outputNames = []resource.PropertyKey{"stdout", "stderr"}
+
+// unserved are inputs of the official resource that this stand-in does not have.
+var unserved = []resource.PropertyKey{"assetPaths", "archivePaths"}
+
+// options of both directions (pulumi-go-provider v1.3.0 provider.go, getMap and asStruct).
+var options = plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, SkipNulls: true, KeepResources: true}
+
+func unmarshal(properties *structpb.Struct) (resource.PropertyMap, error) {
+	return plugin.UnmarshalProperties(properties, options)
 }
 
-// hostNames are the fields of a proxy; a connection has `proxy` besides.
-var hostNames = []resource.PropertyKey{
-	"agentSocketPath", "dialErrorLimit", "host", "hostKey", "password", "perDialTimeout", "port", "privateKey",
-	"privateKeyPassword", "user",
+func marshal(properties resource.PropertyMap) (*structpb.Struct, error) {
+	return plugin.MarshalProperties(properties, options)
 }
 
-// hostDefaults are the documented defaults of a connection and of a proxy.
-var hostDefaults = resource.PropertyMap{
-	"user":           resource.NewProperty("root"),
-	"port":           resource.NewProperty(22.0),
-	"dialErrorLimit": resource.NewProperty(10.0),
-	"perDialTimeout": resource.NewProperty(15.0),
+// decode reads properties into a struct by the official provider's own mapper; secrets are opened and what is unknown
+// stays unset.
+func decode(properties resource.PropertyMap, target any) mapper.MappingError {
+	return mapper.Map(plain(resource.NewProperty(properties)).ObjectValue().Mappable(), target)
 }
 
-// output is what a command printed, without the final newline.
-type output struct {
-	stdout, stderr string
+// decodeState reads the state's inputs, and what the last command printed.
+func decodeState(state resource.PropertyMap) (commandInputs, output, error) {
+	inputs, outputs := maps.Clone(state), resource.PropertyMap{}
+	for _, key := range outputNames {
+		outputs[key] = inputs[key]
+		delete(inputs, key)
+	}
+	var in commandInputs
+	if err := decode(inputs, &in); err != nil {
+		return in, output{}, err
+	}
+	var printed output
+	if err := decode(outputs, &printed); err != nil {
+		return in, output{}, err
+	}
+	return in, printed, nil
 }
 
-// checkInputs returns the inputs with defaults filled in and the connection marked secret. A failure names the field,
-// never its value.
-func checkInputs(inputs resource.PropertyMap) (resource.PropertyMap, []*pulumirpc.CheckFailure) {
-	checked := maps.Clone(inputs)
-	failures := unknownFields("", inputs, inputNames)
-	connection := unwrap(inputs["connection"])
+// plain opens secrets and leaves out what is unknown.
+func plain(value resource.PropertyValue) resource.PropertyValue {
 	switch {
-	case connection.IsComputed() || connection.IsOutput():
-	case !connection.IsObject():
-		failures = append(failures, failure("connection", "is missing or is no object"))
-	default:
-		host, more := checkHost("connection", connection.ObjectValue(), append(hostNames, "proxy"))
-		failures = append(failures, more...)
-		if proxy := unwrap(host["proxy"]); proxy.IsObject() {
-			proxyHost, more := checkHost("connection.proxy", proxy.ObjectValue(), hostNames)
-			failures = append(failures, more...)
-			host["proxy"] = resource.NewProperty(proxyHost)
+	case value.IsSecret():
+		return plain(value.SecretValue().Element)
+	case value.IsArray():
+		items := []resource.PropertyValue{}
+		for _, item := range value.ArrayValue() {
+			if !item.IsComputed() {
+				items = append(items, plain(item))
+			}
 		}
-		checked["connection"] = resource.MakeSecret(resource.NewProperty(host))
+		return resource.NewProperty(items)
+	case value.IsObject():
+		fields := resource.PropertyMap{}
+		for key, field := range value.ObjectValue() {
+			if !field.IsComputed() {
+				fields[key] = plain(field)
+			}
+		}
+		return resource.NewProperty(fields)
+	default:
+		return value
 	}
-	return checked, failures
 }
 
-func checkHost(
-	path string, host resource.PropertyMap, known []resource.PropertyKey,
-) (resource.PropertyMap, []*pulumirpc.CheckFailure) {
-	checked := maps.Clone(hostDefaults)
-	maps.Copy(checked, host)
-	failures := unknownFields(path+".", host, known)
-	if _, ok := host["host"]; !ok {
-		failures = append(failures, failure(path+".host", "is missing"))
-	}
-	return checked, failures
-}
-
-func unknownFields(
-	prefix string, properties resource.PropertyMap, known []resource.PropertyKey,
-) []*pulumirpc.CheckFailure {
+// checkInputs names each input that the resource does not have or that has the wrong type (pulumi-go-provider v1.3.0
+// infer/resource.go, Check).
+func checkInputs(inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
 	var failures []*pulumirpc.CheckFailure
-	for _, key := range properties.StableKeys() {
-		if !slices.Contains(known, key) && !strings.HasPrefix(string(key), "__") {
-			failures = append(failures, failure(prefix+string(key), "is not a field of "+commandType))
+	served := maps.Clone(inputs)
+	for _, key := range unserved {
+		if _, ok := inputs[key]; !ok {
+			continue
+		}
+		delete(served, key)
+		reason := fmt.Sprintf("%s is not in this stand-in for the command provider - install the official provider", key)
+		failures = append(failures, &pulumirpc.CheckFailure{Property: string(key), Reason: reason})
+	}
+	if err := decode(served, &commandInputs{}); err != nil {
+		for _, failure := range err.Failures() {
+			if field, ok := failure.(mapper.FieldError); ok {
+				failures = append(failures, &pulumirpc.CheckFailure{Property: field.Field(), Reason: field.Reason()})
+			}
 		}
 	}
 	return failures
 }
 
-func failure(path, reason string) *pulumirpc.CheckFailure {
-	return &pulumirpc.CheckFailure{Property: path, Reason: fmt.Sprintf("%s %s", path, reason)}
-}
-
-// diffInputs compares plain values (without secret marks): the value alone decides whether a command runs again.
+// diffInputs compares inputs, secret marks included (infer/resource.go, diff). Of `replaceOnChanges` only a change of
+// the whole of `triggers` counts here, as its name is looked up by path; the SDK for Node.js sets `triggers[*]` itself.
 func diffInputs(old, news resource.PropertyMap) *pulumirpc.DiffResponse {
-	detailed := plugin.NewDetailedDiffFromObjectDiff(old.Diff(news), true)
+	difference := old.Diff(news)
 	response := &pulumirpc.DiffResponse{
 		Changes:         pulumirpc.DiffResponse_DIFF_NONE,
 		HasDetailedDiff: true,
 		DetailedDiff:    map[string]*pulumirpc.PropertyDiff{},
 	}
-	for path, difference := range detailed {
+	if difference.AnyChanges() {
 		response.Changes = pulumirpc.DiffResponse_DIFF_SOME
-		kind := difference.Kind
-		top, _, _ := strings.Cut(strings.ReplaceAll(path, "[", "."), ".")
-		if top == "triggers" {
-			kind = kind.AsReplace()
+	}
+	for path, detail := range plugin.NewDetailedDiffFromObjectDiff(difference, false) {
+		if path == "triggers" {
+			detail.Kind = detail.Kind.AsReplace()
 			response.Replaces = append(response.Replaces, path)
 		}
-		response.Diffs = append(response.Diffs, top)
-		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{
-			Kind: pulumirpc.PropertyDiff_Kind(kind), InputDiff: difference.InputDiff,
-		}
+		name, _, _ := strings.Cut(strings.ReplaceAll(path, "[", "."), ".")
+		response.Diffs = append(response.Diffs, name)
+		response.DetailedDiff[path] = &pulumirpc.PropertyDiff{Kind: pulumirpc.PropertyDiff_Kind(detail.Kind)}
 	}
-	slices.Sort(response.Replaces)
 	slices.Sort(response.Diffs)
 	response.Diffs = slices.Compact(response.Diffs)
 	return response
 }
 
-// outputsOf is the state of the resource: all inputs, and what the command printed. Output of a secret command is secret.
-func outputsOf(inputs resource.PropertyMap, result output, unknown bool) resource.PropertyMap {
-	state := maps.Clone(inputs)
-	state["stdout"], state["stderr"] = resource.NewProperty(result.stdout), resource.NewProperty(result.stderr)
-	for _, key := range []resource.PropertyKey{"stdout", "stderr"} {
-		if unknown {
-			state[key] = resource.MakeComputed(resource.NewProperty(""))
+// comparable leaves out what the engine adds to inputs, and what the program wants left as it is.
+func comparable(inputs, state resource.PropertyMap, ignored []string) resource.PropertyMap {
+	compared := maps.Clone(inputs)
+	maps.DeleteFunc(compared, func(key resource.PropertyKey, _ resource.PropertyValue) bool {
+		return key == "version" || strings.HasPrefix(string(key), "__")
+	})
+	return keepIgnored(compared, state, ignored)
+}
+
+// keepIgnored takes the values of inputs named by `ignoreChanges` from the state.
+func keepIgnored(inputs, state resource.PropertyMap, ignored []string) resource.PropertyMap {
+	kept := maps.Clone(inputs)
+	for _, name := range ignored {
+		if value, ok := state[resource.PropertyKey(name)]; ok {
+			kept[resource.PropertyKey(name)] = value
 		}
-		if inputs["create"].ContainsSecrets() || inputs["update"].ContainsSecrets() {
-			state[key] = resource.MakeSecret(state[key])
+	}
+	return kept
+}
+
+// stateOf is the state of the resource: all inputs as they are, secret ones secret, and what the command printed. That
+// is plain whatever the inputs are (infer/resource.go, ensureDefaultSecrets): it shares no name with an input.
+func stateOf(inputs resource.PropertyMap, printed output, unknown bool) resource.PropertyMap {
+	state := maps.Clone(inputs)
+	state["stdout"], state["stderr"] = resource.NewProperty(printed.Stdout), resource.NewProperty(printed.Stderr)
+	if unknown {
+		for _, key := range outputNames {
+			state[key] = resource.MakeComputed(resource.NewProperty(""))
 		}
 	}
 	return state
 }
 
-func outputIn(state resource.PropertyMap) output {
-	return output{stdout: text(state["stdout"]), stderr: text(state["stderr"])}
-}
-
-func changed(state, inputs resource.PropertyMap, key resource.PropertyKey) bool {
-	return unwrap(inputs[key]).IsComputed() || text(state[key]) != text(inputs[key])
-}
-
-func unwrap(value resource.PropertyValue) resource.PropertyValue {
-	for value.IsSecret() {
-		value = value.SecretValue().Element
+// changes tells whether a preview of an update knows the output no more: an input of the state has changed, or any is
+// unknown (infer/resource.go, markComputed). An input that the state lacks does not count.
+func changes(state, inputs resource.PropertyMap) bool {
+	for key, value := range inputs {
+		if value.IsComputed() {
+			return true
+		}
+		if old, ok := state[key]; ok && !old.DeepEquals(value) {
+			return true
+		}
 	}
-	return value
-}
-
-func text(value resource.PropertyValue) string {
-	if value = unwrap(value); value.IsString() {
-		return value.StringValue()
+	for key := range state {
+		if _, ok := inputs[key]; !ok && !slices.Contains(outputNames, key) {
+			return true
+		}
 	}
-	return ""
+	return false
 }

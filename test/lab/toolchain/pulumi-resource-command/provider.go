@@ -6,18 +6,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // commandType is the only resource type served.
-const commandType = "command:remote:Command"
+const commandType = "command:local:Command"
 
 // schema names the package and its one resource; property details are in the official SDK's typings.
 const schema = `{"name":"command","version":"` + version + `","resources":{"` + commandType + `":{}}}`
@@ -27,7 +26,7 @@ const schema = `{"name":"command","version":"` + version + `","resources":{"` + 
 type commandProvider struct {
 	pulumirpc.UnimplementedResourceProviderServer
 	host *provider.HostClient
-	// cancelled ends every wait between two dial attempts once the engine asks for cancellation.
+	// cancelled ends every command once the engine asks for cancellation.
 	cancelled context.Context
 	cancel    context.CancelFunc
 }
@@ -74,7 +73,7 @@ func (p *commandProvider) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empt
 	return &emptypb.Empty{}, nil
 }
 
-// Check fills in the connection's defaults and refuses fields that the resource does not have.
+// Check names inputs that the resource does not have or that have the wrong type; there are no defaults.
 func (p *commandProvider) Check(_ context.Context, request *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
 	if err := requireCommandType(request.GetUrn()); err != nil {
 		return nil, err
@@ -83,26 +82,27 @@ func (p *commandProvider) Check(_ context.Context, request *pulumirpc.CheckReque
 	if err != nil {
 		return nil, err
 	}
-	checked, failures := checkInputs(inputs)
-	marshalled, err := marshal(checked)
-	return &pulumirpc.CheckResponse{Inputs: marshalled, Failures: failures}, err
+	return &pulumirpc.CheckResponse{Inputs: request.GetNews(), Failures: checkInputs(inputs)}, nil
 }
 
-// Diff reports a replacement for a change of `triggers` and an update in place for any other change.
+// Diff compares the inputs of the last run with those of this one.
 func (p *commandProvider) Diff(_ context.Context, request *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	plain := plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true}
-	old, err := plugin.UnmarshalProperties(request.GetOldInputs(), plain)
+	state, err := unmarshal(request.GetOlds())
 	if err != nil {
 		return nil, err
 	}
-	news, err := plugin.UnmarshalProperties(request.GetNews(), plain)
+	old, err := unmarshal(request.GetOldInputs())
 	if err != nil {
 		return nil, err
 	}
-	return diffInputs(old, news), nil
+	inputs, err := unmarshal(request.GetNews())
+	if err != nil {
+		return nil, err
+	}
+	return diffInputs(old, comparable(inputs, state, request.GetIgnoreChanges())), nil
 }
 
-// Create runs `create`; a preview dials nothing.
+// Create runs `create`, if there is one; a preview runs nothing (local/commandController.go).
 func (p *commandProvider) Create(
 	ctx context.Context, request *pulumirpc.CreateRequest,
 ) (*pulumirpc.CreateResponse, error) {
@@ -111,63 +111,76 @@ func (p *commandProvider) Create(
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := unmarshal(request.GetProperties())
+	properties, err := unmarshal(request.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	result := output{}
+	var inputs commandInputs
+	if err := decode(properties, &inputs); err != nil {
+		return nil, fmt.Errorf("invalid inputs: %w", err)
+	}
+	var printed output
 	if !request.GetPreview() {
-		ctx, stop := p.deadline(ctx, request.GetTimeout())
-		defer stop()
-		result, err = p.run(ctx, urn, inputs, inputs["create"], output{})
+		printed, err = p.run(ctx, urn, request.GetTimeout(), inputs.Create, inputs, output{})
 		if err != nil {
 			return nil, err
 		}
 	}
-	properties, err := marshal(outputsOf(inputs, result, request.GetPreview()))
-	return &pulumirpc.CreateResponse{Id: id, Properties: properties}, err
+	state, err := marshal(stateOf(properties, printed, request.GetPreview()))
+	return &pulumirpc.CreateResponse{Id: id, Properties: state}, err
 }
 
 // Update runs `update`, or `create` where there is none; with neither, the earlier output is kept.
 func (p *commandProvider) Update(
 	ctx context.Context, request *pulumirpc.UpdateRequest,
 ) (*pulumirpc.UpdateResponse, error) {
-	state, err := unmarshal(request.GetOlds())
+	old, err := unmarshal(request.GetOlds())
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := unmarshal(request.GetNews())
+	properties, err := unmarshal(request.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	result, unknown := outputIn(state), false
+	properties = keepIgnored(properties, old, request.GetIgnoreChanges())
+	_, printed, err := decodeState(old)
+	if err != nil {
+		return nil, err
+	}
+	var inputs commandInputs
+	if err := decode(properties, &inputs); err != nil {
+		return nil, err
+	}
+	unknown := false
 	if request.GetPreview() {
-		unknown = changed(state, inputs, "create") || changed(state, inputs, "update")
+		unknown = changes(old, properties)
 	} else {
-		command, ok := inputs["update"]
-		if !ok {
-			command = inputs["create"]
+		command := inputs.Update
+		if command == nil {
+			command = inputs.Create
 		}
-		ctx, stop := p.deadline(ctx, request.GetTimeout())
-		defer stop()
-		result, err = p.run(ctx, resource.URN(request.GetUrn()), inputs, command, result)
+		urn := resource.URN(request.GetUrn())
+		printed, err = p.run(ctx, urn, request.GetTimeout(), command, inputs, printed)
 		if err != nil {
 			return nil, err
 		}
 	}
-	properties, err := marshal(outputsOf(inputs, result, unknown))
-	return &pulumirpc.UpdateResponse{Properties: properties}, err
+	updated, err := marshal(stateOf(properties, printed, unknown))
+	return &pulumirpc.UpdateResponse{Properties: updated}, err
 }
 
-// Delete runs `delete` as it stands in the state, over the connection in the state; without one it dials nothing.
+// Delete runs `delete` as it stands in the state, if there is one.
 func (p *commandProvider) Delete(ctx context.Context, request *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
-	state, err := unmarshal(request.GetProperties())
+	old, err := unmarshal(request.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := p.deadline(ctx, request.GetTimeout())
-	defer stop()
-	_, err = p.run(ctx, resource.URN(request.GetUrn()), state, state["delete"], outputIn(state))
+	inputs, printed, err := decodeState(old)
+	if err != nil {
+		return nil, err
+	}
+	urn := resource.URN(request.GetUrn())
+	_, err = p.run(ctx, urn, request.GetTimeout(), inputs.Delete, inputs, printed)
 	return &emptypb.Empty{}, err
 }
 
@@ -178,15 +191,23 @@ func (p *commandProvider) Read(_ context.Context, request *pulumirpc.ReadRequest
 	}, nil
 }
 
-// deadline bounds ctx by the resource's custom timeout (seconds, 0 is none) and by the engine's cancellation.
-func (p *commandProvider) deadline(ctx context.Context, seconds float64) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(p.cancelled, cancel)
-	if seconds <= 0 {
-		return ctx, func() { stop(); cancel() }
+// run runs a command, if there is one, until the resource's custom timeout (whole seconds, 0 is none) or the engine's
+// cancellation ends it (pulumi-go-provider v1.3.0 middleware/cancel/cancel.go).
+func (p *commandProvider) run(
+	ctx context.Context, urn resource.URN, seconds float64, command *string, inputs commandInputs, previous output,
+) (output, error) {
+	if command == nil {
+		return previous, nil
 	}
-	bounded, cancelBounded := context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second)))
-	return bounded, func() { cancelBounded(); stop(); cancel() }
+	bounded, cancel := context.WithCancel(ctx)
+	if seconds != 0 {
+		bounded, cancel = context.WithTimeout(ctx, time.Second*time.Duration(seconds))
+	}
+	defer cancel()
+	defer context.AfterFunc(p.cancelled, cancel)()
+	return run(bounded, *command, inputs, previous, func(line string) {
+		_ = p.host.LogStatus(ctx, diag.Info, urn, line)
+	})
 }
 
 func requireCommandType(urn string) error {
@@ -196,16 +217,4 @@ func requireCommandType(urn string) error {
 			got, commandType))
 	}
 	return nil
-}
-
-func unmarshal(properties *structpb.Struct) (resource.PropertyMap, error) {
-	return plugin.UnmarshalProperties(properties, plugin.MarshalOptions{
-		KeepUnknowns: true, KeepSecrets: true, SkipNulls: true,
-	})
-}
-
-func marshal(properties resource.PropertyMap) (*structpb.Struct, error) {
-	return plugin.MarshalProperties(properties, plugin.MarshalOptions{
-		KeepUnknowns: true, KeepSecrets: true, SkipNulls: true,
-	})
 }

@@ -1,0 +1,176 @@
+/**
+ * The files of a tree as people write them: from a folder to parsed YAML with positions, and from that to the problems
+ * that need no kustomize: broken YAML and keys that are there twice, remote bases, plaintext Secrets.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import { type Document, LineCounter, parseAllDocuments } from "yaml";
+import { type FieldPath, formatPath, locate } from "../../components/inventory/problems.ts";
+import { asList, isYamlMap, itemsOf, type TreeProblem, type YamlMap } from "../manifests/objects.ts";
+import { isRemote, pathsOf, plaintextOf } from "./rules.ts";
+
+/** One YAML document of a file. */
+export interface SourceDocument {
+  /** Path below the tree. */
+  readonly path: string;
+  /** Its value; undefined when the file is not valid YAML. */
+  readonly value: unknown;
+  /** Problem at a field. */
+  problem(rule: TreeProblem["rule"], field: FieldPath, message: string): TreeProblem;
+}
+
+/** What the files hold. */
+export interface TreeSource {
+  readonly documents: readonly SourceDocument[];
+  /** Files that are not valid YAML. */
+  readonly problems: readonly TreeProblem[];
+}
+
+/** Folders that hold no manifests for devices, or only what is rendered from the others. */
+const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "rendered", "rings", "rollout"]);
+const KUSTOMIZATIONS = new Set(["kustomization.yaml", "kustomization.yml", "Kustomization"]);
+
+/** Reads every YAML and JSON file of a tree. Symbolic links are not followed. @param directory the tree's folder */
+export function readTreeSource(directory: string): TreeSource {
+  const documents: SourceDocument[] = [];
+  const problems: TreeProblem[] = [];
+  for (const path of listFiles(directory, "")) {
+    const file = posix.join(directory, path);
+    const lines = new LineCounter();
+    const parsed = parseAllDocuments(readFileSync(join(directory, path), "utf8"), {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      // Kubernetes and kustomize read YAML with 1.1 rules.
+      version: "1.1",
+    });
+    for (const document of Array.isArray(parsed) ? parsed : []) {
+      // A broken JSON file is data of a workload rather than a manifest.
+      if (!path.endsWith(".json")) problems.push(...syntaxProblems(file, document, lines));
+      documents.push(sourceDocument(path, file, document, lines));
+    }
+  }
+  return { documents, problems };
+}
+
+/** True for the file that makes a folder a kustomization. */
+export function isKustomization({ path }: SourceDocument): boolean {
+  return KUSTOMIZATIONS.has(posix.basename(path));
+}
+
+/** Problems that need nothing but the files. @param directory the tree's folder */
+export function checkSource(directory: string, { documents, problems }: TreeSource): TreeProblem[] {
+  return [
+    ...problems,
+    ...documents.flatMap((document) => {
+      if (!isYamlMap(document.value)) return [];
+      return isKustomization(document)
+        ? [...checkReferences(directory, document, document.value), ...checkGenerators(document, document.value)]
+        : checkSecrets(document);
+    }),
+  ];
+}
+
+function listFiles(directory: string, below: string): string[] {
+  return readdirSync(join(directory, below), { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = posix.join(below, entry.name);
+      if (entry.isDirectory()) return below === "" && FOREIGN.has(entry.name) ? [] : listFiles(directory, path);
+      const wanted = /\.(ya?ml|json)$/.test(entry.name) || KUSTOMIZATIONS.has(entry.name);
+      return entry.isFile() && wanted && entry.name !== ".fleet-manifest.json" ? [path] : [];
+    });
+}
+
+function sourceDocument(path: string, file: string, document: Document, lines: LineCounter): SourceDocument {
+  let value: unknown;
+  try {
+    value = document.errors.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 });
+  } catch {
+    value = undefined;
+  }
+  return {
+    path,
+    value,
+    problem: (rule, field, message) => {
+      const { line, column } = locate(file, document, lines, field);
+      return { rule, file, line, column, where: formatPath(field), message };
+    },
+  };
+}
+
+function syntaxProblems(file: string, { errors }: Document, lines: LineCounter): TreeProblem[] {
+  return errors.map(({ code, message, pos }) => {
+    const { line, col } = lines.linePos(pos[0]);
+    const mend =
+      code === "DUPLICATE_KEY" ? "the last one would win silently - delete one" : `${message} - mend the syntax`;
+    const what = code === "DUPLICATE_KEY" ? `the key is there twice, ${mend}` : mend;
+    return {
+      rule: "yaml" as const,
+      file,
+      line: Math.max(line, 1),
+      column: Math.max(col, 1),
+      where: "(yaml)",
+      message: what,
+    };
+  });
+}
+
+/** Argo CD fetches remote bases past the project's list of repositories, and not at all without a network. */
+function checkReferences(directory: string, document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
+  const charts = ["helmCharts", "helmChartInflationGenerator"].filter(
+    (field) => asList(kustomization[field]).length > 0,
+  );
+  return [
+    ...charts.map((field) =>
+      document.problem("remote-base", [field], "fetches a chart where it is rendered - commit the rendered manifests"),
+    ),
+    ...pathsOf(kustomization).flatMap(({ path, value }) => {
+      // Of a generator's `key=file` the file counts.
+      const reference =
+        String(path[0]).endsWith("MapGenerator") || path[0] === "secretGenerator"
+          ? value.replace(/^[^=/]+=/, "")
+          : value;
+      if (isRemote(reference)) {
+        const message = `${value} is fetched from elsewhere - copy it below the tree and refer to the copy`;
+        return [document.problem("remote-base", path, message)];
+      }
+      const target = posix.normalize(posix.join(posix.dirname(document.path), reference));
+      if (posix.isAbsolute(reference) || target === ".." || target.startsWith("../"))
+        return [
+          document.problem("remote-base", path, `${value} leaves the folder of the tree - move it below ${directory}`),
+        ];
+      if (!existsSync(join(directory, target)))
+        return [document.problem("remote-base", path, `${value} does not exist - create it, or remove the line`)];
+      return [];
+    }),
+  ];
+}
+
+/** A Secret's generator keeps its values beside it, in the clear. */
+function checkGenerators(document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
+  return asList(kustomization.secretGenerator).map((_, index) =>
+    document.problem(
+      "secret",
+      ["secretGenerator", index],
+      `makes a Secret of values in the repository - ${SECRET_MEND}`,
+    ),
+  );
+}
+
+const SECRET_MEND = "commit a SealedSecret or encrypt it with SOPS";
+
+function checkSecrets(document: SourceDocument): TreeProblem[] {
+  return itemsOf(document.value).flatMap(({ path, value }) => {
+    const [first] = plaintextOf(value);
+    return first === undefined
+      ? []
+      : [
+          document.problem(
+            "secret",
+            [...path, ...first],
+            `a Secret stands in the repository in the clear - ${SECRET_MEND}`,
+          ),
+        ];
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * Pins into a region's lock: from the text as it is at the moment of writing to the text with the pins, and to what
+ * somebody else has written meanwhile. Pure.
+ */
+import { parseYamlFile } from "../../components/inventory/files.ts";
+import { renderRegionLock } from "../../components/inventory/lock.ts";
+import { type LockedDevice, RegionLockSchema } from "../../components/inventory/lock-schema.ts";
+
+/** What a device is pinned to from now on. */
+export interface Pin {
+  readonly id: string;
+  readonly pinned: LockedDevice;
+  /** What the lock had when the run began. Another value now means that somebody else wrote it meanwhile. */
+  readonly before: Pick<LockedDevice, "hostKey" | "identityKey"> | undefined;
+}
+
+/** A region's lock file. */
+export interface LockFile {
+  readonly file: string;
+  readonly region: string;
+}
+
+/** An edited lock. */
+export interface EditedLock {
+  readonly text: string;
+  /** Messages for pins that were left out, by device id. */
+  readonly conflicts: ReadonlyMap<string, string>;
+}
+
+/**
+ * Edits the text of a lock.
+ * @param text undefined where there is no file yet
+ * @param dropped ids whose entries go
+ * @throws Error naming the file when its text is no lock
+ */
+export function editRegionLock(
+  { file, region }: LockFile,
+  text: string | undefined,
+  pins: readonly Pin[],
+  dropped: readonly string[] = [],
+): EditedLock {
+  const devices = new Map(Object.entries(text === undefined ? {} : parseLock(file, text)));
+  const conflicts = new Map<string, string>();
+  for (const { id, pinned, before } of pins) {
+    const field = changedField(devices.get(id), before, pinned);
+    if (field === undefined) devices.set(id, pinned);
+    else conflicts.set(id, `${field} was changed in ${file} meanwhile - look at the entry and enroll again`);
+  }
+  for (const id of dropped) devices.delete(id);
+  return { text: renderRegionLock(region, devices), conflicts };
+}
+
+function parseLock(file: string, text: string): Readonly<Record<string, LockedDevice>> {
+  const problems: string[] = [];
+  const { value } = parseYamlFile(file, text, RegionLockSchema, problems);
+  if (value === undefined) throw new Error(problems.join("\n"));
+  return value.devices;
+}
+
+function changedField(
+  now: LockedDevice | undefined,
+  before: Pin["before"],
+  wanted: LockedDevice,
+): "hostKey" | "identityKey" | undefined {
+  const fields = ["hostKey", "identityKey"] as const;
+  return fields.find((field) => now?.[field] !== before?.[field] && now?.[field] !== wanted[field]);
+}

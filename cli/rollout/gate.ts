@@ -1,0 +1,106 @@
+/**
+ * Whether a ring may take a commit now: from what is known of the ring before, the freezes and the rules to the list of
+ * what stands against it. Decides nothing about commits that do not exist or lack overlays: those are never promoted.
+ */
+
+import type { Freeze } from "./freeze.ts";
+import type { RingVerdict } from "./health.ts";
+import { currentStretch, type RingStretch, soakedFor } from "./history.ts";
+import { formatDuration, type RolloutRules } from "./rules.ts";
+
+/** What is known of the ring before. */
+export interface RingBefore {
+  readonly ring: string;
+  readonly stretches: readonly RingStretch[];
+  /** The wanted commit is what the ring runs, or an ancestor of it. */
+  readonly contains: boolean;
+  /** The commit that promoted the ring is where devices pull from; undefined where no remote is known. */
+  readonly published: boolean | undefined;
+  /** Undefined without a source of status. */
+  readonly verdict: RingVerdict | undefined;
+}
+
+/** What a promotion is decided by. */
+export interface PromotionFacts {
+  readonly ring: string;
+  /** Full SHA that the ring shall run. */
+  readonly revision: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly rules: RolloutRules;
+  /** Undefined: neither the fleet nor the ring is frozen. */
+  readonly freeze: Freeze | undefined;
+  /** Undefined for the first ring. */
+  readonly before: RingBefore | undefined;
+}
+
+/** Something that stands against a promotion. */
+export interface Refusal {
+  readonly reason: "frozen" | "order" | "unpublished" | "soak" | "no-status" | "health";
+  /** What, and what to do about it. */
+  readonly message: string;
+  /** True where `--force <reason>` overrides it. A freeze is lifted instead: that leaves a trace of its own. */
+  readonly forceable: boolean;
+}
+
+/** Everything that stands against the promotion, empty when it may happen. */
+export function judgePromotion(facts: PromotionFacts): Refusal[] {
+  const { before, freeze, ring } = facts;
+  const refusals: Refusal[] = [];
+  if (freeze !== undefined) {
+    const why = freeze.reason === undefined ? "" : `: ${freeze.reason}`;
+    refusals.push({
+      reason: "frozen",
+      message: `ring ${ring} is frozen since ${freeze.since}${why} - lift it with edge-fleet freeze --off`,
+      forceable: false,
+    });
+  }
+  if (before !== undefined) refusals.push(...judgeBefore(facts, before));
+  return refusals;
+}
+
+function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: RingBefore): Refusal[] {
+  const short = revision.slice(0, 12);
+  const refuse = (reason: Refusal["reason"], message: string): Refusal => ({ reason, message, forceable: true });
+  const running = currentStretch(before.stretches);
+  if (running === undefined)
+    return [refuse("order", `ring ${before.ring} comes before ${ring} and deploys nothing yet - promote it first`)];
+  if (!before.contains) {
+    const mend = `promote ${before.ring} to it first, or use --from ${before.ring}`;
+    return [
+      refuse(
+        "order",
+        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${mend}`,
+      ),
+    ];
+  }
+  const refusals: Refusal[] = [];
+  if (before.published === false)
+    refusals.push(
+      refuse(
+        "unpublished",
+        `the promotion of ring ${before.ring} is on no remote branch, so no device runs it - push it`,
+      ),
+    );
+  // A commit that the ring ran only as a part of a later one has soaked as long as that one.
+  const soaked = soakedFor(before.stretches, revision, now) ?? now - running.since;
+  if (soaked < rules.soakMs) {
+    const left = formatDuration(rules.soakMs - soaked);
+    refusals.push(
+      refuse(
+        "soak",
+        `ring ${before.ring} has run ${short} for ${formatDuration(soaked, "down")} of ${formatDuration(rules.soakMs)} - promote ${ring} in ${left}`,
+      ),
+    );
+  }
+  return [
+    ...refusals,
+    ...judgeHealth(before).map((message) => refuse(before.verdict ? "health" : "no-status", message)),
+  ];
+}
+
+function judgeHealth({ ring, verdict }: RingBefore): string[] {
+  if (verdict === undefined)
+    return [`the health of ring ${ring} is not known - use --status <file> or --kubeconfig <file>`];
+  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - mend its devices or roll it back`);
+}

@@ -1,0 +1,119 @@
+/**
+ * Ring files: which commit each rollout group deploys. From `rings/<ring>.yaml` to revisions by ring, and back for
+ * `edge-fleet promote`. A workload of its own has its own ones: `rings/<workload>/<ring>.yaml`. A ring without a file
+ * deploys nothing.
+ */
+import { readdirSync } from "node:fs";
+import { join, posix } from "node:path";
+import { z } from "zod";
+import { inspect } from "../../components/gitops/disk.ts";
+import { formatYaml } from "../../components/gitops/yaml.ts";
+import { parseYamlFile } from "../../components/inventory/files.ts";
+
+const RING_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const REVISION = /^[0-9a-f]{40}$/;
+const REVISION_MEND =
+  "is not a full commit SHA - write 40 lower-case hex digits in quotes: devices heal offline from a full SHA only";
+
+/** What a ring file says. */
+const RingSchema = z.strictObject({
+  ring: z.string().regex(RING_NAME, "is not a ring's name - use lower-case letters, digits and inner hyphens"),
+  revision: z.string().regex(REVISION, REVISION_MEND),
+  workload: z.string().regex(RING_NAME, "is not a workload's name - use the name that fleet.yaml gives it").optional(),
+});
+
+/** A ring file's content. */
+export type Ring = z.infer<typeof RingSchema>;
+
+/** Full commit SHA by ring. */
+export type Revisions = ReadonlyMap<string, string>;
+
+/** Thrown with every problem of the ring files, one line each: `file:line:column field: what - mend`. */
+export class RingError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "RingError";
+    this.problems = problems;
+  }
+}
+
+/**
+ * Parses one ring file.
+ * @param file its path; the base name without `.yaml` must be the ring's name
+ * @param workload the workload whose file it is. Default: that of the overlays
+ * @throws RingError
+ */
+export function parseRing(file: string, text: string, workload?: string): Ring {
+  const problems: string[] = [];
+  const { value, position } = parseYamlFile(file, text, RingSchema, problems);
+  const expected = posix.basename(file, ".yaml");
+  const complain = (field: string, message: string): void => {
+    const { line, column } = position([field]);
+    problems.push(`${file}:${line}:${column} ${field}: ${message}`);
+  };
+  if (value !== undefined && value.ring !== expected)
+    complain("ring", `is ${value.ring} in the file of ${expected} - write ${expected}`);
+  if (value?.workload !== undefined && value.workload !== workload)
+    complain("workload", `is ${value.workload} - ${workload === undefined ? "remove it" : `write ${workload}`}`);
+  if (value === undefined || problems.length > 0) throw new RingError(problems);
+  return value;
+}
+
+/**
+ * Reads all ring files of a tree.
+ * @param directory the tree's folder; need not exist
+ * @param workload read the files of this workload. Default: those of the overlays
+ * @returns full commit SHA by ring; a ring without a file deploys nothing and is not in it
+ * @throws RingError with the problems of all files
+ */
+export function readRings(directory: string, workload?: string): Revisions {
+  const problems: string[] = [];
+  const revisions = new Map<string, string>();
+  for (const path of listRingFiles(directory, workload)) {
+    const file = posix.join(directory, path);
+    const entry = inspect(directory, path);
+    if (entry.kind !== "file") {
+      const reason = entry.kind === "obstructed" ? entry.reason : "it is gone";
+      problems.push(`${file}:1:1 (file): ${reason} - a ring file is a regular file, write it with edge-fleet promote`);
+      continue;
+    }
+    try {
+      const { ring, revision } = parseRing(file, entry.content, workload);
+      revisions.set(ring, revision);
+    } catch (error) {
+      if (!(error instanceof RingError)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  if (problems.length > 0) throw new RingError(problems);
+  return revisions;
+}
+
+/**
+ * The bytes of a ring file. The revision is quoted: forty digits without a letter would be a number.
+ * @throws Error when a name or the revision is malformed
+ */
+export function renderRing(ring: string, revision: string, workload?: string): string {
+  if (!RING_NAME.test(ring)) throw new Error(`ring ${ring}: is not a ring's name - use one of the fleet's rings`);
+  if (!REVISION.test(revision)) throw new Error(`ring ${ring}: revision ${revision} ${REVISION_MEND}`);
+  if (workload !== undefined && !RING_NAME.test(workload))
+    throw new Error(`workload ${workload}: is not a workload's name - use one of the fleet's workloads`);
+  const [of, option] = workload === undefined ? ["", ""] : [` of workload ${workload}`, ` --workload ${workload}`];
+  const header = `The commit${of} that ring ${ring} deploys. Set it with \`edge-fleet promote ${ring}${option} --to <sha>\`.`;
+  return formatYaml([header], { ring, revision, ...(workload === undefined ? {} : { workload }) });
+}
+
+function listRingFiles(directory: string, workload: string | undefined): string[] {
+  const folder = posix.join("rings", workload ?? "");
+  try {
+    return readdirSync(join(directory, folder))
+      .filter((name) => name.endsWith(".yaml"))
+      .sort()
+      .map((name) => posix.join(folder, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What a promotion has to wait for, and whom it reaches: from the fleet's `rollout` settings to rules in plain numbers,
+ * and from a ring's devices to counts per region and model.
+ */
+
+import type { TreeDevice } from "../../components/gitops/tree-input.ts";
+import type { FleetFile } from "../../components/inventory/schema.ts";
+
+/** The rules of a rollout, complete. */
+export interface RolloutRules {
+  /** How long a ring runs a commit before the next ring may take it, in milliseconds. */
+  readonly soakMs: number;
+  /** Healthy share of the connected devices, 0 to 100. */
+  readonly minHealthyPercent: number;
+  /** Connected devices that may fail. */
+  readonly maxFailures: number;
+  /** Only commits with a valid signature. */
+  readonly signedCommits: boolean;
+}
+
+/** A workload of the fleet beside the overlays. */
+export type FleetWorkload = NonNullable<FleetFile["workloads"]>[number];
+
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
+
+/** The fleet's rules; defaults 2h, 95%, 2 failures, unsigned commits allowed. */
+export function rolloutRules({ rollout = {} }: Pick<FleetFile, "rollout">): RolloutRules {
+  return {
+    soakMs: parseDuration(rollout.soak ?? "2h"),
+    minHealthyPercent: Number.parseInt(rollout.minHealthy ?? "95%", 10),
+    maxFailures: rollout.maxFailures ?? 2,
+    signedCommits: rollout.signedCommits ?? false,
+  };
+}
+
+/**
+ * Milliseconds of `90m`, `2h` or `1d`.
+ * @throws RangeError for any other text
+ */
+export function parseDuration(text: string): number {
+  const [, count, unit] = /^(\d{1,9})([mhd])$/.exec(text) ?? [];
+  if (count === undefined || unit === undefined)
+    throw new RangeError(`${text} is not a duration - use e.g. 90m, 2h or 1d`);
+  return Number(count) * UNITS[unit as keyof typeof UNITS];
+}
+
+/**
+ * A span for people, in its two largest units, e.g. `1d 4h`, `35m`.
+ * @param round to whole minutes: `up` (default) for what is left, `down` for what has passed
+ */
+export function formatDuration(milliseconds: number, round: "up" | "down" = "up"): string {
+  const exact = milliseconds / UNITS.m;
+  let minutes = Math.max(0, round === "up" ? Math.ceil(exact) : Math.floor(exact));
+  const parts = Object.entries(UNITS).flatMap(([unit, length]) => {
+    const count = Math.floor((minutes * UNITS.m) / length);
+    minutes -= (count * length) / UNITS.m;
+    return count > 0 ? [`${count}${unit}`] : [];
+  });
+  return parts.slice(0, 2).join(" ") || "0m";
+}
+
+/** The rings that a workload passes through, in the fleet's order. */
+export function ringsOf(rings: readonly string[], workload: FleetWorkload | undefined): string[] {
+  return rings.filter((ring) => workload?.rings?.includes(ring) ?? true);
+}
+
+/** The devices that a ring file steers. @param workload the workload that the file is of; undefined: the overlays */
+export function devicesOfRing(
+  devices: readonly TreeDevice[],
+  ring: string,
+  workload: FleetWorkload | undefined,
+): TreeDevice[] {
+  return devices.filter((device) => device.ring === ring && (workload?.models?.includes(device.model) ?? true));
+}
+
+/** Devices of one region and model. */
+export interface BlastCount {
+  readonly region: string;
+  readonly model: string;
+  readonly devices: number;
+}
+
+/** How many devices each region and model has, the largest first. */
+export function blastRadius(devices: readonly Pick<TreeDevice, "region" | "model">[]): BlastCount[] {
+  const counts = new Map<string, BlastCount>();
+  for (const { region, model } of devices) {
+    const key = `${region}/${model}`;
+    counts.set(key, { region, model, devices: (counts.get(key)?.devices ?? 0) + 1 });
+  }
+  const order = (a: BlastCount, b: BlastCount) =>
+    b.devices - a.devices || (`${a.region}/${a.model}` < `${b.region}/${b.model}` ? -1 : 1);
+  return [...counts.values()].sort(order);
+}

@@ -1,0 +1,157 @@
+/**
+ * Commands on devices, over the same OpenSSH configuration and with the same words for its failures as the dial of a run.
+ * All connections of one command share a folder and, behind a jump host, that host's one connection.
+ */
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { explainSshEnd, type SshFailure } from "../../components/device/failure.ts";
+import {
+  hostConfig,
+  jumpConfig,
+  jumpName,
+  knownHostsLine,
+  type SshFolders,
+  type SshTarget,
+} from "../../components/device/ssh.ts";
+import type { Profile } from "../../components/inventory/index.ts";
+import { type RunResult, runProgram } from "../process.ts";
+import { printable } from "../terminal.ts";
+import { fingerprintOf, firstKnownKey } from "./keys.ts";
+
+/** Where a device is and how it is known. */
+export type SshDevice = Pick<Profile, "id" | "host" | "ssh" | "hostKey">;
+
+/** What is run on a device. */
+export interface RemoteCommand {
+  /** POSIX sh without a `'`, whatever the log-in shell is; no secrets, it is seen by every user of the device. */
+  readonly script: string;
+  /** Sent to the script. Default: nothing. */
+  readonly stdin?: string | Uint8Array;
+  /** Milliseconds, all told. */
+  readonly timeoutMs: number;
+  /** Ends the connection when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a connection ended. */
+export interface SshAnswer extends Pick<RunResult, "exitCode" | "stderr" | "ended"> {
+  /** Of the script alone: what the files of a log-in shell print before is left out. */
+  readonly stdout: string;
+  /** The script had begun. */
+  readonly loggedIn: boolean;
+  /** The host key that the connection used, `<type> <base64>`: the pinned one, or the one that was trusted on first use. */
+  readonly hostKey: string | undefined;
+}
+
+/** Runs a command on a device. Without a pinned key, the one that the device offers is trusted. Never rejects. */
+export type RunOnDevice = (device: SshDevice, command: RemoteCommand) => Promise<SshAnswer>;
+
+/** Script that runs what comes on stdin as root. */
+export const STDIN_AS_ROOT = 'if [ "$(id -u)" -eq 0 ]; then exec /bin/sh -s; fi; exec sudo -n /bin/sh -s';
+
+/** Says that the script begins. */
+const BEGIN = "edge-fleet begins";
+
+const JUMP_SCRIPT = join(import.meta.dirname, "..", "..", "components", "device", "jump.sh");
+
+/** Gives a way to run commands on devices, for as long as its use. Nothing of it is left behind. */
+export async function withSsh<T>(use: (run: RunOnDevice) => Promise<T>): Promise<T> {
+  // Short, since a socket's path has at most 104 bytes, of which the system's temporary folder may take 49.
+  const folder = mkdtempSync(join(tmpdir(), "ef-"));
+  const folders: SshFolders = { stack: folder, sockets: folder };
+  const jumps = new Set<string>();
+  for (const name of ["hosts", "known_hosts", "jumps"]) mkdirSync(join(folder, name), { mode: 0o700 });
+  copyFileSync(JUMP_SCRIPT, join(folder, "jump.sh"));
+  try {
+    return await use((device, command) => {
+      const target = targetOf(device);
+      if (target.jump !== undefined) jumps.add(jumpName(target.jump));
+      return runOn(target, folders, command);
+    });
+  } finally {
+    await Promise.all([...jumps].map((name) => endJump(folder, name)));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A connection that did not bring what was asked for, and why. */
+export interface AnswerFailure extends SshFailure {
+  /** Fingerprint of the host key that was offered instead of the pinned one. */
+  readonly offered?: string;
+}
+
+/** Explains a connection that did not bring what was asked for. */
+export function explainAnswer({ exitCode, stderr, loggedIn, ended, hostKey }: SshAnswer): AnswerFailure {
+  if (ended === "aborted")
+    return { state: "pending", code: "interrupted", reason: "interrupted before the device had answered" };
+  if (ended === "output")
+    return { state: "failed", code: "shell", reason: "the device wrote without end - check its log-in shell" };
+  if (ended === undefined && exitCode === undefined && /^spawn .*ENOENT/m.test(stderr))
+    return { state: "failed", code: "client", reason: "ssh is not on PATH - install the OpenSSH client" };
+  const failure = explainSshEnd({ status: exitCode, text: stderr, loggedIn, overdue: ended === "timeout" });
+  const offered = failure.code === "host-key" ? offeredFingerprint(stderr) : undefined;
+  if (offered === undefined || hostKey === undefined) return { ...failure, reason: printable(failure.reason) };
+  return { ...failure, reason: `${failure.reason} (pinned ${fingerprintOf(hostKey)}, offered ${offered})`, offered };
+}
+
+/** Of `warn_changed_key` in OpenSSH's sshconnect.c. */
+function offeredFingerprint(stderr: string): string | undefined {
+  return /key sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)/.exec(stderr)?.[1];
+}
+
+/** The command line's word for a script; any log-in shell takes it. @throws Error when the script has a `'` */
+export function remoteCommand(script: string): string {
+  if (script.includes("'")) throw new Error("a script for a device has a single quote");
+  return `exec /bin/sh -c 'echo "${BEGIN}"; ${script}'`;
+}
+
+async function runOn(target: SshTarget, folders: SshFolders, command: RemoteCommand): Promise<SshAnswer> {
+  const { id, hostKey } = target;
+  const { script, timeoutMs, stdin, signal } = command;
+  writeFiles(target, folders);
+  const args = [
+    ...["-F", join(folders.stack, "hosts", id), "-T", "-oClearAllForwardings=yes"],
+    ...(hostKey === undefined ? ["-oStrictHostKeyChecking=accept-new"] : []),
+    ...connectTimeout(timeoutMs),
+    ...["--", id, remoteCommand(script)],
+  ];
+  const result = await runProgram("ssh", args, {
+    timeoutMs,
+    ...(stdin === undefined ? {} : { stdin }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const { exitCode, stderr, ended } = result;
+  const [, stdout] = result.stdout.split(new RegExp(`^${BEGIN}\r?\n([^]*)`, "m"));
+  const known = join(folders.stack, "known_hosts", id);
+  const used = existsSync(known) ? firstKnownKey(readFileSync(known, "utf8")) : undefined;
+  return { exitCode, stderr, ended, stdout: stdout ?? "", loggedIn: stdout !== undefined, hostKey: used };
+}
+
+function targetOf({ id, host, ssh, hostKey }: SshDevice): SshTarget {
+  const { port, user, proxy } = ssh;
+  return { id, host, port, user, hostKey, jump: proxy };
+}
+
+function writeFiles(target: SshTarget, folders: SshFolders): void {
+  const { id, jump } = target;
+  const { stack } = folders;
+  const write = (folder: string, name: string, text: string) =>
+    writeFileSync(join(stack, folder, name), text, { mode: 0o600 });
+  write("hosts", id, hostConfig(target, folders));
+  write("known_hosts", id, knownHostsLine(id, target));
+  if (jump === undefined) return;
+  write("jumps", jumpName(jump), jumpConfig(jump, folders));
+  write("known_hosts", jumpName(jump), knownHostsLine(jumpName(jump), jump));
+}
+
+/** Where a command has less time than a connection may take, so that it ends with the client's own reason. */
+function connectTimeout(timeoutMs: number): string[] {
+  const seconds = Math.floor(timeoutMs / 1000) - 2;
+  return seconds >= 10 ? [] : [`-oConnectTimeout=${Math.max(1, seconds)}`];
+}
+
+/** It would end by itself a minute later. */
+async function endJump(folder: string, name: string): Promise<void> {
+  await runProgram("ssh", ["-F", join(folder, "jumps", name), "-O", "exit", name], { timeoutMs: 5_000 });
+}

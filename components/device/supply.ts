@@ -1,0 +1,35 @@
+/**
+ * Brings the artifacts that dials send to the project's folder, checked, once for all devices.
+ */
+import { linkSync, copyFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { besideArtifact, cachedArtifact } from "../artifacts/cache.ts";
+import type { ResolvedArtifact } from "../plan/artifact.ts";
+import { ARTIFACTS_FOLDER } from "./folder.ts";
+
+/**
+ * Fetches what is not there. What cannot be had is told, and the devices that need it fail alone.
+ * @param inventory folder of the inventory, which holds what is locked by path
+ */
+export async function supplyArtifacts(artifacts: readonly ResolvedArtifact[], inventory: string): Promise<void> {
+  const folder = resolve(ARTIFACTS_FOLDER);
+  const wanted = new Map(artifacts.map((artifact) => [artifact.sha256, artifact]));
+  for (const artifact of wanted.values()) {
+    try {
+      if (artifact.local) copyOnce((await besideArtifact(inventory, artifact)).path, join(folder, artifact.sha256));
+      else await cachedArtifact(folder, artifact);
+    } catch (error) {
+      await pulumi.log.warn(`artifact ${artifact.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+function copyOnce(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
+    copyFileSync(from, to);
+  }
+}

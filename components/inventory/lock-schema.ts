@@ -1,0 +1,36 @@
+/**
+ * The shape of `<region>.lock.yaml`: what enrolment has learnt about the devices of a region. The file belongs to the
+ * command: it is written whole, reviewed and committed like package-lock.json, and nobody edits it.
+ */
+import { z } from "zod";
+import { DeviceIdSchema, PublicKeySchema } from "./settings-schema.ts";
+
+/** What `edge-fleet enroll` learnt about a device. Read by people, by `doctor` and by the check for cloned images. */
+const FactsSchema = z.strictObject({
+  architecture: z.enum(["amd64", "arm64"]).optional().describe("CPU architecture"),
+  memoryMiB: z.int().positive().optional().describe("RAM in MiB"),
+  os: z.string().optional().describe("Name and version, as /etc/os-release has them"),
+  kernel: z.string().optional().describe("Release, as `uname -r` prints it"),
+  machineId: z.string().optional().describe("SHA-256 of /etc/machine-id: finds cloned images without telling the id"),
+  enrolledAt: z.string().optional().describe("RFC 3339 date"),
+});
+
+/** What is pinned of one device. */
+const LockedDeviceSchema = z.strictObject({
+  hostKey: PublicKeySchema.describe("Pinned SSH host key; a device that answers with another one is refused"),
+  identityKey: PublicKeySchema.optional().describe("Public half of the device's own identity"),
+  facts: FactsSchema.optional().describe("What the device said about itself"),
+});
+
+/** `stacks/<region>.lock.yaml`. */
+export const RegionLockSchema = z.strictObject({
+  devices: z.record(DeviceIdSchema, LockedDeviceSchema).describe("By id, sorted"),
+});
+
+/** Fields that the lock has of a device, and no other file. */
+export const LOCK_FIELDS = Object.keys(LockedDeviceSchema.shape);
+
+/** An entry of `<region>.lock.yaml`. */
+export type LockedDevice = z.infer<typeof LockedDeviceSchema>;
+/** What enrolment has learnt about a device. */
+export type DeviceFacts = z.infer<typeof FactsSchema>;

@@ -1,0 +1,26 @@
+import { test } from "node:test";
+import { startLabFleet, REGION } from "../lab/fleet.ts";
+import { enterLab, up, preview } from "../lab/scenario.ts";
+const toolchain = await enterLab();
+test("scratch", async (t) => {
+  const ids = ["steady-0", "steady-1", "dark", "silent", "refusing", "swapped", "never"];
+  const fleet = await startLabFleet({ toolchain, devices: ids.map((id) => ({ id, model: "nuc-4g", ring: "broad", mode: id === "never" ? "dark" : "up" })) as never });
+  t.after(() => fleet.stop());
+  const show = (name: string, r: { code: number | null; stdout: string; stderr: string; milliseconds: number }) => console.log(`===== ${name} code ${r.code} ${r.milliseconds} ms\n${r.stdout}\n${r.stderr}`);
+  show("enroll", await fleet.edgeFleet(["enroll", REGION, "--yes"]));
+  show("hub", await up(fleet, "hub"));
+  show("preview", await preview(fleet));
+  await fleet.devices.setMode("dark", "dark");
+  await fleet.devices.setMode("silent", "silent");
+  await fleet.devices.setMode("refusing", "refusing");
+  await fleet.devices.changeHostKey("swapped");
+  show("up", await up(fleet));
+  console.log(JSON.stringify(await fleet.outputs(REGION), null, 1));
+  show("up2", await up(fleet));
+  for (const id of ["dark", "silent", "refusing"]) await fleet.devices.setMode(id, "up");
+  show("enroll2", await fleet.edgeFleet(["enroll", REGION, "--yes", "--accept-new-key", "swapped"]));
+  show("up3", await up(fleet));
+  show("up4", await up(fleet, REGION, {}, ["--expect-no-changes"]));
+  fleet.edit(`${REGION}.yaml`, (f) => f.setIn(["labels", "tier"], "gold"));
+  show("preview label", await preview(fleet, REGION, ["--diff"]));
+});

@@ -1,0 +1,249 @@
+/** The checks of a whole tree, with the real kustomize and without any. */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { type CheckInput, checkTree } from "../../../../cli/check/tree.ts";
+import { formatTreeProblem } from "../../../../cli/manifests/objects.ts";
+import { renderTree } from "../../../../components/gitops/tree.ts";
+import { planTree, writeTree } from "../../../../components/gitops/writer.ts";
+import { EXAMPLE } from "../../gitops/fleet.ts";
+import { runTool } from "../../gitops/tools.ts";
+
+const DIGEST = `sha256:${"0a".repeat(32)}`;
+const SECRET = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n";
+
+const leaf = (region: string, model: string, memoryMiB: number, wasm: string[] = []) => ({
+  region,
+  model,
+  memoryMiB,
+  wasm,
+});
+const INPUT: CheckInput = {
+  leaves: [
+    leaf("osaka", "n100-8g", 8192, ["spin"]),
+    leaf("osaka", "rpi4-4g", 4096),
+    leaf("tokyo", "n100-8g", 8192, ["spin"]),
+    leaf("tokyo", "rpi4-2g", 2048),
+    leaf("tokyo", "rpi4-4g", 4096),
+  ],
+  workloads: [],
+  requireDigests: true,
+};
+
+/** A workload's manifest with one container. */
+function deployment(name: string, image: string, pod = "", memory = "32Mi", replicas = 1): string {
+  return `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: ${name} }
+spec:
+  replicas: ${replicas}
+  selector: { matchLabels: { a: ${name} } }
+  template:
+    metadata: { labels: { a: ${name} } }
+    spec:
+${pod}      containers:
+        - name: main
+          image: ${image}
+          resources: { requests: { memory: ${memory} }, limits: { memory: ${memory} } }
+`;
+}
+
+/** The example's tree with files of the team. */
+function tree(context: TestContext, files: Readonly<Record<string, string>>): string {
+  const directory = join(mkdtempSync(join(tmpdir(), "edge-fleet-check-")), "fleet");
+  context.after(() => rmSync(dirname(directory), { recursive: true }));
+  writeTree(directory, planTree(directory, renderTree(EXAMPLE)));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+  return directory;
+}
+
+/** The problems with the folder's own name taken out. */
+async function check(directory: string, input: CheckInput = INPUT): Promise<string[]> {
+  const problems = await checkTree(directory, input);
+  return problems.map((problem) => formatTreeProblem(problem).replaceAll(`${directory}/`, ""));
+}
+
+/** Runs with no program but git on PATH. */
+async function withoutKustomize<T>(context: TestContext, work: () => Promise<T>): Promise<T> {
+  const bin = mkdtempSync(join(tmpdir(), "edge-fleet-bin-"));
+  context.after(() => rmSync(bin, { recursive: true }));
+  symlinkSync("/usr/bin/git", join(bin, "git"));
+  const { PATH } = process.env;
+  process.env.PATH = bin;
+  try {
+    return await work();
+  } finally {
+    process.env.PATH = PATH;
+  }
+}
+
+/** A kustomization of the team's component of a model, that adds one file. */
+const team = (path: string, resource: string, more = "") => ({
+  [`${path}/kustomization.yaml`]: `apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [${resource}]\n${more}`,
+});
+const MODEL = "components/model/rpi4-4g/team";
+
+test("the scaffolded tree has nothing to refuse, with kustomize and without", async (context) => {
+  runTool("kustomize", ["version"]);
+  const directory = tree(context, {});
+  assert.deepEqual(await check(directory), []);
+  assert.deepEqual(await withoutKustomize(context, () => check(directory)), []);
+});
+
+const sources: [what: string, files: Record<string, string>, problem: RegExp][] = [
+  [
+    "a key that is there twice",
+    { "base/service.yaml": "kind: Service\nmetadata: { name: a }\nkind: Service\n" },
+    /^base\/service\.yaml:3:1 \(yaml\): the key is there twice, the last one would win silently - delete one$/,
+  ],
+  [
+    "broken YAML",
+    { "base/service.yaml": "kind: [Service\n" },
+    /^base\/service\.yaml:\d+:\d+ \(yaml\): .* - mend the syntax$/,
+  ],
+  [
+    "a base that is fetched",
+    team(MODEL, "github.com/acme/base?ref=main"),
+    /^components\/model\/rpi4-4g\/team\/kustomization\.yaml:3:13 resources\[0\]: github\.com.* is fetched from elsewhere/,
+  ],
+  [
+    "a base outside the tree",
+    team(MODEL, "../../../../../elsewhere"),
+    /resources\[0\]: .* leaves the folder of the tree - move it below /,
+  ],
+  ["a base that is not there", team(MODEL, "gone.yaml"), /resources\[0\]: gone\.yaml does not exist - create it/],
+  [
+    "a chart",
+    team(MODEL, "", "helmCharts: [{ name: x, repo: https://example.com }]\n"),
+    /kustomization\.yaml:4:13 helmCharts: fetches a chart/,
+  ],
+  [
+    "a Secret in the clear",
+    { "base/secret.yaml": `${SECRET}stringData:\n  password: hunter2\n` },
+    /^base\/secret\.yaml:5:13 stringData\.password: a Secret stands in the repository in the clear - commit a SealedSecret/,
+  ],
+  [
+    "a Secret inside a List, in a second document",
+    {
+      "base/secret.yaml": `kind: X\n---\napiVersion: v1\nkind: List\nitems:\n  - { apiVersion: v1, kind: Secret, data: { a: eA== } }\n`,
+    },
+    /^base\/secret\.yaml:6:\d+ items\[0\]\.data\.a: /,
+  ],
+  [
+    "a generated Secret",
+    team(MODEL, "", "secretGenerator: [{ name: s, literals: [a=b] }]\n"),
+    /secretGenerator\[0\]: makes a Secret of values in the repository/,
+  ],
+];
+
+for (const [what, files, problem] of sources) {
+  test(`${what} is refused at its place, with kustomize and without`, async (context) => {
+    const directory = tree(context, files);
+    for (const problems of [await check(directory), await withoutKustomize(context, () => check(directory))]) {
+      const found = problems.filter((line) => problem.test(line));
+      assert.equal(found.length, 1, problems.join("\n"));
+      assert.doesNotMatch(problems.join("\n"), /hunter2/);
+    }
+  });
+}
+
+test("an encrypted Secret and a sealed one are let through", async (context) => {
+  const directory = tree(context, {
+    "base/a.yaml": `${SECRET}data: { a: "ENC[AES256_GCM,data:abc=,iv:x,tag:y,type:str]" }\nsops: { mac: m }\n`,
+    "base/b.yaml": "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: { encryptedData: { a: b } }\n",
+  });
+  assert.deepEqual(await check(directory), []);
+});
+
+test("an image is judged as it is rendered, once for all leaves, and shown where it is written", async (context) => {
+  const directory = tree(context, {
+    ...team("components/region/tokyo/team", "app.yaml"),
+    "components/region/tokyo/team/app.yaml": deployment("app", "example.com/app:1.2.3"),
+  });
+  assert.deepEqual(await check(directory), [
+    "components/region/tokyo/team/app.yaml:12:18 spec.template.spec.containers[0].image (overlays/tokyo/n100-8g and 2 more): " +
+      "example.com/app:1.2.3 is not pinned by digest - write name:tag@sha256:<digest>",
+  ]);
+  assert.deepEqual(await check(directory, { ...INPUT, requireDigests: false }), []);
+});
+
+test("an image that a kustomization pins is fine, and one that it unpins is not, with kustomize and without", async (context) => {
+  const files = (images: string) => ({
+    ...team("components/region/tokyo/team", "app.yaml", `images: [${images}]\n`),
+    "components/region/tokyo/team/app.yaml": deployment("app", "example.com/app:dev"),
+  });
+  const good = tree(context, files(`{ name: example.com/app, newTag: 1.2.3, digest: "${DIGEST}" }`));
+  const bad = tree(context, files("{ name: example.com/app, newTag: 1.2.3 }"));
+  for (const run of [check, (directory: string) => withoutKustomize(context, () => check(directory))]) {
+    assert.deepEqual(await run(good), []);
+    const problems = await run(bad);
+    assert.equal(problems.length, 1, problems.join("\n"));
+    assert.match(
+      problems[0] ?? "",
+      /^components\/region\/tokyo\/team\/kustomization\.yaml:4:10 images\[0\].*not pinned by digest/,
+    );
+  }
+});
+
+test("a runtime class is refused only for the models without the runtime", async (context) => {
+  const directory = tree(context, {
+    ...team("components/region/tokyo/team", "app.yaml"),
+    "components/region/tokyo/team/app.yaml": deployment(
+      "app",
+      `example.com/app@${DIGEST}`,
+      "      runtimeClassName: spin\n",
+    ),
+  });
+  const problems = await check(directory);
+  assert.equal(problems.length, 2, problems.join("\n"));
+  for (const [index, model] of ["rpi4-2g", "rpi4-4g"].entries())
+    assert.match(
+      problems.sort()[index] ?? "",
+      new RegExp(
+        `^components/region/tokyo/team/app\\.yaml:10:\\d+ .*\\(overlays/tokyo/${model}\\): model ${model}: runtime class spin`,
+      ),
+    );
+});
+
+test("workloads that do not fit into a model are refused for that model, with the largest named", async (context) => {
+  const app = (memory: string) => deployment("app", `example.com/app@${DIGEST}`, "", memory, 2);
+  const directory = tree(context, {
+    ...team("components/region/tokyo/team", "app.yaml"),
+    "components/region/tokyo/team/app.yaml": app("700Mi"),
+  });
+  const problems = await check(directory);
+  assert.equal(problems.length, 1, problems.join("\n"));
+  assert.match(
+    problems[0] ?? "",
+    /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .* request 14\d\d MiB, of the 2048 MiB of model rpi4-2g 1128 MiB are left for pods \(Deployment edge-apps\/app 1400 MiB, /,
+  );
+});
+
+test("a workload of its own counts on the models that it is for", async (context) => {
+  const directory = tree(context, {
+    "workloads/camera/kustomization.yaml": "resources: [app.yaml]\n",
+    "workloads/camera/app.yaml": deployment("camera", "example.com/camera:1.2.3", "", "1200Mi"),
+  });
+  const workload = (models: string[] | undefined) => ({ name: "camera", path: "workloads/camera", models });
+  const small = await check(directory, { ...INPUT, workloads: [workload(undefined)] });
+  assert.match(small.join("\n"), /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .*camera 1200 MiB/m);
+  assert.match(small.join("\n"), /^workloads\/camera\/app\.yaml:12:18 .*\(workloads\/camera\).*not pinned/m);
+  const large = await check(directory, { ...INPUT, workloads: [workload(["n100-8g"])] });
+  assert.doesNotMatch(large.join("\n"), /rpi4-2g/);
+});
+
+test("leaves that do not build for the same reason are one problem that says why", async (context) => {
+  const patch = `patches: [{ target: { kind: Deployment }, patch: '[{"op": "replace", "path": "/nowhere/at", "value": 1}]' }]\n`;
+  const directory = tree(context, team("components/region/osaka/team", "", patch));
+  const problems = await check(directory);
+  assert.equal(problems.length, 1, problems.join("\n"));
+  assert.match(
+    problems[0] ?? "",
+    /^overlays\/osaka\/n100-8g\/kustomization\.yaml:1:1 \(kustomize\) \(overlays\/osaka\/n100-8g and 1 more\): does not build: .*nowhere/,
+  );
+});

@@ -1,0 +1,91 @@
+/** What stands against a promotion. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judgePromotion, type PromotionFacts, type RingBefore } from "../../../../cli/rollout/gate.ts";
+import type { RingVerdict } from "../../../../cli/rollout/health.ts";
+
+const HOUR = 3_600_000;
+const NOW = 100 * HOUR;
+const [SHA, NEXT] = ["a".repeat(40), "b".repeat(40)];
+const RULES = { soakMs: 2 * HOUR, minHealthyPercent: 95, maxFailures: 2, signedCommits: false };
+
+const stretch = (revision: string, since: number, until?: number) => ({
+  revision,
+  since: since * HOUR,
+  until: until === undefined ? undefined : until * HOUR,
+  commit: "c".repeat(40),
+  author: "ann",
+});
+
+function verdict(...reasons: string[]): RingVerdict {
+  const counts = { healthy: 1, failed: 0, behind: 0, stale: 0, lost: 0, offline: 0, unreported: 0 };
+  return { healthy: reasons.length === 0, counts, judged: 1, reasons, unwell: [] };
+}
+
+const BEFORE: RingBefore = {
+  ring: "canary",
+  stretches: [stretch(SHA, 98)],
+  contains: true,
+  published: true,
+  verdict: verdict(),
+};
+
+const cases: [
+  what: string,
+  facts: Partial<PromotionFacts>,
+  before: Partial<RingBefore> | undefined,
+  refusals: string[],
+][] = [
+  ["the first ring waits for nobody", {}, undefined, []],
+  ["soaked to the minute and healthy", {}, {}, []],
+  ["one minute too early", {}, { stretches: [stretch(SHA, 98 + 1 / 60)] }, ["soak"]],
+  ["without a soak", { rules: { ...RULES, soakMs: 0 } }, { stretches: [stretch(SHA, 100)] }, []],
+  ["a promotion that is dated in the future", {}, { stretches: [stretch(SHA, 105)] }, ["soak"]],
+  ["the ring before deploys nothing", {}, { stretches: [] }, ["order"]],
+  ["the ring before has lost its file", {}, { stretches: [stretch(SHA, 90, 95)] }, ["order"]],
+  ["the commit is not part of what the ring before runs", {}, { contains: false }, ["order"]],
+  ["a part of a commit that has soaked", {}, { stretches: [stretch(NEXT, 98)] }, []],
+  ["a part of a commit that has not", {}, { stretches: [stretch(NEXT, 99)] }, ["soak"]],
+  ["soaked before the ring before went on", {}, { stretches: [stretch(SHA, 90, 92), stretch(NEXT, 99.5)] }, []],
+  ["never for long enough at a time", {}, { stretches: [stretch(SHA, 90, 91), stretch(SHA, 99)] }, ["soak"]],
+  ["the ring before is not pushed", {}, { published: false }, ["unpublished"]],
+  ["a repository without a remote", {}, { published: undefined }, []],
+  ["no source of status", {}, { verdict: undefined }, ["no-status"]],
+  ["an unhealthy ring before, in two ways", {}, { verdict: verdict("one", "two") }, ["health", "health"]],
+  ["a freeze", { freeze: { since: "2026-05-01T08:00:00Z", reason: "holidays" } }, {}, ["frozen"]],
+  ["a freeze of the first ring", { freeze: { since: "2026-05-01T08:00:00Z" } }, undefined, ["frozen"]],
+  [
+    "too early and ill: both are told",
+    {},
+    { stretches: [stretch(SHA, 99)], verdict: verdict("x") },
+    ["soak", "health"],
+  ],
+];
+
+for (const [what, facts, before, expected] of cases) {
+  test(`${what}: ${expected.join(", ") || "goes ahead"}`, () => {
+    const refusals = judgePromotion({
+      ring: "early",
+      revision: SHA,
+      now: NOW,
+      rules: RULES,
+      freeze: undefined,
+      before: before === undefined ? undefined : { ...BEFORE, ...before },
+      ...facts,
+    });
+    assert.deepEqual(
+      refusals.map(({ reason }) => reason),
+      expected,
+    );
+    for (const { reason, message, forceable } of refusals) {
+      assert.match(message, / - /, "names the mend");
+      assert.equal(forceable, reason !== "frozen");
+    }
+  });
+}
+
+test("a soak says how much of it is left", () => {
+  const before = { ...BEFORE, stretches: [stretch(SHA, 99.5)] };
+  const [refusal] = judgePromotion({ ring: "early", revision: SHA, now: NOW, rules: RULES, freeze: undefined, before });
+  assert.equal(refusal?.message, `ring canary has run ${SHA.slice(0, 12)} for 30m of 2h - promote early in 1h 30m`);
+});

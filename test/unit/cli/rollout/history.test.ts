@@ -1,0 +1,103 @@
+/** From the commits of a ring's file to what it ran and since when. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  currentStretch,
+  earlierRevisions,
+  type RingCommit,
+  ringStretches,
+  soakedFor,
+} from "../../../../cli/rollout/history.ts";
+
+/** A history in time order, one step an hour: a letter a revision, `-` no file. */
+function history(steps: string): RingCommit[] {
+  return [...steps]
+    .map((step, hour) => ({
+      commit: `commit-${hour}`,
+      at: hour * 3_600_000,
+      author: "ann",
+      subject: "s",
+      revision: step === "-" ? undefined : step,
+    }))
+    .reverse();
+}
+
+const hours = (count: number): number => count * 3_600_000;
+
+for (const [steps, stretches] of [
+  ["", []],
+  ["A", ["A 0-"]],
+  ["AAB", ["A 0-2", "B 2-"]],
+  ["ABA", ["A 0-1", "B 1-2", "A 2-"]],
+  ["A-A", ["A 0-1", "A 2-"]],
+  ["AB-", ["A 0-1", "B 1-2"]],
+  ["AB--", ["A 0-1", "B 1-2"]],
+  ["-A", ["A 1-"]],
+] as const) {
+  test(`history ${JSON.stringify(steps)} has the stretches ${stretches.join(", ") || "none"}`, () => {
+    const told = ringStretches(history(steps)).map(
+      ({ revision, since, until }) =>
+        `${revision} ${since / 3_600_000}-${until === undefined ? "" : until / 3_600_000}`,
+    );
+    assert.deepEqual(told, stretches);
+  });
+}
+
+for (const [steps, earlier] of [
+  ["", ""],
+  ["A", ""],
+  ["AB", "A"],
+  ["ABC", "BA"],
+  // B was rolled back: going back from A must not lead to it.
+  ["ABA", ""],
+  ["ABCB", "A"],
+  ["ABCBD", "BA"],
+  ["ABCA", ""],
+  ["ABCBA", ""],
+  ["ABAB", "A"],
+  // The ring deploys nothing now: all it ran can come back.
+  ["AB-", "BA"],
+] as const) {
+  test(`after ${JSON.stringify(steps)} a rollback can go to ${earlier || "nothing"}`, () => {
+    assert.equal(earlierRevisions(ringStretches(history(steps))).join(""), earlier);
+  });
+}
+
+test("rolling back again and again ends at the first revision, and never comes to one twice", () => {
+  const steps = fc.array(fc.constantFrom("A", "B", "C", "D"), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(steps, (list) => {
+      const seen: string[] = [];
+      let now = list.join("");
+      for (;;) {
+        const [next] = earlierRevisions(ringStretches(history(now)));
+        if (next === undefined) break;
+        assert.ok(!seen.includes(next));
+        seen.push(next);
+        now += next;
+      }
+      assert.equal(currentStretch(ringStretches(history(now)))?.revision, list[0]);
+    }),
+  );
+});
+
+for (const [steps, revision, soaked] of [
+  ["A", "A", 10],
+  ["AAB", "B", 8],
+  ["AAB", "A", 2],
+  ["AAB", "C", undefined],
+  // Two short runs do not add up to a long one.
+  ["ABABBB", "B", 7],
+  ["AAABA", "A", 6],
+  ["AAAAAAAB-A", "A", 7],
+] as const) {
+  test(`at hour 10 of ${steps}, ${revision} has soaked for ${soaked} hours`, () => {
+    const found = soakedFor(ringStretches(history(steps)), revision, hours(10));
+    assert.equal(found, soaked === undefined ? undefined : hours(soaked));
+  });
+}
+
+test("a commit that is dated in the future has not soaked at all", () => {
+  assert.ok((soakedFor(ringStretches(history("A")), "A", -1) ?? 0) < 0);
+});
