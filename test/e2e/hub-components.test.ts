@@ -21,11 +21,7 @@ const REPOSITORY = join(import.meta.dirname, "../..");
 
 const PROGRAM = `import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { readClusterUid } from "./components/hub/cluster.ts";
-import { Hub } from "./components/hub/index.ts";
-import { readCluster } from "./components/hub/kubeconfig.ts";
-import { loadArgoCd } from "./components/hub/manifests.ts";
-import { RegionRegistration } from "./components/registration/region-registration.ts";
+import { Hub, loadArgoCd, readCluster, readClusterUid, RegionRegistration } from "./components/index.ts";
 
 export default async function main() {
   const { lock, regions, devices, removed, regionRemoved, applicationSets } = JSON.parse(readFileSync("input.json", "utf8"));
