@@ -196,7 +196,7 @@ check_space() {
     [ "$free" -ge "${NEED_KIB:-0}" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
     case $DISTRIBUTION in
       microk8s) [ "$total" -ge 19000000 ] || found disk-space warning "the disk has $((total / 1048576)) GiB, MicroK8s wants 20 GB - use a larger disk or K3s" ;;
-      k0s) [ $((free * 100)) -ge $((total * 15)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;
+      k0s) [ $((free / 15)) -ge $((total / 100)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;
     esac
   }
 }
