@@ -22,6 +22,7 @@ export type FaultKind =
   | "several controllers"
   | "stale lock"
   | "hostile payload"
+  | "hostile mirror"
   | "replaced program";
 
 /** How many of one kind. */

@@ -189,11 +189,14 @@ check_medium() {
   [ "$LINE" != 1 ] || found disk-slow warning "/var/lib is on a rotating disk: the datastore waits for it - use an SSD"
 }
 
+# What interrupted downloads have left, which the next run goes on with.
+parts_kib() { du -k "$STATE"/artifacts/*.part 2>/dev/null | awk '{ kib += $1 } END { print kib + 0 }'; }
+
 check_space() {
   df -Pk "$VAR/lib" 2>/dev/null | {
     read -r _ && read -r _ total _ free _ || return 0
     case $total$free in *[!0-9]*) return 0 ;; esac
-    [ "$free" -ge "${NEED_KIB:-0}" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
+    [ "$free" -ge "${NEED_KIB:-0}" ] || [ $((free + $(parts_kib))) -ge "$NEED_KIB" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
     case $DISTRIBUTION in
       microk8s) [ "$total" -ge 19000000 ] || found disk-space warning "the disk has $((total / 1048576)) GiB, MicroK8s wants 20 GB - use a larger disk or K3s" ;;
       k0s) [ $((free / 15)) -ge $((total / 100)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;

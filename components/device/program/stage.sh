@@ -28,6 +28,7 @@ stage() {
   SPACE_CHECKED=0 CLOCK_COMPARED=0
   rm -rf "$STAGE"
   mkdir -p "$STAGE" "$STORE"
+  drop_unwanted_parts
   started || each_artifact compare_clock
   each_artifact stage_artifact
   payload "$RUN/payload" "$STAGE"
@@ -46,6 +47,14 @@ stage_artifact() {
       ln "$file" "$STAGE$path" 2>/dev/null || cp -p "$file" "$STAGE$path"
     fi
   fi
+}
+
+# What was left of files that the payload no longer names would lie there for ever.
+drop_unwanted_parts() {
+  for part in "$STORE"/*.part; do
+    name=${part##*/}
+    case $ARTIFACTS in *" ${name%.part} "*) ;; *) rm -f "$part" ;; esac
+  done
 }
 
 # A shim is installed unpacked, so what the archive's sum came to is remembered.
@@ -80,7 +89,8 @@ obtain() {
 require_space() {
   [ "$SPACE_CHECKED" = 0 ] || return 0
   SPACE_CHECKED=1
-  [ "$(df -Pk "$STORE" | awk 'NR == 2 {print $4}')" -ge "$NEED_KIB" ] || die "disk: under $NEED_KIB KiB free in $STORE - free some"
+  free=$(df -Pk "$STORE" | awk 'NR == 2 { print $4 }')
+  [ $((free + $(parts_kib))) -ge "$NEED_KIB" ] || die "disk: under $NEED_KIB KiB free in $STORE - free some"
 }
 
 # The third attempt starts anew: a part of another file would otherwise be resumed for ever.
@@ -89,7 +99,12 @@ fetch() {
   rm -f "$file"
   for attempt in 1 2 3 4; do
     [ "$attempt" != 3 ] || rm -f "$file.part"
-    ! download || break
+    resumed=0
+    [ ! -s "$file.part" ] || resumed=1
+    done=0
+    download || done=$?
+    ! too_big || continue
+    [ "$done" != 0 ] || break
     [ "$attempt" != 4 ] || die "$(why_no_download)"
     sleep "$POLL"
   done
@@ -98,6 +113,13 @@ fetch() {
     die "checksum: $url is not the file of artifacts.lock.yaml - check the mirror or run edge-fleet lock"
   fi
   mv -f "$file.part" "$file"
+}
+
+# What has more bytes than the lock says is not the file, and may be without an end. Behind a part it may be the part's fault.
+too_big() {
+  [ "$size" != 0 ] && [ -f "$file.part" ] && [ "$(wc -c <"$file.part")" -gt "$size" ] || return 1
+  rm -f "$file.part"
+  [ "$resumed" = 1 ] || die "size: $url sends more than the $size bytes of artifacts.lock.yaml - check the mirror or run edge-fleet lock"
 }
 
 # A bound on the rate stretches the time that a download may take.
@@ -112,7 +134,18 @@ download() {
     ! wget_knows -T || set -- "$@" -T 60
     [ "$LIMIT_KIB" = 0 ] || ! wget_knows --limit-rate || set -- "$@" "--limit-rate=${LIMIT_KIB}k"
   fi
-  timeout "$seconds" "$@" "$url"
+  bounded timeout "$seconds" "$@" "$url"
+}
+
+# Runs a command whose files cannot grow beyond the artifact's size, nor beyond the room that was asked for where the lock
+# tells no size: in blocks of 512 bytes, as ulimit counts. Its words go through a pipe, since the log is a file as well.
+bounded() {
+  blocks=$((size / 512 + 1))
+  [ "$size" != 0 ] || blocks=$((NEED_KIB * 2))
+  words=$(ulimit -f "$blocks" && "$@" 2>&1) && return
+  set -- "$?"
+  [ -z "$words" ] || echo "$words"
+  return "$1"
 }
 
 # That of busybox crashes by options that it was built without.
