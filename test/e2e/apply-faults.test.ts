@@ -207,7 +207,10 @@ underEachShell("faults", (get) => {
       const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
       const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
       try {
-        assert.match(readOutcome(await device.start(fetching, lock)).reason, /^download: .* it resumes$/);
+        assert.match(
+          readOutcome(await device.start(fetching, lock)).reason,
+          /^download: .*, then run again: it resumes$/,
+        );
         device.sh("test -s /var/lib/edge-fleet/artifacts/*.part");
         cut = false;
         assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");

@@ -25,11 +25,10 @@ stored_one() { [ "$kind" != "$wanted" ] || echo "$STORE/$sum"; }
 
 stage() {
   enter stage
-  SPACE_CHECKED=0 CLOCK_COMPARED=0
+  SPACE_CHECKED=0
   rm -rf "$STAGE"
   mkdir -p "$STAGE" "$STORE"
   drop_unwanted_parts
-  started || each_artifact compare_clock
   each_artifact stage_artifact
   payload "$RUN/payload" "$STAGE"
   optional "${DISTRIBUTION}_validate"
@@ -93,19 +92,22 @@ require_space() {
   [ $((free + $(parts_kib))) -ge "$NEED_KIB" ] || die "disk: under $NEED_KIB KiB free in $STORE - free some"
 }
 
-# The third attempt starts anew: a part of another file would otherwise be resumed for ever.
+# The third attempt starts anew: a part of another file would otherwise be resumed for ever. A run that a boot has started
+# is earlier than the network, and has until BOOT_END.
 fetch() {
-  compare_clock
   rm -f "$file"
-  for attempt in 1 2 3 4; do
+  attempt=0
+  while :; do
+    attempt=$((attempt + 1))
     [ "$attempt" != 3 ] || rm -f "$file.part"
     resumed=0
     [ ! -s "$file.part" ] || resumed=1
-    done=0
-    download || done=$?
+    failed=0
+    download || failed=$?
+    [ -s "$file.part" ] || rm -f "$file.part"
     ! too_big || continue
-    [ "$done" != 0 ] || break
-    [ "$attempt" != 4 ] || die "$(why_no_download)"
+    [ "$failed" != 0 ] || break
+    [ "$attempt" -lt 4 ] || [ "$(tick)" -lt "$BOOT_END" ] || die "$(why_no_download)"
     sleep "$POLL"
   done
   if ! verify "$sum" "$file.part"; then
@@ -113,6 +115,12 @@ fetch() {
     die "checksum: $url is not the file of artifacts.lock.yaml - check the mirror or run edge-fleet lock"
   fi
   mv -f "$file.part" "$file"
+}
+
+# In the words of curl or wget. By a wrong clock the certificate of every server has ended or is yet to begin.
+why_no_download() {
+  printf 'download: %s failed (%s) by the clock %s - check the network, the mirror and the clock, then run again: it resumes\n' \
+    "$url" "$(printf %s "${words:-no answer in time}" | tr -s '\n ' ' ' | cut -c 1-200)" "$(date -u +%FT%TZ)"
 }
 
 # What has more bytes than the lock says is not the file, and may be without an end. Behind a part it may be the part's fault.
@@ -130,7 +138,8 @@ download() {
     set -- curl -fsSL --connect-timeout 20 -y 60 -Y 500 -C - -o "$file.part"
     [ "$LIMIT_KIB" = 0 ] || set -- "$@" --limit-rate "${LIMIT_KIB}k"
   else
-    set -- wget -q -c -O "$file.part"
+    set -- wget -c -O "$file.part"
+    if wget_knows --no-verbose; then set -- "$@" --no-verbose; else set -- "$@" -q; fi
     ! wget_knows -T || set -- "$@" -T 60
     [ "$LIMIT_KIB" = 0 ] || ! wget_knows --limit-rate || set -- "$@" "--limit-rate=${LIMIT_KIB}k"
   fi

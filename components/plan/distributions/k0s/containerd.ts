@@ -14,7 +14,8 @@ export type ContainerdVersion = 2 | 3;
 
 /**
  * First minor release with containerd 2. K0s: embedded-bins/Makefile.variables, 1.7.34 in v1.35.7+k0s.0 and 2.3.3 in
- * v1.36.3+k0s.2; MicroK8s: build-scripts/components/containerd/version.sh, 1.7.29 in branch 1.34 and 2.1.6 in 1.35.
+ * v1.36.3+k0s.2. MicroK8s: https://github.com/canonical/microk8s/blob/1.36/build-scripts/components/containerd/version.sh,
+ * 1.7.29 in branch 1.34 and 2.1.6 in 1.35.
  */
 export const CONTAINERD_2_MINOR = { k0s: 36, microk8s: 35 } as const;
 

@@ -46,13 +46,16 @@ containerd() {
   [ "$MINOR" -lt 36 ] || want=3 plugin=io.containerd.cri.v1
   for drop_in in /etc/k0s/containerd.d/*.toml; do
     [ -f "$drop_in" ] || continue
-    grep -qx "version = $want" "$drop_in" && grep -qF "plugins.\"$plugin" "$drop_in" || refuse "$drop_in is not of version $want"
+    if ! grep -qx "version = $want" "$drop_in" || ! grep -qF "plugins.\"$plugin" "$drop_in"; then
+      refuse "$drop_in is not of version $want"
+    fi
   done
   mark=$(head -n 1 /etc/k0s/containerd.toml 2>/dev/null) || mark='# k0s_managed=true'
   [ "$mark" = '# k0s_managed=true' ] || return 0
   mkdir -p /run/k0s /etc/k0s/containerd.d
   if [ "$MINOR" -lt 36 ]; then
-    { echo 'version = 2' && cat /etc/k0s/containerd.d/*.toml 2>/dev/null || :; } >/run/k0s/containerd-cri.toml
+    echo 'version = 2' >/run/k0s/containerd-cri.toml
+    cat /etc/k0s/containerd.d/*.toml >>/run/k0s/containerd-cri.toml 2>/dev/null || :
     printf '%s\nimports = ["/run/k0s/containerd-cri.toml"]\nversion = 2\n' "$mark"
   else
     printf '%s\nimports = ["/etc/k0s/containerd.d/*.toml"]\nversion = 3\n\n[plugins]\n' "$mark"
