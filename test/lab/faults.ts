@@ -23,6 +23,7 @@ export type FaultKind =
   | "stale lock"
   | "hostile payload"
   | "hostile mirror"
+  | "damaged file"
   | "replaced program";
 
 /** How many of one kind. */

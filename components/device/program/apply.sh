@@ -19,6 +19,7 @@ END
 all_findings() {
   findings
   clock_finding
+  damage_finding
   version_finding
   fixed_findings
   foreign_findings
@@ -159,6 +160,7 @@ commit() {
   for name in installed settings committed applied; do
     put "$STAGE/$name" "$STATE/$name"
   done
+  rm -f "$UNREPAIRED"
   SWAPPED=0
   for p in "$STATE"/run/*; do
     [ "$p" = "$RUN" ] || rm -rf "$p"

@@ -17,6 +17,7 @@ keep_settings() {
 }
 
 installed_present() {
+  [ ! -e "$UNREPAIRED" ] || return 1
   for p in $INSTALL_PATHS; do
     [ -f "$p" ] || return 1
   done

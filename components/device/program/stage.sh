@@ -26,6 +26,7 @@ stored_one() { [ "$kind" != "$wanted" ] || echo "$STORE/$sum"; }
 stage() {
   enter stage
   SPACE_CHECKED=0
+  repair_installed
   rm -rf "$STAGE"
   mkdir -p "$STAGE" "$STORE"
   drop_unwanted_parts
@@ -43,7 +44,7 @@ stage_artifact() {
     if [ "$kind" = shim ]; then unpack "$STAGE$path"; else
       chown 0:0 "$file"
       chmod "$mode" "$file"
-      ln "$file" "$STAGE$path" 2>/dev/null || cp -p "$file" "$STAGE$path"
+      cp -p "$file" "$STAGE$path"
     fi
   fi
 }
