@@ -136,7 +136,7 @@ underEachShell("faults", (get) => {
         device.push(broken);
         const { result, reason } = device.apply(profileWith(broken, changes));
         assert.equal(result, "rolled-back", reason);
-        assert.match(reason, /nothing was there before$/);
+        assert.match(reason, / since nothing ran before; its data and containers stay - run again, /);
         assert.equal(device.pid(), "0");
         device.sh(
           "! systemctl is-enabled k3s >/dev/null; ! ls /usr/local/bin/k3s /etc/systemd/system/k3s.service 2>/dev/null",
@@ -207,7 +207,10 @@ underEachShell("faults", (get) => {
       const lock = lockFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
       const fetching = profileWith(OLD, { artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } });
       try {
-        assert.match(readOutcome(await device.start(fetching, lock)).reason, /^download: .* it resumes$/);
+        assert.match(
+          readOutcome(await device.start(fetching, lock)).reason,
+          /^download: .*, then run again: it resumes$/,
+        );
         device.sh("test -s /var/lib/edge-fleet/artifacts/*.part");
         cut = false;
         assert.equal(readOutcome(await device.start(fetching, lock)).result, "applied");

@@ -6,6 +6,7 @@ import type { Profile } from "../../components/inventory/types.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
 import { removeCommand } from "../lab/standins/apply-device.ts";
 import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import { assertFirewallIsOurs, fillFirewall } from "../lab/standins/firewall.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
 
@@ -36,9 +37,11 @@ underEachShell("removal", (get) => {
     device.install(old);
     device.sh(`echo key >/var/lib/edge-fleet/identity.key; mkdir -p /etc/sudoers.d; : >/etc/sudoers.d/edge-fleet
       echo mine >/etc/sysctl.d/10-mine.conf`);
+    fillFirewall(device, "/var/lib/rancher/k3s/data/current/bin/aux");
     const answer = { device: old.id, result: "removed", hash: device.sh("head -n 1 /var/lib/edge-fleet/applied") };
     assert.deepEqual(remove(sandbox, old.id), { code: 0, ...answer, version: OLD, reason: "" });
     assert.equal(leftovers(device), "");
+    assertFirewallIsOurs(device);
     assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");
     assert.equal(device.pid(), "0");
     const again = remove(sandbox, old.id);

@@ -19,15 +19,16 @@ END
 all_findings() {
   findings
   clock_finding
+  damage_finding
   version_finding
   fixed_findings
   foreign_findings
 }
 
 # A cluster that is first started by a clock far ahead has certificates that are not valid yet, for good.
-# https://github.com/k3s-io/k3s/issues/6152
+# By the year, since mksh counts in 32 bits. https://github.com/k3s-io/k3s/issues/6152
 clock_finding() {
-  [ "$(now)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
+  [ "$(date -u +%Y)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
 }
 
 # https://kubernetes.io/releases/version-skew-policy/
@@ -107,8 +108,10 @@ swap() {
   rm -f "$APPLIED"
   for p in $PATHS $INSTALL_PATHS; do
     [ -e "$STAGE$p" ] || continue
-    cmp -s "$STAGE$p" "$p" || case " $LIVE_PATHS " in *" $p "*) ;; *) CHANGED=1 ;; esac
+    changed=0
+    cmp -s "$STAGE$p" "$p" || changed=1
     put "$STAGE$p" "$p"
+    [ "$changed" = 0 ] || changed_file "$p"
   done
   for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
     case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
@@ -116,11 +119,17 @@ swap() {
   done
 }
 
+changed_file() {
+  case " $LIVE_PATHS " in *" $1 "*) ;; *) CHANGED=1 ;; esac
+  reread "$1"
+}
+
 # A file that the last state had and this one has not. A shim's processes hold the file that they run.
 drop() {
   [ -e "$1" ] || return 0
   case $1 in */containerd-shim-*) kill_by_path "$1" ;; */edge-fleet-route.service) end_route ;; esac
   rm -f "$1"
+  reread "$1"
   case $1 in "$BACKUP_CONFIG"/*) ;; *) CHANGED=1 ;; esac
 }
 
@@ -151,6 +160,7 @@ commit() {
   for name in installed settings committed applied; do
     put "$STAGE/$name" "$STATE/$name"
   done
+  rm -f "$UNREPAIRED"
   SWAPPED=0
   for p in "$STATE"/run/*; do
     [ "$p" = "$RUN" ] || rm -rf "$p"
@@ -177,7 +187,7 @@ rollback() {
     restore
     optional "${DISTRIBUTION}_undo"
     service_reload
-    finding "removed, nothing was there before"
+    finding "stopped and its files removed, since nothing ran before; its data and containers stay - run again, or erase the device (decommission: wipe)"
   fi
 }
 

@@ -20,6 +20,7 @@ keep_settings() {
 }
 
 installed_present() {
+  [ ! -e "$UNREPAIRED" ] || return 1
   for p in $INSTALL_PATHS; do
     [ -f "$p" ] || return 1
   done
@@ -50,7 +51,10 @@ ready() {
 }
 
 # A heartbeat of the former process does not count; one that is older because the clock was set back does.
-fresh() { [ "$1" -gt "$SINCE" ] || [ "$(date -u +%Y%m%d%H%M%S)" -lt "$SINCE" ]; }
+fresh() { later "$1" "$SINCE" || later "$SINCE" "$(date -u +%Y%m%d%H%M%S)"; }
+
+# As text: mksh counts in 32 bits.
+later() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort | head -n 1)" = "$2" ]; }
 
 # $1 label or taint, $2 the wanted ones, $3 the line of the former state that has the keys put then.
 reconcile() {

@@ -76,7 +76,7 @@ k3s_reset() {
   for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
     ip link delete "$link" 2>/dev/null || :
   done
-  drop_firewall_rules
+  drop_firewall_rules "$K3S_DATA/data/current/bin/aux"
   rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
   rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
   rmdir /etc/rancher /var/lib/rancher 2>/dev/null || :

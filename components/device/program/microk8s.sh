@@ -228,6 +228,7 @@ microk8s_restore_datastore() {
 # With --purge: without it snapd keeps a copy of everything.
 microk8s_remove() {
   snap stop --disable microk8s 2>/dev/null || :
+  drop_firewall_rules /snap/microk8s/current/sbin
   snap remove microk8s --purge
 }
 
@@ -238,7 +239,6 @@ microk8s_reset() {
   done
   unmount_below "$MICROK8S_SNAP" /run/netns/cni-
   ip link delete vxlan.calico 2>/dev/null || :
-  drop_firewall_rules
   rm -f /etc/microk8s.yaml "$MICROK8S_OURS"
   rm -rf "$UNITS"/snap.microk8s.*.service.d "$MICROK8S_CONFIG" "$MICROK8S_SNAP"
   [ ! -L /var/lib/kubelet ] || rm -f /var/lib/kubelet

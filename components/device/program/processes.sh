@@ -68,10 +68,13 @@ unmount_below() {
   done
 }
 
-# The rules of the distributions carry these names; all others are the device's own.
-drop_firewall_rules() {
-  for table in iptables ip6tables; do
-    command -v "$table-restore" >/dev/null || continue
-    "$table-save" 2>/dev/null | grep -Ev 'KUBE-|CNI-|cali-|flannel' | "$table-restore" 2>/dev/null || :
+# The rules of the distributions carry these names, flannel in both cases; all others are the device's own. $1 is the folder
+# in which a distribution brings iptables for a host that has none, and which goes with it. install.sh of K3s, create_killall
+drop_firewall_rules() (
+  PATH=$PATH:$1
+  for family in iptables ip6tables; do
+    rules=$("$family-save" 2>/dev/null) || continue
+    printf '%s\n' "$rules" | grep -Ev 'KUBE-|CNI-|cali-|[Ff][Ll][Aa][Nn][Nn][Ee][Ll]|generated for MicroK8s pods' |
+      "$family-restore" || echo "the firewall still has the cluster's rules: $family-restore failed"
   done
-}
+)

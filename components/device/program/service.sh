@@ -64,6 +64,13 @@ apply_sysctls() {
     echo "sysctl settings were not all accepted"
 }
 
+# Has a file that changed read by what is not restarted with the cluster: journald knows its bounds from its start.
+reread() {
+  case $1 in
+    */journald.conf.d/*) on_openrc || systemctl restart systemd-journald.service || echo "journald could not be restarted: $1 holds from the next boot on" ;;
+  esac
+}
+
 # systemd's journal bounds itself. supervise-daemon appends to its log, so it can be cut while it is written.
 bound_logs() {
   on_openrc || return 0
