@@ -173,8 +173,8 @@ export class Device {
   }
 
   /** Applies a profile and waits for the answer. */
-  apply(profile: Profile, lock?: ArtifactsLock): ApplyResult {
-    const { create, stdin } = this.packed(profile, lock);
+  apply(profile: Profile, lock?: ArtifactsLock, context?: RenderContext): ApplyResult {
+    const { create, stdin } = this.packed(profile, lock, context);
     return readOutcome(this.#sandbox.run(create, stdin));
   }
 
@@ -255,7 +255,7 @@ export class Device {
   wipe(): void {
     this.killAt("");
     this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl disable k3s
-      rm -rf /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
+      rm -rf /etc/rancher /var/lib/rancher /var/lib/standin-k3s-site /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
         /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
   }
 
