@@ -16,6 +16,8 @@ k3s_start() {
   case $(k3s_service) in k3s) service_retire k3s-agent ;; *) service_retire k3s ;; esac
   service_reload
   service_enable "$(k3s_service)"
+  # As edge-fleet's unit does before each start: after a rollback the unit is another one. components/plan/distributions/k3s/host.ts
+  [ ! -s "$K3S_DATA/server/token" ] || rm -f "$K3S_DATA/server/cred/passwd"
   service_restart "$(k3s_service)"
 }
 
