@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BROKEN, LOCK, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 
+import { installUpstream } from "../lab/standins/upstream-k3s.ts";
 const SERVER = "/var/lib/rancher/k3s/server";
 const LAN = { network: { ...profileWith(OLD).network, shape: "lan" } } as const;
 const old = profileWith(OLD, LAN);
@@ -59,5 +60,95 @@ underEachShell("a server that others join", (get) => {
     device.sh(`systemctl stop k3s; rm ${SERVER}/token`);
     assert.equal(device.sh("systemctl start k3s; sleep 1.2; k3s kubectl get --raw=/readyz"), "ok");
     assert.equal(agentPassword(), own);
+  });
+});
+
+underEachShell("copies of K3s", (get) => {
+  const BACKUPS = "/var/lib/edge-fleet/backups";
+  const secrets = () => get().device.sh("k3s kubectl get secrets | cut -d ' ' -f 2 | paste -s -d ' ' -");
+  const createSecret = (name: string) => get().device.sh(`k3s kubectl create secret generic ${name}`);
+  const restore = (argument = "", file = "/dev/null") =>
+    JSON.parse(get().sandbox.run(`${PROGRAM_PATH} restore ${argument} <${file}`).stdout) as Record<string, string>;
+
+  test("from before the key of the Secrets or an authority was changed come back on their own device", () => {
+    const { device } = get();
+    device.install(old);
+    const authority = device.sh(`cat ${SERVER}/tls/server-ca.crt`);
+    createSecret("before");
+    device.sh(
+      `${PROGRAM_PATH} maintain; sleep 3; echo 'authority new' >${SERVER}/tls/server-ca.crt; k3s secrets-encrypt rotate-keys`,
+    );
+    createSecret("after");
+    const { result, reason } = restore();
+    assert.equal(result, "restored", reason);
+    assert.equal(secrets(), "before");
+    assert.equal(device.sh(`cat ${SERVER}/tls/server-ca.crt`), authority);
+    assert.equal(device.sh("systemctl restart k3s; sleep 1.2; k3s kubectl get --raw=/readyz"), "ok");
+  });
+
+  test("of a cluster that was taken over come back on new hardware, with the key that its bootstrap data lacks", () => {
+    const { device, sandbox } = get();
+    installUpstream(device, { flags: ["--node-name=edge-0001"] });
+    createSecret("mine");
+    device.push(OLD);
+    assert.equal(device.apply(old).result, "applied");
+    createSecret("later");
+    device.sh(`${PROGRAM_PATH} maintain; tar -czf /run/sent.tar.gz -C ${BACKUPS} $(cd ${BACKUPS} && ls -d *Z)`);
+    device.install(old);
+    const { result, reason } = restore("-", "/run/sent.tar.gz");
+    assert.equal(result, "restored", reason);
+    assert.equal(secrets(), "mine later");
+    assert.equal(sandbox.run(`find ${BACKUPS} -type f -perm /077`).stdout, "");
+    device.assertIs(old);
+  });
+});
+
+underEachShell("a first install of K3s", (get) => {
+  const cidr = (profile = old) => ({ ...profile, k3s: { ...profile.k3s, clusterCidr: "10.52.0.0/16" } });
+  const failing = cidr(profileWith(BROKEN, { ...LAN, readiness: { timeoutSeconds: 1 } }));
+  const traces = () =>
+    get().device.sh("ls -d /etc/rancher /var/lib/rancher /usr/local/bin/k3s /etc/systemd/system/k3s* 2>/dev/null || :");
+
+  test("that fails locks nothing in: the next one starts with any network", () => {
+    const { device } = get();
+    device.wipe();
+    device.push(BROKEN);
+    device.push(OLD);
+    assert.match(device.apply(failing).reason, /removed with its data, nothing was there before$/);
+    assert.equal(traces(), "");
+    assert.equal(device.apply(cidr()).result, "applied");
+    device.assertIs(cidr());
+  });
+
+  for (const point of ["gate", "rollback"]) {
+    test(`that is killed at ${point} is removed with its data, by the next run that fails or by a removal`, () => {
+      const { device, sandbox } = get();
+      for (const end of ["run", "removal"]) {
+        device.wipe();
+        device.installProgram();
+        device.push(BROKEN);
+        device.killAt(point);
+        assert.match(device.apply(failing).reason, /^interrupted: /);
+        device.killAt("");
+        device.sh("test -d /var/lib/rancher/k3s/server/tls");
+        if (end === "run") assert.match(device.apply(failing).reason, /removed with its data/);
+        else assert.match(sandbox.run(`${PROGRAM_PATH} remove edge-0001`).stdout, /"result":"removed"/);
+        assert.equal(traces(), "", end);
+      }
+      device.installProgram();
+    });
+  }
+
+  test("that fails over data of a cluster of before keeps them", () => {
+    const { device } = get();
+    device.install(old);
+    device.sh(
+      "systemctl stop k3s; rm -rf /var/lib/edge-fleet /usr/local/bin/k3s /etc/systemd/system/k3s.service; systemctl daemon-reload",
+    );
+    const database = device.sh(`cat ${SERVER}/db/state.db`);
+    device.push(BROKEN);
+    const { reason } = device.apply(profileWith(BROKEN, { ...LAN, readiness: { timeoutSeconds: 1 } }));
+    assert.match(reason, /; removed, nothing ran before; the data that was there is kept$/);
+    assert.equal(device.sh(`cat ${SERVER}/db/state.db`), database);
   });
 });

@@ -132,7 +132,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     assert.equal(back.exitCode, 1);
     assert.match(
       back.stdout,
-      /^edge-0001: rolled-back: not-ready: with \S+ k3s does not run after 2 s; back on the state before; what was there is \S+-before\n$/,
+      /^edge-0001: rolled-back: not-ready: with \S+ k3s does not run after 2 s; k3s says: the datastore is of a newer release; back on the state before; what was there is \S+-before\n$/,
     );
     assert.equal(state(), "second token-second");
   });

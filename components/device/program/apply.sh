@@ -138,7 +138,7 @@ activate() {
 
 gate() {
   enter gate
-  await || die "not-ready: $WHY after $READY_SECONDS s"
+  await || die "not-ready: $(not_ready)"
 }
 
 commit() {

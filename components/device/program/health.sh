@@ -76,6 +76,12 @@ keys_of() {
   esac
 }
 
+# Why the gate stays shut, with the distribution's own words for it where it has any.
+not_ready() {
+  said=$(optional "${DISTRIBUTION}_complaint") || said=
+  echo "$WHY after $READY_SECONDS s${said:+; $SERVICE says: $said}"
+}
+
 await() {
   end=$(($(tick) + READY_SECONDS))
   until ready; do

@@ -204,6 +204,11 @@ export class Device {
     return stdout.trim();
   }
 
+  /** Writes a file of the device, with its folders. */
+  write(path: string, content: string | Uint8Array): void {
+    this.#sandbox.write(path, content);
+  }
+
   /** Process id of the service, 0 when it does not run. */
   pid(service = "k3s"): string {
     return this.sh(`systemctl show -p MainPID --value ${service}`);
@@ -254,9 +259,9 @@ export class Device {
   /** Back to a device that edge-fleet has never seen. */
   wipe(): void {
     this.killAt("");
-    this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl disable k3s
+    this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl stop k3s-agent 2>/dev/null || :; systemctl disable k3s; systemctl disable k3s-agent
       rm -rf /etc/rancher /var/lib/rancher /var/lib/standin-k3s-site /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
-        /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
+        /etc/systemd/system/k3s.service* /etc/systemd/system/k3s-agent.service* /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
   }
 
   /** Asserts that the device is exactly what the profile says, is running that, and that nothing is left over. */
