@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { BROKEN, LOCK, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
-
 import { installUpstream } from "../lab/standins/upstream-k3s.ts";
+
 const SERVER = "/var/lib/rancher/k3s/server";
 const LAN = { network: { ...profileWith(OLD).network, shape: "lan" } } as const;
 const old = profileWith(OLD, LAN);

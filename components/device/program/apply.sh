@@ -83,6 +83,7 @@ backup() {
     fi
     echo "$p" >>"$n/list"
   done
+  ! first_install || echo "$DISTRIBUTION" >"$n/first"
   save_datastore "$n/datastore"
   mv "$n/list" "$n/paths"
   sync
@@ -91,6 +92,24 @@ backup() {
 }
 
 # What this run puts and what the last one put, each once.
+# Whether the cluster that this run changes was made by somebody else.
+taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
+
+# Of such a cluster there are no copies yet.
+copy_taken_over() {
+  copy_datastore "$(date -u +%Y%m%dT%H%M%SZ)-before" || die "backup: the datastore could not be copied - free some space, or read $LOG"
+  rotate '*Z-before' $((BACKUP_KEEP + 1))
+}
+
+# Whether all that the device has of the distribution comes from this run, or from earlier ones that came to no end.
+first_install() {
+  [ ! -e "$APPLIED" ] || return 1
+  [ "$(unfinished_distribution)" = "$DISTRIBUTION" ] || [ ! -e "$("${DISTRIBUTION}_folder")" ]
+}
+
+# The distribution of a first install that never was committed.
+unfinished_distribution() { [ -e "$APPLIED" ] || cat "$PREVIOUS/first" 2>/dev/null || :; }
+
 managed_paths() { echo "$PATHS $INSTALL_PATHS $(applied_line 4)" | tr -s ' ' '\n' | awk '$0 != "" && !seen[$0]++'; }
 
 # A new version may change the datastore in ways that the old one cannot read.
@@ -174,10 +193,15 @@ rollback() {
     fi
   else
     "${DISTRIBUTION}_stop"
+  elif [ -e "$PREVIOUS/first" ]; then
+    restore_all
+    service_reload
+    rm -f "$PREVIOUS/first"
+    finding "removed with its data, nothing was there before"
     restore
     optional "${DISTRIBUTION}_undo"
     service_reload
-    finding "removed, nothing was there before"
+    finding "removed, nothing ran before; the data that was there is kept"
   fi
 }
 
@@ -186,9 +210,13 @@ had_state() {
   [ -e "$PREVIOUS/files$APPLIED" ] || { [ -n "$BIN" ] && [ -e "$PREVIOUS/files$BIN" ] && [ -e "$PREVIOUS/files$UNIT" ]; }
 }
 
-# Files, and the datastore where the new version may have written it.
+# Files, and the datastore where the new version may have written it. A first install goes back to nothing: its data would
+# bind the next one to the networks and the authorities of this one.
 restore_all() {
-  if [ -d "$PREVIOUS/datastore" ] && [ -e "$PREVIOUS/started" ]; then
+  if [ -s "$PREVIOUS/first" ]; then
+    erase_cluster "$(cat "$PREVIOUS/first")"
+    restore
+  elif [ -d "$PREVIOUS/datastore" ] && [ -e "$PREVIOUS/started" ]; then
     "${DISTRIBUTION}_stop"
     restore
     "${DISTRIBUTION}_restore_datastore" "$PREVIOUS/datastore"

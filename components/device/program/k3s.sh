@@ -99,6 +99,12 @@ k3s_reset() {
   done
   unmount_below /run/k3s "$K3S_DATA" /var/lib/kubelet/pods /var/lib/kubelet/plugins /run/netns/cni-
   for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
+  rm -rf "${K3S_NODE_PASSWORD%/*}"
+  for link in kubectl crictl ctr; do
+    case $(readlink "${K3S_BIN%/*}/$link") in k3s | "$K3S_BIN") rm -f "${K3S_BIN%/*}/$link" ;; esac
+  done
+  rm -f "$K3S_BIN-killall.sh" "$K3S_BIN-uninstall.sh" "$K3S_BIN-agent-uninstall.sh"
+  forget_pods
     ip link delete "$link" 2>/dev/null || :
   done
   drop_firewall_rules

@@ -68,6 +68,15 @@ unmount_below() {
   done
 }
 
+# What the kubelet leaves of its pods wherever it ran: their logs, their control groups, and the folder of its volume plugins.
+forget_pods() {
+  rm -rf /var/log/pods /var/log/containers /usr/libexec/kubernetes
+  on_openrc || systemctl stop kubepods.slice 2>/dev/null || :
+  for group in "$CGROUP/kubepods" "$CGROUP/kubepods.slice"; do
+    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || :
+  done
+}
+
 # The rules of the distributions carry these names; all others are the device's own.
 drop_firewall_rules() {
   for table in iptables ip6tables; do
