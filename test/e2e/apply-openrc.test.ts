@@ -14,6 +14,7 @@ import {
   LOCK,
   MIGRATING,
   NEW,
+  OLD,
   profileWith,
   sha256,
   underEachShellAs,
@@ -111,6 +112,27 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     );
     assert.equal(device.sh(asked), device.pid());
     assert.notEqual(device.pid(), pid);
+  });
+
+  // install.sh of K3s, create_openrc_service_file and create_env_file, v1.33.0+k3s1 and v1.36.2+k3s1
+  test("a K3s that install.sh has made is judged by its script and its variables", () => {
+    const { device } = get();
+    for (const [line, variable, reason] of [
+      ["'--cluster-cidr=10.9.0.0/16'", "", /^fixed: cluster-cidr is 10\.9\.0\.0\/16 since the first start/],
+      ["'--data-dir' \\\n\t'/srv/k3s'", "", /^foreign: k3s keeps its data in \/srv\/k3s/],
+      ["'--debug'", "K3S_DATASTORE_ENDPOINT='mysql://x'", /^foreign: k3s uses a datastore-endpoint/],
+    ] as const) {
+      device.wipe();
+      device.push(OLD);
+      device.write(
+        "/etc/init.d/k3s",
+        `#!/sbin/openrc-run\ncommand="/usr/local/bin/k3s"\ncommand_args="server \\\n\t'--node-name' \\\n\t'edge-0001' \\\n\t${line} \\\n    >>/var/log/k3s.log 2>&1"\n\noutput_log=/var/log/k3s.log\n`,
+      );
+      device.write("/etc/rancher/k3s/k3s.env", `${variable}\n`);
+      device.sh("chmod 755 /etc/init.d/k3s; mkdir -p /var/lib/rancher/k3s/server/tls");
+      assert.match(device.apply(old).reason, reason);
+    }
+    device.wipe();
   });
 
   test("a new release replaces the old one, and a release that fails is rolled back with its datastore", () => {

@@ -89,9 +89,9 @@ backup() {
   sync
   rm -rf "$PREVIOUS"
   mv "$n" "$PREVIOUS"
+  ! taken_over || copy_taken_over
 }
 
-# What this run puts and what the last one put, each once.
 # Whether the cluster that this run changes was made by somebody else.
 taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
 
@@ -110,6 +110,7 @@ first_install() {
 # The distribution of a first install that never was committed.
 unfinished_distribution() { [ -e "$APPLIED" ] || cat "$PREVIOUS/first" 2>/dev/null || :; }
 
+# What this run puts and what the last one put, each once.
 managed_paths() { echo "$PATHS $INSTALL_PATHS $(applied_line 4)" | tr -s ' ' '\n' | awk '$0 != "" && !seen[$0]++'; }
 
 # A new version may change the datastore in ways that the old one cannot read.
@@ -163,6 +164,7 @@ gate() {
 commit() {
   enter commit
   forget_objects
+  ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
   settings_of "$RUN/payload" >"$STAGE/settings"
   boot_id >"$STAGE/committed"
@@ -191,13 +193,13 @@ rollback() {
       RESULT=failed
       finding "restored the previous state, but $WHY - read $LOG"
     fi
-  else
-    "${DISTRIBUTION}_stop"
   elif [ -e "$PREVIOUS/first" ]; then
     restore_all
     service_reload
     rm -f "$PREVIOUS/first"
     finding "removed with its data, nothing was there before"
+  else
+    "${DISTRIBUTION}_stop"
     restore
     optional "${DISTRIBUTION}_undo"
     service_reload

@@ -7,6 +7,8 @@ K3S_UNIT=$UNITS/k3s.service
 K3S_AGENT_UNIT=$UNITS/k3s-agent.service
 K3S_NODE_PASSWORD=/etc/rancher/node/password
 K3S_KEYS="encryption-config.json encryption-state.json"
+K3S_PLAIN=$STATE/plain-secrets
+K3S_ENCRYPTION=$K3S_CONFIG/config.yaml.d/90-edge-fleet-encryption.yaml
 
 # What its first start makes, and nothing else does.
 k3s_folder() { echo "$K3S_DATA"; }
@@ -48,11 +50,6 @@ k3s_complaint() {
     *'Node password rejected'*) echo "$said - its server knows $DEVICE as other hardware: run there k3s kubectl delete node $DEVICE" ;;
     ?*) echo "$said" ;;
   esac
-}
-
-k3s_unset_foreign() {
-  ! grep -Rqs -- datastore-endpoint "$K3S_CONFIG" "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT.env" "$INIT_SCRIPTS/k3s" ||
-    echo "k3s uses a datastore-endpoint, which edge-fleet does not take over"
 }
 
 k3s_wasm_ready() { grep -q "runtimes\.'$1'" "$K3S_DATA/agent/etc/containerd/config.toml" 2>/dev/null; }
@@ -99,17 +96,17 @@ k3s_reset() {
   done
   unmount_below /run/k3s "$K3S_DATA" /var/lib/kubelet/pods /var/lib/kubelet/plugins /run/netns/cni-
   for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
+    ip link delete "$link" 2>/dev/null || :
+  done
+  drop_firewall_rules
+  rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
+  rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
   rm -rf "${K3S_NODE_PASSWORD%/*}"
   for link in kubectl crictl ctr; do
     case $(readlink "${K3S_BIN%/*}/$link") in k3s | "$K3S_BIN") rm -f "${K3S_BIN%/*}/$link" ;; esac
   done
   rm -f "$K3S_BIN-killall.sh" "$K3S_BIN-uninstall.sh" "$K3S_BIN-agent-uninstall.sh"
   forget_pods
-    ip link delete "$link" 2>/dev/null || :
-  done
-  drop_firewall_rules
-  rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
-  rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
   rmdir /etc/rancher /var/lib/rancher 2>/dev/null || :
   forget_services k3s k3s-agent
 }

@@ -5,11 +5,7 @@
 fixed_findings() {
   started && [ -f "$RUN/payload" ] || return 0
   case $DISTRIBUTION in
-    k3s)
-      fixed_setting "$K3S_CONFIG/config.yaml" node-name ''
-      fixed_setting "$K3S_CONFIG/config.yaml" cluster-cidr 10.42.0.0/16
-      fixed_setting "$K3S_CONFIG/config.yaml" service-cidr 10.43.0.0/16
-      ;;
+    k3s) k3s_fixed ;;
     k0s)
       fixed_setting /etc/k0s/k0s.yaml podCIDR 10.244.0.0/16
       fixed_setting /etc/k0s/k0s.yaml serviceCIDR 10.96.0.0/12
@@ -19,11 +15,14 @@ fixed_findings() {
 
 # $1 is the file, $2 the setting, $3 what the distribution takes where the file has none.
 fixed_setting() {
-  wanted=$(payload_lines "$1" | value_of "$2")
   have=$(value_of "$2" <"$1" 2>/dev/null) || have=
-  have=${have:-$3}
-  [ -n "$wanted" ] && [ -n "$have" ] && [ "$wanted" != "$have" ] || return 0
-  printf 'fixed\terror\t%s is %s since the first start, the inventory says %s - put it back, or erase the device (decommission: wipe) and add it anew\n' "$2" "$have" "$wanted"
+  fixed_value "$2" "${have:-$3}" "$(payload_lines "$1" | value_of "$2")"
+}
+
+# $1 is a setting, $2 what the cluster has, $3 what the payload says.
+fixed_value() {
+  [ -n "$2" ] && [ -n "$3" ] && [ "$2" != "$3" ] || return 0
+  printf 'fixed\terror\t%s is %s since the first start, the inventory says %s - put it back, or erase the device (decommission: wipe) and add it anew\n' "$@"
 }
 
 # The lines of a file of the payload.

@@ -17,6 +17,7 @@ maintain() {
   rm -f "$STATE"/.edge-fleet.*
   renew_certificates
   if ready; then
+    optional "${DISTRIBUTION}_encrypt"
     back_up || echo "maintain: the datastore could not be copied"
     prune
   else
