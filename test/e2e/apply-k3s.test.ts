@@ -80,7 +80,7 @@ underEachShell("copies of K3s", (get) => {
       `${PROGRAM_PATH} maintain; sleep 3; echo 'authority new' >${SERVER}/tls/server-ca.crt; k3s secrets-encrypt rotate-keys`,
     );
     createSecret("after");
-    const { result, reason } = restore();
+    const { result, reason = "" } = restore();
     assert.equal(result, "restored", reason);
     assert.equal(secrets(), "before");
     assert.equal(device.sh(`cat ${SERVER}/tls/server-ca.crt`), authority);
@@ -96,7 +96,7 @@ underEachShell("copies of K3s", (get) => {
     createSecret("later");
     device.sh(`${PROGRAM_PATH} maintain; tar -czf /run/sent.tar.gz -C ${BACKUPS} $(cd ${BACKUPS} && ls -d *Z)`);
     device.install(old);
-    const { result, reason } = restore("-", "/run/sent.tar.gz");
+    const { result, reason = "" } = restore("-", "/run/sent.tar.gz");
     assert.equal(result, "restored", reason);
     assert.equal(secrets(), "mine later");
     assert.equal(sandbox.run(`find ${BACKUPS} -type f -perm /077`).stdout, "");
@@ -266,5 +266,55 @@ underEachShell("a K3s that somebody else has installed", (get) => {
       device.sh("sleep 1; k3s kubectl get secrets | cut -d ' ' -f 2 | paste -s -d ' ' -"),
       "before meanwhile",
     );
+  });
+});
+
+underEachShell("a device that joins another", (get) => {
+  const agent = profileWith(OLD, { ...LAN, joins: "edge-0002", readiness: { timeoutSeconds: 4 } });
+  const context = { server: { host: "10.0.0.2" }, secrets: { "token-edge-0002": TOKEN } };
+  const SITE = "/var/lib/standin-k3s-site";
+  const wiped = (): void => {
+    const { device, sandbox } = get();
+    device.wipe();
+    device.installProgram();
+    device.push(OLD);
+    assert.equal(device.apply(agent, LOCK, context).result, "applied");
+    assert.match(sandbox.run(`${PROGRAM_PATH} remove edge-0001`).stdout, /"result":"removed"/);
+    device.sh("! ls -d /etc/rancher /var/lib/rancher 2>/dev/null");
+    device.installProgram();
+    device.push(OLD);
+  };
+
+  test("as new hardware under an id that its server knows is told so, with what helps", () => {
+    const { device } = get();
+    wiped();
+    const { result, reason } = device.apply(agent, LOCK, context);
+    assert.equal(result, "rolled-back");
+    assert.match(
+      reason,
+      /^not-ready: the API is not ready after 4 s; k3s-agent says: Node password rejected, duplicate hostname [^;]* - its server knows edge-0001 as other hardware: run there k3s kubectl delete node edge-0001; removed with its data/,
+    );
+  });
+
+  test("comes back after its server was told that it left", () => {
+    const { device } = get();
+    wiped();
+    device.sh(`rm -r ${SITE}/edge-0001`);
+    const { result, reason } = device.apply(agent, LOCK, context);
+    assert.equal(result, "applied", reason);
+  });
+
+  test("and leaves it is forgotten by its server, which keeps every other node", () => {
+    const { device } = get();
+    device.install(old);
+    const site = () => device.sh(`ls ${SITE} | paste -s -d ' ' -`);
+    device.sh(`mkdir -p ${SITE}/edge-0002 ${SITE}/edge-0003 ${SITE}/foreign`);
+    assert.equal(device.apply(old, LOCK, { ...joined, agents: ["edge-0002", "edge-0003"] }).result, "applied");
+    const pid = device.pid();
+    assert.equal(device.apply(old, LOCK, { ...joined, agents: ["edge-0003"] }).result, "unchanged");
+    assert.equal(site(), "edge-0003 foreign");
+    assert.equal(device.pid(), pid);
+    assert.equal(device.apply(old).result, "applied");
+    assert.equal(site(), "foreign");
   });
 });

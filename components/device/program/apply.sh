@@ -164,6 +164,7 @@ gate() {
 commit() {
   enter commit
   forget_objects
+  forget_agents
   ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
   settings_of "$RUN/payload" >"$STAGE/settings"

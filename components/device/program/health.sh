@@ -12,6 +12,7 @@ unchanged() {
 # What the hash leaves out, such as limits and where copies go, holds from now on without a run.
 keep_settings() {
   ! settings_of "$PAYLOAD" | cmp -s - "$SETTINGS" || return 0
+  forget_agents >>"$LOG" 2>&1
   settings_of "$PAYLOAD" >"$STATE/.edge-fleet.known" && put "$STATE/.edge-fleet.known" "$SETTINGS" || return 1
   rm -f "$STATE/.edge-fleet.known"
 }

@@ -34,6 +34,18 @@ payload_lines() {
 
 value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
 
+# The node of a device that joins this one no more, which only the server may delete. With it goes the Secret with the
+# node's password, without which the device, or another under its id, may come back. pkg/nodepassword/controller.go of K3s
+# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (OnRemove)
+forget_agents() {
+  # shellcheck disable=SC2013
+  for agent in $(sed -n 's/^set AGENTS //p' "$SETTINGS" 2>/dev/null); do
+    case " $AGENTS " in *" $agent "*) continue ;; esac
+    # shellcheck disable=SC2086
+    $KUBECTL delete node "$agent" --ignore-not-found --wait=false || echo "node $agent could not be deleted"
+  done
+}
+
 # K3s applies a manifest that is there and does nothing about one that has gone. https://docs.k3s.io/installation/packaged-components
 forget_objects() {
   for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do

@@ -358,8 +358,8 @@ kubectl() {
     'get node' | 'get nodes') get_node "${3-$node}" ;;
     'label node') shift 2; mark_node labels "$@" ;;
     'taint node') shift 2; mark_node taints "$@" ;;
-    'drain '*) require_node "$2"; mkdir -p "$SITE/$2"; : >"$SITE/$2/unschedulable"; echo "$2" >"$RUN/drained"; echo "node/$2 drained" ;;
-    'uncordon '*) require_node "$2"; rm -f "$SITE/$2/unschedulable"; echo "node/$2 uncordoned" ;;
+    'drain '*) require_node "$2"; echo "$2" >"$RUN/drained"; echo "node/$2 drained" ;;
+    'delete node') rm -rf "${SITE:?}/$3"; echo "node \"$3\" deleted" ;;
     'create secret') echo "secret $4 $(encryption_key)" >>"$DB/state.db"; echo "secret/$4 created" ;;
     'get secrets') check_secrets; grep '^secret ' "$DB/state.db" || : ;;
     'replace ') check_secrets; cat >/dev/null; rewrite_secrets ;;
