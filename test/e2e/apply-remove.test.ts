@@ -22,7 +22,15 @@ const leftovers = (device: Device): string =>
   device.sh(`ls -d /etc/rancher /var/lib/rancher /run/k3s /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
     /etc/systemd/system/k3s* /etc/systemd/system/edge-fleet-* /etc/sysctl.d/90-edge-fleet.conf /etc/modules-load.d/90-edge-fleet.conf \\
     /etc/systemd/journald.conf.d/90-edge-fleet.conf /etc/sudoers.d/edge-fleet /var/lib/edge-fleet /var/log/edge-fleet \\
-    ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
+    /var/log/pods /var/log/containers /usr/libexec/kubernetes /sys/fs/cgroup/kubepods* /usr/local/bin/kubectl \
+    /usr/local/bin/k3s-* ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
+
+/** What a node that has run pods has on its disk: the kubelet's logs and folders, and what K3s' installer puts beside it. */
+const runPods = (device: Device): string =>
+  device.sh(`mkdir -p /var/log/pods/default_web_1 /var/log/containers /usr/libexec/kubernetes/kubelet-plugins /etc/rancher/node
+    mkdir -p /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice /sys/fs/cgroup/kubepods/besteffort
+    echo secret >/var/log/pods/default_web_1/0.log; echo password >/etc/rancher/node/password
+    ln -sf k3s /usr/local/bin/kubectl; : >/usr/local/bin/k3s-killall.sh; : >/usr/local/bin/k3s-uninstall.sh`);
 
 function remove(sandbox: Sandbox, id: string) {
   const { code, stdout, stderr } = sandbox.run(removeCommand(id));
@@ -35,6 +43,7 @@ underEachShell("removal", (get) => {
     const { device, sandbox } = get();
     device.installProgram();
     device.install(old);
+    runPods(device);
     device.sh(`echo key >/var/lib/edge-fleet/identity.key; mkdir -p /etc/sudoers.d; : >/etc/sudoers.d/edge-fleet
       echo mine >/etc/sysctl.d/10-mine.conf`);
     fillFirewall(device, "/var/lib/rancher/k3s/data/current/bin/aux");

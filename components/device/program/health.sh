@@ -15,6 +15,7 @@ wanted_files() { awk '/^file / { for (n = $5; n > 0; n--) { getline; print } }' 
 # What the hash leaves out, such as limits and where copies go, holds from now on without a run.
 keep_settings() {
   ! settings_of "$PAYLOAD" | cmp -s - "$SETTINGS" || return 0
+  forget_agents >>"$LOG" 2>&1
   settings_of "$PAYLOAD" >"$STATE/.edge-fleet.known" && put "$STATE/.edge-fleet.known" "$SETTINGS" || return 1
   rm -f "$STATE/.edge-fleet.known"
 }
@@ -81,6 +82,12 @@ keys_of() {
     label) echo "$2" | sed 's/=[^ ]*//g' ;;
     taint) echo "$2" | sed 's/=[^ :]*:/:/g' ;;
   esac
+}
+
+# Why the gate stays shut, with the distribution's own words for it where it has any.
+not_ready() {
+  said=$(optional "${DISTRIBUTION}_complaint") || said=
+  echo "$WHY after $READY_SECONDS s${said:+; $SERVICE says: $said}"
 }
 
 await() {

@@ -6,6 +6,9 @@ K0S_RUN=/run/k0s
 K0S_BIN=/usr/local/bin/k0s
 K0S_UNIT=$UNITS/k0scontroller.service
 
+# What its first start makes, and nothing else does.
+k0s_folder() { echo "$K0S_DATA"; }
+
 k0s_version() { [ ! -x "$K0S_BIN" ] || "$K0S_BIN" version 2>/dev/null | sed -n '1s/^\(v[0-9][^ ]*\).*/\1/p'; }
 
 # The configuration is judged by the release that is going to read it, before anything is changed.

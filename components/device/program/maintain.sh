@@ -18,6 +18,7 @@ maintain() {
   look_for_damage
   renew_certificates
   if ready; then
+    optional "${DISTRIBUTION}_encrypt"
     back_up || echo "maintain: the datastore could not be copied"
     prune
   else

@@ -11,6 +11,9 @@ MICROK8S_OURS=$STATE/microk8s
 # Columns of `snap list`: name, version, revision, channel, publisher, notes.
 snap_column() { snap list "$1" 2>/dev/null | awk -v name="$1" -v column="$2" '$1 == name { print $column; exit }'; }
 
+# What its first start makes, and nothing else does.
+microk8s_folder() { echo "$MICROK8S_SNAP"; }
+
 microk8s_version() { ! command -v snap >/dev/null || snap_column microk8s 2; }
 
 # The snap names the node after the host, and its kubelet's certificate with it.
