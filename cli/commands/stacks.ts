@@ -1,6 +1,7 @@
 /** `edge-fleet stacks`: the stacks of the fleet, or those that a change touches, for CI and for loops. */
 import { posix } from "node:path";
 import type { Command } from "commander";
+import { hubOf } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { gitReason, runGit } from "../rollout/git.ts";
 import { touchedStacks } from "../stacks/touched.ts";
@@ -25,11 +26,11 @@ export function registerStacks(program: Command): void {
 
 async function listStacks(options: StacksOptions): Promise<void> {
   const inventory = inventoryOf(options);
-  const hub = inventory.fleet.hub.stack ?? "hub";
+  const hub = hubOf(inventory.fleet)?.stack;
   const regions = [...inventory.regions.keys()].sort();
   const stacks =
     options.changedSince === undefined
-      ? [hub, ...regions]
+      ? [...(hub === undefined ? [] : [hub]), ...regions]
       : touchedStacks({
           files: await changedFiles(options.changedSince),
           hub,

@@ -12,9 +12,18 @@ import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
 import { renderPayload } from "../../components/plan/payload.ts";
-import { pack } from "../lab/standins/apply-device.ts";
 import { countFaults } from "../lab/faults.ts";
-import { Device, LOCK, lockFor, NEW, OLD, profileWith, RELEASES, readOutcome } from "../lab/standins/apply-device.ts";
+import {
+  Device,
+  LOCK,
+  lockFor,
+  NEW,
+  OLD,
+  pack,
+  profileWith,
+  RELEASES,
+  readOutcome,
+} from "../lab/standins/apply-device.ts";
 import { CLOCKED, setClock } from "../lab/standins/clock.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 import { temporaryDirectory } from "../unit/cli/inventory.ts";

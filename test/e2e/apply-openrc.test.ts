@@ -5,10 +5,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import type { Profile } from "../../components/inventory/types.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { renderPayload, payloadText } from "../../components/plan/payload.ts";
-import { removeCommand } from "../lab/standins/apply-device.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import {
   BROKEN,
   CRASHING,
@@ -18,6 +17,7 @@ import {
   NEW,
   OLD,
   profileWith,
+  removeCommand,
   sha256,
   underEachShellAs,
 } from "../lab/standins/apply-device.ts";

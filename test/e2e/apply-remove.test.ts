@@ -2,10 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import type { Profile } from "../../components/inventory/types.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { removeCommand } from "../lab/standins/apply-device.ts";
-import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import {
+  type Device,
+  LOCK,
+  OLD,
+  profileWith,
+  removeCommand,
+  sha256,
+  underEachShell,
+} from "../lab/standins/apply-device.ts";
 import { assertFirewallIsOurs, fillFirewall } from "../lab/standins/firewall.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";

@@ -173,7 +173,10 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     device.installProgram();
     assert.deepEqual(
       [exitCode, stdout],
-      [1, "edge-0001: failed: program: the device program is missing or of another release - run edge-fleet up tokyo\n"],
+      [
+        1,
+        "edge-0001: failed: program: the device program is missing or of another release - run edge-fleet up tokyo\n",
+      ],
     );
     device.sh(`rm -rf ${BACKUPS}`);
     assert.match((await run(at, "backups", "edge-0001")).stdout, /^edge-0001: 0 copies, sent to/);
