@@ -100,7 +100,7 @@ export interface Unrecorded<T> {
 
 /**
  * Wraps the arguments of a component, which the engine else records as its inputs: an inventory of thousands of devices, in
- * every state. The SDK sends the enumerable properties (`serializeProperties` of sdk/nodejs/runtime/rpc.ts).
+ * every state. The SDK sends the enumerable properties (`serializeProperties` of @pulumi/pulumi/runtime/rpc).
  */
 export function unrecorded<T>(args: T): pulumi.Inputs & Unrecorded<T> {
   return Object.defineProperty({}, "args", { value: args }) as pulumi.Inputs & Unrecorded<T>;

@@ -38,7 +38,7 @@ export interface DeviceAnswer {
 
 /** The line that a dial prints. */
 export interface DialResult {
-  /** Attempt that this dial was, see attempts.ts; empty: none was told. */
+  /** Attempt that this dial was, see state.ts; empty: none was told. */
   readonly attempt: string;
   readonly outcome: DeviceOutcome;
 }
