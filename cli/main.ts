@@ -2,6 +2,12 @@
 import { endingOf } from "./exit.ts";
 import { buildProgram } from "./program.ts";
 
+// A reader that has seen enough, such as head, closes the pipe: what is still to be said is then for nobody.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 try {
   await buildProgram().parseAsync(process.argv);
 } catch (error) {

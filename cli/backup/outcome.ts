@@ -52,7 +52,7 @@ export interface NoAnswer extends SshFailure {
 const LONGEST = 1000;
 
 /** What a shell, sudo or another program says. */
-const NO_PROGRAM = /^usage: edge-fleet-device |edge-fleet-device: (command )?(not found|No such file)/m;
+const NO_PROGRAM = /^usage: edge-fleet-device |edge-fleet-device'?: (command )?(not found|No such file)/m;
 
 const NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(-before)?$/;
 

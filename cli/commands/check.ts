@@ -1,8 +1,10 @@
 /** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
-import { inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
+import { treeInput } from "../../components/gitops/index.ts";
+import { type Inventory, InventoryError, inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
+import { summarizeProblems } from "../../components/inventory/problems.ts";
 import { planFindings } from "../../components/plan/findings.ts";
-import { checkInput, checkTree } from "../check/tree.ts";
+import { checkTree } from "../check/tree.ts";
 import { EXIT } from "../exit.ts";
 import { hasKustomize } from "../manifests/kustomize.ts";
 import { formatTreeProblem } from "../manifests/objects.ts";
@@ -30,17 +32,32 @@ export function registerCheck(program: Command): void {
     .action((options: CheckOptions) => check(options));
 }
 
+/** What the report for --json has where there is nothing to say. */
+const NOTHING = { inventory: [], rendered: false, problems: [], plan: { errors: [], warnings: [] } } as const;
+
+/** A program that reads the report gets one for a broken inventory too. @throws InventoryError */
+function loadOrReport(options: CheckOptions): Inventory {
+  try {
+    return inventoryOf(options);
+  } catch (error) {
+    if (options.json && error instanceof InventoryError)
+      printJson({ ...NOTHING, tree: options.tree, inventory: error.problems });
+    throw error;
+  }
+}
+
 async function check(options: CheckOptions): Promise<void> {
-  const inventory = inventoryOf(options);
+  const inventory = loadOrReport(options);
   const fleet = resolveFleet(inventory);
-  const input = checkInput(inventory, fleet);
   const { errors, warnings: planned } = planFindings(inventory, fleet);
   const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
-  const problems = await checkTree(options.tree, input);
-  if (options.json) printJson({ tree: options.tree, rendered, problems, plan: { errors, warnings } });
-  else for (const line of [...errors, ...problems.map(formatTreeProblem)]) process.stdout.write(`${line}\n`);
-  if (!options.json) for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
+  const problems = await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy);
+  if (options.json) printJson({ ...NOTHING, tree: options.tree, rendered, problems, plan: { errors, warnings } });
+  else
+    for (const line of summarizeProblems([...errors, ...problems.map(formatTreeProblem)]))
+      process.stdout.write(`${line}\n`);
+  if (!options.json) for (const line of summarizeProblems(warnings)) process.stderr.write(`warning: ${line}\n`);
   if (!rendered)
     process.stderr.write(
       "kustomize is not on PATH: memory, runtime classes and what patches make of images were not checked - install kustomize v5\n",

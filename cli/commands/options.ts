@@ -1,11 +1,12 @@
 /** Options that several commands share, and their checks. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Inventory, loadInventory } from "../../components/inventory/index.ts";
+import { projectPath } from "../project.ts";
 
-/** `--inventory DIR`. */
+/** `--inventory DIR`. Default: that of the project, see {@link projectPath}. */
 export function inventoryOption(): Option {
   return new Option("-i, --inventory <dir>", "folder with fleet.yaml, models.yaml and one file per region").default(
-    "stacks",
+    projectPath("stacks"),
   );
 }
 

@@ -11,8 +11,11 @@ export interface PulumiOptions {
   readonly device: readonly string[];
   readonly parallel: number;
   readonly target: readonly string[];
+  /** Absent: pulumi's own way, as for the two below. */
   readonly diff?: true;
+  /** Absent: the state counts as it is. */
   readonly refresh?: true;
+  /** Absent: changes are no failure. */
   readonly expectNoChanges?: true;
 }
 

@@ -59,9 +59,8 @@ async function up(words: readonly string[], options: UpOptions): Promise<ExitCod
 function describe(stack: string, rows: readonly DeviceRow[], end: PulumiEnd["end"]): string {
   const table = formatDevices(stack, rows, usesColour(process.stdout));
   const explained = end !== "failed" || rows.some(({ state }) => state === "failed");
-  return explained
-    ? table
-    : `${table}${stack}: pulumi failed for another reason than a device: its messages are above\n`;
+  const note = `${stack}: pulumi failed for another reason than a device, see its messages above: this table may be of an earlier run\n`;
+  return explained ? table : table + note;
 }
 
 /** A stack that failed may have no outputs yet. @throws Error where one that succeeded does not tell them */

@@ -5,9 +5,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
+import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
-import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { parseImage, resolveImageDigest } from "./registry.ts";
 
 /** An image without a digest. */

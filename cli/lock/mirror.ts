@@ -4,12 +4,12 @@
  */
 import { copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
+import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { replaceFile } from "../../components/gitops/disk.ts";
 import { isLocalPath } from "../../components/plan/artifact.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
-import { digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
-import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { type MirrorFile, mirrorSums, SUMS_FILE } from "./mirror-layout.ts";
 
 /** What came of one file. */

@@ -3,7 +3,14 @@
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { createHash } from "node:crypto";
-import { attempt, DEFAULT_BOUNDS, type HttpBounds, isLoopback, open, refusal } from "../../components/artifacts/http.ts";
+import {
+  attempt,
+  DEFAULT_BOUNDS,
+  type HttpBounds,
+  isLoopback,
+  open,
+  refusal,
+} from "../../components/artifacts/http.ts";
 
 /** An image reference, taken apart. */
 export interface ImageReference {

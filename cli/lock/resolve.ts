@@ -1,14 +1,14 @@
 /**
  * From a file that the fleet uses to what it is, byte for byte: its SHA-256 and, where the server tells, its size. Large
- * files go through the controller's artifact cache, where `edge-fleet push` and the mirror find them again.
+ * files go through the controller's artifact cache, where `up` and the mirror find them again.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ArtifactFile } from "../../components/inventory/index.ts";
-import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
 import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
 import { contentLength, download, type HttpBounds, PassingError } from "../../components/artifacts/http.ts";
+import type { ArtifactFile } from "../../components/inventory/index.ts";
+import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
 import { decideKey, isSigned, parseKey, parseSignature } from "./sources/signature.ts";
 

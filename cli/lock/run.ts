@@ -2,11 +2,12 @@
  * One lock run: resolves everything that the fleet uses, a few requests at a time, and decides about each entry. An entry
  * that is locked already stays as it is where nobody answers: the lock keeps working without a network.
  */
+
+import { PassingError } from "../../components/artifacts/http.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import type { UsedArtifact } from "./artifact.ts";
 import { decide, type LockDecision, type LockPolicy } from "./decide.ts";
-import { PassingError } from "../../components/artifacts/http.ts";
 import { type ResolveContext, type ResolvedEntry, resolveUsed } from "./resolve.ts";
 import { keyConflict } from "./sources/signature.ts";
 

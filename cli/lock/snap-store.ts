@@ -4,8 +4,8 @@
  * https://api.snapcraft.io/docs/info.html, https://ubuntu.com/core/docs/reference/assertions
  */
 import { z } from "zod";
-import type { SnapPart } from "./artifact.ts";
 import { download, type HttpBounds } from "../../components/artifacts/http.ts";
+import type { SnapPart } from "./artifact.ts";
 
 /** A revision of a snap, as the store has it. */
 export interface SnapRevision {

@@ -26,7 +26,8 @@ export interface PulumiCall {
 export function planCall({ operation, stack, region, devices, parallel, targets, flags }: PulumiRequest): PulumiCall {
   // The hub keeps its checkpoints: its objects cannot be re-created by running again, a device's dial can.
   const skipCheckpoints = operation === "preview" || region !== undefined;
-  const narrowed = [...devices.map(deviceTarget), ...targets].flatMap((target) => ["--target", target]);
+  const all = [...(devices.length > 0 ? [PARENT] : []), ...devices.map(deviceTarget), ...targets];
+  const narrowed = all.flatMap((target) => ["--target", target]);
   return {
     args: [operation, "--stack", stack, "--parallel", String(parallel), ...narrowed, ...flags],
     environment: {
@@ -37,6 +38,9 @@ export function planCall({ operation, stack, region, devices, parallel, targets,
     },
   };
 }
+
+/** The component of a region, without which the engine cannot make a device of a new stack. */
+const PARENT = "**::edge-fleet:index:Region::*";
 
 /** The command of a device, whatever the project and the stack are called. Pulumi matches all but `*` as it is written. */
 function deviceTarget(id: string): string {

@@ -30,10 +30,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     after(() => sandbox.stop());
 
     const examine = (profile: Profile) =>
-      examinationScript(
-        { profile, lock: ARTIFACTS, allowReboot: false },
-        Math.round(Date.now() / 1000),
-      );
+      examinationScript({ profile, lock: ARTIFACTS, allowReboot: false }, Math.round(Date.now() / 1000));
 
     /** Errors in the answer, and its device. */
     const read = ({ code, stdout, stderr }: ReturnType<Sandbox["run"]>): string[] => {

@@ -86,9 +86,44 @@ test("without kustomize less is checked, which is said, and --require-kustomize 
   assert.equal((await run("check", "--require-kustomize")).exitCode, 1);
 });
 
-test("a tree that is not there is a failure, not a good tree", async (context) => {
+test("a tree that is not there, and a leaf that is not, are problems that say what to run", async (context) => {
   const clone = await rolloutRepository(context);
-  const { exitCode, stderr } = await clone.run("check", "--tree", "nowhere");
-  assert.notEqual(exitCode, 0);
-  assert.match(stderr, /nowhere/);
+  const nowhere = await clone.run("check", "--tree", "nowhere");
+  assert.deepEqual(
+    [nowhere.exitCode, nowhere.stdout, nowhere.stderr],
+    [1, "nowhere:1:1 (file): is missing: it is the folder of the GitOps tree - run edge-fleet render\n", ""],
+  );
+  rmSync(join(clone.directory, "fleet/overlays/tokyo/other"), { recursive: true });
+  const { exitCode, stdout } = await clone.run("check");
+  assert.equal(exitCode, 1);
+  assert.equal(
+    stdout,
+    "fleet/overlays/tokyo/other/kustomization.yaml:1:1 (file): is missing: region tokyo has devices of model other - run edge-fleet render\n",
+  );
+});
+
+test("a broken inventory is told to programs too", async (context) => {
+  const clone = await rolloutRepository(context);
+  clone.write("stacks/fleet.yaml", clone.read("stacks/fleet.yaml").replace("v1.34.2", "latest"));
+  const { exitCode, stdout, stderr } = await clone.run("check", "--json");
+  assert.equal(exitCode, 2);
+  const report = JSON.parse(stdout) as { inventory: string[]; problems: unknown[] };
+  assert.equal(report.inventory.length, 1);
+  assert.match(report.inventory[0] ?? "", /^stacks\/fleet\.yaml:\d+:\d+ k3s\.version: /);
+  assert.deepEqual(report.problems, []);
+  assert.ok(stderr.includes(report.inventory[0] ?? "none"));
+});
+
+test("of many problems that are alike a few are shown, and how many there are; programs get all", async (context) => {
+  const clone = await rolloutRepository(context);
+  const models = Array.from({ length: 12 }, (_, index) => `m${index}`);
+  clone.write("stacks/models.yaml", models.map((name) => `${name}: { architecture: amd64, memory: 4Gi }\n`).join(""));
+  const devices = models.map((model, index) => `  - { id: d${index}, host: 10.0.0.${index + 1}, model: ${model} }\n`);
+  clone.write("stacks/tokyo.yaml", `region: tokyo\ndevices:\n${devices.join("")}`);
+  const { exitCode, stdout } = await clone.run("check");
+  assert.equal(exitCode, 1);
+  const lines = stdout.trimEnd().split("\n");
+  assert.deepEqual([lines.length, lines.at(-1)], [4, "... and 9 more like this"]);
+  const { problems } = JSON.parse((await clone.run("check", "--json")).stdout) as { problems: unknown[] };
+  assert.equal(problems.length, 12);
 });

@@ -245,7 +245,7 @@ test("Ctrl-C ends the connecting and saves what is done", { skip: SKIP }, async 
   assert.match(readFileSync(join(stacks, "tokyo.lock.yaml"), "utf8"), /^ {2}a:\n {4}hostKey: ssh-ed25519 /m);
 });
 
-test("a fingerprint that nobody confirms is not pinned: the device stays pending", { skip: SKIP }, async (context) => {
+test("a fingerprint that nobody confirms is not pinned, and nothing is written", { skip: SKIP }, async (context) => {
   const directory = temporaryDirectory(context);
   const client = await startAgent(context, directory);
   const server = await startSshd(context, directory, client);

@@ -23,7 +23,8 @@ const calls: { name: string; request: Partial<PulumiRequest>; args: string[]; sk
     name: "up of two devices and a target",
     request: { devices: ["a", "b"], targets: ["urn:x"] },
     args: [
-      ...["up", ...COMMON, "--target", "**$command:local:Command::a", "--target", "**$command:local:Command::b"],
+      ...["up", ...COMMON, "--target", "**::edge-fleet:index:Region::*"],
+      ...["--target", "**$command:local:Command::a", "--target", "**$command:local:Command::b"],
       ...["--target", "urn:x"],
     ],
     skipsCheckpoints: true,

@@ -129,7 +129,7 @@ test("what stands behind -- goes to pulumi, and so do targets, once each", async
     calls().filter((call) => !call.startsWith("stack")),
     [
       "up --stack tokyo --parallel 3 --target urn:a --target urn:b --diff --message hello",
-      "preview --stack tokyo --parallel 64 --target **$command:local:Command::aaa --refresh --expect-no-changes",
+      "preview --stack tokyo --parallel 64 --target **::edge-fleet:index:Region::* --target **$command:local:Command::aaa --refresh --expect-no-changes",
     ],
   );
 });
