@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
 import { type FieldPath, formatPath, locate } from "../../components/inventory/problems.ts";
+import { KUSTOMIZATIONS } from "../manifests/kustomize.ts";
 import { asList, isYamlMap, itemsOf, type TreeProblem, type YamlMap } from "../manifests/objects.ts";
 import { isRemote, pathsOf, plaintextOf } from "./rules.ts";
 
@@ -28,7 +29,6 @@ export interface TreeSource {
 
 /** Folders that hold no manifests for devices, or only what is rendered from the others. */
 const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "rendered", "rings", "rollout"]);
-const KUSTOMIZATIONS = new Set(["kustomization.yaml", "kustomization.yml", "Kustomization"]);
 
 /** Reads every YAML and JSON file of a tree. Symbolic links are not followed. @param directory the tree's folder */
 export function readTreeSource(directory: string): TreeSource {
@@ -55,7 +55,7 @@ export function readTreeSource(directory: string): TreeSource {
 
 /** True for the file that makes a folder a kustomization. */
 export function isKustomization({ path }: SourceDocument): boolean {
-  return KUSTOMIZATIONS.has(posix.basename(path));
+  return KUSTOMIZATIONS.includes(posix.basename(path));
 }
 
 /** Problems that need nothing but the files. @param directory the tree's folder */
@@ -77,7 +77,7 @@ function listFiles(directory: string, below: string): string[] {
     .flatMap((entry) => {
       const path = posix.join(below, entry.name);
       if (entry.isDirectory()) return below === "" && FOREIGN.has(entry.name) ? [] : listFiles(directory, path);
-      const wanted = /\.(ya?ml|json)$/.test(entry.name) || KUSTOMIZATIONS.has(entry.name);
+      const wanted = /\.(ya?ml|json)$/.test(entry.name) || KUSTOMIZATIONS.includes(entry.name);
       return entry.isFile() && wanted && entry.name !== ".fleet-manifest.json" ? [path] : [];
     });
 }
