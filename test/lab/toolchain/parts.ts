@@ -86,7 +86,7 @@ export const GO_PARTS: readonly GoPart[] = [
   },
   {
     name: "pulumi-resource-kubernetes",
-    version: fromModule(KUBERNETES_PROVIDER),
+    version: `${KUBERNETES_PROVIDER} (built from its Go module, without the generated types of its SDK)`,
     real: true,
     directory: folder("pulumi-resource-kubernetes"),
     package: ".",
