@@ -186,13 +186,17 @@ export const FLEET_PARTS: readonly PartName[] = [
 export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "kubeconform"];
 
 /**
- * The arguments of `go build` for a part, without the output file.
+ * The arguments of `go build` for a part, without the output file. The linker leaves debugging information out, so the
+ * compiler need not make it: a ninth of the processor time of a build (64 -> 58 s for `k8s.io/api`), at no cost later.
  * @param part the part
  * @returns arguments after `go`; the same list for the same part, so it can be hashed
  */
 export function buildArguments(part: GoPart): string[] {
   const variables = Object.entries(part.variables).map(([name, value]) => `-X ${name}=${value}`);
-  return ["build", "-buildvcs=false", "-trimpath", "-ldflags", ["-s", "-w", ...variables].join(" "), part.package];
+  return [
+    ...["build", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false"],
+    ...["-ldflags", ["-s", "-w", ...variables].join(" "), part.package],
+  ];
 }
 
 /**
