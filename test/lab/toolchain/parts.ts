@@ -46,6 +46,8 @@ export interface GoPart {
   readonly seconds: number;
   /** Values for the linker's `-X`. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Patterns of packages that the lab never runs: compiled without inlining, in 9 s instead of 15 (AWS' client of S3). */
+  readonly idle?: readonly string[];
   /** How the installed one of the same name is recognised; absent: a built one is always used. */
   readonly installed?: Installed;
 }
@@ -64,6 +66,16 @@ const MINIREDIS = "v2.35.0";
 
 /** Package whose variables make a component report its Kubernetes version. */
 const KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version";
+
+/** What Pulumi reaches cloud stores and key services by: a third of its source. */
+const CLOUDS: readonly string[] = [
+  "github.com/aws/...",
+  "github.com/Azure/...",
+  "github.com/AzureAD/...",
+  "cloud.google.com/...",
+  "google.golang.org/api/...",
+  "github.com/envoyproxy/...",
+];
 
 /** Variables that make every component of a Kubernetes build report its version. */
 const KUBERNETES_VARIABLES: Readonly<Record<string, string>> = {
@@ -85,15 +97,6 @@ export const GO_PARTS: readonly GoPart[] = [
     variables: { "github.com/argoproj/argo-cd/v3/common.version": ARGO_CD.slice(1) },
   },
   {
-    name: "pulumi-resource-kubernetes",
-    version: `${KUBERNETES_PROVIDER} (built from its Go module, without the generated types of its SDK)`,
-    real: true,
-    directory: folder("pulumi-resource-kubernetes"),
-    package: ".",
-    seconds: 300,
-    variables: {},
-  },
-  {
     name: "hub-apiserver",
     version: `Kubernetes ${KUBERNETES} API server and controllers on kine (stand-in for a hub cluster)`,
     real: false,
@@ -101,6 +104,26 @@ export const GO_PARTS: readonly GoPart[] = [
     package: ".",
     seconds: 600,
     variables: { "main.version": KUBERNETES, ...KUBERNETES_VARIABLES },
+  },
+  {
+    name: "pulumi",
+    version: fromModule("v3.274.1"),
+    real: true,
+    directory: folder("pulumi"),
+    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    seconds: 255,
+    variables: {},
+    idle: CLOUDS,
+    installed: { arguments: ["version"], minimum: [3, 256] },
+  },
+  {
+    name: "pulumi-resource-kubernetes",
+    version: `${KUBERNETES_PROVIDER} (built from its Go module, without the generated types of its SDK)`,
+    real: true,
+    directory: folder("pulumi-resource-kubernetes"),
+    package: ".",
+    seconds: 254,
+    variables: {},
   },
   {
     name: "k3s-apiserver",
@@ -112,22 +135,12 @@ export const GO_PARTS: readonly GoPart[] = [
     variables: KUBERNETES_VARIABLES,
   },
   {
-    name: "pulumi",
-    version: fromModule("v3.274.1"),
-    real: true,
-    directory: folder("pulumi"),
-    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-    seconds: 400,
-    variables: {},
-    installed: { arguments: ["version"], minimum: [3, 256] },
-  },
-  {
     name: "pulumi-resource-command",
     version: "stand-in for 1.2.1",
     real: false,
     directory: folder("pulumi-resource-command"),
     package: ".",
-    seconds: 20,
+    seconds: 14,
     variables: {},
   },
   {
@@ -193,8 +206,9 @@ export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "ku
  */
 export function buildArguments(part: GoPart): string[] {
   const variables = Object.entries(part.variables).map(([name, value]) => `-X ${name}=${value}`);
+  const idle = (part.idle ?? []).map((pattern) => `-gcflags=${pattern}=-dwarf=false -l`);
   return [
-    ...["build", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false"],
+    ...["build", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false", ...idle],
     ...["-ldflags", ["-s", "-w", ...variables].join(" "), part.package],
   ];
 }
