@@ -42,7 +42,7 @@ export interface GoPart {
   readonly directory: string;
   /** Package to build inside that module: `.`, or the path of the module's `tool`. */
   readonly package: string;
-  /** Processor seconds of a build with nothing compiled before, after those that stand above it; for the time left. */
+  /** About how many processor seconds the build takes after those that come before it; for the time left. */
   readonly seconds: number;
   /** Values for the linker's `-X`. */
   readonly variables: Readonly<Record<string, string>>;
@@ -102,7 +102,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("hub-apiserver"),
     package: ".",
-    seconds: 600,
+    seconds: 375,
     variables: { "main.version": KUBERNETES, ...KUBERNETES_VARIABLES },
   },
   {
@@ -111,7 +111,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("pulumi"),
     package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-    seconds: 255,
+    seconds: 260,
     variables: {},
     idle: CLOUDS,
     installed: { arguments: ["version"], minimum: [3, 256] },
@@ -122,7 +122,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("pulumi-resource-kubernetes"),
     package: ".",
-    seconds: 254,
+    seconds: 230,
     variables: {},
   },
   {
@@ -140,7 +140,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("pulumi-resource-command"),
     package: ".",
-    seconds: 14,
+    seconds: 40,
     variables: {},
   },
   {
@@ -149,7 +149,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("kustomize"),
     package: "sigs.k8s.io/kustomize/kustomize/v5",
-    seconds: 30,
+    seconds: 15,
     variables: { "sigs.k8s.io/kustomize/api/provenance.version": "v5.8.0" },
     installed: { arguments: ["version"], minimum: [5, 0] },
   },
@@ -159,7 +159,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("kubeconform"),
     package: "github.com/yannh/kubeconform/cmd/kubeconform",
-    seconds: 8,
+    seconds: 3,
     variables: { "main.version": "v0.7.0" },
     installed: { arguments: ["-v"], minimum: [0, 6] },
   },
