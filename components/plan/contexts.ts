@@ -23,15 +23,12 @@ export function deviceContexts(
   secrets: Readonly<Record<string, string>>,
 ): Map<string, RenderContext> {
   const byId = new Map(profiles.map((profile) => [profile.id, profile]));
-  const servers = joinedServers(profiles);
+  const agents = Map.groupBy(profiles, ({ joins }) => joins);
   return new Map(
     profiles.map(({ id, joins }) => {
       const server = joins === undefined ? undefined : byId.get(joins);
-      const agents = profiles.filter((profile) => profile.joins === id).map((profile) => profile.id);
-      return [
-        id,
-        { ...(server === undefined ? {} : { server }), joined: servers.has(id), agents: agents.sort(), secrets },
-      ];
+      const own = (agents.get(id) ?? []).map((agent) => agent.id).sort();
+      return [id, { ...(server === undefined ? {} : { server }), joined: own.length > 0, agents: own, secrets }];
     }),
   );
 }
