@@ -19,7 +19,7 @@ import {
   succeed,
   writeRegion,
 } from "./bench-fleet.ts";
-import { countAnswers, runLoop, writeConversations } from "./conversation.ts";
+import { expectAnswers, runLoop, writeConversations } from "./conversation.ts";
 import { readMachine } from "./machine.ts";
 import { type Accounted, account } from "./processor-time.ts";
 import { type Figure, printResult, progress } from "./report.ts";
@@ -43,8 +43,7 @@ async function main(): Promise<void> {
   const loop = await inLab(async (fleet) => {
     const folder = writeConversations(fleet, "sent");
     const run = await account(() => runLoop(fleet, folder));
-    const applied = countAnswers(fleet, folder);
-    if (applied !== GOOD) throw new Error(`first-up: the loop applied ${applied} of ${GOOD}`);
+    expectAnswers(fleet, folder, GOOD);
     return tell("xargs -P 64 ssh", run);
   });
   const plain = await inLab((fleet) => runUp(fleet, "pulumi up", []));
