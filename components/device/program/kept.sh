@@ -38,11 +38,11 @@ value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
 # node's password, without which the device, or another under its id, may come back. pkg/nodepassword/controller.go of K3s
 # v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (OnRemove)
 forget_agents() {
-  # shellcheck disable=SC2013
-  for agent in $(sed -n 's/^set AGENTS //p' "$SETTINGS" 2>/dev/null); do
+  [ -f "$SETTINGS" ] || return 0
+  sed -n 's/^set AGENTS //p' "$SETTINGS" | tr ' ' '\n' | while read -r agent; do
     case " $AGENTS " in *" $agent "*) continue ;; esac
     # shellcheck disable=SC2086
-    $KUBECTL delete node "$agent" --ignore-not-found --wait=false || echo "node $agent could not be deleted"
+    $KUBECTL delete node "$agent" --ignore-not-found --wait=false </dev/null || echo "node $agent could not be deleted"
   done
 }
 
