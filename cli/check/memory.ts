@@ -3,7 +3,7 @@
  * kubelet's reservations leave for pods.
  */
 import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../../components/plan/distributions/reservations.ts";
-import { asList, isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";
+import { asList, asMap, isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";
 
 const MIB = 1024 * 1024;
 /** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity */
@@ -57,33 +57,27 @@ export function parseQuantity(quantity: unknown): number | undefined {
   return number === undefined || factor === undefined ? undefined : Number(number) * factor;
 }
 
+/** The field that says how many pods of a workload one node runs at a time. */
+const COPIES: Readonly<Record<string, string>> = {
+  Deployment: "replicas",
+  StatefulSet: "replicas",
+  ReplicaSet: "replicas",
+  ReplicationController: "replicas",
+  DaemonSet: "(one)",
+  Job: "parallelism",
+};
+
 /** The pod spec of a built-in workload and how many such pods one node runs at a time. */
 function podOf(object: unknown): { readonly spec: YamlMap; readonly replicas: number } | undefined {
-  if (!isYamlMap(object) || !isYamlMap(object.spec)) return undefined;
-  const { kind, spec } = object;
-  const template = (owner: YamlMap): YamlMap | undefined =>
-    isYamlMap(owner.template) && isYamlMap(owner.template.spec) ? owner.template.spec : undefined;
-  const withReplicas = (pod: YamlMap | undefined, replicas: unknown) =>
-    pod === undefined ? undefined : { spec: pod, replicas: typeof replicas === "number" ? replicas : 1 };
-  switch (kind) {
-    case "Pod":
-      return { spec, replicas: 1 };
-    case "Deployment":
-    case "StatefulSet":
-    case "ReplicaSet":
-    case "ReplicationController":
-      return withReplicas(template(spec), spec.replicas);
-    case "DaemonSet":
-      return withReplicas(template(spec), 1);
-    case "Job":
-      return withReplicas(template(spec), spec.parallelism);
-    case "CronJob": {
-      const job = isYamlMap(spec.jobTemplate) && isYamlMap(spec.jobTemplate.spec) ? spec.jobTemplate.spec : {};
-      return spec.suspend === true ? undefined : withReplicas(template(job), job.parallelism);
-    }
-    default:
-      return undefined;
-  }
+  const { kind, spec: own } = asMap(object);
+  if (!isYamlMap(own)) return undefined;
+  if (kind === "Pod") return { spec: own, replicas: 1 };
+  if (kind === "CronJob") return own.suspend === true ? undefined : podOf({ ...asMap(own.jobTemplate), kind: "Job" });
+  const field = Object.hasOwn(COPIES, String(kind)) ? COPIES[String(kind)] : undefined;
+  const { spec } = asMap(own.template);
+  if (field === undefined || !isYamlMap(spec)) return undefined;
+  const replicas = own[field];
+  return { spec, replicas: typeof replicas === "number" ? replicas : 1 };
 }
 
 /**
@@ -92,7 +86,7 @@ function podOf(object: unknown): { readonly spec: YamlMap; readonly replicas: nu
  * https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
  */
 function podRequest(pod: YamlMap): number {
-  const whole = isYamlMap(pod.resources) ? memoryOf(pod) : 0;
+  const whole = memoryOf(pod);
   if (whole > 0) return whole;
   let sidecars = 0;
   let start = 0;
@@ -109,8 +103,6 @@ function podRequest(pod: YamlMap): number {
 
 /** A request that is not written is the limit. */
 function memoryOf({ resources }: YamlMap): number {
-  if (!isYamlMap(resources)) return 0;
-  const { requests, limits } = resources;
-  const read = (list: unknown) => (isYamlMap(list) ? parseQuantity(list.memory) : undefined);
-  return read(requests) ?? read(limits) ?? 0;
+  const { requests, limits } = asMap(resources);
+  return parseQuantity(asMap(requests).memory) ?? parseQuantity(asMap(limits).memory) ?? 0;
 }

@@ -3,7 +3,7 @@
  * can read, runtime classes without a runtime. From single values to messages.
  */
 import type { FieldPath } from "../../components/inventory/problems.ts";
-import { type Found, isYamlMap, type YamlMap } from "../manifests/objects.ts";
+import { asList, asMap, type Found, isYamlMap, type YamlMap } from "../manifests/objects.ts";
 
 const DIGEST = /@sha256:[0-9a-f]{64}$/;
 
@@ -16,16 +16,10 @@ export function judgeImage(image: string, requireDigests: boolean): string | und
   if (DIGEST.test(image)) return undefined;
   const pin = "write name:tag@sha256:<digest>";
   if (image.includes("@")) return `${image} has a digest that is none - ${pin}`;
-  const tag = tagOf(image);
+  const [, tag] = /:([^/:]+)$/.exec(image) ?? [];
   if (tag === undefined) return `${image} has no tag and so means latest, which changes - ${pin}`;
   if (isFloating(tag)) return `${image} has a tag that moves to other images - ${pin}`;
   return requireDigests ? `${image} is not pinned by digest - ${pin}` : undefined;
-}
-
-/** The tag of an image's name; the port of a registry is none. */
-export function tagOf(image: string): string | undefined {
-  const [, tag] = /:([^/:@]+)(?:@.*)?$/.exec(image) ?? [];
-  return tag;
 }
 
 /** Words (`latest`, `stable`) and shortened versions (`1`, `v1.2`) are moved on by their publishers. */
@@ -42,9 +36,7 @@ export function plaintextOf(object: YamlMap): FieldPath[] {
   if (object.kind !== "Secret" || object.apiVersion !== "v1") return [];
   const encrypted = isYamlMap(object.sops);
   return (["data", "stringData"] as const).flatMap((field) => {
-    const values = object[field];
-    if (!isYamlMap(values)) return [];
-    return Object.entries(values)
+    return Object.entries(asMap(object[field]))
       .filter(([, value]) => !(value === "" || value === null || (encrypted && isSopsValue(value))))
       .map(([key]) => [field, key]);
   });
@@ -88,7 +80,17 @@ export function judgeRuntimeClass(
 }
 
 /** Fields of a kustomization that are lists of files or folders. */
-const PATH_LISTS = ["resources", "bases", "components", "crds", "configurations", "generators", "transformers"];
+const PATH_LISTS = [
+  "resources",
+  "bases",
+  "components",
+  "crds",
+  "configurations",
+  "generators",
+  "transformers",
+  "validators",
+  "patchesStrategicMerge",
+];
 /** Lists of maps with fields that are files. */
 const PATH_FIELDS: Readonly<Record<string, readonly string[]>> = {
   patches: ["path"],
@@ -104,17 +106,14 @@ export function pathsOf(kustomization: YamlMap): Found<string>[] {
     if (typeof value === "string") return value.includes("\n") ? [] : [{ path, value }];
     return Array.isArray(value) ? value.flatMap((item, index) => strings(item, [...path, index])) : [];
   };
-  const lists = [...PATH_LISTS, "validators", "patchesStrategicMerge"];
-  const openapi = isYamlMap(kustomization.openapi) ? strings(kustomization.openapi.path, ["openapi", "path"]) : [];
   return [
-    ...lists.flatMap((list) => strings(kustomization[list], [list])),
+    ...PATH_LISTS.flatMap((list) => strings(kustomization[list], [list])),
     ...Object.entries(PATH_FIELDS).flatMap(([list, fields]) => {
-      const items: readonly unknown[] = Array.isArray(kustomization[list]) ? kustomization[list] : [];
-      return items.flatMap((item, index) =>
-        isYamlMap(item) ? fields.flatMap((field) => strings(item[field], [list, index, field])) : [],
+      return asList(kustomization[list]).flatMap((item, index) =>
+        fields.flatMap((field) => strings(asMap(item)[field], [list, index, field])),
       );
     }),
-    ...openapi,
+    ...strings(asMap(kustomization.openapi).path, ["openapi", "path"]),
   ];
 }
 

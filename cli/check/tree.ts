@@ -4,12 +4,14 @@
  * to, and else images by what is written.
  */
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, posix } from "node:path";
-import { listLeaves } from "../../components/gitops/tree.ts";
-import type { Inventory, Profile } from "../../components/inventory/types.ts";
-import { type BuiltFolder, buildFolder, eachBounded, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
+import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
+import type { FleetFile } from "../../components/inventory/schema.ts";
+import { buildFolder, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
 import {
   asList,
+  asMap,
   type Found,
   imagesOf,
   isYamlMap,
@@ -18,130 +20,100 @@ import {
   runtimeClassesOf,
   type TreeProblem,
 } from "../manifests/objects.ts";
+import { mapBounded } from "../parallel.ts";
 import { podMemory, requestedMemory } from "./memory.ts";
 import { judgeImage, judgeRuntimeClass } from "./rules.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./source.ts";
 
-/** A leaf with what its devices can run. */
-export interface CheckLeaf {
-  readonly region: string;
-  readonly model: string;
-  /** RAM of the model. */
-  readonly memoryMiB: number;
-  /** WASM runtimes that every device of the leaf has. */
-  readonly wasm: readonly string[];
-}
-
-/** A workload of its own. */
-export interface CheckWorkload {
-  readonly name: string;
+/** Something found in a rendered folder. */
+interface Finding extends Pick<TreeProblem, "rule" | "where" | "message"> {
   /** Folder below the tree. */
   readonly path: string;
-  /** Undefined: on every model. */
-  readonly models: readonly string[] | undefined;
+  /** What the source is searched for, e.g. an image; undefined: the finding is of this very folder. */
+  readonly value: string | undefined;
 }
 
-/** What a tree is checked against. */
-export interface CheckInput {
-  readonly leaves: readonly CheckLeaf[];
-  readonly workloads: readonly CheckWorkload[];
-  /** policy.requireDigests */
-  readonly requireDigests: boolean;
-}
-
-/** Takes the input from the inventory. @param profiles the resolved devices of the whole fleet */
-export function checkInput({ fleet }: Pick<Inventory, "fleet">, profiles: readonly Profile[]): CheckInput {
-  const devices = profiles.map(({ id, region, model, ring, gitops }) => ({
-    id,
-    region,
-    model,
-    ring,
-    engine: gitops.engine,
-  }));
-  return {
-    leaves: listLeaves(devices).map(({ region, model }) => {
-      const own = profiles.filter((profile) => profile.region === region && profile.model === model);
-      const [first] = own;
-      return {
-        region,
-        model,
-        memoryMiB: first?.memoryMiB ?? 0,
-        wasm: (first?.wasm ?? []).filter((runtime) => own.every(({ wasm }) => wasm.includes(runtime))),
-      };
-    }),
-    workloads: (fleet.workloads ?? []).map(({ name, path, models }) => ({ name, path, models })),
-    requireDigests: fleet.policy?.requireDigests ?? true,
-  };
+/** What a folder renders to. */
+interface Rendered {
+  /** Folder below the tree. */
+  readonly path: string;
+  readonly objects: readonly unknown[];
+  /** Why it does not build, if so. */
+  readonly findings: readonly Finding[];
 }
 
 /**
  * Checks a tree.
  * @param directory the tree's folder
- * @param input what it is checked against
+ * @param input what it is rendered from
+ * @param policy the fleet's. Default: images must be pinned by digest
  * @returns the problems by file, line and column; empty when all is well
  * @throws Error when the folder is there and cannot be read
  */
-export async function checkTree(directory: string, input: CheckInput): Promise<TreeProblem[]> {
+export async function checkTree(
+  directory: string,
+  input: TreeInput,
+  { requireDigests = true }: NonNullable<FleetFile["policy"]> = {},
+): Promise<TreeProblem[]> {
   if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
   const source = readTreeSource(directory);
-  const { true: leaves = [], false: unwritten = [] } = Object.groupBy(input.leaves, (leaf) =>
-    existsSync(join(directory, leafFile(leaf))) ? "true" : "false",
-  );
-  const problems = [...checkSource(directory, source), ...unwritten.map((leaf) => missingLeaf(directory, leaf))];
+  const problems = [...checkSource(directory, source), ...missingLeaves(directory, input)];
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
-  if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, input));
-  else problems.push(...(await checkBuilds(directory, source, { ...input, leaves })));
+  if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, requireDigests));
+  else problems.push(...report(directory, source, await checkBuilds(directory, input, requireDigests)));
   const order = (a: TreeProblem, b: TreeProblem) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
   return problems.sort(order);
 }
 
-function leafFile({ region, model }: CheckLeaf): string {
+/** File of a leaf, below the tree. */
+function leafFile({ region, model }: Leaf): string {
   return `overlays/${region}/${model}/kustomization.yaml`;
 }
 
-function missingLeaf(directory: string, leaf: CheckLeaf): TreeProblem {
-  const { region, model } = leaf;
-  return missing(posix.join(directory, leafFile(leaf)), `region ${region} has devices of model ${model}`);
+function missingLeaves(directory: string, { devices }: TreeInput): TreeProblem[] {
+  return listLeaves(devices)
+    .filter((leaf) => !existsSync(join(directory, leafFile(leaf))))
+    .map((leaf) => {
+      const why = `region ${leaf.region} has devices of model ${leaf.model}`;
+      return missing(posix.join(directory, leafFile(leaf)), why);
+    });
 }
 
 function missing(file: string, why: string): TreeProblem {
-  return {
-    rule: "build",
-    file,
-    line: 1,
-    column: 1,
-    where: "(file)",
-    message: `is missing: ${why} - run edge-fleet render`,
-  };
+  const message = `is missing: ${why} - run edge-fleet render`;
+  return { rule: "build", file, line: 1, column: 1, where: "(file)", message };
 }
 
 /** Images as written; one that a kustomization pins by its name is judged there. */
-function checkWrittenImages({ documents }: TreeSource, { requireDigests }: CheckInput): TreeProblem[] {
+function checkWrittenImages({ documents }: TreeSource, requireDigests: boolean): TreeProblem[] {
   const replaced = new Set(documents.flatMap(replacements).map(({ value }) => value.name));
-  return documents.flatMap((document) => {
-    if (isKustomization(document))
-      return replacements(document).flatMap(({ path, value }) => {
-        const message = judgeImage(value.image, requireDigests);
-        return message === undefined ? [] : [document.problem("image", path, message)];
-      });
-    return itemsOf(document.value).flatMap((item) =>
-      imagesOf(item.value).flatMap(({ path, value }) => {
-        const message = replaced.has(repositoryOf(value)) ? undefined : judgeImage(value, requireDigests);
-        return message === undefined ? [] : [document.problem("image", [...item.path, ...path], message)];
-      }),
-    );
-  });
+  return documents.flatMap((document) =>
+    [
+      ...replacements(document).map(({ path, value }) => ({ path, value: value.image })),
+      ...writtenIn(document, imagesOf).filter(({ value }) => !replaced.has(repositoryOf(value))),
+    ].flatMap(({ path, value }) => {
+      const message = judgeImage(value, requireDigests);
+      return message === undefined ? [] : [document.problem("image", path, message)];
+    }),
+  );
+}
+
+/** What is found in the objects of a document. */
+function writtenIn(document: SourceDocument, find: (object: unknown) => Found<string>[]): Found<string>[] {
+  if (isKustomization(document)) return [];
+  return itemsOf(document.value).flatMap((item) =>
+    find(item.value).map(({ path, value }) => ({ path: [...item.path, ...path], value })),
+  );
 }
 
 /** What a kustomization's `images` make of images by name. */
 function replacements(document: SourceDocument): Found<{ readonly name: string; readonly image: string }>[] {
-  if (!isKustomization(document) || !isYamlMap(document.value)) return [];
-  return asList(document.value.images).flatMap((entry, index) => {
-    if (!isYamlMap(entry) || typeof entry.name !== "string") return [];
-    const { name, newName, newTag, digest } = entry;
-    if (newTag === undefined && digest === undefined) return [];
+  if (!isKustomization(document)) return [];
+  return asList(asMap(document.value).images).flatMap((entry, index) => {
+    const { name, newName, newTag, digest } = asMap(entry);
+    if (typeof name !== "string" || (newTag === undefined && digest === undefined)) return [];
     const image = `${newName ?? name}${newTag === undefined ? "" : `:${newTag}`}${digest === undefined ? "" : `@${digest}`}`;
     return [{ path: ["images", index], value: { name, image } }];
   });
@@ -151,135 +123,106 @@ function repositoryOf(image: string): string {
   return image.replace(/@.*$/, "").replace(/:[^/:]+$/, "");
 }
 
-/** What is rendered, and what it is rendered for. */
-interface Rendered {
-  /** Folder below the tree. */
-  readonly path: string;
-  readonly objects: readonly unknown[];
-}
-
-async function checkBuilds(directory: string, source: TreeSource, input: CheckInput): Promise<TreeProblem[]> {
-  const report = new Reporter(directory, source);
-  const workloads = new Map<string, readonly unknown[]>();
-  await eachBounded(input.workloads, async ({ path }) => {
-    const objects = objectsOf(await buildFolder(directory, path), path, report);
-    workloads.set(path, objects);
-    checkImages({ path, objects }, input, report);
+/** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
+async function checkBuilds(directory: string, input: TreeInput, requireDigests: boolean): Promise<Finding[]> {
+  const { devices, models, workloads = [] } = input;
+  const parallel = availableParallelism();
+  const own = await mapBounded(workloads, parallel, async (workload) => ({
+    workload,
+    rendered: await renderFolder(directory, workload.path),
+  }));
+  const written = listLeaves(devices).filter((leaf) => existsSync(join(directory, leafFile(leaf))));
+  const leaves = await mapBounded(written, parallel, async ({ region, model }) => {
+    const leaf = await renderFolder(directory, `overlays/${region}/${model}`);
+    const taken = own.filter(({ workload }) => workload.models?.includes(model) ?? true);
+    const all = [leaf, ...taken.map(({ rendered }) => rendered)];
+    const [first, ...rest] = devices.filter((device) => device.region === region && device.model === model);
+    const wasm = (first?.wasm ?? []).filter((runtime) => rest.every((device) => device.wasm?.includes(runtime)));
+    return [
+      ...checkImages(leaf, requireDigests),
+      ...all.flatMap((rendered) => checkRuntimeClasses(rendered, model, wasm)),
+      ...checkMemory(leaf.path, all, model, models[model]?.memoryMiB ?? 0),
+    ];
   });
-  await eachBounded(input.leaves, async (leaf) => {
-    const path = `overlays/${leaf.region}/${leaf.model}`;
-    const objects = objectsOf(await buildFolder(directory, path), path, report);
-    checkImages({ path, objects }, input, report);
-    const own = input.workloads.filter(({ models }) => models?.includes(leaf.model) ?? true);
-    const all = [{ path, objects }, ...own.map((one) => ({ path: one.path, objects: workloads.get(one.path) ?? [] }))];
-    for (const rendered of all) checkRuntimeClasses(rendered, leaf, report);
-    checkMemory(
-      path,
-      all.flatMap((rendered) => rendered.objects),
-      leaf,
-      report,
-    );
-  });
-  return report.problems();
+  return [...own.flatMap(({ rendered }) => checkImages(rendered, requireDigests)), ...leaves.flat()];
 }
 
-function objectsOf(build: BuiltFolder, path: string, report: Reporter): unknown[] {
-  if ("text" in build) return parseManifests(build.text).flatMap((object) => itemsOf(object).map(({ value }) => value));
-  report.add("build", path, "(kustomize)", `does not build: ${build.failure} - mend the files that it names`, path);
-  return [];
+async function renderFolder(directory: string, path: string): Promise<Rendered> {
+  const build = await buildFolder(directory, path);
+  if ("text" in build) {
+    const objects = parseManifests(build.text).flatMap((object) => itemsOf(object).map(({ value }) => value));
+    return { path, objects, findings: [] };
+  }
+  const message = `does not build: ${build.failure} - mend the files that it names`;
+  return { path, objects: [], findings: [{ rule: "build", path, where: "(kustomize)", message, value: path }] };
 }
 
-function checkImages({ path, objects }: Rendered, { requireDigests }: CheckInput, report: Reporter): void {
-  for (const object of objects)
-    for (const { value } of imagesOf(object)) {
+/** With why the folder does not build: each folder's images are looked at once. */
+function checkImages({ path, objects, findings }: Rendered, requireDigests: boolean): Finding[] {
+  const images = objects.flatMap((object) =>
+    imagesOf(object).flatMap(({ value }): Finding[] => {
       const message = judgeImage(value, requireDigests);
-      if (message !== undefined) report.add("image", path, nameOfObject(object), message, value);
-    }
+      return message === undefined ? [] : [{ rule: "image", path, where: nameOfObject(object), message, value }];
+    }),
+  );
+  return [...findings, ...images];
 }
 
-function checkRuntimeClasses({ path, objects }: Rendered, { model, wasm }: CheckLeaf, report: Reporter): void {
-  const defined = objects.flatMap((object) => {
-    if (!isYamlMap(object) || object.kind !== "RuntimeClass" || !isYamlMap(object.metadata)) return [];
-    return [String(object.metadata.name)];
-  });
-  for (const object of objects)
-    for (const { value } of runtimeClassesOf(object)) {
-      const message = judgeRuntimeClass(value, wasm, defined);
-      if (message !== undefined)
-        report.add("runtime-class", path, nameOfObject(object), `model ${model}: ${message}`, value);
-    }
+function checkRuntimeClasses({ path, objects }: Rendered, model: string, wasm: readonly string[]): Finding[] {
+  const classes = objects.filter(isYamlMap).filter(({ kind }) => kind === "RuntimeClass");
+  const defined = classes.map(({ metadata }) => String(asMap(metadata).name));
+  return objects.flatMap((object) =>
+    runtimeClassesOf(object).flatMap(({ value }): Finding[] => {
+      const problem = judgeRuntimeClass(value, wasm, defined);
+      if (problem === undefined) return [];
+      const message = `model ${model}: ${problem}`;
+      return [{ rule: "runtime-class", path, where: nameOfObject(object), message, value }];
+    }),
+  );
 }
 
-function checkMemory(
-  path: string,
-  objects: readonly unknown[],
-  { model, memoryMiB }: CheckLeaf,
-  report: Reporter,
-): void {
+function checkMemory(path: string, all: readonly Rendered[], model: string, memoryMiB: number): Finding[] {
   const budget = podMemory(memoryMiB);
-  const workloads = requestedMemory(objects);
+  const workloads = requestedMemory(all.flatMap(({ objects }) => objects));
   const requested = workloads.reduce((sum, { mebibytes }) => sum + mebibytes, 0);
-  if (budget === undefined || requested <= budget) return;
+  if (budget === undefined || requested <= budget) return [];
   const largest = workloads.slice(0, 3).map(({ name, mebibytes }) => `${name} ${Math.ceil(mebibytes)} MiB`);
   const message =
     `the workloads request ${Math.ceil(requested)} MiB, of the ${memoryMiB} MiB of model ${model} ${budget} MiB are left for pods ` +
     `(${largest.join(", ")}) - lower requests or replicas for the model`;
-  report.add("memory", path, "resources.requests.memory", message, undefined);
+  return [{ rule: "memory", path, where: "resources.requests.memory", message, value: undefined }];
 }
 
-/** Gathers what is found in rendered leaves: the same finding in many leaves is one problem, at its source where known. */
-class Reporter {
-  readonly #directory: string;
-  readonly #positions: Map<string, (message: string, rule: TreeProblem["rule"]) => TreeProblem>;
-  readonly #found = new Map<
-    string,
-    { readonly problem: Omit<TreeProblem, "file">; file?: string; paths: Set<string> }
-  >();
-
-  constructor(directory: string, source: TreeSource) {
-    this.#directory = directory;
-    this.#positions = indexPositions(source);
-  }
-
-  /** @param value what the source is searched for, e.g. an image; undefined: the problem is of the folder itself */
-  add(rule: TreeProblem["rule"], path: string, where: string, message: string, value: string | undefined): void {
-    const key = JSON.stringify([rule, where, message, value === undefined ? path : ""]);
-    const found = this.#found.get(key);
-    if (found !== undefined) {
-      found.paths.add(path);
-      return;
-    }
-    const at = value === undefined ? undefined : this.#positions.get(value)?.(message, rule);
-    const problem = at ?? { rule, line: 1, column: 1, where, message };
-    this.#found.set(key, { problem, paths: new Set([path]), ...(at === undefined ? {} : { file: at.file }) });
-  }
-
-  /** With the number of folders that each is in; one without a source is shown at the first of them. */
-  problems(): TreeProblem[] {
-    return [...this.#found.values()].map(({ problem, file, paths }) => {
-      const [first = ""] = [...paths].sort();
-      const where =
-        paths.size === 1 ? `${problem.where} (${first})` : `${problem.where} (${first} and ${paths.size - 1} more)`;
-      return { ...problem, file: file ?? posix.join(this.#directory, first, "kustomization.yaml"), where };
-    });
-  }
+/**
+ * The same finding in many folders is one problem, with their number: at its source where that is known, else at the first
+ * of them.
+ */
+function report(directory: string, source: TreeSource, findings: readonly Finding[]): TreeProblem[] {
+  const written = indexPositions(source);
+  const same = Map.groupBy(findings, ({ rule, where, message, value, path }) =>
+    JSON.stringify([rule, where, message, value === undefined ? path : ""]),
+  );
+  return [...same.values()].flatMap((group) => {
+    const [finding] = group;
+    if (finding === undefined) return [];
+    const { rule, where, message, value } = finding;
+    const paths = [...new Set(group.map(({ path }) => path))].sort();
+    const folders = paths.length === 1 ? paths[0] : `${paths[0]} and ${paths.length - 1} more`;
+    const file = posix.join(directory, paths[0] ?? "", "kustomization.yaml");
+    const at = value === undefined ? undefined : written.get(value);
+    const problem = at?.document.problem(rule, at.path, message) ?? { rule, file, line: 1, column: 1, where, message };
+    return [{ ...problem, where: `${problem.where} (${folders})` }];
+  });
 }
 
 /** Where images and runtime classes are written, by value; the first place counts. */
-function indexPositions({
-  documents,
-}: TreeSource): Map<string, (message: string, rule: TreeProblem["rule"]) => TreeProblem> {
-  const index = new Map<string, (message: string, rule: TreeProblem["rule"]) => TreeProblem>();
+function indexPositions({ documents }: TreeSource) {
+  const index = new Map<string, Pick<Found<string>, "path"> & { readonly document: SourceDocument }>();
   for (const document of documents) {
-    const places = itemsOf(document.value).flatMap((item) =>
-      [...imagesOf(item.value), ...runtimeClassesOf(item.value)].map(({ path, value }) => ({
-        path: [...item.path, ...path],
-        value,
-      })),
-    );
     const replaced = replacements(document).map(({ path, value }) => ({ path, value: value.image }));
-    for (const { path, value } of [...replaced, ...places])
-      if (!index.has(value)) index.set(value, (message, rule) => document.problem(rule, path, message));
+    const objects = writtenIn(document, (object) => [...imagesOf(object), ...runtimeClassesOf(object)]);
+    for (const { path, value } of [...replaced, ...objects])
+      if (!index.has(value)) index.set(value, { document, path });
   }
   return index;
 }

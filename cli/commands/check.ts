@@ -1,9 +1,10 @@
 /** `edge-fleet check`: which devices cannot become what the inventory says, and what in the tree must not reach one. For CI. */
 import { type Command, Option } from "commander";
+import { treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, InventoryError, inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
 import { summarizeProblems } from "../../components/inventory/problems.ts";
 import { planFindings } from "../../components/plan/findings.ts";
-import { checkInput, checkTree } from "../check/tree.ts";
+import { checkTree } from "../check/tree.ts";
 import { EXIT } from "../exit.ts";
 import { hasKustomize } from "../manifests/kustomize.ts";
 import { formatTreeProblem } from "../manifests/objects.ts";
@@ -48,11 +49,10 @@ function loadOrReport(options: CheckOptions): Inventory {
 async function check(options: CheckOptions): Promise<void> {
   const inventory = loadOrReport(options);
   const fleet = resolveFleet(inventory);
-  const input = checkInput(inventory, fleet);
   const { errors, warnings: planned } = planFindings(inventory, fleet);
   const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
-  const problems = await checkTree(options.tree, input);
+  const problems = await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy);
   if (options.json) printJson({ ...NOTHING, tree: options.tree, rendered, problems, plan: { errors, warnings } });
   else
     for (const line of summarizeProblems([...errors, ...problems.map(formatTreeProblem)]))

@@ -1,7 +1,7 @@
 /** `edge-fleet diff`: what devices would get otherwise between two commits, leaf by leaf, as rendered. */
 import { posix } from "node:path";
 import { type Command, Option } from "commander";
-import { sourceFolder } from "../../components/gitops/index.ts";
+import { sourceFolder, takesWorkload } from "../../components/gitops/index.ts";
 import { type DiffReport, formatDiff, formatDiffMarkdown } from "../diff/report.ts";
 import { runDiff } from "../diff/run.ts";
 import { EXIT } from "../exit.ts";
@@ -32,7 +32,7 @@ export function registerDiff(program: Command): void {
 }
 
 async function diff(base: string, head: string, options: DiffOptions): Promise<void> {
-  const context = await openContext({ inventory: options.inventory, tree: options.tree });
+  const context = await openContext(options);
   const { repository, inventory } = context;
   const layout = inventory.fleet.git.layout ?? "live";
   const report = await runDiff({
@@ -51,15 +51,11 @@ async function diff(base: string, head: string, options: DiffOptions): Promise<v
 /** Devices by folder: the overlays and the fleet's further workloads. */
 function allFolders(context: RolloutContext): ReadonlyMap<string, number> {
   const { inventory, devices } = context;
-  const workloads = (inventory.fleet.workloads ?? []).map((workload) => {
-    const own = devices.filter(
-      ({ ring, model }) => (workload.rings?.includes(ring) ?? true) && (workload.models?.includes(model) ?? true),
-    );
+  const folders = [undefined, ...(inventory.fleet.workloads ?? [])].map((workload) => {
+    const own = devices.filter((device) => takesWorkload(device, workload));
     return foldersOf({ ...context, workload }, own);
   });
-  return new Map(
-    [foldersOf({ ...context, workload: undefined }, devices), ...workloads].flatMap((folders) => [...folders]),
-  );
+  return new Map(folders.flatMap((counts) => [...counts]));
 }
 
 /** A report for programs. */

@@ -12,8 +12,7 @@ import {
   type TreeInput,
   writeTree,
 } from "../../components/gitops/index.ts";
-import { resolveFleet } from "../../components/inventory/index.ts";
-import { checkInput, checkTree } from "../check/tree.ts";
+import { checkTree } from "../check/tree.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { buildManifests, withManifests } from "../manifests/build.ts";
 import { formatTreeProblem, type TreeProblem } from "../manifests/objects.ts";
@@ -65,7 +64,7 @@ async function render(options: RenderOptions): Promise<ExitCode> {
     changes = merge(changes, await planManifests(options.tree, input, tree));
   }
   const fit = options.check && !hasChanges(changes);
-  const problems = fit ? await checkTree(options.tree, checkInput(inventory, resolveFleet(inventory))) : [];
+  const problems = fit ? await checkTree(options.tree, input, inventory.fleet.policy) : [];
   return report(options, changes, problems, Boolean(options.manifests && options.check && stale));
 }
 

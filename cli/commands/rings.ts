@@ -43,14 +43,14 @@ export function registerRings(program: Command): void {
 
 async function rings(options: HealthCommandOptions): Promise<ExitCode> {
   const now = Date.now();
-  const { inventory, tree, workload } = options;
-  const context = await openContext({ inventory, tree, ...(workload === undefined ? {} : { workload }) });
+  const { workload } = options;
+  const context = await openContext(options);
   const statuses = await readStatuses(options, context.devices, workload, now);
   const freezes = await readFreezes(context);
   const rows: RingRow[] = [];
   for (const ring of context.rings) {
     const state = await readRing(context, ring);
-    const health = judgeState(context, state, statuses, options.maxStatusAge, now);
+    const health = judgeState(context, state, { statuses, maxAgeMs: options.maxStatusAge, now });
     rows.push(rowOf(context, state, freezes, health, now));
   }
   if (options.json) printJson({ workload: workload ?? null, rings: rows });

@@ -51,7 +51,7 @@ export function addHealthOptions(command: Command): Command {
 }
 
 /** `--workload NAME`. */
-export function workloadOption(): Option {
+function workloadOption(): Option {
   return new Option(
     "--workload <name>",
     "a workload of fleet.yaml that has commits of its own, instead of the overlays",

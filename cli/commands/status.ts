@@ -27,8 +27,8 @@ export function registerStatus(program: Command): void {
 
 async function status(options: StatusCommandOptions): Promise<ExitCode> {
   const now = Date.now();
-  const { inventory, tree, workload } = options;
-  const context = await openContext({ inventory, tree, ...(workload === undefined ? {} : { workload }) });
+  const { workload } = options;
+  const context = await openContext(options);
   if (options.ring !== undefined) requireRing(context, options.ring);
   const rings = options.ring === undefined ? context.rings : [options.ring];
   const devices = rings.flatMap((ring) => devicesIn(context, ring));

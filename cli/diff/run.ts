@@ -4,10 +4,11 @@
  * built only the difference is kept.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../exit.ts";
-import { type BuiltFolder, buildFolder, eachBounded, hasKustomize } from "../manifests/kustomize.ts";
+import { type BuiltFolder, buildFolder, hasKustomize } from "../manifests/kustomize.ts";
+import { mapBounded } from "../parallel.ts";
 import type { Repository } from "../rollout/git.ts";
 import { contentHash, extractTree, isFolder, leavesBelow, type TreeSnapshot } from "./extract.ts";
 import { type DiffedLeaf, diffManifests, groupDifferences, type LeafDifference } from "./manifests.ts";
@@ -45,7 +46,7 @@ export async function runDiff(request: DiffRequest): Promise<DiffReport> {
     const folders = [...new Set([...devices.keys(), ...found])].sort();
     const leaves: DiffedLeaf[] = [];
     const deadline = Date.now() + DEADLINE_MS;
-    await eachBounded(folders, async (path) => {
+    await mapBounded(folders, availableParallelism(), async (path) => {
       if (Date.now() > deadline)
         throw new Error(`the comparison took over ${DEADLINE_MS / 60_000} minutes - compare fewer leaves at a time`);
       const difference = await compareFolder(before, after, path);

@@ -2,12 +2,9 @@
  * Runs Kustomize, bounded in time and output, and tells whether it can be run at all: from a folder to its manifests, or
  * to why there are none.
  */
-import { execFile } from "node:child_process";
-import { availableParallelism } from "node:os";
-import { promisify } from "node:util";
 import { parseAllDocuments } from "yaml";
+import { runProgram } from "../process.ts";
 
-const execute = promisify(execFile);
 const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** A build lives for a tenth of a second and spends a fifth of it collecting garbage; the limit bounds large ones. */
@@ -41,22 +38,6 @@ export async function buildFolder(directory: string, path: string): Promise<Buil
   );
 }
 
-/**
- * Works on items, a bounded number at a time. Results are handed over one by one and not kept.
- * @param parallel how many at a time. Default: as many as the machine has processors
- */
-export async function eachBounded<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-  parallel = availableParallelism(),
-): Promise<void> {
-  const queue = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
-}
-
 /** The objects of built manifests. */
 export function parseManifests(text: string): unknown[] {
   const documents = parseAllDocuments(text, { version: "1.1" });
@@ -67,31 +48,18 @@ export function parseManifests(text: string): unknown[] {
 
 /** Undefined when no program is there. */
 async function run(what: "version" | "build", args: readonly string[], cwd: string): Promise<BuiltFolder | undefined> {
+  const options = { cwd, environment: QUICK_GO, timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
   for (const { name, [what]: verb } of PROGRAMS) {
-    const built = await runProgram(name, [...verb, ...args], cwd);
-    if (built !== undefined) return built;
+    const { exitCode, stdout, stderr, ended } = await runProgram(name, [...verb, ...args], options);
+    if (exitCode === 0) return { text: stdout };
+    if (ended !== undefined)
+      return { failure: `took over ${TIMEOUT_MS / 1000} s or printed over ${MAX_OUTPUT_BYTES / 2 ** 20} MiB` };
+    if (exitCode === undefined && stderr.endsWith("ENOENT")) continue;
+    const [reason = ""] = stderr
+      .trim()
+      .replace(/^Error: /, "")
+      .split("\n", 1);
+    return { failure: reason === "" ? `ended with ${exitCode ?? "a signal"}` : reason };
   }
   return undefined;
-}
-
-/** Undefined when the program is not there. */
-async function runProgram(name: string, args: readonly string[], cwd: string): Promise<BuiltFolder | undefined> {
-  try {
-    const env = { ...QUICK_GO, ...process.env };
-    const bounds = { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-    const { stdout } = await execute(name, args, { cwd, env, ...bounds });
-    return { text: stdout };
-  } catch (error) {
-    const { code, killed, stderr = "" } = error as { code?: string | number; killed?: boolean; stderr?: string };
-    if (code === "ENOENT") return undefined;
-    if (killed)
-      return { failure: `took over ${TIMEOUT_MS / 1000} s or printed over ${MAX_OUTPUT_BYTES / 2 ** 20} MiB` };
-    return {
-      failure:
-        stderr
-          .trim()
-          .replace(/^Error: /, "")
-          .split("\n", 1)[0] || `ended with ${code}`,
-    };
-  }
 }

@@ -31,6 +31,11 @@ export function isYamlMap(value: unknown): value is YamlMap {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The value if it is a map, else an empty one. */
+export function asMap(value: unknown): YamlMap {
+  return isYamlMap(value) ? value : {};
+}
+
 /** Something found inside an object. */
 export interface Found<T> {
   readonly path: FieldPath;
@@ -45,7 +50,7 @@ const CONTAINER_LISTS = ["initContainers", "containers", "ephemeralContainers"] 
  * Every pod spec of an object, of whatever kind: a map with a list `containers`. Definitions of custom resources describe
  * pods in their schemas and have none.
  */
-export function podSpecs(object: unknown, path: FieldPath = []): Found<YamlMap>[] {
+function podSpecs(object: unknown, path: FieldPath = []): Found<YamlMap>[] {
   if (path.length > MAX_DEPTH) return [];
   if (Array.isArray(object)) return object.flatMap((item, index) => podSpecs(item, [...path, index]));
   if (!isYamlMap(object) || object.kind === "CustomResourceDefinition") return [];
@@ -57,16 +62,14 @@ export function podSpecs(object: unknown, path: FieldPath = []): Found<YamlMap>[
 export function imagesOf(object: unknown): Found<string>[] {
   const images = podSpecs(object).flatMap(({ path, value }) =>
     CONTAINER_LISTS.flatMap((list) =>
-      asList(value[list]).flatMap((container, index): Found<string>[] =>
-        isYamlMap(container) && typeof container.image === "string"
-          ? [{ path: [...path, list, index, "image"], value: container.image }]
-          : [],
-      ),
+      asList(value[list]).flatMap((container, index): Found<string>[] => {
+        const { image } = asMap(container);
+        return typeof image === "string" ? [{ path: [...path, list, index, "image"], value: image }] : [];
+      }),
     ),
   );
-  const spec = isYamlMap(object) ? object.spec : undefined;
-  if (isYamlMap(spec) && typeof spec.image === "string") images.push({ path: ["spec", "image"], value: spec.image });
-  return images;
+  const { image } = asMap(asMap(object).spec);
+  return typeof image === "string" ? [...images, { path: ["spec", "image"], value: image }] : images;
 }
 
 /** Every runtime class that an object's pods ask for. */
@@ -80,8 +83,8 @@ export function runtimeClassesOf(object: unknown): Found<string>[] {
 
 /** `Deployment edge-apps/web`. */
 export function nameOfObject(object: unknown): string {
-  const { kind, metadata } = isYamlMap(object) ? object : {};
-  const { namespace, name } = isYamlMap(metadata) ? metadata : {};
+  const { kind, metadata } = asMap(object);
+  const { namespace, name } = asMap(metadata);
   const full = typeof namespace === "string" ? `${namespace}/${String(name)}` : String(name ?? "(unnamed)");
   return `${String(kind ?? "(no kind)")} ${full}`;
 }

@@ -4,14 +4,21 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
-import { ringPath, sourceFolder, type TreeDevice, treeInput } from "../../components/gitops/index.ts";
+import {
+  ringPath,
+  sourceFolder,
+  type TreeDevice,
+  type TreeWorkload,
+  takesWorkload,
+  treeInput,
+} from "../../components/gitops/index.ts";
 import { type Inventory, loadInventory, resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { FREEZE_FILE, type Freezes, NO_FREEZES, parseFreezes } from "./freeze.ts";
-import { isOnRemote, openRepository, type Repository, readAt, resolveCommit, ringCommits } from "./git.ts";
+import { openRepository, type Repository, readAt, resolveCommit, ringCommits } from "./git.ts";
 import { currentStretch, type RingStretch, ringStretches } from "./history.ts";
 import { fetchBranch, type PushTarget } from "./push.ts";
-import { devicesOfRing, type FleetWorkload, type RolloutRules, ringsOf, rolloutRules } from "./rules.ts";
+import { type RolloutRules, ringsOf, rolloutRules } from "./rules.ts";
 
 /** Options that these commands share. */
 export interface RolloutOptions {
@@ -31,7 +38,7 @@ export interface RolloutContext {
   readonly repository: Repository;
   readonly rules: RolloutRules;
   /** Undefined: the overlays. */
-  readonly workload: FleetWorkload | undefined;
+  readonly workload: TreeWorkload | undefined;
   /** Rings that the workload passes through, in their order. */
   readonly rings: readonly string[];
   /** Devices of the fleet that deploy anything: machines that join another one's cluster do not. */
@@ -82,8 +89,11 @@ export function requireRing({ rings, workload }: Pick<RolloutContext, "rings" | 
 }
 
 /** The devices that a ring file steers. */
-export function devicesIn({ devices, workload }: RolloutContext, ring: string): TreeDevice[] {
-  return devicesOfRing(devices, ring, workload);
+export function devicesIn(
+  { devices, workload }: Pick<RolloutContext, "devices" | "workload">,
+  ring: string,
+): TreeDevice[] {
+  return devices.filter((device) => device.ring === ring && takesWorkload(device, workload));
 }
 
 /** Path of a ring's file below the tree. */
@@ -108,14 +118,6 @@ export async function readFreezes({ repository, ref }: RolloutContext): Promise<
   return { fleet: committed.fleet ?? disk.fleet, rings: { ...disk.rings, ...committed.rings } };
 }
 
-/** Whether devices can have seen the ring's promotion; undefined when the repository has no remote. */
-export async function isPublished(
-  { repository }: RolloutContext,
-  { current }: RingState,
-): Promise<boolean | undefined> {
-  return current === undefined ? undefined : isOnRemote(repository, current.commit);
-}
-
 /** Folders below the tree that devices deploy. */
 export function foldersOf(
   { inventory, workload }: RolloutContext,
@@ -130,7 +132,7 @@ export function foldersOf(
   return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function requireWorkload({ fleet }: Inventory, name: string | undefined): FleetWorkload | undefined {
+function requireWorkload({ fleet }: Inventory, name: string | undefined): TreeWorkload | undefined {
   if (name === undefined) return undefined;
   const workloads = fleet.workloads ?? [];
   const workload = workloads.find((candidate) => candidate.name === name);

@@ -4,25 +4,17 @@
  */
 import { posix } from "node:path";
 import { MANIFESTS_FILE } from "../../components/gitops/application.ts";
-import type { TreeDevice } from "../../components/gitops/index.ts";
+import type { Leaf, TreeDevice } from "../../components/gitops/index.ts";
 import { KUSTOMIZATIONS } from "../diff/extract.ts";
 import type { DiffReport } from "../diff/report.ts";
 import { runDiff } from "../diff/run.ts";
 import { UsageError } from "../exit.ts";
-import {
-  devicesIn,
-  foldersOf,
-  isPublished,
-  type RingState,
-  type RolloutContext,
-  readFreezes,
-  readRing,
-} from "./context.ts";
+import { devicesIn, foldersOf, type RingState, type RolloutContext, readFreezes, readRing } from "./context.ts";
 import { freezeOf } from "./freeze.ts";
-import { judgePromotion, type PromotionFacts, type Refusal, type RingBefore } from "./gate.ts";
+import { judgePromotion, type Refusal, type RingBefore } from "./gate.ts";
 import { type CommitLine, commitsBetween, filesAt, isAncestor, isOnRemote, runGit, verifySignature } from "./git.ts";
 import { judgeRing, type RingVerdict } from "./health.ts";
-import { type BlastCount, blastRadius } from "./rules.ts";
+import { blastRadius } from "./rules.ts";
 import type { DeviceStatuses } from "./status.ts";
 
 /** A ring and the commit that it shall run. */
@@ -48,7 +40,7 @@ export interface ChangeImpact {
   /** Full SHA that the ring runs now. */
   readonly previous: string | undefined;
   readonly devices: readonly TreeDevice[];
-  readonly blast: readonly BlastCount[];
+  readonly blast: readonly Leaf[];
   /** Newest first, at most {@link MAX_COMMITS}. */
   readonly commits: readonly CommitLine[];
   /** The new commit does not contain what the ring runs now. */
@@ -57,6 +49,16 @@ export interface ChangeImpact {
   readonly diff: DiffReport | undefined;
   /** Why there is no rendered difference, when one was asked for. */
   readonly noDiff: string | undefined;
+}
+
+/** What is known of the health of devices. */
+export interface Health {
+  /** Undefined without a source of status. */
+  readonly statuses: DeviceStatuses | undefined;
+  /** Age from which a status says nothing any more, in milliseconds. */
+  readonly maxAgeMs: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
 const MAX_COMMITS = 20;
@@ -68,16 +70,12 @@ export function ringBefore({ rings }: Pick<RolloutContext, "rings">, ring: strin
 
 /**
  * Decides a promotion.
- * @param statuses undefined without a source of status
- * @param now milliseconds since 1970
  * @throws UsageError when the commit lacks a signature or what the ring's devices deploy: never to be overridden
  */
 export async function planPromotion(
   context: RolloutContext,
   { ring, revision }: RingChange,
-  statuses: DeviceStatuses | undefined,
-  maxAgeMs: number,
-  now: number,
+  health: Health,
 ): Promise<PromotionPlan> {
   const { repository, rules } = context;
   const signer = rules.signedCommits ? await verifySignature(repository, revision) : undefined;
@@ -93,12 +91,9 @@ export async function planPromotion(
     );
   const freeze = freezeOf(await readFreezes(context), ring);
   const name = ringBefore(context, ring);
-  const before =
-    name === undefined
-      ? undefined
-      : await lookBefore(context, await readRing(context, name), revision, statuses, maxAgeMs, now);
-  const facts: PromotionFacts = { ring, revision, now, rules, freeze, before };
-  return { ring, revision, before, refusals: judgePromotion(facts), signer, published };
+  const before = name === undefined ? undefined : await lookBefore(context, name, revision, health);
+  const refusals = judgePromotion({ ring, revision, now: health.now, rules, freeze, before });
+  return { ring, revision, before, refusals, signer, published };
 }
 
 /** Folders that devices of the ring deploy and that are no kustomization at the commit, below the tree. */
@@ -116,9 +111,7 @@ export async function missingFolders(context: RolloutContext, ring: string, revi
 export function judgeState(
   context: RolloutContext,
   { ring, current }: RingState,
-  statuses: DeviceStatuses | undefined,
-  maxAgeMs: number,
-  now: number,
+  { statuses, maxAgeMs, now }: Health,
 ): RingVerdict | undefined {
   if (statuses === undefined || current === undefined) return undefined;
   const { minHealthyPercent, maxFailures } = context.rules;
@@ -129,19 +122,18 @@ export function judgeState(
 
 async function lookBefore(
   context: RolloutContext,
-  state: RingState,
+  ring: string,
   revision: string,
-  statuses: DeviceStatuses | undefined,
-  maxAgeMs: number,
-  now: number,
+  health: Health,
 ): Promise<RingBefore> {
-  const { ring, stretches, current } = state;
+  const state = await readRing(context, ring);
+  const { stretches, current } = state;
   return {
     ring,
     stretches,
     contains: current !== undefined && (await isAncestor(context.repository, revision, current.revision)),
-    published: await isPublished(context, state),
-    verdict: judgeState(context, state, statuses, maxAgeMs, now),
+    published: current === undefined ? undefined : await isOnRemote(context.repository, current.commit),
+    verdict: judgeState(context, state, health),
   };
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { formatYaml } from "../../components/gitops/yaml.ts";
 import { parseYamlFile } from "../../components/inventory/files.ts";
+import { RolloutFileError } from "./rings.ts";
 
 /** Path of the file below the tree. */
 export const FREEZE_FILE = "rollout/freeze.yaml";
@@ -32,23 +33,15 @@ export interface Freezes {
 /** Nothing is frozen. */
 export const NO_FREEZES: Freezes = { rings: {} };
 
-/** Thrown when the file is not readable: what cannot be read must not let a promotion pass. */
-export class FreezeError extends Error {
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.name = "FreezeError";
-  }
-}
-
 /**
  * Parses the file.
  * @param file its path, for messages
- * @throws FreezeError with every problem
+ * @throws RolloutFileError with every problem: what cannot be read must not let a promotion pass
  */
 export function parseFreezes(file: string, text: string): Freezes {
   const problems: string[] = [];
   const { value } = parseYamlFile(file, text, FreezesSchema, problems);
-  if (value === undefined) throw new FreezeError(problems);
+  if (value === undefined) throw new RolloutFileError(problems);
   return { ...value, rings: value.rings ?? {} };
 }
 

@@ -7,7 +7,7 @@ import { basename, dirname, posix, resolve } from "node:path";
 import { UsageError } from "../exit.ts";
 import { type RunOptions, type RunResult, runProgram } from "../process.ts";
 import type { RingCommit } from "./history.ts";
-import { parseRing, RingError } from "./rings.ts";
+import { parseRing, RolloutFileError } from "./rings.ts";
 
 /** A repository and where the tree is in it. */
 export interface Repository {
@@ -213,7 +213,7 @@ function revisionOf(path: string, text: string | undefined, workload: string | u
   try {
     return parseRing(path, text, workload).revision;
   } catch (error) {
-    if (error instanceof RingError) return undefined;
+    if (error instanceof RolloutFileError) return undefined;
     throw error;
   }
 }

@@ -1,12 +1,13 @@
 /** What a promotion or a rollback is about, for people: from plans and impacts to lines. */
 
+import type { Leaf } from "../../components/gitops/index.ts";
 import { formatDiff } from "../diff/report.ts";
 import { formatTable, printable, usesColour } from "../terminal.ts";
 import type { ChangeImpact, PromotionPlan } from "./decide.ts";
 import type { RingBefore } from "./gate.ts";
 import type { RingVerdict } from "./health.ts";
 import { currentStretch } from "./history.ts";
-import { type BlastCount, formatDuration } from "./rules.ts";
+import { formatDuration } from "./rules.ts";
 
 /** Rows of a table that are shown. */
 const MAX_ROWS = 12;
@@ -56,7 +57,7 @@ export function describeSigner({ signer }: PromotionPlan): string {
   return signer === undefined ? "" : `Signed by ${printable(signer)}\n`;
 }
 
-function describeBlast(blast: readonly BlastCount[]): string {
+function describeBlast(blast: readonly Leaf[]): string {
   if (blast.length === 0) return "";
   const rows = blast.slice(0, MAX_ROWS).map(({ region, model, devices }) => [region, model, String(devices)]);
   const rest = blast.slice(MAX_ROWS);

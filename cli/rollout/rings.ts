@@ -28,14 +28,11 @@ export type Ring = z.infer<typeof RingSchema>;
 /** Full commit SHA by ring. */
 export type Revisions = ReadonlyMap<string, string>;
 
-/** Thrown with every problem of the ring files, one line each: `file:line:column field: what - mend`. */
-export class RingError extends Error {
-  readonly problems: readonly string[];
-
+/** Thrown with every problem of ring files or freezes, one line each: `file:line:column field: what - mend`. */
+export class RolloutFileError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join("\n"));
-    this.name = "RingError";
-    this.problems = problems;
+    this.name = "RolloutFileError";
   }
 }
 
@@ -43,7 +40,7 @@ export class RingError extends Error {
  * Parses one ring file.
  * @param file its path; the base name without `.yaml` must be the ring's name
  * @param workload the workload whose file it is. Default: that of the overlays
- * @throws RingError
+ * @throws RolloutFileError
  */
 export function parseRing(file: string, text: string, workload?: string): Ring {
   const problems: string[] = [];
@@ -57,7 +54,7 @@ export function parseRing(file: string, text: string, workload?: string): Ring {
     complain("ring", `is ${value.ring} in the file of ${expected} - write ${expected}`);
   if (value?.workload !== undefined && value.workload !== workload)
     complain("workload", `is ${value.workload} - ${workload === undefined ? "remove it" : `write ${workload}`}`);
-  if (value === undefined || problems.length > 0) throw new RingError(problems);
+  if (value === undefined || problems.length > 0) throw new RolloutFileError(problems);
   return value;
 }
 
@@ -66,7 +63,7 @@ export function parseRing(file: string, text: string, workload?: string): Ring {
  * @param directory the tree's folder; need not exist
  * @param workload read the files of this workload. Default: those of the overlays
  * @returns full commit SHA by ring; a ring without a file deploys nothing and is not in it
- * @throws RingError with the problems of all files
+ * @throws RolloutFileError with the problems of all files
  */
 export function readRings(directory: string, workload?: string): Revisions {
   const problems: string[] = [];
@@ -83,11 +80,11 @@ export function readRings(directory: string, workload?: string): Revisions {
       const { ring, revision } = parseRing(file, entry.content, workload);
       revisions.set(ring, revision);
     } catch (error) {
-      if (!(error instanceof RingError)) throw error;
-      problems.push(...error.problems);
+      if (!(error instanceof RolloutFileError)) throw error;
+      problems.push(error.message);
     }
   }
-  if (problems.length > 0) throw new RingError(problems);
+  if (problems.length > 0) throw new RolloutFileError(problems);
   return revisions;
 }
 

@@ -3,7 +3,7 @@
  * and from a ring's devices to counts per region and model.
  */
 
-import type { TreeDevice } from "../../components/gitops/tree-input.ts";
+import { type Leaf, listLeaves, type TreeDevice, type TreeWorkload } from "../../components/gitops/index.ts";
 import type { FleetFile } from "../../components/inventory/schema.ts";
 
 /** The rules of a rollout, complete. */
@@ -17,9 +17,6 @@ export interface RolloutRules {
   /** Only commits with a valid signature. */
   readonly signedCommits: boolean;
 }
-
-/** A workload of the fleet beside the overlays. */
-export type FleetWorkload = NonNullable<FleetFile["workloads"]>[number];
 
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
 
@@ -60,34 +57,11 @@ export function formatDuration(milliseconds: number, round: "up" | "down" = "up"
 }
 
 /** The rings that a workload passes through, in the fleet's order. */
-export function ringsOf(rings: readonly string[], workload: FleetWorkload | undefined): string[] {
+export function ringsOf(rings: readonly string[], workload: TreeWorkload | undefined): string[] {
   return rings.filter((ring) => workload?.rings?.includes(ring) ?? true);
 }
 
-/** The devices that a ring file steers. @param workload the workload that the file is of; undefined: the overlays */
-export function devicesOfRing(
-  devices: readonly TreeDevice[],
-  ring: string,
-  workload: FleetWorkload | undefined,
-): TreeDevice[] {
-  return devices.filter((device) => device.ring === ring && (workload?.models?.includes(device.model) ?? true));
-}
-
-/** Devices of one region and model. */
-export interface BlastCount {
-  readonly region: string;
-  readonly model: string;
-  readonly devices: number;
-}
-
 /** How many devices each region and model has, the largest first. */
-export function blastRadius(devices: readonly Pick<TreeDevice, "region" | "model">[]): BlastCount[] {
-  const counts = new Map<string, BlastCount>();
-  for (const { region, model } of devices) {
-    const key = `${region}/${model}`;
-    counts.set(key, { region, model, devices: (counts.get(key)?.devices ?? 0) + 1 });
-  }
-  const order = (a: BlastCount, b: BlastCount) =>
-    b.devices - a.devices || (`${a.region}/${a.model}` < `${b.region}/${b.model}` ? -1 : 1);
-  return [...counts.values()].sort(order);
+export function blastRadius(devices: readonly Pick<TreeDevice, "region" | "model">[]): Leaf[] {
+  return listLeaves(devices).sort((a, b) => b.devices - a.devices);
 }

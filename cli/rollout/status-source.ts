@@ -51,11 +51,7 @@ export async function readStatuses(
   now: number,
 ): Promise<DeviceStatuses | undefined> {
   const { status, kubeconfig, maxStatusAge } = options;
-  if (status !== undefined) {
-    const { statuses, problems } = parseStatusFile(status, readStatusFile(status));
-    if (problems.length > 0) throw new UsageError(problems.join("\n"));
-    return statuses;
-  }
+  if (status !== undefined) return parseStatusFile(status, readStatusFile(status));
   if (kubeconfig === undefined) return undefined;
   const regions = [...new Set(devices.map(({ region }) => region))].sort();
   const applications = await listApplications(kubeconfig, regions.map(controlPlaneNamespace));

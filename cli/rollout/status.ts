@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { applicationName, DEVICE_ANNOTATION } from "../../components/gitops/labels.ts";
 import { parseYamlFile } from "../../components/inventory/files.ts";
+import { UsageError } from "../exit.ts";
 import type { DeviceStatus } from "./health.ts";
 
 /** Status by device id. */
@@ -26,19 +27,17 @@ const StatusFileSchema = z.record(
 /**
  * Reads a status file: JSON of device id -> {connected, healthy, revision, observedAt, lastSeenAt?}.
  * @param file its path, for messages
- * @returns the statuses, or every problem as `file:line:column field: what - mend`
+ * @throws UsageError with every problem as `file:line:column field: what - mend`
  */
-export function parseStatusFile(
-  file: string,
-  text: string,
-): { readonly statuses: DeviceStatuses; readonly problems: readonly string[] } {
+export function parseStatusFile(file: string, text: string): DeviceStatuses {
   const problems: string[] = [];
   const { value = {} } = parseYamlFile(file, text, StatusFileSchema, problems);
+  if (problems.length > 0) throw new UsageError(problems.join("\n"));
   const statuses = Object.entries(value).map(([id, { connected, healthy, revision, observedAt, lastSeenAt }]) => [
     id,
     { connected, healthy, revision: revision ?? undefined, observedAt, lastSeenAt: lastSeenAt ?? undefined },
   ]);
-  return { statuses: new Map(statuses as [string, DeviceStatus][]), problems };
+  return new Map(statuses as [string, DeviceStatus][]);
 }
 
 /** What is read of an Application on the hub. Everything may be missing: the device has not answered yet. */

@@ -114,7 +114,8 @@ const OWN = /edge-fleet: (?:([a-z-]+): )?([^\n]+)/g;
 export function explainSshEnd({ status, text, loggedIn, overdue = false }: SshEnd): SshFailure {
   const own = [...text.matchAll(OWN)].at(-1);
   if (own !== undefined) return { state: "failed", code: own[1] ?? "device", reason: own[2]?.trim() ?? "" };
-  if (overdue && !loggedIn)
+  // At LogLevel ERROR the client says nothing of a key exchange that timed out.
+  if (!loggedIn && (overdue || (status === 255 && text.trim() === "")))
     return { state: "pending", code: "silent", reason: "the SSH server stopped answering before log-in - restart the device" };
   const rule = RULES.find(([pattern]) => pattern.test(text));
   const lost = loggedIn && (status === undefined || status === 255 || overdue);

@@ -1,7 +1,13 @@
 /** GitOps: the ApplicationSets, the Kustomize tree and its writer. */
 
 export { sourceFolder } from "./application.ts";
-export { describeRegionSizes, MAX_AGENT_DEVICES, renderApplicationSets, ringPath } from "./applicationset.ts";
+export {
+  describeRegionSizes,
+  MAX_AGENT_DEVICES,
+  renderApplicationSets,
+  ringPath,
+  takesWorkload,
+} from "./applicationset.ts";
 export * from "./labels.ts";
 export { MANIFEST_FILE } from "./manifest.ts";
 export type { Application, ApplicationSet, AppProject } from "./objects.ts";

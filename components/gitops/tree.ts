@@ -128,7 +128,7 @@ export interface Leaf {
 }
 
 /** The leaves of a fleet, by region and model. */
-export function listLeaves(devices: readonly TreeDevice[]): Leaf[] {
+export function listLeaves(devices: readonly Pick<TreeDevice, "region" | "model">[]): Leaf[] {
   const counts = new Map<string, Leaf>();
   for (const { region, model } of devices) {
     const key = `${region}/${model}`;

@@ -50,22 +50,26 @@ export const PublicKeySchema = z
   .string()
   .regex(PUBLIC_KEY, "is not an OpenSSH public key - write `<type> <base64>` without a comment");
 
+/** No option of ssh, no second line of its configuration, nothing that a shell reads. */
+const UserSchema = z
+  .string()
+  .max(64)
+  .regex(/^[A-Za-z_][A-Za-z0-9._-]*$/, "is not a plain user name - use a letter, then letters, digits and ._-");
+
 const ProxySchema = z
   .strictObject({
     host: HostSchema.describe("Jump host"),
     port: PortSchema.default(22).describe("Port of its SSH server"),
-    user: z.string().min(1).optional().describe("Default: the device's user"),
+    user: UserSchema.optional().describe("Default: the device's user"),
     hostKey: PublicKeySchema.describe("Pinned public host key of the jump host"),
   })
   .describe("Jump host between the workstation and the device");
 
 const SshSchema = z
   .strictObject({
-    user: z
-      .string()
-      .min(1)
-      .default("root")
-      .describe("Log-in user. Another one than root needs password-less sudo, so it is root too"),
+    user: UserSchema.default("root").describe(
+      "Log-in user. Another one than root needs password-less sudo, so it is root too",
+    ),
     port: PortSchema.default(22).describe("Port of its SSH server"),
     proxy: ProxySchema.optional(),
   })

@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { eachBounded } from "../../cli/manifests/kustomize.ts";
+import { mapBounded } from "../../cli/parallel.ts";
 import { type FaultTallies, type FaultTally, parseFaults, sumFaults } from "../lab/faults.ts";
 import { LAB_PACKAGES } from "../lab/prerequisites.ts";
 import { ensureDebianPackages } from "../lab/toolchain/debian.ts";
@@ -27,8 +27,7 @@ async function main(): Promise<void> {
   await ensureDebianPackages(progress, LAB_PACKAGES);
   const machine = readMachine();
   const started = performance.now();
-  const runs: FileRun[] = [];
-  await eachBounded(listFiles(), async (file) => void runs.push(await runFile(file)), AT_A_TIME);
+  const runs = await mapBounded(listFiles(), AT_A_TIME, runFile);
   const seconds = (performance.now() - started) / 1000;
   const method = `one run of each of ${runs.length} test files`;
   printResult({ benchmark: "faults", method, machine, figures: figuresOf(runs, seconds) });

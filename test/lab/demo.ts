@@ -12,6 +12,7 @@ import { LAB_PACKAGES } from "./prerequisites.ts";
 import { hold } from "./shell.ts";
 import { ensureDebianPackages } from "./toolchain/debian.ts";
 import { ensureToolchain } from "./toolchain/index.ts";
+import { FLEET_PARTS } from "./toolchain/parts.ts";
 
 const { keep } = parseArgs({ options: { keep: { type: "boolean", default: false } } }).values;
 const colour = process.stdout.isTTY && !process.env.NO_COLOR;
@@ -144,10 +145,10 @@ async function main(): Promise<void> {
   if (!insideNamespaces()) {
     say("edge-fleet demo: 20 loopback devices on this machine, the real Pulumi engine, nothing left behind.");
     await ensureDebianPackages(say, LAB_PACKAGES);
-    await ensureToolchain((line) => say(paint("dim", `  ${line}`)));
+    await ensureToolchain((line) => say(paint("dim", `  ${line}`)), FLEET_PARTS);
   }
   await enterNamespaces();
-  const toolchain = await ensureToolchain(() => {});
+  const toolchain = await ensureToolchain(() => {}, FLEET_PARTS);
   const fleet = await startLabFleet({ toolchain, devices: deviceRequests() });
   try {
     await firstRun(fleet);

@@ -23,6 +23,8 @@ export const REGION = "loopback";
 export const PASSPHRASE = "loopback-lab-passphrase";
 /** K3s releases that the lab's artifact server has. */
 export const K3S_VERSIONS = ["v1.36.2+k3s1", "v1.36.3+k3s1"] as const;
+/** One that it has too and that never becomes ready. */
+export const K3S_BROKEN = "v1.36.5+k3s1";
 
 /** One device of the lab's region. */
 export interface LabDeviceRequest {
@@ -53,6 +55,8 @@ export interface LabFleet {
   readonly directory: string;
   /** Inventory folder. */
   readonly inventory: string;
+  /** A path inside the project's folder. */
+  path(name: string): string;
   /** The GitOps tree that `up` writes. */
   readonly tree: string;
   readonly devices: DeviceLab;
@@ -123,6 +127,7 @@ export async function startLabFleet(options: LabFleetOptions): Promise<LabFleet>
   return {
     directory,
     inventory,
+    path: (name) => join(project, name),
     tree: join(project, "fleet"),
     devices,
     kubeconfig: hub?.kubeconfigPath,
@@ -184,7 +189,7 @@ async function initStack({ pulumi }: Commands, stack: string): Promise<void> {
 async function writeInventory(
   inventory: string,
   artifacts: string,
-  { devices, readySeconds = 1, readinessTimeoutSeconds = 30 }: LabFleetOptions,
+  { devices, withHub = true, readySeconds = 1, readinessTimeoutSeconds = 30 }: LabFleetOptions,
   lab: DeviceLab,
   artifactsUrl: string,
 ): Promise<void> {
@@ -194,7 +199,7 @@ async function writeInventory(
     fleet: "lab",
     git: { url: "https://git.example.com/lab/edge-fleet.git" },
     rings: ["canary", "early", "broad"],
-    hub: { argocd: { version } },
+    hub: withHub ? { argocd: { version } } : "none",
     k3s: { version: K3S_VERSIONS[0] },
     readiness: { timeoutSeconds: readinessTimeoutSeconds },
   });
@@ -207,7 +212,9 @@ async function writeInventory(
       return { id, host, model, ring, ssh: { port } };
     }),
   });
-  const k3s = K3S_VERSIONS.map((release) => [release, lockK3s(release, artifacts, artifactsUrl, readySeconds)]);
+  const published = (release: string, fault?: "never-ready") =>
+    [release, lockK3s(release, artifacts, artifactsUrl, { readySeconds, ...(fault === undefined ? {} : { fault }) })] as const;
+  const k3s = [...K3S_VERSIONS.map((release) => published(release)), published(K3S_BROKEN, "never-ready")];
   const lockFile = (path: string) => ({ url: join(directory, path), sha256: sha256File(join(directory, path)) });
   write("artifacts.lock.yaml", {
     k3s: Object.fromEntries(k3s),
@@ -221,8 +228,8 @@ async function writeInventory(
 }
 
 /** Publishes the stand-in of one K3s release for both architectures and returns its lock entry. */
-function lockK3s(release: string, folder: string, baseUrl: string, readySeconds: number) {
-  const content = k3sStandin(release, { readySeconds });
+function lockK3s(release: string, folder: string, baseUrl: string, options: Parameters<typeof k3sStandin>[1]) {
+  const content = k3sStandin(release, options);
   const name = `k3s-${release.replace("+", "-")}`;
   writeFileSync(join(folder, name), content);
   const file = { url: `${baseUrl}/${name}`, sha256: sha256(content), size: Buffer.byteLength(content) };

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { openSync, writeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import type { DispatcherOptions, Endpoint, Order, Report } from "./dispatcher.ts";
+import type { Silence } from "./types.ts";
 
 const BACKLOG = 4096;
 const endpoints = new Map<string, Endpoint>();
@@ -24,8 +25,7 @@ function listen(options: DispatcherOptions): void {
     socket.on("error", () => socket.destroy());
     const endpoint = endpoints.get(socket.localAddress ?? "");
     if (endpoint === undefined) socket.destroy();
-    else if (endpoint.silent)
-      silentSockets.set(endpoint.address, [...(silentSockets.get(endpoint.address) ?? []), socket]);
+    else if (endpoint.silence !== undefined) keepSilent(endpoint, socket);
     else {
       writeSync(connections, `${endpoint.address}\n`);
       serve(endpoint, socket, options.sshdConfig, log);
@@ -33,6 +33,11 @@ function listen(options: DispatcherOptions): void {
   });
   server.on("error", (error) => report({ type: "failed", message: error.message }));
   server.listen({ host: "0.0.0.0", port: options.port, backlog: BACKLOG }, () => report({ type: "ready" }));
+}
+
+function keepSilent({ address, silence }: Endpoint, socket: Socket): void {
+  silentSockets.set(address, [...(silentSockets.get(address) ?? []), socket]);
+  if (silence === "mute") socket.write("SSH-2.0-OpenSSH_9.2p1\r\n");
 }
 
 function serve(endpoint: Endpoint, socket: Socket, sshdConfig: string, log: number): void {
@@ -48,17 +53,17 @@ function serve(endpoint: Endpoint, socket: Socket, sshdConfig: string, log: numb
   socket.destroy();
 }
 
-function setSilent(address: string, silent: boolean): void {
+function setSilence(address: string, silence: Silence | undefined): void {
   const endpoint = endpoints.get(address);
-  if (endpoint !== undefined) endpoints.set(address, { ...endpoint, silent });
-  if (silent) return;
+  if (endpoint !== undefined) endpoints.set(address, { ...endpoint, silence });
+  if (silence !== undefined) return;
   for (const socket of silentSockets.get(address) ?? []) socket.destroy();
   silentSockets.delete(address);
 }
 
 process.on("message", (order: Order) => {
   if (order.type === "start") return listen(order.options);
-  setSilent(order.address, order.silent);
+  setSilence(order.address, order.silence);
   report({ type: "done", sequence: order.sequence });
 });
 

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import type { Silence } from "./types.ts";
 
 /** One device as the dispatcher sees it. */
 export interface Endpoint {
@@ -16,8 +17,8 @@ export interface Endpoint {
   readonly hostName: string;
   /** Private host key. */
   readonly hostKey: string;
-  /** Accept and never answer. */
-  readonly silent: boolean;
+  /** How it does not answer. Undefined: it does. */
+  readonly silence: Silence | undefined;
 }
 
 /** What the dispatcher needs to start. */
@@ -37,7 +38,7 @@ export interface DispatcherOptions {
 /** Messages to the dispatcher. */
 export type Order =
   | { readonly type: "start"; readonly options: DispatcherOptions }
-  | { readonly type: "silent"; readonly address: string; readonly silent: boolean; readonly sequence: number };
+  | { readonly type: "silence"; readonly address: string; readonly silence: Silence | undefined; readonly sequence: number };
 
 /** Messages from the dispatcher. */
 export type Report =
@@ -47,8 +48,8 @@ export type Report =
 
 /** A running dispatcher. */
 export interface Dispatcher {
-  /** Makes a device silent or ends that; the silent connections end with it. Resolves when it is effective. */
-  setSilent(address: string, silent: boolean): Promise<void>;
+  /** Makes a device silent or ends that; the connections that got no answer end with it. Resolves when it is effective. */
+  setSilence(address: string, silence: Silence | undefined): Promise<void>;
   /** Ends the dispatcher and the SSH servers that it started. */
   stop(): Promise<void>;
 }
@@ -61,9 +62,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const child = fork(join(import.meta.dirname, "dispatcher-process.ts"), [], { execArgv: [] });
   let sequence = 0;
   const dispatcher: Dispatcher = {
-    async setSilent(address, silent) {
+    async setSilence(address, silence) {
       sequence += 1;
-      await ask(child, { type: "silent", address, silent, sequence }, { type: "done", sequence });
+      await ask(child, { type: "silence", address, silence, sequence }, { type: "done", sequence });
     },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -22,7 +22,7 @@ import {
   writeHostKey,
 } from "./roots.ts";
 import { prepareSshAccess, type SshAccess } from "./ssh.ts";
-import type { DeviceLab, DeviceLabOptions, DeviceMode, LabDevice } from "./types.ts";
+import type { DeviceLab, DeviceLabOptions, DeviceMode, LabDevice, Silence } from "./types.ts";
 
 export type { CommandResult } from "./command.ts";
 export type * from "./types.ts";
@@ -58,7 +58,7 @@ export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab
     const paths = { logPath: join(options.directory, "sshd.log"), connectionsPath: join(BASE, "connections") };
     writeFileSync(paths.connectionsPath, "");
     const endpoints = [...states.values()].map(({ id, host, root, mode }) => ({
-      ...{ address: host, root, hostName: hostNamePath(id), hostKey: join(root, HOST_KEY), silent: mode === "silent" },
+      ...{ address: host, root, hostName: hostNamePath(id), hostKey: join(root, HOST_KEY), silence: silenceOf(mode) },
     }));
     const dispatcher = await startDispatcher({ port: DEVICE_PORT, endpoints, sshdConfig: access.sshdConfig, ...paths });
     return new RunningLab(states, access, dispatcher, paths);
@@ -89,6 +89,10 @@ async function cleanUp(access: SshAccess | undefined): Promise<void> {
   if (access !== undefined) process.kill(access.agentPid);
   await loadScript(REMOVE_SCRIPT);
   unmountRoots();
+}
+
+function silenceOf(mode: DeviceMode): Silence | undefined {
+  return mode === "silent" || mode === "mute" ? mode : undefined;
 }
 
 class RunningLab implements DeviceLab {
@@ -124,8 +128,7 @@ class RunningLab implements DeviceLab {
     const state = this.#state(id);
     const change = this.#lastChange.then(async () => {
       await loadScript(modeScript(state.host, state.mode, mode));
-      if ((mode === "silent") !== (state.mode === "silent"))
-        await this.#dispatcher.setSilent(state.host, mode === "silent");
+      if (silenceOf(mode) !== silenceOf(state.mode)) await this.#dispatcher.setSilence(state.host, silenceOf(mode));
       state.mode = mode;
     });
     this.#lastChange = change.catch(() => undefined);

@@ -3,9 +3,13 @@ import type { CommandResult } from "./command.ts";
 
 /**
  * How a device answers on its SSH port: `up` = OpenSSH; `dark` = every packet to and from it is dropped, open connections
- * included; `silent` = TCP connects and no byte ever comes; `refusing` = a TCP reset, as with no SSH server.
+ * included; `silent` = TCP connects and no byte ever comes; `mute` = an SSH server's banner comes and nothing after it; `refusing` =
+ * a TCP reset, as with no SSH server.
  */
-export type DeviceMode = "up" | "dark" | "silent" | "refusing";
+export type DeviceMode = "up" | "dark" | "silent" | "mute" | "refusing";
+
+/** Modes in which the dispatcher takes a connection and leaves it at that. */
+export type Silence = Extract<DeviceMode, "silent" | "mute">;
 
 /** Architecture that a device claims to have. */
 export type DeviceArchitecture = "amd64" | "arm64";

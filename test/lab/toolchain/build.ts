@@ -2,12 +2,14 @@
  * Builds one part: from a Go module of this folder to an executable, with progress lines. Checksums of modules are
  * verified against the committed go.sum and the checksum database; nothing here switches that off.
  */
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
 import { delimiter, join } from "node:path";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { PROGRESS_MS } from "./cache.ts";
+import { childrenSeconds, type Forecast } from "./forecast.ts";
 import { buildArguments, type GoPart } from "./parts.ts";
 
 const execute = promisify(execFile);
@@ -52,30 +54,45 @@ export async function findGo(): Promise<Go> {
  * @param go the compiler
  * @param part what to build
  * @param directory folder that gets the executable, named as the part
- * @param report gets a line at the start, every 10 s, and at the end
+ * @param forecast of all builds; gets what this one takes
+ * @param report gets a line at the start, every 10 s with the time left of all builds, and at the end
  * @throws Error with the end of the compiler's output
  */
-export async function build(go: Go, part: GoPart, directory: string, report: (line: string) => void): Promise<void> {
+export async function build(
+  go: Go,
+  part: GoPart,
+  directory: string,
+  forecast: Forecast,
+  report: (line: string) => void,
+): Promise<void> {
   const started = performance.now();
   const elapsed = () => `${Math.round((performance.now() - started) / 1000)} s`;
   report(`building ${part.name}, ${part.version}`);
-  const ticker = setInterval(() => report(`building ${part.name}: ${elapsed()}`), PROGRESS_MS);
+  const [command = "build", ...rest] = buildArguments(part);
+  const child = startGo(go, part, [command, "-o", join(directory, part.name), ...rest]);
+  const ticker = setInterval(() => {
+    if (child.pid) forecast.spend(part.name, childrenSeconds(child.pid));
+    report(`building ${part.name}: ${elapsed()}${forecast.text()}`);
+  }, PROGRESS_MS);
   try {
-    const [command = "build", ...rest] = buildArguments(part);
-    await runGo(go, part, [command, "-o", join(directory, part.name), ...rest]);
+    await ended(child, part);
   } finally {
     clearInterval(ticker);
   }
   report(`built ${part.name} in ${elapsed()}`);
 }
 
-async function runGo(go: Go, part: GoPart, args: readonly string[]): Promise<void> {
+function startGo(go: Go, part: GoPart, args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
   const child = spawn(go.path, args, {
     cwd: part.directory,
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, GOWORK: "off" },
   });
   if (child.pid) setPriority(child.pid, BUILD_NICENESS);
+  return child;
+}
+
+async function ended(child: ChildProcessByStdio<null, Readable, Readable>, part: GoPart): Promise<void> {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {

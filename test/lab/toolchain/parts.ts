@@ -42,6 +42,8 @@ export interface GoPart {
   readonly directory: string;
   /** Package to build inside that module: `.`, or the path of the module's `tool`. */
   readonly package: string;
+  /** Processor seconds of a build with nothing compiled before, after those that stand above it; for the time left. */
+  readonly seconds: number;
   /** Values for the linker's `-X`. */
   readonly variables: Readonly<Record<string, string>>;
   /** How the installed one of the same name is recognised; absent: a built one is always used. */
@@ -79,6 +81,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("argocd"),
     package: "github.com/argoproj/argo-cd/v3/cmd",
+    seconds: 480,
     variables: { "github.com/argoproj/argo-cd/v3/common.version": ARGO_CD.slice(1) },
   },
   {
@@ -87,6 +90,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("pulumi-resource-kubernetes"),
     package: ".",
+    seconds: 300,
     variables: {},
   },
   {
@@ -95,6 +99,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("hub-apiserver"),
     package: ".",
+    seconds: 600,
     variables: { "main.version": KUBERNETES, ...KUBERNETES_VARIABLES },
   },
   {
@@ -103,6 +108,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("hub-apiserver"),
     package: "./k3s",
+    seconds: 60,
     variables: KUBERNETES_VARIABLES,
   },
   {
@@ -111,6 +117,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("pulumi"),
     package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    seconds: 400,
     variables: {},
     installed: { arguments: ["version"], minimum: [3, 256] },
   },
@@ -120,6 +127,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("pulumi-resource-command"),
     package: ".",
+    seconds: 20,
     variables: {},
   },
   {
@@ -128,6 +136,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("kustomize"),
     package: "sigs.k8s.io/kustomize/kustomize/v5",
+    seconds: 30,
     variables: { "sigs.k8s.io/kustomize/api/provenance.version": "v5.8.0" },
     installed: { arguments: ["version"], minimum: [5, 0] },
   },
@@ -137,6 +146,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("kubeconform"),
     package: "github.com/yannh/kubeconform/cmd/kubeconform",
+    seconds: 8,
     variables: { "main.version": "v0.7.0" },
     installed: { arguments: ["-v"], minimum: [0, 6] },
   },
@@ -146,6 +156,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: true,
     directory: folder("kubelet-config"),
     package: ".",
+    seconds: 60,
     variables: {},
   },
   {
@@ -154,6 +165,7 @@ export const GO_PARTS: readonly GoPart[] = [
     real: false,
     directory: folder("miniredis"),
     package: ".",
+    seconds: 10,
     variables: {},
   },
 ];
@@ -161,16 +173,17 @@ export const GO_PARTS: readonly GoPart[] = [
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
 export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
 
-/** Every part that a fleet in the lab needs, in the order of reports; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
-export const PART_NAMES: readonly PartName[] = [
+/** The parts that a fleet in the lab runs on, in the order of reports. */
+export const FLEET_PARTS: readonly PartName[] = [
   "pulumi",
   "pulumi-language-nodejs",
   "pulumi-resource-command",
   "pulumi-resource-kubernetes",
   "hub-apiserver",
-  "kustomize",
-  "kubeconform",
 ];
+
+/** The parts that tests need; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
+export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "kubeconform"];
 
 /**
  * The arguments of `go build` for a part, without the output file.

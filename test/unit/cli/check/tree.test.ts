@@ -4,9 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type CheckInput, checkTree } from "../../../../cli/check/tree.ts";
+import { checkTree } from "../../../../cli/check/tree.ts";
 import { formatTreeProblem } from "../../../../cli/manifests/objects.ts";
 import { renderTree } from "../../../../components/gitops/tree.ts";
+import type { TreeInput } from "../../../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../../../components/gitops/writer.ts";
 import { EXAMPLE } from "../../gitops/fleet.ts";
 import { runTool } from "../../gitops/tools.ts";
@@ -14,22 +15,10 @@ import { runTool } from "../../gitops/tools.ts";
 const DIGEST = `sha256:${"0a".repeat(32)}`;
 const SECRET = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n";
 
-const leaf = (region: string, model: string, memoryMiB: number, wasm: string[] = []) => ({
-  region,
-  model,
-  memoryMiB,
-  wasm,
-});
-const INPUT: CheckInput = {
-  leaves: [
-    leaf("osaka", "n100-8g", 8192, ["spin"]),
-    leaf("osaka", "rpi4-4g", 4096),
-    leaf("tokyo", "n100-8g", 8192, ["spin"]),
-    leaf("tokyo", "rpi4-2g", 2048),
-    leaf("tokyo", "rpi4-4g", 4096),
-  ],
-  workloads: [],
-  requireDigests: true,
+/** Devices of one model have Spin. */
+const INPUT: TreeInput = {
+  ...EXAMPLE,
+  devices: EXAMPLE.devices.map((device) => (device.model === "n100-8g" ? { ...device, wasm: ["spin"] } : device)),
 };
 
 /** A workload's manifest with one container. */
@@ -63,8 +52,8 @@ function tree(context: TestContext, files: Readonly<Record<string, string>>): st
 }
 
 /** The problems with the folder's own name taken out. */
-async function check(directory: string, input: CheckInput = INPUT): Promise<string[]> {
-  const problems = await checkTree(directory, input);
+async function check(directory: string, input = INPUT, requireDigests = true): Promise<string[]> {
+  const problems = await checkTree(directory, input, { requireDigests });
   return problems.map((problem) => formatTreeProblem(problem).replaceAll(`${directory}/`, ""));
 }
 
@@ -169,7 +158,7 @@ test("an image is judged as it is rendered, once for all leaves, and shown where
     "components/region/tokyo/team/app.yaml:12:18 spec.template.spec.containers[0].image (overlays/tokyo/n100-8g and 2 more): " +
       "example.com/app:1.2.3 is not pinned by digest - write name:tag@sha256:<digest>",
   ]);
-  assert.deepEqual(await check(directory, { ...INPUT, requireDigests: false }), []);
+  assert.deepEqual(await check(directory, INPUT, false), []);
 });
 
 test("an image that a kustomization pins is fine, and one that it unpins is not, with kustomize and without", async (context) => {
@@ -229,8 +218,13 @@ test("a workload of its own counts on the models that it is for", async (context
     "workloads/camera/kustomization.yaml": "resources: [app.yaml]\n",
     "workloads/camera/app.yaml": deployment("camera", "example.com/camera:1.2.3", "", "1200Mi"),
   });
-  const workload = (models: string[] | undefined) => ({ name: "camera", path: "workloads/camera", models });
-  const small = await check(directory, { ...INPUT, workloads: [workload(undefined)] });
+  const workload = (models?: string[]) => ({
+    name: "camera",
+    path: "workloads/camera",
+    namespace: "camera",
+    ...(models === undefined ? {} : { models }),
+  });
+  const small = await check(directory, { ...INPUT, workloads: [workload()] });
   assert.match(small.join("\n"), /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .*camera 1200 MiB/m);
   assert.match(small.join("\n"), /^workloads\/camera\/app\.yaml:12:18 .*\(workloads\/camera\).*not pinned/m);
   const large = await check(directory, { ...INPUT, workloads: [workload(["n100-8g"])] });

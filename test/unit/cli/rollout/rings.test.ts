@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { parseRing, RingError, readRings, renderRing } from "../../../../cli/rollout/rings.ts";
+import { parseRing, RolloutFileError, readRings, renderRing } from "../../../../cli/rollout/rings.ts";
 import { ringPath } from "../../../../components/gitops/index.ts";
 import { inFolder, TREACHEROUS_NAMES } from "../../gitops/fleet.ts";
 
@@ -47,7 +47,7 @@ for (const [text, problem] of [
   test(`names the place and the mend of ${JSON.stringify(text.slice(0, 40))}`, () => {
     assert.throws(
       () => parseRing("rings/canary.yaml", text),
-      (error: unknown) => error instanceof RingError && problem.test(error.problems[0] ?? ""),
+      (error: unknown) => error instanceof RolloutFileError && problem.test(error.message.split("\n", 1)[0] ?? ""),
     );
   });
 }
@@ -68,7 +68,7 @@ test("the problems of all ring files are told at once", () => {
     symlinkSync("/etc/hostname", join(directory, "rings/broad.yaml"));
     assert.throws(
       () => readRings(directory),
-      (error: unknown) => error instanceof RingError && error.problems.length === 3,
+      (error: unknown) => error instanceof RolloutFileError && error.message.split("\n").length === 3,
     );
   });
 });

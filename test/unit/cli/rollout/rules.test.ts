@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
+import { devicesIn } from "../../../../cli/rollout/context.ts";
 import {
-  FreezeError,
   freezeOf,
   NO_FREEZES,
   parseFreezes,
@@ -13,14 +13,8 @@ import {
   withoutFreeze,
 } from "../../../../cli/rollout/freeze.ts";
 import { freezeMessage, rolloutMessage } from "../../../../cli/rollout/message.ts";
-import {
-  blastRadius,
-  devicesOfRing,
-  formatDuration,
-  parseDuration,
-  ringsOf,
-  rolloutRules,
-} from "../../../../cli/rollout/rules.ts";
+import { RolloutFileError } from "../../../../cli/rollout/rings.ts";
+import { blastRadius, formatDuration, parseDuration, ringsOf, rolloutRules } from "../../../../cli/rollout/rules.ts";
 import { EXAMPLE } from "../../gitops/fleet.ts";
 
 const SHA = "0123456789abcdef0123456789abcdef01234567";
@@ -75,7 +69,8 @@ test("a workload passes through its own rings, in the fleet's order, and reaches
   const workload = { ...WORKLOAD, rings: ["broad", "canary"], models: ["rpi4-4g"] };
   assert.deepEqual(ringsOf(EXAMPLE.rings, workload), ["canary", "broad"]);
   assert.deepEqual(ringsOf(EXAMPLE.rings, undefined), EXAMPLE.rings);
-  const ids = (ring: string, of?: typeof workload) => devicesOfRing(EXAMPLE.devices, ring, of).map(({ id }) => id);
+  const ids = (ring: string, of?: typeof workload) =>
+    devicesIn({ devices: EXAMPLE.devices, workload: of }, ring).map(({ id }) => id);
   assert.deepEqual(ids("broad"), ["osaka-0002", "osaka-0003", "tokyo-0004"]);
   assert.deepEqual(ids("broad", workload), ["osaka-0002", "tokyo-0004"]);
 });
@@ -135,7 +130,7 @@ for (const [text, problem] of [
   test(`a freeze file of ${JSON.stringify(text)} is refused: it must not read as not frozen`, () => {
     assert.throws(
       () => parseFreezes("f.yaml", text),
-      (error: unknown) => error instanceof FreezeError && problem.test(error.message),
+      (error: unknown) => error instanceof RolloutFileError && problem.test(error.message),
     );
   });
 }
