@@ -1,7 +1,7 @@
 /** The package that this command belongs to, a checkout or an installed one: its folder and its manifest. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** What the command reads from package.json. */
 export interface PackageManifest {
@@ -24,3 +24,8 @@ export const IS_CHECKOUT = import.meta.filename.endsWith(".ts");
 
 /** Its package.json. */
 export const MANIFEST = JSON.parse(readFileSync(FILE, "utf8")) as PackageManifest;
+
+/** Text of its Pulumi.yaml: the project of the example fleet, and the pattern of every other. */
+export function readProjectFile(): string {
+  return readFileSync(join(PACKAGE_FOLDER, "Pulumi.yaml"), "utf8");
+}

@@ -24,6 +24,7 @@ import { registerRings } from "./commands/rings.ts";
 import { registerRollback } from "./commands/rollback.ts";
 import { registerSchema } from "./commands/schema.ts";
 import { registerScript } from "./commands/script.ts";
+import { registerStacks } from "./commands/stacks.ts";
 import { registerStatus } from "./commands/status.ts";
 import { registerUp } from "./commands/up.ts";
 import { MANIFEST } from "./package.ts";
@@ -33,6 +34,7 @@ const COMMANDS: readonly Register[] = [
   registerInit,
   registerImport,
   registerOverview,
+  registerStacks,
   registerLock,
   registerDoctor,
   registerEnroll,

@@ -59,7 +59,9 @@ async function hasState(stack: string): Promise<boolean> {
   const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
   const args = ["stack", "export", "--non-interactive", "--stack", name];
   const { stdout } = await promisify(execFile)("pulumi", args, { maxBuffer: MAX_STATE_BYTES }).catch((error: Error) => {
-    throw new Error(`the state of stack ${stack} cannot be read: ${error.message} - put the pulumi that runs this on PATH`);
+    throw new Error(
+      `the state of stack ${stack} cannot be read: ${error.message} - put the pulumi that runs this on PATH`,
+    );
   });
   const { deployment } = JSON.parse(stdout) as { readonly deployment?: { readonly resources?: readonly unknown[] } };
   return (deployment?.resources ?? []).length > 0;
@@ -84,7 +86,10 @@ export function leaveToEngine(resource: pulumi.Resource): void {
  * @returns undefined where it is unknown
  */
 export async function readOutput<T>(output: pulumi.Output<T>): Promise<T | undefined> {
-  const { isKnown, promise } = output as unknown as { readonly isKnown: Promise<boolean>; readonly promise: () => Promise<T> };
+  const { isKnown, promise } = output as unknown as {
+    readonly isKnown: Promise<boolean>;
+    readonly promise: () => Promise<T>;
+  };
   return (await isKnown) ? promise.call(output) : undefined;
 }
 
@@ -95,7 +100,7 @@ export interface Unrecorded<T> {
 
 /**
  * Wraps the arguments of a component, which the engine else records as its inputs: an inventory of thousands of devices, in
- * every state. The SDK sends the enumerable properties (`serializeProperties` of sdk/nodejs/runtime/rpc.ts).
+ * every state. The SDK sends the enumerable properties (`serializeProperties` of @pulumi/pulumi/runtime/rpc).
  */
 export function unrecorded<T>(args: T): pulumi.Inputs & Unrecorded<T> {
   return Object.defineProperty({}, "args", { value: args }) as pulumi.Inputs & Unrecorded<T>;

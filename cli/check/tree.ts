@@ -57,33 +57,37 @@ export async function checkTree(
 ): Promise<TreeProblem[]> {
   if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
   const source = readTreeSource(directory);
-  const problems = [...checkSource(directory, source), ...missingLeaves(directory, input)];
+  const { true: leaves = [], false: unwritten = [] } = Object.groupBy(listLeaves(input.devices), (leaf) =>
+    existsSync(join(directory, leafFile(leaf))) ? "true" : "false",
+  );
+  const problems = [...checkSource(directory, source), ...unwritten.map((leaf) => missingLeaf(directory, leaf))];
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
   if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, requireDigests));
-  else problems.push(...report(directory, source, await checkBuilds(directory, input, requireDigests)));
+  else problems.push(...report(directory, source, await checkBuilds(directory, input, leaves, requireDigests)));
   const order = (a: TreeProblem, b: TreeProblem) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
   return problems.sort(order);
 }
 
-/** File of a leaf, below the tree. */
 function leafFile({ region, model }: Leaf): string {
   return `overlays/${region}/${model}/kustomization.yaml`;
 }
 
-function missingLeaves(directory: string, { devices }: TreeInput): TreeProblem[] {
-  return listLeaves(devices)
-    .filter((leaf) => !existsSync(join(directory, leafFile(leaf))))
-    .map((leaf) => {
-      const why = `region ${leaf.region} has devices of model ${leaf.model}`;
-      return missing(posix.join(directory, leafFile(leaf)), why);
-    });
+function missingLeaf(directory: string, leaf: Leaf): TreeProblem {
+  const { region, model } = leaf;
+  return missing(posix.join(directory, leafFile(leaf)), `region ${region} has devices of model ${model}`);
 }
 
 function missing(file: string, why: string): TreeProblem {
-  const message = `is missing: ${why} - run edge-fleet render`;
-  return { rule: "build", file, line: 1, column: 1, where: "(file)", message };
+  return {
+    rule: "build",
+    file,
+    line: 1,
+    column: 1,
+    where: "(file)",
+    message: `is missing: ${why} - run edge-fleet render`,
+  };
 }
 
 /** Images as written; one that a kustomization pins by its name is judged there. */
@@ -124,14 +128,18 @@ function repositoryOf(image: string): string {
 }
 
 /** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
-async function checkBuilds(directory: string, input: TreeInput, requireDigests: boolean): Promise<Finding[]> {
+async function checkBuilds(
+  directory: string,
+  input: TreeInput,
+  written: readonly Leaf[],
+  requireDigests: boolean,
+): Promise<Finding[]> {
   const { devices, models, workloads = [] } = input;
   const parallel = availableParallelism();
   const own = await mapBounded(workloads, parallel, async (workload) => ({
     workload,
     rendered: await renderFolder(directory, workload.path),
   }));
-  const written = listLeaves(devices).filter((leaf) => existsSync(join(directory, leafFile(leaf))));
   const leaves = await mapBounded(written, parallel, async ({ region, model }) => {
     const leaf = await renderFolder(directory, `overlays/${region}/${model}`);
     const taken = own.filter(({ workload }) => workload.models?.includes(model) ?? true);

@@ -9,7 +9,7 @@ import { readSource } from "../import/run.ts";
 import { type Answers, type Checked, requireValid, withoutCredentials } from "../init/answers.ts";
 import { numberedDevices } from "../init/devices.ts";
 import { listedDevices, regionsOf } from "../init/listed.ts";
-import { type InitFolders, type InitPlan, planInit } from "../init/plan.ts";
+import { type InitFolders, type InitPlan, leftOvers, planInit } from "../init/plan.ts";
 import { type Ask, askAnswers, type GivenAnswers, missingFlags, withDefaults } from "../init/questions.ts";
 import { describeInit, refuseConflicts, writeInit } from "../init/run.ts";
 import { runProgram } from "../process.ts";
@@ -38,16 +38,16 @@ interface InitOptions {
 }
 
 const HELP = `
-On a terminal, what no flag says is asked for. Nothing that exists is overwritten: then the list is shown and nothing is
-written. A fresh clone holds the examples of two regions: git rm -r stacks fleet first.
+On a terminal, what no flag says is asked for. Nothing that exists is overwritten: what is in the way is listed before the
+first question, and nothing is written. The folder becomes a repository of its own: npm install, then Pulumi runs it.
 Devices from a CSV file: columns as for edge-fleet import --csv; a column region spreads them over the regions.`;
 
 /** Registers the command. */
 export function registerInit(program: Command): void {
   program
     .command("init")
-    .description("write a new fleet: inventory, stacks, GitOps tree and CI")
-    .argument("[dir]", "root of the repository, a clone of edge-fleet", ".")
+    .description("begin a repository for a fleet: Pulumi program, inventory, stacks, GitOps tree and CI")
+    .argument("[dir]", "root of the repository, empty or a new clone", ".")
     .option("--name <name>", "name of the fleet")
     .option("--git-url <url>", "URL of the repository as the devices reach it (default: its remote origin)")
     .option("--region <name...>", "regions; each is one stack")
@@ -81,6 +81,7 @@ async function init(root: string, options: InitOptions): Promise<number> {
     const answers = unattended(given, options);
     return finish(planFor(answers, hosts, folders, options), folders, options);
   }
+  refuseConflicts(leftOvers(folders, given.ci), folders);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const ask: Ask = (question) => prompt.question(question);
@@ -88,7 +89,7 @@ async function init(root: string, options: InitOptions): Promise<number> {
     const remote = given.gitUrl ?? (await remoteUrl(root));
     const answers = await askAnswers(given, ask, say, { remote, listed: hosts !== undefined });
     const plan = planFor(answers, hosts, folders, options);
-    refuseConflicts(plan, folders);
+    refuseConflicts(plan.conflicts, folders);
     if (options.dryRun !== true) {
       say(describeInit(plan, folders).join("\n"));
       if (!/^(y(es)?)?$/i.test((await ask("Write these files? [Y/n] ")).trim())) return EXIT.usage;
@@ -188,17 +189,13 @@ function planFor(
 function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, shown = false): number {
   if (options.dryRun !== true) writeInit(plan, folders);
   for (const line of plan.warnings) process.stderr.write(`warning: ${line}\n`);
-  const program = existsSync(join(folders.root, "Pulumi.yaml"));
   if (options.json) {
     const files = plan.files.map(({ path, state }) => ({ path, state }));
     const tree = plan.tree.create.map(({ path }) => path);
-    printJson({ root: folders.root, dryRun: options.dryRun === true, files, tree, conflicts: plan.conflicts });
+    const conflicts = plan.conflicts.map(({ path }) => path);
+    printJson({ root: folders.root, dryRun: options.dryRun === true, files, tree, conflicts });
   } else {
     if (!shown) process.stdout.write(`${describeInit(plan, folders).join("\n")}\n`);
-    if (!program)
-      process.stdout.write(
-        `note: ${folders.root} holds the data of a fleet and no program - put it into a clone of edge-fleet\n`,
-      );
     process.stdout.write(`${options.dryRun === true ? "Nothing was written.\n" : nextSteps(plan)}`);
   }
   return plan.conflicts.length > 0 ? EXIT.usage : EXIT.ok;
@@ -207,5 +204,5 @@ function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, show
 function nextSteps({ files }: InitPlan): string {
   const region = /Pulumi\.(?!hub\.)(.+)\.yaml$/;
   const [first = ""] = files.flatMap(({ path }) => region.exec(path)?.[1] ?? []);
-  return `Next: edge-fleet lock, then: edge-fleet enroll ${first}, commit, then: pulumi stack init hub && edge-fleet up hub\n`;
+  return `Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll ${first}, commit, then: pulumi stack init hub && pulumi up\n`;
 }

@@ -6,18 +6,16 @@ import { appendCsv } from "../inventory-edit/append.ts";
 import { type Answers, ARGOCD_RELEASE, engineFor } from "./answers.ts";
 import type { DeviceRow } from "./devices.ts";
 
-/** Where the generated files point an editor to the schemas; absent where the schemas are not at hand. */
-export type SchemaFolder = string | undefined;
-
 /**
  * Texts by file name in the inventory's folder.
  * @param tree folder of the GitOps tree inside the repository
+ * @param schemas folder of the JSON Schemas as seen from the files, for editors
  */
 export function inventoryTexts(
   answers: Answers,
   devices: ReadonlyMap<string, readonly DeviceRow[]>,
   tree: string,
-  schemas: SchemaFolder,
+  schemas: string,
 ): Map<string, string> {
   const files = new Map<string, string>();
   files.set("fleet.yaml", fleetText(answers, tree, schemas));
@@ -30,8 +28,8 @@ export function inventoryTexts(
 }
 
 /** First line of a file, for editors. */
-function schemaLine(schemas: SchemaFolder, name: string): string {
-  return schemas === undefined ? "" : `# yaml-language-server: $schema=${schemas}/${name}.schema.json\n`;
+function schemaLine(schemas: string, name: string): string {
+  return `# yaml-language-server: $schema=${schemas}/${name}.schema.json\n`;
 }
 
 /** A value on one line, quoted where YAML needs it. */
@@ -39,13 +37,9 @@ function scalar(value: string): string {
   return stringify(value, { lineWidth: 0 }).trimEnd();
 }
 
-function fleetText(
-  { name, gitUrl, distribution, release, user }: Answers,
-  tree: string,
-  schemas: SchemaFolder,
-): string {
+function fleetText({ name, gitUrl, distribution, release, user }: Answers, tree: string, schemas: string): string {
   return `${schemaLine(schemas, "fleet")}# The whole fleet: what holds for every device unless its model, its region or the device itself says otherwise.
-# Every field is explained in docs/inventory.md; \`edge-fleet explain <device>\` shows where each value comes from.
+# Every field is explained in node_modules/edge-fleet/docs/inventory.md; \`edge-fleet explain <device>\` shows where each value comes from.
 fleet: ${scalar(name)}
 
 git:
@@ -75,7 +69,7 @@ ssh:
 `;
 }
 
-function modelsText({ model, architecture, memory }: Answers, schemas: SchemaFolder): string {
+function modelsText({ model, architecture, memory }: Answers, schemas: string): string {
   const engine =
     engineFor(memory) === "flux"
       ? `  gitops:
@@ -96,7 +90,7 @@ ${engine}
 `;
 }
 
-function regionText(region: string, { model, hostPattern }: Answers, listed: boolean, schemas: SchemaFolder): string {
+function regionText(region: string, { model, hostPattern }: Answers, listed: boolean, schemas: string): string {
   const example = hostPattern
     .replaceAll("{region}", region)
     .replace(/\{n(?::0(\d))?\}/g, (_, width?: string) => "1".padStart(Number(width ?? 0), "0"));
@@ -125,18 +119,7 @@ region: ${region}
 ${devices}`;
 }
 
-/** Text of \`Pulumi.<stack>.yaml\`. */
-export function stackText(stack: string, config: Readonly<Record<string, string>>): string {
-  const comment = `# Configuration of the stack ${stack}: \`pulumi config set edge-fleet:<key> <value> --stack ${stack}\`. Keys: README.md.\n`;
-  if (Object.keys(config).length === 0) return `${comment}config: {}\n`;
-  return comment + stringify({ config }, { lineWidth: 0 });
-}
-
-/** Text of `.gitattributes`. Emitted files are compared byte for byte. */
-export const GIT_ATTRIBUTES =
-  "# LF everywhere: emitted files are compared byte for byte, and scripts run on the devices.\n* text=auto eol=lf\n";
-
-/** Whether a `.gitattributes` that is there already does what {@link GIT_ATTRIBUTES} does. */
-export function keepsLineEnds(text: string): boolean {
-  return text.split(/\r?\n/).some((line) => /^\*\s+(text(=auto)?\s+)?eol=lf\s*$/.test(line.trim()));
+/** Text of `Pulumi.<stack>.yaml`. */
+export function stackText(stack: string): string {
+  return `# Configuration of the stack ${stack}: \`pulumi config set edge-fleet:<key> <value> --stack ${stack}\`. Keys: Pulumi.yaml.\nconfig: {}\n`;
 }

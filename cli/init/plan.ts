@@ -3,9 +3,14 @@
  * it should be, or in the way. Reads, never writes.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { parse } from "yaml";
-import { describeRegionSizes, planTree, renderTree, type TreeChanges } from "../../components/gitops/index.ts";
+import { join, posix, relative } from "node:path";
+import {
+  describeRegionSizes,
+  MANIFEST_FILE,
+  planTree,
+  renderTree,
+  type TreeChanges,
+} from "../../components/gitops/index.ts";
 import { fleetTree } from "../commands/tree-option.ts";
 import { UsageError } from "../exit.ts";
 import { rehearse } from "../import/stage.ts";
@@ -13,8 +18,9 @@ import { type Answers, checkAnswers } from "./answers.ts";
 import type { DeviceRow } from "./devices.ts";
 import { githubWorkflow } from "./github.ts";
 import { gitlabPipeline } from "./gitlab.ts";
-import { GIT_ATTRIBUTES, inventoryTexts, keepsLineEnds, stackText } from "./inventory-files.ts";
+import { inventoryTexts, stackText } from "./inventory-files.ts";
 import type { PipelineInput } from "./pipeline.ts";
+import { type RepositoryFile, repositoryFiles } from "./repository.ts";
 
 /** Where things go. */
 export interface InitFolders {
@@ -35,21 +41,34 @@ export interface PlannedFile {
   readonly state: "create" | "unchanged" | "conflict";
 }
 
+/** A file that init will not touch, and so it writes nothing. */
+export interface Conflict {
+  /** Below the root. */
+  readonly path: string;
+  /** How the file may stay; undefined where it may not. */
+  readonly fix: string | undefined;
+}
+
 /** The plan. */
 export interface InitPlan {
   readonly files: readonly PlannedFile[];
   readonly tree: TreeChanges;
-  /** Paths below the root that init will not touch, and so it writes nothing. */
-  readonly conflicts: readonly string[];
+  readonly conflicts: readonly Conflict[];
   /** What works and is no good idea, one line each. */
   readonly warnings: readonly string[];
 }
 
-const SCHEMAS = "components/inventory/schema";
-/** Defaults of the options and of the stacks' configuration. */
+/** Folder of the JSON Schemas once the package is installed, below the root. */
+const SCHEMAS = "node_modules/edge-fleet/dist/components/inventory/schema";
+/** Defaults of the options. */
 const DEFAULT_FOLDERS = { inventory: "stacks", tree: "fleet" } as const;
+/** Where each CI system reads its pipeline from. */
+const PIPELINES = { github: ".github/workflows/edge-fleet.yml", gitlab: ".gitlab-ci.yml" } as const;
 const HUB = "hub";
 const BRANCH = "main";
+
+/** A file as init writes it, and whether one that is there already may stay. */
+type WantedFile = Omit<RepositoryFile, "fix"> & Partial<Pick<RepositoryFile, "fix">>;
 
 /**
  * @param devices rows of each region's CSV file
@@ -62,75 +81,85 @@ export function planInit(
   folders: InitFolders,
 ): InitPlan {
   checkAnswers(answers);
-  const inventory = below(folders.root, folders.inventory, "--inventory");
-  const treeFolder = below(folders.root, folders.tree, "--tree");
-  const schemas = existsSync(join(folders.root, SCHEMAS))
-    ? relative(inventory, SCHEMAS).replaceAll("\\", "/")
-    : undefined;
-  const texts = inventoryTexts(answers, devices, treeFolder.replaceAll("\\", "/"), schemas);
-  const files = new Map<string, string>([...texts].map(([name, text]) => [join(inventory, name), text]));
-  const config = stackConfig(inventory, treeFolder);
-  for (const stack of [HUB, ...answers.regions])
-    files.set(join(stackFolder(folders.root, inventory), `Pulumi.${stack}.yaml`), stackText(stack, config));
-  files.set(".gitattributes", GIT_ATTRIBUTES);
-  for (const [path, text] of pipeline(answers, inventory, treeFolder)) files.set(path, text);
-  const directory = join(folders.root, treeFolder);
-  const { tree, warnings } = rehearse(join(folders.root, inventory), texts, (loaded) => {
+  const { root } = folders;
+  const { inventory, tree: treeFolder } = foldersBelow(folders);
+  const texts = inventoryTexts(answers, devices, treeFolder, posix.relative(inventory, SCHEMAS));
+  const files: WantedFile[] = [
+    ...repositoryFiles(answers.name, { inventory, tree: treeFolder }),
+    ...[...texts].map(([name, text]) => exactly(join(inventory, name), text)),
+    ...[HUB, ...answers.regions].map((stack) => exactly(join(inventory, `Pulumi.${stack}.yaml`), stackText(stack))),
+    ...pipeline(answers, inventory, treeFolder),
+  ];
+  const directory = join(root, treeFolder);
+  const { tree, warnings } = rehearse(join(root, inventory), texts, (loaded) => {
     const input = fleetTree(loaded);
     return { tree: planTree(directory, renderTree(input)), warnings: describeRegionSizes(input.devices) };
   });
-  const planned = [...files].map(([path, text]) => ({ path, text, state: stateOf(folders.root, path, text) }));
-  return { files: planned, tree, conflicts: [...conflicts(planned), ...treeConflicts(tree, treeFolder)], warnings };
+  const planned = files.map((file) => ({ path: file.path, text: file.text, state: stateOf(root, file) }));
+  return { files: planned, tree, conflicts: [...inTheWay(root, files), ...treeConflicts(tree, treeFolder)], warnings };
 }
 
-/** The folder as a path below the root. */
+/**
+ * What stands in the way whatever the answers are, so that nobody answers questions for nothing: a fleet that is there
+ * already, and files of another project.
+ * @param ci the CI system, if a flag has told it
+ * @throws UsageError when folders leave the root
+ */
+export function leftOvers(folders: InitFolders, ci: Answers["ci"] | undefined): Conflict[] {
+  const { inventory, tree } = foldersBelow(folders);
+  const data = [...["fleet.yaml", "models.yaml"].map((name) => join(inventory, name)), join(tree, MANIFEST_FILE)];
+  const pipelines = Object.entries(PIPELINES).filter(([system]) => ci === undefined || ci === system);
+  const begun = [
+    ...data.map((path) => ({ path, fix: undefined })),
+    ...pipelines.map(([, path]) => ({ path, fix: "--ci none keeps it" })),
+  ];
+  return [
+    ...inTheWay(folders.root, repositoryFiles("", { inventory, tree })),
+    ...begun.filter(({ path }) => existsSync(join(folders.root, path))),
+  ];
+}
+
+/** A file that is either absent or exactly this. */
+function exactly(path: string, text: string): WantedFile {
+  return { path, text, suits: (present) => present === text };
+}
+
+/** The folders as paths below the root, in the notation of Git and of URLs. */
+function foldersBelow({ root, inventory, tree }: InitFolders): { readonly inventory: string; readonly tree: string } {
+  return { inventory: below(root, inventory, "--inventory"), tree: below(root, tree, "--tree") };
+}
+
 function below(root: string, folder: string, flag: string): string {
   const path = relative(root, join(root, folder));
   if (path === "" || path.startsWith(".."))
     throw new UsageError(`${flag} ${folder} is not a folder below ${root} - use e.g. ${DEFAULT_FOLDERS.inventory}`);
-  return path;
+  return path.replaceAll("\\", "/");
 }
 
-/** Only what differs from the defaults of Pulumi.yaml. */
-function stackConfig(inventory: string, tree: string): Record<string, string> {
-  return {
-    ...(inventory === DEFAULT_FOLDERS.inventory ? {} : { "edge-fleet:inventory": inventory }),
-    ...(tree === DEFAULT_FOLDERS.tree ? {} : { "edge-fleet:tree": tree }),
-  };
-}
-
-/** Pulumi reads the stacks' configuration from the folder that the project names. */
-function stackFolder(root: string, inventory: string): string {
-  const project = join(root, "Pulumi.yaml");
-  if (!existsSync(project)) return inventory;
-  const { stackConfigDir } = (parse(readFileSync(project, "utf8")) ?? {}) as { stackConfigDir?: string };
-  return stackConfigDir ?? ".";
-}
-
-function pipeline({ ci, regions }: Answers, inventory: string, tree: string): Map<string, string> {
+function pipeline({ ci, regions }: Answers, inventory: string, tree: string): WantedFile[] {
+  if (ci === "none") return [];
   const input: PipelineInput = {
     branch: BRANCH,
     regions,
     hub: HUB,
+    inventory,
     inventoryOption: inventory === DEFAULT_FOLDERS.inventory ? "" : ` --inventory ${inventory}`,
     treeOption: tree === DEFAULT_FOLDERS.tree ? "" : ` --tree ${tree}`,
   };
-  if (ci === "github") return new Map([[join(".github", "workflows", "edge-fleet.yml"), githubWorkflow(input)]]);
-  return ci === "gitlab" ? new Map([[".gitlab-ci.yml", gitlabPipeline(input)]]) : new Map();
+  return [exactly(PIPELINES[ci], ci === "github" ? githubWorkflow(input) : gitlabPipeline(input))];
 }
 
-function stateOf(root: string, path: string, text: string): PlannedFile["state"] {
+function stateOf(root: string, { path, suits }: WantedFile): PlannedFile["state"] {
   const target = join(root, path);
   if (!existsSync(target)) return "create";
-  const present = readFileSync(target, "utf8");
-  return present === text || (path === ".gitattributes" && keepsLineEnds(present)) ? "unchanged" : "conflict";
+  return suits(readFileSync(target, "utf8")) ? "unchanged" : "conflict";
 }
 
-function conflicts(files: readonly PlannedFile[]): string[] {
-  return files.flatMap(({ path, state }) => (state === "conflict" ? [path] : []));
+function inTheWay(root: string, files: readonly WantedFile[]): Conflict[] {
+  return files.filter((file) => stateOf(root, file) === "conflict").map(({ path, fix }) => ({ path, fix }));
 }
 
 /** Init begins a tree; what changes or deletes a file of one is for `edge-fleet render`. */
-function treeConflicts({ update, delete: removed, refused }: TreeChanges, folder: string): string[] {
-  return [...update, ...removed, ...refused].map(({ path }) => join(folder, path));
+function treeConflicts({ update, delete: removed, refused }: TreeChanges, folder: string): Conflict[] {
+  return [...update, ...removed, ...refused].map(({ path }) => ({ path: join(folder, path), fix: undefined }));
 }

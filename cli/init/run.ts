@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeTree } from "../../components/gitops/index.ts";
 import { UsageError } from "../exit.ts";
-import type { InitFolders, InitPlan } from "./plan.ts";
+import type { Conflict, InitFolders, InitPlan } from "./plan.ts";
 
 /** Conflicts that a message lists. */
 const MAX_LISTED = 20;
@@ -13,7 +13,7 @@ const MAX_LISTED = 20;
  * @throws UsageError with the list when anything stands in the way; nothing is written then
  */
 export function writeInit(plan: InitPlan, folders: InitFolders): void {
-  refuseConflicts(plan, folders);
+  refuseConflicts(plan.conflicts, folders);
   for (const { path, text, state } of plan.files) {
     if (state !== "create") continue;
     const target = join(folders.root, path);
@@ -23,14 +23,16 @@ export function writeInit(plan: InitPlan, folders: InitFolders): void {
   writeTree(join(folders.root, folders.tree), plan.tree);
 }
 
-/** @throws UsageError with the list of what stands in the way */
-export function refuseConflicts({ conflicts }: InitPlan, { root }: InitFolders): void {
+/** @throws UsageError with the list of what stands in the way, if anything */
+export function refuseConflicts(conflicts: readonly Conflict[], { root }: InitFolders): void {
   if (conflicts.length === 0) return;
-  const listed = conflicts.slice(0, MAX_LISTED).map((path) => `  ${path}`);
+  const listed = conflicts
+    .slice(0, MAX_LISTED)
+    .map(({ path, fix }) => `  ${path}${fix === undefined ? "" : ` - ${fix}`}`);
   if (conflicts.length > MAX_LISTED) listed.push(`  … and ${conflicts.length - MAX_LISTED} more`);
   throw new UsageError(
     `init overwrites nothing, and ${conflicts.length} file(s) are in the way below ${root}:\n${listed.join("\n")}\n` +
-      "nothing was written - if they are the examples of a fresh clone, delete them (git rm -r stacks fleet); to change a fleet that exists, edit its files",
+      "nothing was written - begin in an empty folder; a fleet that exists is changed by editing its files",
   );
 }
 

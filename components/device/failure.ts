@@ -79,7 +79,12 @@ const RULES: readonly Rule[] = [
     "unknown-host",
     "the host name does not resolve - check host and DNS",
   ],
-  [/Connection refused/, "pending", "refused", "nothing listens on the port - check that the SSH server runs, and ssh.port"],
+  [
+    /Connection refused/,
+    "pending",
+    "refused",
+    "nothing listens on the port - check that the SSH server runs, and ssh.port",
+  ],
   [
     /timed out during banner exchange/,
     "pending",
@@ -116,14 +121,19 @@ export function explainSshEnd({ status, text, loggedIn, overdue = false }: SshEn
   if (own !== undefined) return { state: "failed", code: own[1] ?? "device", reason: own[2]?.trim() ?? "" };
   // At LogLevel ERROR the client says nothing of a key exchange that timed out.
   if (!loggedIn && (overdue || (status === 255 && text.trim() === "")))
-    return { state: "pending", code: "silent", reason: "the SSH server stopped answering before log-in - restart the device" };
+    return {
+      state: "pending",
+      code: "silent",
+      reason: "the SSH server stopped answering before log-in - restart the device",
+    };
   const rule = RULES.find(([pattern]) => pattern.test(text));
   const lost = loggedIn && (status === undefined || status === 255 || overdue);
   if (lost && (rule === undefined || rule[1] === "pending"))
     return {
       state: "pending",
       code: "lost",
-      reason: "the connection was lost after log-in: what had begun goes on on the device, and the next run picks up its result",
+      reason:
+        "the connection was lost after log-in: what had begun goes on on the device, and the next run picks up its result",
     };
   if (rule !== undefined) return { state: rule[1], code: rule[2], reason: rule[3] };
   const last = text.trim().split("\n").at(-1)?.trim() || "no message";

@@ -2,10 +2,11 @@
  * The folder that dials work from, `.edge-fleet/<stack>` beside Pulumi.yaml: for each device an `ssh -F` file and its pinned
  * key, and what it is sent. Made anew from the inventory in every run that dials, private to the user, and safe to delete.
  */
+
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createHash } from "node:crypto";
 import { type DeviceProgram, packText } from "./program.ts";
 import { hostConfig, jumpConfig, jumpName, knownHostsLine, type SshFolders, type SshTarget } from "./ssh.ts";
 

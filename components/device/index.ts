@@ -60,7 +60,11 @@ export class Device extends pulumi.ComponentResource<pulumi.Output<DeviceOutcome
     this.outcome = pulumi.output(this.getData()).apply((outcome) => outcome);
   }
 
-  protected override async initialize({ args }: Unrecorded<DeviceArgs>, _: pulumi.ComponentResourceOptions, id: string) {
+  protected override async initialize(
+    { args }: Unrecorded<DeviceArgs>,
+    _: pulumi.ComponentResourceOptions,
+    id: string,
+  ) {
     const previous = dialledDevices(await readStackResources()).get(id);
     const { host, hostKey, user = "root", port = 22, jump, secrets = {} } = args;
     const wanted = pulumi.all([host, hostKey, user, port, pulumi.output(jump), pulumi.output(secrets)]);
@@ -96,7 +100,11 @@ function planOf(id: string, args: DeviceArgs, secrets: Readonly<Record<string, s
     const text = removalText({ id, decommission: removed }, program);
     return { id, text, payload: undefined, secretFiles: "", pushed: [], joins: undefined, warnings: [] };
   }
-  const settings = { ...args.settings, distribution, [distribution]: { ...args.settings?.[distribution], version: release } };
+  const settings = {
+    ...args.settings,
+    distribution,
+    [distribution]: { ...args.settings?.[distribution], version: release },
+  };
   try {
     const region = args.region ?? pulumi.getStack();
     return planDevice(profileOf({ id, region, architecture, memoryMiB, settings }), artifacts, program, { secrets });

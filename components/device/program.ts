@@ -1,6 +1,6 @@
 /**
  * The device program: one constant POSIX sh text, the same for every device, model and distribution, from the shell files
- * of `program/`. It is installed once per device; what a device is to become travels as data (`apply.ts`).
+ * of `program/`. It is installed once per device; what a device is to become travels as data (`components/plan/payload.ts`).
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ export const PROGRAM_PATH = "/usr/local/sbin/edge-fleet-device";
 const FOLDER = join(import.meta.dirname, "program");
 
 const HEAD =
-  "#!/bin/sh\n# The device program of edge-fleet. Installed by edge-fleet enroll and edge-fleet push - do not edit.\n";
+  "#!/bin/sh\n# The device program of edge-fleet. Installed by the first dial of edge-fleet - do not edit.\n";
 
 let built: DeviceProgram | undefined;
 

@@ -38,7 +38,7 @@ export interface DeviceAnswer {
 
 /** The line that a dial prints. */
 export interface DialResult {
-  /** Attempt that this dial was, see attempts.ts; empty: none was told. */
+  /** Attempt that this dial was, see state.ts; empty: none was told. */
   readonly attempt: string;
   readonly outcome: DeviceOutcome;
 }
@@ -107,8 +107,7 @@ function answerOutcome(answer: DeviceAnswer | undefined): Omit<DeviceOutcome, "r
     };
   const { result, code, reason } = answer;
   if (result === "applied" || result === "unchanged") return { state: "applied", code: "", reason: "" };
-  if (result === "removed")
-    return { state: "removed", code: reason === "retained" ? "retained" : "wiped", reason: "" };
+  if (result === "removed") return { state: "removed", code: reason === "retained" ? "retained" : "wiped", reason: "" };
   const told = reason.startsWith(`${code}: `) ? reason.slice(code.length + 2) : reason;
   const words = result === "rolled-back" ? `rolled back: ${told}` : told;
   return { state: PASSING.has(code) ? "pending" : "failed", code: code || result, reason: words };
@@ -132,6 +131,12 @@ function asAnswer(value: unknown): DeviceAnswer | undefined {
   if (!RESULTS.includes(text("result"))) return undefined;
   return {
     result: text("result") as DeviceAnswer["result"],
-    ...{ device: text("device"), code: text("code"), hash: text("hash"), version: text("version"), reason: text("reason") },
+    ...{
+      device: text("device"),
+      code: text("code"),
+      hash: text("hash"),
+      version: text("version"),
+      reason: text("reason"),
+    },
   };
 }

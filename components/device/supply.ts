@@ -1,7 +1,7 @@
 /**
  * Brings the artifacts that dials send to the project's folder, checked, once for all devices.
  */
-import { linkSync, copyFileSync } from "node:fs";
+import { copyFileSync, linkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { besideArtifact, cachedArtifact } from "../artifacts/cache.ts";

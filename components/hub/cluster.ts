@@ -45,9 +45,10 @@ export async function readClusterUid(name: string, access: ClusterAccess): Promi
   const provider = hubProvider(`${name}-lookup`, access, {}, {});
   const namespace = kubernetes.core.v1.Namespace.get(`${name}-kube-system`, "kube-system", { provider });
   leaveToEngine(namespace);
-  const uid = await new Promise<string>((resolve) => {
-    pulumi.recover(namespace.metadata.uid, () => "").apply(resolve);
+  // Where the read fails, the engine either rejects its outputs or leaves them without a value.
+  const uid = await new Promise<string | undefined>((resolve) => {
+    pulumi.recover<string | undefined>(namespace.metadata.uid, () => undefined).apply(resolve);
   });
-  if (uid === "") throw new Error("the hub does not answer - see the error of its namespace kube-system");
+  if (!uid) throw new Error("the hub does not answer - see the error of its namespace kube-system");
   return uid;
 }

@@ -29,7 +29,6 @@ export async function listHeldObjects(cluster: Cluster, region: string, token: s
   );
 }
 
-/** A namespace that is gone has an empty list. */
 async function list(cluster: Cluster, region: string, token: string, plural: string): Promise<ObjectList> {
   const url = new URL(
     `/apis/argoproj.io/v1alpha1/namespaces/${controlPlaneNamespace(region)}/${plural}`,
@@ -39,7 +38,7 @@ async function list(cluster: Cluster, region: string, token: string, plural: str
   if (status === 200) return JSON.parse(text) as ObjectList;
   throw new Error(
     `${url} answers ${status} to the account of region ${region}, so it is not known what its control plane holds - ` +
-      `restore ${region}.yaml and run up, which puts the account right`,
+      `restore ${region}.yaml and run pulumi up --refresh, which puts the account right`,
   );
 }
 

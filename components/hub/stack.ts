@@ -2,6 +2,7 @@
  * The hub stack: from the inventory, the configuration and the state of its last run to the {@link Hub} and its outputs.
  * What it refuses, it refuses before anything of the hub is registered.
  */
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
@@ -34,8 +35,8 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
   const stack = pulumi.getStack();
   const wanted = hubOf(fleet);
   if (wanted === undefined) {
-    const fix = "write the hub there, or drop the stack";
-    throw new Error(`fleet.yaml says hub: none, so the stack ${stack} has nothing to install - ${fix}`);
+    const why = `hub: is none, so the stack ${stack} has nothing to install - describe the hub there, or remove the stack`;
+    throw new Error(`${join(directory, "fleet.yaml")} ${why}`);
   }
   const regions = hubRegions(inventory, settings.tokenGenerations);
   const cluster = readCluster(settings.context);

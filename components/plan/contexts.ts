@@ -27,7 +27,11 @@ export function deviceContexts(
   return new Map(
     profiles.map(({ id, joins }) => {
       const server = joins === undefined ? undefined : byId.get(joins);
-      return [id, { ...(server === undefined ? {} : { server }), joined: servers.has(id), secrets }];
+      const agents = profiles.filter((profile) => profile.joins === id).map((profile) => profile.id);
+      return [
+        id,
+        { ...(server === undefined ? {} : { server }), joined: servers.has(id), agents: agents.sort(), secrets },
+      ];
     }),
   );
 }

@@ -46,7 +46,13 @@ export interface RegionPlanInput {
 }
 
 /** Plans every device of a region, in id order. A device that cannot be planned is refused alone. */
-export function planRegion({ profiles, artifacts, secrets, refused, program }: RegionPlanInput): (DevicePlan | Refusal)[] {
+export function planRegion({
+  profiles,
+  artifacts,
+  secrets,
+  refused,
+  program,
+}: RegionPlanInput): (DevicePlan | Refusal)[] {
   const contexts = deviceContexts(profiles, secrets);
   return [...profiles]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -71,7 +77,12 @@ export function planRegion({ profiles, artifacts, secrets, refused, program }: R
  * @param context the server that an agent joins, and the secrets. Default: none
  * @throws Error naming the device, the setting and the fix, see {@link renderPayload}
  */
-export function planDevice(profile: Profile, lock: ArtifactsLock, program: string, context: RenderContext = {}): DevicePlan {
+export function planDevice(
+  profile: Profile,
+  lock: ArtifactsLock,
+  program: string,
+  context: RenderContext = {},
+): DevicePlan {
   const payload = renderPayload(profile, lock, context);
   return {
     id: profile.id,
@@ -87,7 +98,15 @@ export function planDevice(profile: Profile, lock: ArtifactsLock, program: strin
 /** Plans the removal of a device that the inventory says is removed. */
 function planRemoval(profile: Profile, program: string): DevicePlan {
   const { id } = profile;
-  return { id, text: removalText(profile, program), payload: undefined, secretFiles: "", pushed: [], joins: undefined, warnings: [] };
+  return {
+    id,
+    text: removalText(profile, program),
+    payload: undefined,
+    secretFiles: "",
+    pushed: [],
+    joins: undefined,
+    warnings: [],
+  };
 }
 
 /** Tells a refusal from a plan. */

@@ -96,6 +96,7 @@ function settingsOf(
     DEPLOYMENTS: plan.deployments.join(" "),
     LABELS: plan.labels.join(" "),
     TAINTS: (plan.taints ?? []).join(" "),
+    AGENTS: (plan.agents ?? []).join(" "),
     WASM: profile.wasm.join(" "),
     REPLACE: profile.replace ? "1" : "",
     LIMIT_KIB: String(profile.artifacts.maxKiBPerSecond ?? ""),

@@ -127,6 +127,13 @@ export const FLEET_CHECKS: readonly CheckEntry[] = [
 /** Found by the device program alone, which compares what is installed with what is wanted. */
 export const PROGRAM_CHECKS: readonly CheckEntry[] = [
   [
+    "damaged-file",
+    WARNING,
+    "An installed file no longer had its sum within the last 90 days: each is compared once a day, and before an apply touches anything",
+    "It was put back from the store's own copy, or the next apply brings it anew; what else the disk has changed nobody can tell",
+    "Replace the disk or the card",
+  ],
+  [
     "downgrade",
     ERROR,
     "The device runs a newer minor release of Kubernetes than the inventory asks for",

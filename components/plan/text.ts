@@ -17,7 +17,18 @@ export interface PlanLine {
 
 /** Settings of a profile that reach the device, beside those of its distribution. */
 const SETTINGS = [
-  ...["architecture", "artifacts", "backup", "distribution", "gitops", "init", "joins", "kubelet", "labels", "memoryMiB"],
+  ...[
+    "architecture",
+    "artifacts",
+    "backup",
+    "distribution",
+    "gitops",
+    "init",
+    "joins",
+    "kubelet",
+    "labels",
+    "memoryMiB",
+  ],
   ...["network", "preflight", "readiness", "registries", "replace", "rollback", "security", "taints", "time", "wasm"],
 ] as const satisfies readonly (keyof Profile)[];
 
@@ -30,7 +41,9 @@ const SHOWN_DIGEST = 12;
  */
 export function planText(profile: Profile, payload: Payload, program: string): string {
   const settings = settingLines(profile).map(({ path, value }) => `${path.join(".")}: ${value}`);
-  const artifacts = payload.artifacts.map(({ kind, name, sha256 }) => `artifact ${kind} ${name}: ${sha256.slice(0, SHOWN_DIGEST)}`);
+  const artifacts = payload.artifacts.map(
+    ({ kind, name, sha256 }) => `artifact ${kind} ${name}: ${sha256.slice(0, SHOWN_DIGEST)}`,
+  );
   const lines = [
     ...settings,
     ...artifacts,
@@ -68,7 +81,10 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const own = { ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])), [profile.distribution]: profile[profile.distribution] };
+  const own = {
+    ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
+    [profile.distribution]: profile[profile.distribution],
+  };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));
 }
 
@@ -82,7 +98,9 @@ function flatten(path: readonly string[], value: unknown): PlanLine[] {
 /** A list on one line; a text of several lines, such as a certificate, by its digest. */
 function shown(value: unknown): string {
   const text = Array.isArray(value) ? value.map(String).join(", ") : String(value);
-  return text.includes("\n") ? `sha256 ${createHash("sha256").update(text).digest("hex").slice(0, SHOWN_DIGEST)}` : text;
+  return text.includes("\n")
+    ? `sha256 ${createHash("sha256").update(text).digest("hex").slice(0, SHOWN_DIGEST)}`
+    : text;
 }
 
 function fileLine({ path, mode, content, secret }: DeviceFile): string {

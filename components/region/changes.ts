@@ -31,10 +31,19 @@ export function describeRunChanges(inventory: Inventory, runs: readonly DeviceRu
   const [edited, same] = split(known, ({ previous, plan }) => previous?.text !== plan?.text);
   const removed = changed.filter(leaves);
   return [
-    ...line("new", changed.filter((run) => isNew(run) && !leaves(run))),
+    ...line(
+      "new",
+      changed.filter((run) => isNew(run) && !leaves(run)),
+    ),
     ...describeEdits(inventory, edited),
-    ...line("to leave the fleet, wiped", removed.filter(({ profile }) => profile.decommission === "wipe")),
-    ...line("to leave the fleet, retained", removed.filter(({ profile }) => profile.decommission === "retain")),
+    ...line(
+      "to leave the fleet, wiped",
+      removed.filter(({ profile }) => profile.decommission === "wipe"),
+    ),
+    ...line(
+      "to leave the fleet, retained",
+      removed.filter(({ profile }) => profile.decommission === "retain"),
+    ),
     ...describeRetries(same),
   ];
 }

@@ -40,11 +40,7 @@ export async function readHubKubeconfig(hubStack: string, region: string): Promi
  * @param kubeconfig its cluster is named after the hub's, `hub-<uid>`
  * @throws Error that names both clusters
  */
-export function refuseOtherHub(
-  region: string,
-  kubeconfig: string,
-  resources: readonly StackResource[],
-): void {
+export function refuseOtherHub(region: string, kubeconfig: string, resources: readonly StackResource[]): void {
   const hub = hubNameOf(kubeconfig);
   const known = resources
     .filter(({ type }) => type === "pulumi:providers:kubernetes")

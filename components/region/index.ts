@@ -44,7 +44,11 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
     this.outputs = pulumi.output(this.getData()).apply((outputs) => outputs);
   }
 
-  protected override async initialize({ args }: Unrecorded<RegionArgs>, _: pulumi.ComponentResourceOptions, name: string) {
+  protected override async initialize(
+    { args }: Unrecorded<RegionArgs>,
+    _: pulumi.ComponentResourceOptions,
+    name: string,
+  ) {
     const { inventory, region = name } = args;
     const runs = await planAll(region, args);
     await tellSummary(`region ${region}`, describeRunChanges(inventory, runs), this);

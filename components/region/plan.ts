@@ -2,11 +2,12 @@
  * What a run does with each device of a region: from the plans and the state to what is registered. Every device of the
  * inventory is, in every run, whatever became of it: one that were not would count as gone. Pure.
  */
+
+import type { DeviceOutcome } from "../device/result.ts";
 import { notEnrolled } from "../device/result.ts";
 import { DIAL_ENVIRONMENT, type DialledDevice, nextAttempt } from "../device/state.ts";
 import type { Profile } from "../inventory/index.ts";
 import { type DevicePlan, isRefusal, type Refusal } from "../plan/device.ts";
-import type { DeviceOutcome } from "../device/result.ts";
 
 /** One device in one run. */
 export interface DeviceRun {
@@ -70,8 +71,7 @@ function planRun(
   }
   const held = obstacle(profile, previous, fleet);
   const { text, secretFiles } = planned;
-  const attempt =
-    held === undefined ? nextAttempt(previous) : (previous?.environment[DIAL_ENVIRONMENT.attempt] ?? "1");
+  const attempt = held === undefined ? nextAttempt(previous) : (previous?.environment[DIAL_ENVIRONMENT.attempt] ?? "1");
   const changed =
     previous === undefined ||
     text !== previous.text ||

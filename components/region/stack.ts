@@ -1,7 +1,7 @@
 /** A region stack: from the inventory and the configuration to the GitOps tree, the {@link Region} and its outputs. */
 import * as pulumi from "@pulumi/pulumi";
 import { FleetTree } from "../gitops/fleet-tree.ts";
-import { type Inventory, hubOf } from "../inventory/index.ts";
+import { hubOf, type Inventory } from "../inventory/index.ts";
 import type { StackSettings } from "../settings.ts";
 import { readHubKubeconfig } from "./hub-access.ts";
 import { Region } from "./index.ts";

@@ -15,6 +15,11 @@ import { renderClusterSecret } from "./cluster-secret.ts";
 export interface RegionRegistrationArgs {
   /** Kubeconfig of the region's account on the hub, an output of the hub's stack. Secret. */
   readonly kubeconfig: pulumi.Input<string>;
+  /**
+   * UID of the hub's cluster, `Hub.clusterUid`: for a program that makes the hub too, whose preview does not know the
+   * kubeconfig of a token that is yet to be made. Default: the UID in {@link kubeconfig}.
+   */
+  readonly clusterUid?: pulumi.Input<string>;
   /** Devices to register. */
   readonly profiles: readonly Profile[];
   /**
@@ -40,7 +45,7 @@ export class RegionRegistration extends pulumi.ComponentResource {
       `${name}-hub`,
       {
         kubeconfig: args.kubeconfig,
-        clusterIdentifier: pulumi.unsecret(pulumi.output(args.kubeconfig).apply(clusterNameOf)),
+        clusterIdentifier: clusterIdentifierOf(args),
         // A run that was killed before it saved its state leaves objects behind; the next run takes them over.
         upsertExistingObjects: true,
       },
@@ -64,9 +69,14 @@ export class RegionRegistration extends pulumi.ComponentResource {
 }
 
 /**
- * The name of the cluster in a kubeconfig of the hub's, `hub-<uid>`: with another one the engine has to replace every
+ * `hub-<uid>`, the name of the cluster in a kubeconfig of the hub's: with another one the engine has to replace every
  * object, and refuses, as they are protected.
  */
+function clusterIdentifierOf({ kubeconfig, clusterUid }: RegionRegistrationArgs): pulumi.Output<string> {
+  if (clusterUid !== undefined) return pulumi.interpolate`hub-${clusterUid}`;
+  return pulumi.unsecret(pulumi.output(kubeconfig).apply(clusterNameOf));
+}
+
 function clusterNameOf(kubeconfig: string): string {
   const file = parse(kubeconfig) as { readonly clusters?: readonly { readonly name?: string }[] } | null;
   const name = file?.clusters?.[0]?.name;

@@ -11,14 +11,21 @@ import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
+import { parseDeviceAnswer } from "../../components/device/result.ts";
 import { WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
 import { renderBase } from "../../components/gitops/scaffold.ts";
 import { renderWasmSample } from "../../components/gitops/scaffold-wasm.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
-import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { removeCommand } from "../lab/standins/apply-device.ts";
-import { type Device, NEW, OLD, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
+import {
+  type Device,
+  NEW,
+  OLD,
+  profileWith,
+  readOutcome,
+  removeCommand,
+  underEachShell,
+} from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
 import { shimArchive } from "../lab/standins/shim.ts";

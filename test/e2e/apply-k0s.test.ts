@@ -6,7 +6,18 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
 import { underEachShellAs } from "../lab/standins/apply-device.ts";
-import { BROKEN, CRASHING, K0sDevice, NEW, OLD, profileWith, REFUSING } from "../lab/standins/k0s-device.ts";
+import { assertFirewallIsOurs, fillFirewall } from "../lab/standins/firewall.ts";
+import {
+  BROKEN,
+  CONTAINERD_1,
+  CRASHING,
+  K0sDevice,
+  NEW,
+  OLD,
+  OLDEST,
+  profileWith,
+  REFUSING,
+} from "../lab/standins/k0s-device.ts";
 
 underEachShellAs(K0sDevice, "K0s on a device", (get) => {
   let device: K0sDevice;
@@ -68,10 +79,10 @@ underEachShellAs(K0sDevice, "K0s on a device", (get) => {
     const mirrored = { ...old, registries: { "docker.io": { endpoints: ["https://mirror.example.com"] } } };
     assert.equal(apply(mirrored).result, "applied");
     device.sh(
-      "test -s /etc/k0s/containerd.d/certs.d/docker.io/hosts.toml; grep -q certs.d /run/k0s/containerd-cri.toml",
+      "test -s /etc/k0s/containerd.d/certs.d/docker.io/hosts.toml; grep -q certs.d /etc/k0s/containerd.d/*.toml",
     );
     assert.equal(apply(old).result, "applied");
-    device.sh("! grep -q certs.d /run/k0s/containerd-cri.toml; ! ls /etc/k0s/containerd.d/*.toml 2>/dev/null");
+    device.sh("! ls /etc/k0s/containerd.d/*.toml 2>/dev/null");
   });
 
   test("a configuration that the new release refuses is named, and the old one goes on", () => {
@@ -113,10 +124,44 @@ underEachShellAs(K0sDevice, "K0s on a device", (get) => {
   });
 
   test("a removal erases everything but what is not ours", () => {
+    fillFirewall(device, "/var/lib/k0s/bin");
     device.sh("edge-fleet-device remove edge-0001 </dev/null");
+    assertFirewallIsOurs(device);
     const left =
       "ls -d /etc/k0s /var/lib/k0s /run/k0s /usr/local/bin/k0s /etc/systemd/system/k0scontroller.service 2>/dev/null; :";
     assert.equal(device.sh(left), "");
     assert.equal(device.sh("id kube-apiserver 2>/dev/null; ls /usr/local/bin/systemctl"), "/usr/local/bin/systemctl");
+  });
+});
+
+underEachShellAs(K0sDevice, "K0s with WASM", (get) => {
+  const wasm = (version: string) => profileWith(version, { wasm: ["spin"] });
+
+  for (const version of [OLDEST, CONTAINERD_1, OLD])
+    test(`${version} has the runtime`, () => {
+      const { device } = get();
+      device.wipe();
+      const { result, reason } = device.apply(wasm(version));
+      assert.equal(result, "applied", reason);
+      device.assertIs(wasm(version));
+    });
+
+  test("an upgrade from containerd 1.7 to 2 goes on with its drop-ins, also after a boot", () => {
+    const { device } = get();
+    device.wipe();
+    assert.equal(device.apply(wasm(CONTAINERD_1)).result, "applied");
+    const { result, reason } = device.apply(wasm(OLD));
+    assert.equal(result, "applied", reason);
+    device.sh("rm -rf /run/k0s; edge-fleet-device maintain; ! grep 'does not know' /var/log/edge-fleet/apply.log");
+    assert.equal(device.apply(wasm(OLD)).result, "unchanged");
+  });
+
+  test("a file of containerd that somebody else keeps, without the drop-ins, is told", () => {
+    const { device } = get();
+    device.wipe();
+    device.sh("mkdir -p /etc/k0s; echo 'version = 3' >/etc/k0s/containerd.toml");
+    const { result, reason } = device.apply({ ...wasm(OLD), readiness: { timeoutSeconds: 2 } });
+    assert.equal(result, "rolled-back");
+    assert.match(reason, /^not-ready: containerd does not know the WASM runtime spin after 2 s/);
   });
 });

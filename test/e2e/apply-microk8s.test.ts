@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
 import { underEachShellAs } from "../lab/standins/apply-device.ts";
+import { assertFirewallIsOurs, fillFirewall } from "../lab/standins/firewall.ts";
 import {
   BROKEN,
   K0S_VERSION,
@@ -192,7 +193,9 @@ underEachShellAs(MicroK8sDevice, "MicroK8s on a device", (get) => {
       /^distribution: the device runs microk8s, the inventory says k0s - set replace: true/,
     );
     device.assertIs(profileWith(NEW));
+    fillFirewall(device, "/snap/microk8s/current/sbin");
     assert.equal(apply({ ...next, replace: true }).result, "applied");
+    assertFirewallIsOurs(device);
     assert.equal(device.sh("snap list microk8s 2>/dev/null; k0s kubectl get --raw=/readyz"), "ok");
     device.sh("! ls -d /var/snap/microk8s /etc/microk8s.yaml /etc/edge-fleet/microk8s 2>/dev/null");
     assert.equal(apply({ ...profileWith(NEW), replace: true }).result, "applied");

@@ -5,10 +5,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import type { Profile } from "../../components/inventory/types.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { renderPayload, payloadText } from "../../components/plan/payload.ts";
-import { removeCommand } from "../lab/standins/apply-device.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import {
   BROKEN,
   CRASHING,
@@ -16,7 +15,9 @@ import {
   LOCK,
   MIGRATING,
   NEW,
+  OLD,
   profileWith,
+  removeCommand,
   sha256,
   underEachShellAs,
 } from "../lab/standins/apply-device.ts";
@@ -115,6 +116,27 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     assert.notEqual(device.pid(), pid);
   });
 
+  // install.sh of K3s, create_openrc_service_file and create_env_file, v1.33.0+k3s1 and v1.36.2+k3s1
+  test("a K3s that install.sh has made is judged by its script and its variables", () => {
+    const { device } = get();
+    for (const [line, variable, reason] of [
+      ["'--cluster-cidr=10.9.0.0/16'", "", /^fixed: cluster-cidr is 10\.9\.0\.0\/16 since the first start/],
+      ["'--data-dir' \\\n\t'/srv/k3s'", "", /^foreign: k3s keeps its data in \/srv\/k3s/],
+      ["'--debug'", "K3S_DATASTORE_ENDPOINT='mysql://x'", /^foreign: k3s uses a datastore-endpoint/],
+    ] as const) {
+      device.wipe();
+      device.push(OLD);
+      device.write(
+        "/etc/init.d/k3s",
+        `#!/sbin/openrc-run\ncommand="/usr/local/bin/k3s"\ncommand_args="server \\\n\t'--node-name' \\\n\t'edge-0001' \\\n\t${line} \\\n    >>/var/log/k3s.log 2>&1"\n\noutput_log=/var/log/k3s.log\n`,
+      );
+      device.write("/etc/rancher/k3s/k3s.env", `${variable}\n`);
+      device.sh("chmod 755 /etc/init.d/k3s; mkdir -p /var/lib/rancher/k3s/server/tls");
+      assert.match(device.apply(old).reason, reason);
+    }
+    device.wipe();
+  });
+
   test("a new release replaces the old one, and a release that fails is rolled back with its datastore", () => {
     const { device } = get();
     device.install(old);
@@ -123,7 +145,8 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
       device.push(version);
       const { result, reason } = device.apply(openrcProfile(version, { readiness: { timeoutSeconds: 2 } }));
       assert.equal(result, "rolled-back", reason);
-      assert.match(reason, /^not-ready: .* after 2 s; back on the previous state$/);
+      const said = version === CRASHING ? "; k3s says: the stand-in was told to crash" : "";
+      assert.match(reason, new RegExp(`^not-ready: .* after 2 s${said}; back on the previous state$`));
       device.assertIs(old);
       assert.equal(device.sh("cat /var/lib/rancher/k3s/server/db/state.db"), database);
     }
@@ -138,7 +161,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     device.push(BROKEN);
     const { result, reason } = device.apply(openrcProfile(BROKEN, { readiness: { timeoutSeconds: 1 } }));
     assert.equal(result, "rolled-back");
-    assert.match(reason, /removed, nothing was there before$/);
+    assert.match(reason, / since nothing ran before; its data and containers stay - run again, /);
     assert.equal(device.sh("ls /etc/init.d/k3s /etc/runlevels/default/k3s /usr/local/bin/k3s 2>/dev/null || :"), "");
     assert.equal(device.servers(), 0);
   });

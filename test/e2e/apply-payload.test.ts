@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync, strToU8 } from "fflate";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import { renderScript } from "../../components/device/script.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { renderPayload, payloadText } from "../../components/plan/payload.ts";
+import { renderScript } from "../../components/device/script.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
 import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
 
@@ -117,7 +117,8 @@ underEachShell("payloads", (get) => {
     const password = "pass-of-the-mirror";
     const mirror = { endpoints: ["https://mirror.example.com"], username: "edge", passwordSecret: "mirror" };
     const registries = { ...old, registries: { "docker.io": mirror } };
-    const payload = (profile: typeof old) => payloadText(renderPayload(profile, LOCK, { secrets: { mirror: password } }));
+    const payload = (profile: typeof old) =>
+      payloadText(renderPayload(profile, LOCK, { secrets: { mirror: password } }));
     const holders = () =>
       device.sh(
         `grep -rl ${password} /etc /usr/local /var/lib /var/log /tmp /run 2>/dev/null | xargs -r stat -c '%a %n' | sort`,

@@ -8,8 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { examinationScript } from "../../cli/doctor/script.ts";
 import { type DeviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
-import { renderPayload, payloadText } from "../../components/plan/payload.ts";
-import { pack } from "../lab/standins/apply-device.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
 import {
   Device,
@@ -17,6 +16,7 @@ import {
   lockFor,
   OLD,
   PROGRAM,
+  pack,
   profileWith,
   RELEASES,
   readOutcome,

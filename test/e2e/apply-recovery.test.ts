@@ -102,14 +102,14 @@ underEachShell("recovery", (get) => {
       const { device } = get();
       device.install(old);
       const database = device.sh("cat /var/lib/rancher/k3s/server/db/state.db");
-      device.sh("echo token >/var/lib/rancher/k3s/server/token");
+      const token = device.sh("cat /var/lib/rancher/k3s/server/token");
       device.push(MIGRATING);
       const { result, reason } = device.apply(profileWith(MIGRATING, { readiness: { timeoutSeconds: 2 } }));
       assert.equal(result, "rolled-back", reason);
       assert.match(reason, /back on the previous state$/);
       device.assertIs(old);
       assert.equal(device.sh("cat /var/lib/rancher/k3s/server/db/state.db"), database);
-      assert.equal(device.sh("cat /var/lib/rancher/k3s/server/token"), "token");
+      assert.equal(device.sh("cat /var/lib/rancher/k3s/server/token"), token);
       assert.equal(device.apply(old).result, "unchanged");
     }));
 

@@ -2,10 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
-import type { Profile } from "../../components/inventory/types.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
-import { removeCommand } from "../lab/standins/apply-device.ts";
-import { type Device, LOCK, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import type { Profile } from "../../components/inventory/types.ts";
+import {
+  type Device,
+  LOCK,
+  OLD,
+  profileWith,
+  removeCommand,
+  sha256,
+  underEachShell,
+} from "../lab/standins/apply-device.ts";
+import { assertFirewallIsOurs, fillFirewall } from "../lab/standins/firewall.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
 
@@ -21,7 +29,15 @@ const leftovers = (device: Device): string =>
   device.sh(`ls -d /etc/rancher /var/lib/rancher /run/k3s /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
     /etc/systemd/system/k3s* /etc/systemd/system/edge-fleet-* /etc/sysctl.d/90-edge-fleet.conf /etc/modules-load.d/90-edge-fleet.conf \\
     /etc/systemd/journald.conf.d/90-edge-fleet.conf /etc/sudoers.d/edge-fleet /var/lib/edge-fleet /var/log/edge-fleet \\
-    ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
+    /var/log/pods /var/log/containers /usr/libexec/kubernetes /sys/fs/cgroup/kubepods* /usr/local/bin/kubectl \
+    /usr/local/bin/k3s-* ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
+
+/** What a node that has run pods has on its disk: the kubelet's logs and folders, and what K3s' installer puts beside it. */
+const runPods = (device: Device): string =>
+  device.sh(`mkdir -p /var/log/pods/default_web_1 /var/log/containers /usr/libexec/kubernetes/kubelet-plugins /etc/rancher/node
+    mkdir -p /sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice /sys/fs/cgroup/kubepods/besteffort
+    echo secret >/var/log/pods/default_web_1/0.log; echo password >/etc/rancher/node/password
+    ln -sf k3s /usr/local/bin/kubectl; : >/usr/local/bin/k3s-killall.sh; : >/usr/local/bin/k3s-uninstall.sh`);
 
 function remove(sandbox: Sandbox, id: string) {
   const { code, stdout, stderr } = sandbox.run(removeCommand(id));
@@ -34,11 +50,14 @@ underEachShell("removal", (get) => {
     const { device, sandbox } = get();
     device.installProgram();
     device.install(old);
+    runPods(device);
     device.sh(`echo key >/var/lib/edge-fleet/identity.key; mkdir -p /etc/sudoers.d; : >/etc/sudoers.d/edge-fleet
       echo mine >/etc/sysctl.d/10-mine.conf`);
+    fillFirewall(device, "/var/lib/rancher/k3s/data/current/bin/aux");
     const answer = { device: old.id, result: "removed", hash: device.sh("head -n 1 /var/lib/edge-fleet/applied") };
     assert.deepEqual(remove(sandbox, old.id), { code: 0, ...answer, version: OLD, reason: "" });
     assert.equal(leftovers(device), "");
+    assertFirewallIsOurs(device);
     assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");
     assert.equal(device.pid(), "0");
     const again = remove(sandbox, old.id);

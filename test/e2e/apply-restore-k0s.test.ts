@@ -5,8 +5,7 @@ import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
 import { renderPayload } from "../../components/plan/payload.ts";
-import { pack } from "../lab/standins/apply-device.ts";
-import { Device, PROGRAM, profileWith, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
+import { Device, pack, profileWith, readOutcome, sha256 } from "../lab/standins/apply-device.ts";
 import { k0sStandin } from "../lab/standins/others.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 

@@ -61,6 +61,23 @@ underEachShell("traps", (get) => {
     assert.equal(device.sh("cat /run/standin-k3s/config"), device.sh("cksum </etc/rancher/k3s/config.yaml"));
   });
 
+  test("the bound on the journal holds at once, without a restart of K3s, and is gone with a first install that fails", () => {
+    const { device } = get();
+    const bounds = (): string => device.sh("grep -c '=50M$' /run/standin-systemd/journald 2>/dev/null || :");
+    const before = "rm -rf /etc/systemd/journald.conf.d /run/standin-systemd/journald";
+    device.sh(before);
+    device.install(old);
+    assert.equal(bounds(), "2");
+    const pid = device.pid();
+    device.sh("sed -i s/50M/4G/ /etc/systemd/journald.conf.d/*; systemctl restart systemd-journald");
+    assert.deepEqual([bounds(), device.apply(old).result, bounds(), device.pid()], ["0", "applied", "2", pid]);
+    device.wipe();
+    device.sh(before);
+    device.push(BROKEN);
+    assert.equal(device.apply(profileWith(BROKEN, { readiness: { timeoutSeconds: 2 } })).result, "rolled-back");
+    assert.equal(bounds(), "0");
+  });
+
   test("the service has no flag and no variable that would beat its files", () => {
     const { device } = get();
     device.install(old);

@@ -52,7 +52,9 @@ const PRIVATE_FILES = [
 ];
 /** Of a registry that one device uses. */
 const PASSWORD = "pass-of-the-mirror-0123456789";
-const REGISTRIES = { "docker.io": { endpoints: ["https://m.example.com"], username: "edge", passwordSecret: "mirror" } };
+const REGISTRIES = {
+  "docker.io": { endpoints: ["https://m.example.com"], username: "edge", passwordSecret: "mirror" },
+};
 
 const requests = ALL.map(
   (id, index): LabDeviceRequest => ({
@@ -119,7 +121,11 @@ class Story {
     const { devices } = this.#fleet;
     for (const mode of ["dark", "silent", "mute", "refusing"] as const) await devices.setMode(mode, mode);
     await devices.changeHostKey("swapped");
-    await ask(devices, "unfit", `printf '%s\\n' '#!/bin/sh' 'echo riscv64' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname`);
+    await ask(
+      devices,
+      "unfit",
+      `printf '%s\\n' '#!/bin/sh' 'echo riscv64' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname`,
+    );
     editDevices(this.#fleet, ["stranger"], (entry) => entry.setIn(["ssh", "user"], "stranger"));
     editDevices(this.#fleet, ["ungated"], (entry) => entry.setIn(["k3s", "version"], K3S_BROKEN));
     const before = logIns(devices);
@@ -169,8 +175,14 @@ class Story {
     const before = await this.#report();
     const run = await up(this.#fleet);
     assert.notEqual(run.code, 0);
-    assert.deepEqual(touched(run), BAD.filter((id) => id !== "never"));
-    assert.deepEqual(this.#connected().filter((id) => STEADY.includes(id)), []);
+    assert.deepEqual(
+      touched(run),
+      BAD.filter((id) => id !== "never"),
+    );
+    assert.deepEqual(
+      this.#connected().filter((id) => STEADY.includes(id)),
+      [],
+    );
     const after = await this.#report();
     assert.deepEqual(codes(after.failed), codes(before.failed));
     assert.deepEqual(codes(after.pending), { ...PENDING, lost: "unreachable" });
@@ -192,7 +204,10 @@ class Story {
     assert.equal(logIns(devices) - before, BAD.length);
     assert.deepEqual(await deviceStates(devices, STEADY), this.#before);
     const { applied, pending, failed } = await this.#report();
-    assert.deepEqual({ applied: Object.keys(applied), pending, failed }, { applied: ALL.toSorted(), pending: {}, failed: {} });
+    assert.deepEqual(
+      { applied: Object.keys(applied), pending, failed },
+      { applied: ALL.toSorted(), pending: {}, failed: {} },
+    );
   }
 
   async converged(): Promise<void> {
@@ -218,7 +233,9 @@ class Story {
         for (const form of forms) assert.equal(text.includes(form), false, `${name} in the state of ${stack}`);
       }
       const patterns = forms.flatMap((form) => ["-e", form]);
-      const { status, stdout } = spawnSync("grep", ["-rlF", ...patterns, folder, this.#fleet.tree], { encoding: "utf8" });
+      const { status, stdout } = spawnSync("grep", ["-rlF", ...patterns, folder, this.#fleet.tree], {
+        encoding: "utf8",
+      });
       assert.deepEqual([status, stdout], [1, ""], `${name} on the workstation`);
     }
     assert.equal((statSync(folder).mode & 0o777).toString(8), "700");

@@ -51,6 +51,11 @@ class Story {
     this.#kubeconfigPath = fleet.kubeconfig ?? "";
   }
 
+  /** As in CI: what a preview would have refused must not get through either. */
+  #up(env: Readonly<Record<string, string>> = {}): Promise<EngineRun> {
+    return up(this.#fleet, "hub", { env }, ["--skip-preview", "--continue-on-error"]);
+  }
+
   #writeHarbour(region: object = {}): void {
     writeFileSync(this.#harbour(), stringify({ region: "harbour", ...region, devices: [] }));
   }
@@ -83,7 +88,7 @@ class Story {
 
   async install(): Promise<void> {
     this.#writeHarbour();
-    const run = await up(this.#fleet, "hub");
+    const run = await this.#up();
     assert.equal(run.code, 0, run.text);
     assert.deepEqual(await this.#namespaces(), [HARBOUR, `argocd-${REGION}`]);
   }
@@ -104,7 +109,7 @@ class Story {
     const before = await this.#inventory(HARBOUR);
     assert.ok(before.length === 15, before.join("\n"));
     rmSync(this.#harbour());
-    for (const run of [await preview(this.#fleet, "hub"), await up(this.#fleet, "hub")]) {
+    for (const run of [await preview(this.#fleet, "hub"), await this.#up()]) {
       assert.notEqual(run.code, 0);
       assert.match(
         run.text,
@@ -124,12 +129,12 @@ class Story {
       if (resource.type === "pulumi:pulumi:Stack") delete resource.outputs;
     const imported = await this.#fleet.pulumi(["stack", "import", "--stack", "hub"], { input: JSON.stringify(state) });
     assert.equal(imported.code, 0, imported.stderr);
-    const run = await up(this.#fleet, "hub");
+    const run = await this.#up();
     assert.notEqual(run.code, 0);
     assert.match(run.text, /hub-harbour.*protect/s);
     assert.deepEqual(await this.#inventory(HARBOUR, ["edge-fleet-region-token"]), before);
     this.#writeHarbour();
-    const next = await up(this.#fleet, "hub");
+    const next = await this.#up();
     assert.equal(next.code, 0, next.text);
     assert.deepEqual(await this.#inventory(HARBOUR, ["edge-fleet-region-token"]), before);
   }
@@ -149,10 +154,10 @@ class Story {
       );
     };
     refused(await preview(this.#fleet, "hub", { env }));
-    refused(await up(this.#fleet, "hub", { env }));
-    refused(await up(this.#fleet, "hub", { env }));
+    refused(await this.#up(env));
+    refused(await this.#up(env));
     assert.deepEqual(await this.#namespaces(this.#other.kubeconfigPath), []);
-    const back = await up(this.#fleet, "hub");
+    const back = await this.#up();
     assert.equal(back.code, 0, back.text);
     assert.deepEqual(touched(back), []);
   }
@@ -160,7 +165,7 @@ class Story {
   async declared(): Promise<void> {
     const before = await this.#inventory(HARBOUR);
     this.#writeHarbour({ state: "removed" });
-    const run = await up(this.#fleet, "hub");
+    const run = await this.#up();
     assert.equal(run.code, 0, run.text);
     assert.match(
       run.text,
@@ -183,7 +188,7 @@ class Story {
     assert.equal(status, 201, JSON.stringify(body));
     const before = await this.#inventory(HARBOUR);
     rmSync(this.#harbour());
-    for (const run of [await preview(this.#fleet, "hub"), await up(this.#fleet, "hub")]) {
+    for (const run of [await preview(this.#fleet, "hub"), await this.#up()]) {
       assert.notEqual(run.code, 0);
       assert.match(
         run.text,
@@ -209,9 +214,9 @@ class Story {
     const applications = SETS.replace("applicationsets", "applications");
     assert.equal((await callApi(this.#admin(), "POST", applications, application)).status, 201);
     const before = await this.#inventory(`argocd-${REGION}`);
-    const run = await up(this.#fleet, "hub");
+    const run = await this.#up();
     assert.equal(run.code, 0, run.text);
-    assert.ok(run.milliseconds < 120_000, `it took ${run.milliseconds} ms`);
+    assert.ok(run.milliseconds < 300_000, `it took ${run.milliseconds} ms`);
     assert.ok(touched(run).every((name) => !name.includes(REGION)));
     assert.equal((await getApi(this.#admin(), `/api/v1/namespaces/${HARBOUR}`)).status, 404);
     assert.deepEqual(await this.#inventory(`argocd-${REGION}`), before);
@@ -226,7 +231,7 @@ class Story {
     const forget = ["state", "delete", "--all", "--force", "--yes", "--stack", "hub"];
     const { code, stderr } = await this.#fleet.pulumi(forget);
     assert.equal(code, 0, stderr);
-    const run = await up(this.#fleet, "hub", { env: { KUBECONFIG: this.#other.kubeconfigPath } });
+    const run = await this.#up({ KUBECONFIG: this.#other.kubeconfigPath });
     assert.equal(run.code, 0, run.text);
     assert.deepEqual(await this.#namespaces(this.#other.kubeconfigPath), [`argocd-${REGION}`]);
     assert.notEqual((await this.#fleet.outputs<{ clusterUid: string }>("hub")).clusterUid, clusterUid);

@@ -22,6 +22,8 @@ export type FaultKind =
   | "several controllers"
   | "stale lock"
   | "hostile payload"
+  | "hostile mirror"
+  | "damaged file"
   | "replaced program";
 
 /** How many of one kind. */

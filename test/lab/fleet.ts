@@ -213,7 +213,10 @@ async function writeInventory(
     }),
   });
   const published = (release: string, fault?: "never-ready") =>
-    [release, lockK3s(release, artifacts, artifactsUrl, { readySeconds, ...(fault === undefined ? {} : { fault }) })] as const;
+    [
+      release,
+      lockK3s(release, artifacts, artifactsUrl, { readySeconds, ...(fault === undefined ? {} : { fault }) }),
+    ] as const;
   const k3s = [...K3S_VERSIONS.map((release) => published(release)), published(K3S_BROKEN, "never-ready")];
   const lockFile = (path: string) => ({ url: join(directory, path), sha256: sha256File(join(directory, path)) });
   write("artifacts.lock.yaml", {

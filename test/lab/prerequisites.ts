@@ -8,6 +8,7 @@ export const LAB_PACKAGES: Readonly<Record<string, string>> = {
   shellcheck: "shellcheck",
   busybox: "busybox-static",
   dash: "dash",
+  mksh: "mksh",
   curl: "curl",
   git: "git",
   sudo: "sudo",

@@ -28,7 +28,12 @@ export interface EngineRun extends CommandResult {
 }
 
 /** Plain `pulumi up`, as a user types it, and its event log read back. */
-export function up(fleet: LabFleet, stack = REGION, options: RunOptions = {}, args: readonly string[] = []): Promise<EngineRun> {
+export function up(
+  fleet: LabFleet,
+  stack = REGION,
+  options: RunOptions = {},
+  args: readonly string[] = [],
+): Promise<EngineRun> {
   return runEngine(fleet, ["up", "--yes", "--stack", stack, ...args], options);
 }
 

@@ -19,15 +19,16 @@ END
 all_findings() {
   findings
   clock_finding
+  damage_finding
   version_finding
   fixed_findings
   foreign_findings
 }
 
 # A cluster that is first started by a clock far ahead has certificates that are not valid yet, for good.
-# https://github.com/k3s-io/k3s/issues/6152
+# By the year, since mksh counts in 32 bits. https://github.com/k3s-io/k3s/issues/6152
 clock_finding() {
-  [ "$(now)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
+  [ "$(date -u +%Y)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
 }
 
 # https://kubernetes.io/releases/version-skew-policy/
@@ -83,12 +84,32 @@ backup() {
     fi
     echo "$p" >>"$n/list"
   done
+  ! first_install || echo "$DISTRIBUTION" >"$n/first"
   save_datastore "$n/datastore"
   mv "$n/list" "$n/paths"
   sync
   rm -rf "$PREVIOUS"
   mv "$n" "$PREVIOUS"
+  ! taken_over || copy_taken_over
 }
+
+# Whether the cluster that this run changes was made by somebody else.
+taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
+
+# Of such a cluster there are no copies yet.
+copy_taken_over() {
+  copy_datastore "$(date -u +%Y%m%dT%H%M%SZ)-before" || die "backup: the datastore could not be copied - free some space, or read $LOG"
+  rotate '*Z-before' $((BACKUP_KEEP + 1))
+}
+
+# Whether all that the device has of the distribution comes from this run, or from earlier ones that came to no end.
+first_install() {
+  [ ! -e "$APPLIED" ] || return 1
+  [ "$(unfinished_distribution)" = "$DISTRIBUTION" ] || [ ! -e "$("${DISTRIBUTION}_folder")" ]
+}
+
+# The distribution of a first install that never was committed.
+unfinished_distribution() { [ -e "$APPLIED" ] || cat "$PREVIOUS/first" 2>/dev/null || :; }
 
 # What this run puts and what the last one put, each once.
 managed_paths() { echo "$PATHS $INSTALL_PATHS $(applied_line 4)" | tr -s ' ' '\n' | awk '$0 != "" && !seen[$0]++'; }
@@ -107,8 +128,10 @@ swap() {
   rm -f "$APPLIED"
   for p in $PATHS $INSTALL_PATHS; do
     [ -e "$STAGE$p" ] || continue
-    cmp -s "$STAGE$p" "$p" || case " $LIVE_PATHS " in *" $p "*) ;; *) CHANGED=1 ;; esac
+    changed=0
+    cmp -s "$STAGE$p" "$p" || changed=1
     put "$STAGE$p" "$p"
+    [ "$changed" = 0 ] || changed_file "$p"
   done
   for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
     case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
@@ -116,11 +139,17 @@ swap() {
   done
 }
 
+changed_file() {
+  case " $LIVE_PATHS " in *" $1 "*) ;; *) CHANGED=1 ;; esac
+  reread "$1"
+}
+
 # A file that the last state had and this one has not. A shim's processes hold the file that they run.
 drop() {
   [ -e "$1" ] || return 0
   case $1 in */containerd-shim-*) kill_by_path "$1" ;; */edge-fleet-route.service) end_route ;; esac
   rm -f "$1"
+  reread "$1"
   case $1 in "$BACKUP_CONFIG"/*) ;; *) CHANGED=1 ;; esac
 }
 
@@ -138,12 +167,14 @@ activate() {
 
 gate() {
   enter gate
-  await || die "not-ready: $WHY after $READY_SECONDS s"
+  await || die "not-ready: $(not_ready)"
 }
 
 commit() {
   enter commit
   forget_objects
+  forget_agents
+  ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
   settings_of "$RUN/payload" >"$STAGE/settings"
   boot_id >"$STAGE/committed"
@@ -151,6 +182,7 @@ commit() {
   for name in installed settings committed applied; do
     put "$STAGE/$name" "$STATE/$name"
   done
+  rm -f "$UNREPAIRED"
   SWAPPED=0
   for p in "$STATE"/run/*; do
     [ "$p" = "$RUN" ] || rm -rf "$p"
@@ -172,12 +204,17 @@ rollback() {
       RESULT=failed
       finding "restored the previous state, but $WHY - read $LOG"
     fi
+  elif [ -e "$PREVIOUS/first" ]; then
+    restore_all
+    service_reload
+    rm -f "$PREVIOUS/first"
+    finding "removed with its data, nothing was there before"
   else
     "${DISTRIBUTION}_stop"
     restore
     optional "${DISTRIBUTION}_undo"
     service_reload
-    finding "removed, nothing was there before"
+    finding "stopped and its files removed, since nothing ran before; the data that was there is kept - run again, or erase the device (decommission: wipe)"
   fi
 }
 
@@ -186,9 +223,13 @@ had_state() {
   [ -e "$PREVIOUS/files$APPLIED" ] || { [ -n "$BIN" ] && [ -e "$PREVIOUS/files$BIN" ] && [ -e "$PREVIOUS/files$UNIT" ]; }
 }
 
-# Files, and the datastore where the new version may have written it.
+# Files, and the datastore where the new version may have written it. A first install goes back to nothing: its data would
+# bind the next one to the networks and the authorities of this one.
 restore_all() {
-  if [ -d "$PREVIOUS/datastore" ] && [ -e "$PREVIOUS/started" ]; then
+  if [ -s "$PREVIOUS/first" ]; then
+    erase_cluster "$(cat "$PREVIOUS/first")"
+    restore
+  elif [ -d "$PREVIOUS/datastore" ] && [ -e "$PREVIOUS/started" ]; then
     "${DISTRIBUTION}_stop"
     restore
     "${DISTRIBUTION}_restore_datastore" "$PREVIOUS/datastore"

@@ -15,11 +15,13 @@ wanted_files() { awk '/^file / { for (n = $5; n > 0; n--) { getline; print } }' 
 # What the hash leaves out, such as limits and where copies go, holds from now on without a run.
 keep_settings() {
   ! settings_of "$PAYLOAD" | cmp -s - "$SETTINGS" || return 0
+  forget_agents >>"$LOG" 2>&1
   settings_of "$PAYLOAD" >"$STATE/.edge-fleet.known" && put "$STATE/.edge-fleet.known" "$SETTINGS" || return 1
   rm -f "$STATE/.edge-fleet.known"
 }
 
 installed_present() {
+  [ ! -e "$UNREPAIRED" ] || return 1
   for p in $INSTALL_PATHS; do
     [ -f "$p" ] || return 1
   done
@@ -50,7 +52,10 @@ ready() {
 }
 
 # A heartbeat of the former process does not count; one that is older because the clock was set back does.
-fresh() { [ "$1" -gt "$SINCE" ] || [ "$(date -u +%Y%m%d%H%M%S)" -lt "$SINCE" ]; }
+fresh() { later "$1" "$SINCE" || later "$SINCE" "$(date -u +%Y%m%d%H%M%S)"; }
+
+# As text: mksh counts in 32 bits.
+later() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort | head -n 1)" = "$2" ]; }
 
 # $1 label or taint, $2 the wanted ones, $3 the line of the former state that has the keys put then.
 reconcile() {
@@ -77,6 +82,12 @@ keys_of() {
     label) echo "$2" | sed 's/=[^ ]*//g' ;;
     taint) echo "$2" | sed 's/=[^ :]*:/:/g' ;;
   esac
+}
+
+# Why the gate stays shut, with the distribution's own words for it where it has any.
+not_ready() {
+  said=$(optional "${DISTRIBUTION}_complaint") || said=
+  echo "$WHY after $READY_SECONDS s${said:+; $SERVICE says: $said}"
 }
 
 await() {

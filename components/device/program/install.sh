@@ -83,7 +83,8 @@ system_file() {
 Description=Undo an edge-fleet run that a power cut ended
 ConditionPathExists=$JOURNAL
 After=local-fs.target
-Before=k3s.service k0scontroller.service snap.microk8s.daemon-kubelite.service
+Before=k3s.service k3s-agent.service k0scontroller.service
+Before=snap.microk8s.daemon-containerd.service snap.microk8s.daemon-k8s-dqlite.service snap.microk8s.daemon-kubelite.service
 [Service]
 Type=oneshot
 ExecStart=$PROGRAM recover

@@ -15,7 +15,7 @@ UNITS=/etc/systemd/system
 BOOT_ID=$PROC/sys/kernel/random/boot_id
 POLL=2
 LOCK_SECONDS=600
-CLOCK_CEILING=2398032000
+CLOCK_CEILING=2046
 STORE=$STATE/artifacts
 STAGE=$STATE/stage
 PREVIOUS=$STATE/previous
@@ -139,6 +139,12 @@ put() {
 restore() {
   while read -r p; do
     rm -f "${p%/*}/.edge-fleet.${p##*/}"
-    if [ ! -e "$PREVIOUS/files$p" ]; then rm -f "$p"; else cmp -s "$PREVIOUS/files$p" "$p" || put "$PREVIOUS/files$p" "$p"; fi
+    if [ -e "$PREVIOUS/files$p" ]; then
+      ! cmp -s "$PREVIOUS/files$p" "$p" || continue
+      put "$PREVIOUS/files$p" "$p"
+    else
+      rm -f "$p"
+    fi
+    reread "$p"
   done <"$PREVIOUS/paths"
 }

@@ -6,6 +6,9 @@ K0S_RUN=/run/k0s
 K0S_BIN=/usr/local/bin/k0s
 K0S_UNIT=$UNITS/k0scontroller.service
 
+# What its first start makes, and nothing else does.
+k0s_folder() { echo "$K0S_DATA"; }
+
 k0s_version() { [ ! -x "$K0S_BIN" ] || "$K0S_BIN" version 2>/dev/null | sed -n '1s/^\(v[0-9][^ ]*\).*/\1/p'; }
 
 # The configuration is judged by the release that is going to read it, before anything is changed.
@@ -75,10 +78,13 @@ k0s_unset_foreign() {
   fi
 }
 
-# K0s merges the drop-ins into this file before it starts containerd. https://docs.k0sproject.io/stable/runtime/
+# What containerd was started with: K0s' file for it names what it imports, to 1.35 one that K0s has merged, then the
+# drop-ins themselves. https://github.com/k0sproject/k0s/blob/v1.36.3+k0s.2/pkg/component/worker/containerd/configurer.go
 k0s_wasm_ready() {
   type=$(sed -n 's/^ *runtime_type = "\(.*\)"$/\1/p' "$K0S_CONFIG/containerd.d/edge-fleet-$1.toml" 2>/dev/null)
-  [ -n "$type" ] && grep -qF -- "$type" "$K0S_RUN/containerd-cri.toml" 2>/dev/null
+  imports=$(sed -n 's/^imports = \[\(.*\)\]$/\1/p' "$K0S_CONFIG/containerd.toml" 2>/dev/null | tr -d '",')
+  # shellcheck disable=SC2086
+  [ -n "$type" ] && cat $imports </dev/null 2>/dev/null | grep -qF -- "$type"
 }
 
 # Without the authorities and the key of the secrets a datastore is useless.
@@ -110,9 +116,10 @@ k0s_restore_datastore() {
   mv "$K0S_DATA/.db.new" "$K0S_DATA/db"
 }
 
-# `k0s reset` refuses while it runs, needs a valid configuration, and leaves the binary, the shims and the firewall.
-# https://docs.k0sproject.io/stable/reset/
+# `k0s reset` refuses while it runs, needs a valid configuration, and leaves the binary, the shims and the firewall, whose
+# programs go with its folder. https://docs.k0sproject.io/stable/reset/
 k0s_reset() {
+  drop_firewall_rules "$K0S_DATA/bin"
   if [ -x "$K0S_BIN" ] && [ -f "$K0S_CONFIG/k0s.yaml" ]; then
     timeout 300 "$K0S_BIN" reset --config "$K0S_CONFIG/k0s.yaml" || echo "k0s reset failed: its leftovers are removed"
   fi
@@ -124,7 +131,6 @@ k0s_reset() {
   for link in kube-bridge kube-dummy-if cni0; do
     ip link delete "$link" 2>/dev/null || :
   done
-  drop_firewall_rules
   rm -f "$K0S_UNIT" "$K0S_BIN" /etc/cni/net.d/10-kuberouter.conflist
   rm -rf "$K0S_UNIT.d" "$K0S_CONFIG" "$K0S_RUN" "$K0S_DATA" /var/lib/cni
   for user in kube-apiserver kube-scheduler; do

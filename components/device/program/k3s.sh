@@ -6,6 +6,12 @@ K3S_BIN=/usr/local/bin/k3s
 K3S_UNIT=$UNITS/k3s.service
 K3S_AGENT_UNIT=$UNITS/k3s-agent.service
 K3S_NODE_PASSWORD=/etc/rancher/node/password
+K3S_KEYS="encryption-config.json encryption-state.json"
+K3S_PLAIN=$STATE/plain-secrets
+K3S_ENCRYPTION=$K3S_CONFIG/config.yaml.d/90-edge-fleet-encryption.yaml
+
+# What its first start makes, and nothing else does.
+k3s_folder() { echo "$K3S_DATA"; }
 
 k3s_version() { [ ! -x "$K3S_BIN" ] || "$K3S_BIN" --version 2>/dev/null | sed -n '1s/^k3s version \([^ ]*\).*/\1/p'; }
 
@@ -16,6 +22,8 @@ k3s_start() {
   case $(k3s_service) in k3s) service_retire k3s-agent ;; *) service_retire k3s ;; esac
   service_reload
   service_enable "$(k3s_service)"
+  # As edge-fleet's unit does before each start: after a rollback the unit is another one. components/plan/distributions/k3s/host.ts
+  [ ! -s "$K3S_DATA/server/token" ] || rm -f "$K3S_DATA/server/cred/passwd"
   service_restart "$(k3s_service)"
 }
 
@@ -32,24 +40,36 @@ k3s_service() { case $SERVICE in k3s-agent) echo k3s-agent ;; *) echo k3s ;; esa
 
 k3s_main_pid() { service_main_pid "$(k3s_service)"; }
 
-k3s_unset_foreign() {
-  ! grep -Rqs -- datastore-endpoint "$K3S_CONFIG" "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT.env" "$INIT_SCRIPTS/k3s" ||
-    echo "k3s uses a datastore-endpoint, which edge-fleet does not take over"
+# What K3s says itself of a start that fails: why it ended, or why an agent waits for its server, which it does for ever.
+# cmd/server/main.go (logrus.Fatalf), pkg/agent/config/config.go (Get, Request)
+k3s_complaint() {
+  said=$(service_log "$(k3s_service)" |
+    sed -n -e 's/.*level=fatal msg=//p' -e 's/.*Waiting to retrieve agent configuration; server is not ready: //p' |
+    sed -e 's/^"//' -e 's/"$//' | tail -n 1 | cut -c 1-400)
+  case $said in
+    *'Node password rejected'*) echo "$said - its server knows $DEVICE as other hardware: run there k3s kubectl delete node $DEVICE" ;;
+    ?*) echo "$said" ;;
+  esac
 }
 
 k3s_wasm_ready() { grep -q "runtimes\.'$1'" "$K3S_DATA/agent/etc/containerd/config.toml" 2>/dev/null; }
 
 # The token is the key of the bootstrap data: a datastore without it is useless. https://docs.k3s.io/datastore/backup-restore
+# Where encryption was turned on later, that data lacks the key of the Secrets, which lies in a file alone.
 k3s_backup_datastore() {
   [ -d "$K3S_DATA/server/db" ] || return 0
   mkdir -p "$1/db"
   sqlite_copy "$K3S_DATA/server/db/state.db" "$1/db/state.db" || return 1
   [ ! -f "$K3S_DATA/server/token" ] || cp -p "$K3S_DATA/server/token" "$1/token" || return 1
+  for f in $K3S_KEYS; do
+    [ ! -f "$K3S_DATA/server/cred/$f" ] || cp -p "$K3S_DATA/server/cred/$f" "$1/$f" || return 1
+  done
   [ ! -f "$K3S_NODE_PASSWORD" ] || cp -p "$K3S_NODE_PASSWORD" "$1/node-password"
 }
 
-# The service is stopped by the caller. The datastore of another installation has other authorities: K3s takes them from it
-# where it finds none on the disk (pkg/cluster/bootstrap.go), and knows the node by another password.
+# The service is stopped by the caller. The datastore of another time or installation has other authorities and keys: K3s
+# takes them from it where it finds no authorities on the disk, and ends where it finds newer ones (pkg/cluster/bootstrap.go,
+# ReconcileBootstrapData). It may know the node by another password.
 k3s_restore_datastore() {
   [ -d "$1/db" ] || return 0
   rm -rf "$K3S_DATA/server/.db.new"
@@ -58,10 +78,12 @@ k3s_restore_datastore() {
   rm -f "$K3S_DATA/server/.db.new"/state.db*
   cp -p "$1/db"/state.db* "$K3S_DATA/server/.db.new/"
   sync
-  [ ! -f "$1/token" ] || cmp -s "$1/token" "$K3S_DATA/server/token" || rm -rf "$K3S_DATA/server/tls"
-  rm -rf "$K3S_DATA/server/db"
+  rm -rf "$K3S_DATA/server/tls" "$K3S_DATA/server/db"
   mv "$K3S_DATA/server/.db.new" "$K3S_DATA/server/db"
   [ ! -f "$1/token" ] || put_apart "$1/token" "$K3S_DATA/server/token"
+  for f in $K3S_KEYS; do
+    if [ -f "$1/$f" ]; then put_apart "$1/$f" "$K3S_DATA/server/cred/$f"; else rm -f "$K3S_DATA/server/cred/$f"; fi
+  done
   [ ! -f "$1/node-password" ] || put_apart "$1/node-password" "$K3S_NODE_PASSWORD"
 }
 
@@ -76,9 +98,15 @@ k3s_reset() {
   for link in cni0 flannel.1 flannel-v6.1 kube-ipvs0 flannel-wg flannel-wg-v6; do
     ip link delete "$link" 2>/dev/null || :
   done
-  drop_firewall_rules
+  drop_firewall_rules "$K3S_DATA/data/current/bin/aux"
   rm -f "$K3S_UNIT" "$K3S_UNIT.env" "$K3S_AGENT_UNIT" "$K3S_AGENT_UNIT.env" "$K3S_BIN"
   rm -rf "$K3S_UNIT.d" "$K3S_AGENT_UNIT.d" "$K3S_CONFIG" /run/k3s /run/flannel "$K3S_DATA" /var/lib/kubelet /var/lib/cni
+  rm -rf "${K3S_NODE_PASSWORD%/*}"
+  for link in kubectl crictl ctr; do
+    case $(readlink "${K3S_BIN%/*}/$link") in k3s | "$K3S_BIN") rm -f "${K3S_BIN%/*}/$link" ;; esac
+  done
+  rm -f "$K3S_BIN-killall.sh" "$K3S_BIN-uninstall.sh" "$K3S_BIN-agent-uninstall.sh"
+  forget_pods
   rmdir /etc/rancher /var/lib/rancher 2>/dev/null || :
   forget_services k3s k3s-agent
 }

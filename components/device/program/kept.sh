@@ -5,11 +5,7 @@
 fixed_findings() {
   started && [ -f "$RUN/payload" ] || return 0
   case $DISTRIBUTION in
-    k3s)
-      fixed_setting "$K3S_CONFIG/config.yaml" node-name ''
-      fixed_setting "$K3S_CONFIG/config.yaml" cluster-cidr 10.42.0.0/16
-      fixed_setting "$K3S_CONFIG/config.yaml" service-cidr 10.43.0.0/16
-      ;;
+    k3s) k3s_fixed ;;
     k0s)
       fixed_setting /etc/k0s/k0s.yaml podCIDR 10.244.0.0/16
       fixed_setting /etc/k0s/k0s.yaml serviceCIDR 10.96.0.0/12
@@ -19,11 +15,14 @@ fixed_findings() {
 
 # $1 is the file, $2 the setting, $3 what the distribution takes where the file has none.
 fixed_setting() {
-  wanted=$(payload_lines "$1" | value_of "$2")
   have=$(value_of "$2" <"$1" 2>/dev/null) || have=
-  have=${have:-$3}
-  [ -n "$wanted" ] && [ -n "$have" ] && [ "$wanted" != "$have" ] || return 0
-  printf 'fixed\terror\t%s is %s since the first start, the inventory says %s - put it back, or erase the device (decommission: wipe) and add it anew\n' "$2" "$have" "$wanted"
+  fixed_value "$2" "${have:-$3}" "$(payload_lines "$1" | value_of "$2")"
+}
+
+# $1 is a setting, $2 what the cluster has, $3 what the payload says.
+fixed_value() {
+  [ -n "$2" ] && [ -n "$3" ] && [ "$2" != "$3" ] || return 0
+  printf 'fixed\terror\t%s is %s since the first start, the inventory says %s - put it back, or erase the device (decommission: wipe) and add it anew\n' "$@"
 }
 
 # The lines of a file of the payload.
@@ -34,6 +33,17 @@ payload_lines() {
 }
 
 value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
+
+# The node of a device that joins this one no more, which only the server may delete. With it goes the Secret with the
+# node's password, without which the device, or another under its id, may come back. pkg/nodepassword/controller.go of K3s
+# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (OnRemove)
+forget_agents() {
+  sed -n 's/^set AGENTS //p' "$SETTINGS" 2>/dev/null | tr ' ' '\n' | while read -r agent; do
+    case " $AGENTS " in *" $agent "*) continue ;; esac
+    # shellcheck disable=SC2086
+    $KUBECTL delete node "$agent" --ignore-not-found --wait=false </dev/null || echo "node $agent could not be deleted"
+  done
+}
 
 # K3s applies a manifest that is there and does nothing about one that has gone. https://docs.k3s.io/installation/packaged-components
 forget_objects() {

@@ -43,9 +43,7 @@ serve() {
     *) die "dial: unknown question - run again" ;;
   esac
   new_incoming
-  # shellcheck disable=SC2016
-  timeout 120 /bin/sh -c 'while read -r l && [ "$l" != . ]; do echo "$l"; done' >"$INCOMING.raw" ||
-    die "payload: it does not arrive - check the connection"
+  timeout 120 sed -n '/^\.$/q;p' >"$INCOMING.raw" || die "payload: it does not arrive - check the connection"
   unpack_payload
   [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
   receive_artifacts

@@ -15,8 +15,10 @@ maintain() {
   trap 'rm -f "$LOCK"' EXIT
   trap 'exit 1' HUP INT TERM
   rm -f "$STATE"/.edge-fleet.*
+  look_for_damage
   renew_certificates
   if ready; then
+    optional "${DISTRIBUTION}_encrypt"
     back_up || echo "maintain: the datastore could not be copied"
     prune
   else

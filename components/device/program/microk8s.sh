@@ -11,6 +11,9 @@ MICROK8S_OURS=$STATE/microk8s
 # Columns of `snap list`: name, version, revision, channel, publisher, notes.
 snap_column() { snap list "$1" 2>/dev/null | awk -v name="$1" -v column="$2" '$1 == name { print $column; exit }'; }
 
+# What its first start makes, and nothing else does.
+microk8s_folder() { echo "$MICROK8S_SNAP"; }
+
 microk8s_version() { ! command -v snap >/dev/null || snap_column microk8s 2; }
 
 # The snap names the node after the host, and its kubelet's certificate with it.
@@ -228,6 +231,7 @@ microk8s_restore_datastore() {
 # With --purge: without it snapd keeps a copy of everything.
 microk8s_remove() {
   snap stop --disable microk8s 2>/dev/null || :
+  drop_firewall_rules /snap/microk8s/current/sbin
   snap remove microk8s --purge
 }
 
@@ -238,7 +242,6 @@ microk8s_reset() {
   done
   unmount_below "$MICROK8S_SNAP" /run/netns/cni-
   ip link delete vxlan.calico 2>/dev/null || :
-  drop_firewall_rules
   rm -f /etc/microk8s.yaml "$MICROK8S_OURS"
   rm -rf "$UNITS"/snap.microk8s.*.service.d "$MICROK8S_CONFIG" "$MICROK8S_SNAP"
   [ ! -L /var/lib/kubelet ] || rm -f /var/lib/kubelet

@@ -114,7 +114,7 @@ check_modules() {
 # Seconds since 1970 for people.
 utc() { date -u -d "@$1" +%FT%TZ 2>/dev/null || echo "$1"; }
 
-# By EDGE_FLEET_NOW, the time in seconds that CLOCK_WITNESS has told.
+# By EDGE_FLEET_NOW, the time in seconds that the controller has told.
 clock_is_off() {
   time=$(date +%s)
   if [ "$time" -lt "$CLOCK_FLOOR" ]; then
@@ -123,20 +123,20 @@ clock_is_off() {
   fi
   case $EDGE_FLEET_NOW in '' | *[!0-9]*) return 1 ;; esac
   off=$((time - EDGE_FLEET_NOW - waited))
-  WHY="the clock says $(utc "$time"), $CLOCK_WITNESS $(utc $((EDGE_FLEET_NOW + waited)))"
+  WHY="the clock says $(utc "$time"), the controller $(utc $((EDGE_FLEET_NOW + waited)))"
   [ "${off#-}" -gt "$CLOCK_TOLERANCE" ]
 }
 
+# Before the first start the time service gets its time also where the clock may be right: nobody may know better.
 check_clock() {
   waited=0
-  while clock_is_off; do
-    if [ "$waited" -ge "$CLOCK_SECONDS" ] || [ ! -d "$RUNTIME/systemd/timesync" ] || [ -e "$RUNTIME/systemd/timesync/synchronized" ]; then
-      found clock "$BEFORE_START" "$WHY: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again"
-      return
-    fi
+  while [ "$waited" -lt "$CLOCK_SECONDS" ] && [ -d "$RUNTIME/systemd/timesync" ] && [ ! -e "$RUNTIME/systemd/timesync/synchronized" ]; do
+    clock_is_off || [ "$BEFORE_START$EDGE_FLEET_NOW" = error ] || break
     sleep 1
     waited=$((waited + 1))
   done
+  ! clock_is_off ||
+    found clock "$BEFORE_START" "$WHY: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again"
 }
 
 check_clock_keeping() {
@@ -189,14 +189,17 @@ check_medium() {
   [ "$LINE" != 1 ] || found disk-slow warning "/var/lib is on a rotating disk: the datastore waits for it - use an SSD"
 }
 
+# What interrupted downloads have left, which the next run goes on with.
+parts_kib() { du -k "$STATE"/artifacts/*.part 2>/dev/null | awk '{ kib += $1 } END { print kib + 0 }'; }
+
 check_space() {
   df -Pk "$VAR/lib" 2>/dev/null | {
     read -r _ && read -r _ total _ free _ || return 0
     case $total$free in *[!0-9]*) return 0 ;; esac
-    [ "$free" -ge "${NEED_KIB:-0}" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
+    [ "$free" -ge "${NEED_KIB:-0}" ] || [ $((free + $(parts_kib))) -ge "$NEED_KIB" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
     case $DISTRIBUTION in
       microk8s) [ "$total" -ge 19000000 ] || found disk-space warning "the disk has $((total / 1048576)) GiB, MicroK8s wants 20 GB - use a larger disk or K3s" ;;
-      k0s) [ $((free * 100)) -ge $((total * 15)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;
+      k0s) [ $((free / 15)) -ge $((total / 100)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;
     esac
   }
 }

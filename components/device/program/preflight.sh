@@ -8,7 +8,7 @@
 : "${RUNTIME:=$MACHINE_ROOT/run}" "${BOOT:=$MACHINE_ROOT/boot}" "${LIB_MODULES:=$MACHINE_ROOT/lib/modules}"
 : "${CGROUP:=$SYS/fs/cgroup}" "${SYSTEMD:=$RUNTIME/systemd/system}" "${STATE:=$VAR/lib/edge-fleet}"
 : "${DEVICE=}" "${DISTRIBUTION=k3s}" "${ARCH=}" "${MEMORY_MIB=}" "${NEED_KIB=}" "${WASM=}" "${REPLACE=}" "${PREFLIGHT=}"
-: "${MANAGED_REBOOT=}" "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}" "${CLOCK_TOLERANCE:=30}" "${CLOCK_WITNESS:=the controller}"
+: "${MANAGED_REBOOT=}" "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}" "${CLOCK_TOLERANCE:=30}"
 CHECKS="root tools architecture kernel init cgroup modules clock clock_keeping mounts space memory swap power host_name
  machine_id interface route mtu dns wasm ports conflicts firewall access_control backup"
 

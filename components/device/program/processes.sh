@@ -68,10 +68,22 @@ unmount_below() {
   done
 }
 
-# The rules of the distributions carry these names; all others are the device's own.
-drop_firewall_rules() {
-  for table in iptables ip6tables; do
-    command -v "$table-restore" >/dev/null || continue
-    "$table-save" 2>/dev/null | grep -Ev 'KUBE-|CNI-|cali-|flannel' | "$table-restore" 2>/dev/null || :
+# What the kubelet leaves of its pods wherever it ran: their logs, their control groups, and the folder of its volume plugins.
+forget_pods() {
+  rm -rf /var/log/pods /var/log/containers /usr/libexec/kubernetes
+  on_openrc || systemctl stop kubepods.slice 2>/dev/null || :
+  for group in "$CGROUP/kubepods" "$CGROUP/kubepods.slice"; do
+    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || :
   done
 }
+
+# The rules of the distributions carry these names, flannel in both cases; all others are the device's own. $1 is the folder
+# in which a distribution brings iptables for a host that has none, and which goes with it. install.sh of K3s, create_killall
+drop_firewall_rules() (
+  PATH=$PATH:$1
+  for family in iptables ip6tables; do
+    rules=$("$family-save" 2>/dev/null) || continue
+    printf '%s\n' "$rules" | grep -Ev 'KUBE-|CNI-|cali-|[Ff][Ll][Aa][Nn][Nn][Ee][Ll]|generated for MicroK8s pods' |
+      "$family-restore" || echo "the firewall still has the cluster's rules: $family-restore failed"
+  done
+)

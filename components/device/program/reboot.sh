@@ -21,31 +21,22 @@ leave_to_boot() {
   exit
 }
 
-# A run that a boot has started is earlier than the network and the time service. What it does not get in time, preflight
-# and the downloads judge as always.
+# A run that a boot has started is earlier than the network and the time service, and waits for both. What it does not get
+# in time, preflight and the downloads report as always.
 await_boot() {
+  BOOT_END=0
   [ -e "$RUN/booted" ] || return 0
   CLOCK_SECONDS=120
-  end=$(($(tick) + BOOT_SECONDS))
+  BOOT_END=$(($(tick) + BOOT_SECONDS))
   until network_is_up; do
-    [ "$(tick)" -lt "$end" ] || return 0
+    [ "$(tick)" -lt "$BOOT_END" ] || return 0
     sleep "$POLL"
   done
 }
 
-# A default route, where one is needed, and an answer of every server from which something is still to come.
-network_is_up() {
-  (
-    preflight_settings
-    default_route
-    [ -n "$UPLINK" ] || [ "$DUMMY_ROUTE" = 1 ] || [ ! -r "$PROC/net/route" ]
-  ) || return 1
-  SILENT=0
-  each_artifact ask_server
-  [ "$SILENT" = 0 ]
-}
-
-ask_server() {
-  [ "$SILENT" = 1 ] || [ "$url" = - ] || [ -e "$STORE/$sum" ] || installed ||
-    server_headers | grep -q '^ *HTTP/' || SILENT=1
-}
+# A default route, where one is needed.
+network_is_up() (
+  preflight_settings
+  default_route
+  [ -n "$UPLINK" ] || [ "$DUMMY_ROUTE" = 1 ] || [ ! -r "$PROC/net/route" ]
+)

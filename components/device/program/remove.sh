@@ -16,6 +16,12 @@ remove() {
     } >>"$LOG" 2>&1 || die "remove: $DISTRIBUTION could not be erased - read $LOG, then run again"
   else
     DEVICE=${1-}
+    DISTRIBUTION=$(unfinished_distribution)
+    if [ -n "$DISTRIBUTION" ]; then
+      disarm
+      lock
+      erase_cluster "$DISTRIBUTION" >>"$LOG" 2>&1 || die "remove: $DISTRIBUTION could not be erased - read $LOG, then run again"
+    fi
   fi
   forget_device
   say "$(report removed '')"

@@ -65,6 +65,7 @@ is_member() {
   case $1 in
     *[!A-Za-z0-9._/-]* | */../* | ../* | */.. | *//*) return 1 ;;
     about | token | node-password | encryption.yaml | db | db/ | db/state.db | db/state.db-wal) ;;
+    encryption-config.json | encryption-state.json) ;;
     pki | pki/* | backend | backend/*) ;;
     *) return 1 ;;
   esac
@@ -133,13 +134,13 @@ complete_restore() {
   if [ "$AWAITED" = 1 ]; then
     OUTCOME=restored
   elif [ "$WELL$first" = 1restore ] && [ -d "$BACKUPS/$KEPT" ]; then
-    REASON="not-ready: with $chosen $WHY after $READY_SECONDS s; back on the state before"
+    REASON="not-ready: with $chosen $(not_ready); back on the state before"
     note_restore restore "backups/$KEPT"
     enter_copy
     OUTCOME=rolled-back
     [ "$AWAITED" = 1 ] || REASON="$REASON, but $WHY - read $LOG"
   else
-    OUTCOME='failed' REASON="not-ready: $chosen is in place, but $WHY after $READY_SECONDS s - read $LOG"
+    OUTCOME='failed' REASON="not-ready: $chosen is in place, but $(not_ready) - read $LOG"
   fi
   SOURCE=$chosen
   forget_restore
@@ -202,7 +203,7 @@ end_restore() {
   echo "$(date -u +%FT%TZ) restore: $OUTCOME $REASON"
   [ -d "$BACKUPS/$KEPT" ] || KEPT=
   printf '{"device":"%s","result":"%s","copy":"%s","before":"%s","reason":"%s"}\n' \
-    "$DEVICE" "$OUTCOME" "${SOURCE##*/}" "$KEPT" "$(plain "$REASON" 300)" >"$RUN/.result"
+    "$DEVICE" "$OUTCOME" "${SOURCE##*/}" "$KEPT" "$(plain "$REASON" 1000)" >"$RUN/.result"
   mv -f "$RUN/.result" "$RUN/result"
   exit 0
 }

@@ -6,6 +6,7 @@ SYSCTLS=/etc/sysctl.d/90-edge-fleet.conf
 SERVICE_LOGS="k3s k3s-agent k0scontroller"
 SERVICE_LOG_BYTES=10485760
 STOP_SECONDS=90
+LOG_FROM=0
 
 service_exists() { [ -e "$UNITS/$1.service" ] || [ -e "$INIT_SCRIPTS/$1" ]; }
 
@@ -25,7 +26,24 @@ service_disable() {
 # Does not wait until the service is ready. `systemctl restart` of a Type=notify unit blocks until it is, without limit:
 # https://github.com/k3s-io/k3s/issues/1356
 service_restart() {
+  note_log "$1"
   if on_openrc; then openrc_restart "$1"; else systemctl restart --no-block "$1"; fi
+}
+
+# From where on a service's log is of its present start: bytes of OpenRC's file, seconds of systemd's journal.
+note_log() {
+  if on_openrc; then LOG_FROM=$(wc -c 2>/dev/null <"${LOG%/*/*}/$1.log") || LOG_FROM=0; else LOG_FROM=$(now); fi
+}
+
+# What a service has logged since `service_restart`. A file that was cut meanwhile is shorter, and read whole.
+service_log() {
+  if on_openrc; then
+    log=${LOG%/*/*}/$1.log
+    [ "$(wc -c <"$log")" -ge "$LOG_FROM" ] || LOG_FROM=0
+    tail -c "+$((LOG_FROM + 1))" "$log"
+  else
+    journalctl -q -u "$1" -o cat --no-pager -n 2000 --since "@$LOG_FROM"
+  fi 2>/dev/null || :
 }
 
 service_stop() {
@@ -62,6 +80,13 @@ end_route() {
 apply_sysctls() {
   if ! on_openrc; then systemctl restart systemd-sysctl.service; elif [ -f "$SYSCTLS" ]; then sysctl -q -p "$SYSCTLS"; fi ||
     echo "sysctl settings were not all accepted"
+}
+
+# Has a file that changed read by what is not restarted with the cluster: journald knows its bounds from its start.
+reread() {
+  case $1 in
+    */journald.conf.d/*) on_openrc || systemctl restart systemd-journald.service || echo "journald could not be restarted: $1 holds from the next boot on" ;;
+  esac
 }
 
 # systemd's journal bounds itself. supervise-daemon appends to its log, so it can be cut while it is written.

@@ -4,7 +4,7 @@
 
 reset_settings() {
   DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' INIT='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
-  DEPLOYMENTS='' LABELS='' TAINTS='' WASM='' PREFLIGHT='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
+  DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
   READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
@@ -32,7 +32,7 @@ setting() {
       esac
       ;;
     BACKUP_URL) case $2 in *' '*) refuse "not an https URL" ;; https://?*) ;; *) refuse "not an https URL" ;; esac ;;
-    DEPLOYMENTS | LABELS | TAINTS | WASM | PREFLIGHT) case " $2" in *' -'*) refuse "$1 has an option" ;; esac ;;
+    DEPLOYMENTS | LABELS | TAINTS | AGENTS | WASM | PREFLIGHT) case " $2" in *' -'*) refuse "$1 has an option" ;; esac ;;
     *) refuse "unknown setting" ;;
   esac
   assign "$1" "$2"
@@ -54,6 +54,7 @@ assign() {
     DEPLOYMENTS) DEPLOYMENTS=$2 ;;
     LABELS) LABELS=$2 ;;
     TAINTS) TAINTS=$2 ;;
+    AGENTS) AGENTS=$2 ;;
     WASM) WASM=$2 ;;
     PREFLIGHT) PREFLIGHT=$2 ;;
     MANAGED_REBOOT) MANAGED_REBOOT=$2 ;;

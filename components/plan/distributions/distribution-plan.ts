@@ -37,6 +37,8 @@ export interface DistributionPlan {
   readonly labels: readonly string[];
   /** Taints of the node as `key=value:effect`; reconciled after each apply. Default: none. */
   readonly taints?: readonly string[];
+  /** Ids of the devices that join this one, sorted: the node of one that joins no more is deleted. Default: none. */
+  readonly agents?: readonly string[];
   /** Files in the order in which they are put. */
   readonly files: readonly DeviceFile[];
   /** What works but is worth a person's look, each `<setting>: <what> - <mend>`. Default: none. */
@@ -49,6 +51,8 @@ export interface RenderContext {
   readonly server?: Pick<Profile, "host"> & Partial<Profile>;
   /** True where other devices join this one. Default false. */
   readonly joined?: boolean;
-  /** Secrets of the stack's configuration by key, see `secretKeys` in k3s-secrets.ts. Default: none. */
+  /** Ids of the devices that join this one, sorted. Default: none. */
+  readonly agents?: readonly string[];
+  /** Secrets of the stack's configuration by key, see `secretKeys` in k3s/secrets.ts. Default: none. */
   readonly secrets?: Readonly<Record<string, string>>;
 }

@@ -55,7 +55,7 @@ export interface RegistryAccount {
 }
 
 /**
- * Accounts by host and port of an endpoint. An account holds wherever its host is an endpoint, also for another registry.
+ * Accounts by {@link hostOf} of an endpoint. An account holds wherever its host is an endpoint, also for another registry.
  * @param secrets passwords by the key that `passwordSecret` names
  * @throws Error naming the registry, the key and the mend, where a password is missing; never with a password
  */
@@ -77,9 +77,12 @@ export function sorted(registries: Profile["registries"]): [string, RegistryMirr
   return Object.entries(registries).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Host and port of an endpoint as a client asks for them: the scheme's own port is left out. */
+/**
+ * Host and port of an endpoint as they are written: K3s and containerd look an account up by that text, also where the port
+ * is the scheme's own. K3s: pkg/agent/containerd/config.go (normalizeEndpointAddress, configForHost), branches release-1.32, -1.34 and main.
+ */
 export function hostOf(endpoint: string): string {
-  return new URL(endpoint).host;
+  return /^https?:\/\/(?:[^@/?#]*@)?([^/?#]*)/i.exec(endpoint)?.[1] ?? "";
 }
 
 /**

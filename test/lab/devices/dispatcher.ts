@@ -38,7 +38,12 @@ export interface DispatcherOptions {
 /** Messages to the dispatcher. */
 export type Order =
   | { readonly type: "start"; readonly options: DispatcherOptions }
-  | { readonly type: "silence"; readonly address: string; readonly silence: Silence | undefined; readonly sequence: number };
+  | {
+      readonly type: "silence";
+      readonly address: string;
+      readonly silence: Silence | undefined;
+      readonly sequence: number;
+    };
 
 /** Messages from the dispatcher. */
 export type Report =

@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
+import type { DeviceAnswer } from "../../../components/device/result.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import type { DeviceAnswer } from "../../../components/device/result.ts";
 import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { PROGRAM, pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";

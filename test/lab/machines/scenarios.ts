@@ -7,9 +7,8 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import { parseDeviceAnswer } from "../../../components/device/result.ts";
-import { removeCommand } from "../standins/apply-device.ts";
 import type { FaultCount } from "../faults.ts";
-import { BROKEN, CRASHING, flannel, OLD, readOutcome, SLOW } from "../standins/apply-device.ts";
+import { BROKEN, CRASHING, flannel, OLD, readOutcome, removeCommand, SLOW } from "../standins/apply-device.ts";
 import { HOLDING, K0S, type MachineDevice, machineProfile } from "./device.ts";
 import { MACHINE_USER } from "./plan.ts";
 

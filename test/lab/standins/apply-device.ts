@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
+import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
-import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
 import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
@@ -187,8 +187,8 @@ export class Device {
   }
 
   /** Applies a profile and waits for the answer. */
-  apply(profile: Profile, lock?: ArtifactsLock): DeviceAnswer {
-    const { create, stdin } = this.packed(profile, lock);
+  apply(profile: Profile, lock?: ArtifactsLock, context?: RenderContext): DeviceAnswer {
+    const { create, stdin } = this.packed(profile, lock, context);
     return readOutcome(this.#sandbox.run(create, stdin));
   }
 
@@ -216,6 +216,11 @@ export class Device {
     const { code, stdout, stderr } = this.#sandbox.run(text);
     assert.equal(code, 0, `${text}: ${stderr}${this.#sandbox.run("tail -n 30 /var/log/edge-fleet/apply.log").stdout}`);
     return stdout.trim();
+  }
+
+  /** Writes a file of the device, with its folders. */
+  write(path: string, content: string | Uint8Array): void {
+    this.#sandbox.write(path, content);
   }
 
   /** Process id of the service, 0 when it does not run. */
@@ -268,9 +273,9 @@ export class Device {
   /** Back to a device that edge-fleet has never seen. */
   wipe(): void {
     this.killAt("");
-    this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl disable k3s
-      rm -rf /etc/rancher /var/lib/rancher /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
-        /etc/systemd/system/k3s.service /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
+    this.sh(`systemctl stop k3s 2>/dev/null || :; systemctl stop k3s-agent 2>/dev/null || :; systemctl disable k3s; systemctl disable k3s-agent
+      rm -rf /etc/rancher /var/lib/rancher /var/lib/standin-k3s-site /var/lib/edge-fleet /var/log/edge-fleet /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
+        /etc/systemd/system/k3s.service* /etc/systemd/system/k3s-agent.service* /etc/sysctl.d/90-edge-fleet.conf /run/standin-k3s /run/edge-fleet.*; systemctl daemon-reload`);
   }
 
   /** Asserts that the device is exactly what the profile says, is running that, and that nothing is left over. */

@@ -8,7 +8,12 @@ import type { Profile } from "../../../components/inventory/types.ts";
 import { buildProfile } from "../../unit/device/profile.ts";
 import { Device, locked, type Packed, pushedProfile } from "./apply-device.ts";
 import { k0sStandin } from "./others.ts";
+import { shimArchive } from "./shim.ts";
 
+/** Last of the releases whose containerd reads drop-ins of version 2. */
+export const CONTAINERD_1 = "v1.35.7+k0s.0";
+/** The oldest minor release that is supported. */
+export const OLDEST = "v1.34.10+k0s.0";
 /** Release that works. */
 export const OLD = "v1.36.3+k0s.2";
 /** Release that works, to upgrade to. */
@@ -20,16 +25,20 @@ export const CRASHING = "v1.36.6+k0s.0";
 /** Release that refuses the configuration. */
 export const REFUSING = "v1.36.7+k0s.0";
 const RELEASES: Readonly<Record<string, string>> = {
+  [OLDEST]: k0sStandin(OLDEST),
+  [CONTAINERD_1]: k0sStandin(CONTAINERD_1),
   [OLD]: k0sStandin(OLD),
   [NEW]: k0sStandin(NEW),
   [BROKEN]: k0sStandin(BROKEN, { fault: "never-ready" }),
   [CRASHING]: k0sStandin(CRASHING, { fault: "crash" }),
   [REFUSING]: k0sStandin(REFUSING, { fault: "refuse-config" }),
 };
+const SHIM = shimArchive("#!/bin/sh\n");
 const LOCK: ArtifactsLock = {
   k0s: Object.fromEntries(
     Object.entries(RELEASES).map(([version, text]) => [version, { amd64: locked(text), arm64: locked(text) }]),
   ),
+  wasm: { spin: { version: "v0.24.0", amd64: locked(SHIM), arm64: locked(SHIM) } },
 };
 
 /** A pushed device with this release and 30 s to become ready. */
@@ -42,7 +51,7 @@ export class K0sDevice extends Device {
   /** Installs the program and pushes every release. */
   override enroll(): void {
     super.enroll();
-    for (const text of Object.values(RELEASES)) this.store(text);
+    for (const content of [SHIM, ...Object.values(RELEASES)]) this.store(content);
   }
 
   override packed(profile: Profile, lock = LOCK): Packed {

@@ -1,8 +1,8 @@
 /** The device program killed with SIGKILL at every step and file: where, and what the next run makes of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { DeviceAnswer } from "../../../components/device/result.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
-import { type DeviceAnswer } from "../../../components/device/result.ts";
 import { countFaults } from "../faults.ts";
 import { type Device, underEachShellAs } from "./apply-device.ts";
 import type { Sandbox } from "./sandbox.ts";

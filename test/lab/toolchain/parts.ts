@@ -15,6 +15,7 @@ export type PartName =
   | "kustomize"
   | "kubeconform"
   | "kubelet-config"
+  | "actionlint"
   | ArgoCdPartName;
 
 /** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
@@ -158,6 +159,16 @@ export const GO_PARTS: readonly GoPart[] = [
     package: ".",
     seconds: 60,
     variables: {},
+  },
+  {
+    name: "actionlint",
+    version: fromModule("v1.7.12"),
+    real: true,
+    directory: folder("actionlint"),
+    package: "github.com/rhysd/actionlint/cmd/actionlint",
+    seconds: 30,
+    variables: {},
+    installed: { arguments: ["--version"], minimum: [1, 7] },
   },
   {
     name: "miniredis",

@@ -1,19 +1,24 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, matchesGlob } from "node:path";
 import { type TestContext, test } from "node:test";
 import { parseDocument } from "yaml";
 import { githubWorkflow } from "../../../cli/init/github.ts";
 import { gitlabPipeline } from "../../../cli/init/gitlab.ts";
-import { PULUMI_VERSION } from "../../../cli/init/pipeline.ts";
 import { assertGolden } from "../../golden.ts";
-import { MAIN } from "./command.ts";
-import { temporaryDirectory, writeInventory } from "./inventory.ts";
+import { ensureToolchain } from "../../lab/toolchain/index.ts";
+import { temporaryDirectory } from "./inventory.ts";
 
-const INPUT = { branch: "main", regions: ["tokyo", "osaka"], hub: "hub", inventoryOption: "", treeOption: "" };
-
+const INPUT = {
+  branch: "main",
+  regions: ["tokyo", "osaka"],
+  hub: "hub",
+  inventory: "stacks",
+  inventoryOption: "",
+  treeOption: "",
+};
 interface Step {
   readonly run?: string;
   readonly uses?: string;
@@ -22,144 +27,140 @@ interface Step {
 }
 
 interface Job {
-  readonly needs?: string | string[];
   readonly steps: readonly Step[];
   readonly permissions?: Record<string, string>;
+  readonly environment?: string;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
 }
 
+interface Workflow {
+  readonly on: { readonly push: { readonly paths: readonly string[] } };
+  readonly jobs: Record<string, Job>;
+  readonly permissions: object;
+}
+
 /** Parses strictly: no error, no warning, no duplicate key. */
-function parseStrictly(text: string): Record<string, unknown> {
+function parseStrictly(text: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, strict: true });
   assert.deepEqual([document.errors, document.warnings], [[], []]);
-  return document.toJS() as Record<string, unknown>;
+  return document.toJS();
 }
 
-function shellcheck(script: string, shell: "bash" | "sh"): void {
-  const { stdout, error } = spawnSync("shellcheck", [`--shell=${shell}`, "-"], { input: script, encoding: "utf8" });
-  assert.deepEqual([error?.message, stdout], [undefined, ""], script);
-}
-
-const github = () => parseStrictly(githubWorkflow(INPUT)) as { jobs: Record<string, Job>; permissions: object };
-
+const github = () => parseStrictly(githubWorkflow(INPUT)) as Workflow;
 test("the pipelines are as the golden files show", () => {
-  const other = { ...INPUT, inventoryOption: " --inventory data", treeOption: " --tree gitops" };
+  const other = { ...INPUT, inventory: "data", inventoryOption: " --inventory data", treeOption: " --tree gitops" };
   assertGolden("init/github.yml", githubWorkflow(INPUT));
   assertGolden("init/gitlab.yml", gitlabPipeline(INPUT));
-  assert.match(githubWorkflow(other), /render --check --inventory data --tree gitops\n/);
-});
-
-test("the GitHub workflow previews pull requests and applies the hub before the regions, one at a time each", () => {
-  const { jobs, permissions } = github();
-  assert.deepEqual(permissions, { contents: "read" });
-  assert.deepEqual(Object.keys(jobs), ["check", "preview", "hub", "region"]);
-  assert.deepEqual(jobs.region?.needs, ["check", "hub"]);
-  assert.match(jobs.region?.concurrency?.group ?? "", /^edge-fleet-\$\{\{ matrix\.region \}\}$/);
-  assert.equal(jobs.region?.concurrency?.["cancel-in-progress"], false);
-  for (const name of ["preview", "hub", "region"])
-    assert.deepEqual(jobs[name]?.permissions, { contents: "read", "id-token": "write" });
-  const uses = Object.values(jobs).flatMap(({ steps }) => steps.flatMap((step) => step.uses ?? []));
-  assert.deepEqual([...new Set(uses)], ["actions/checkout@v4", "actions/setup-node@v4"]);
-});
-
-test("the scripts of the GitHub workflow pass shellcheck and hold no expression", () => {
-  const scripts = Object.values(github().jobs).flatMap(({ steps }) => steps.flatMap((step) => step.run ?? []));
-  assert.ok(scripts.length > 8);
-  for (const script of scripts) {
-    assert.ok(!script.includes("${{"), script);
-    shellcheck(script, "bash");
+  for (const text of [githubWorkflow(other), gitlabPipeline(other)]) {
+    assert.match(text, /render --check --inventory data --tree gitops\n/);
+    assert.match(text, /^ +- "data\/\*\*"$/m);
   }
 });
 
-test("the GitLab pipeline has the same jobs in the same order, and its scripts pass shellcheck", () => {
-  const pipeline = parseStrictly(gitlabPipeline(INPUT)) as Record<
-    string,
-    { script?: string[]; before_script?: string[] }
-  >;
-  assert.deepEqual(pipeline.stages, ["check", "preview", "hub", "region"]);
-  assert.deepEqual(pipeline[".regions"], { parallel: { matrix: [{ REGION: ["tokyo", "osaka"] }] } });
-  for (const name of ["check", "preview", "hub", "region", ".pulumi"]) {
-    const lines = [...(pipeline[name]?.before_script ?? []), ...(pipeline[name]?.script ?? [])];
-    assert.ok(lines.length > 0, name);
-    // The variables come from GitLab.
-    shellcheck(`# shellcheck disable=SC2154\n: start\n${lines.join("\n")}\n`, "bash");
-  }
-});
-
-/** A folder with programs that stand in for those of a CI machine, first on PATH. */
-function programs(context: TestContext, scripts: Readonly<Record<string, string>>): { PATH: string; folder: string } {
-  const folder = mkdtempSync(join(temporaryDirectory(context), "bin-"));
-  for (const [name, script] of Object.entries(scripts)) {
-    writeFileSync(join(folder, name), script);
-    chmodSync(join(folder, name), 0o755);
-  }
-  return { PATH: `${folder}${delimiter}${process.env.PATH}`, folder };
-}
-
-const NPX = `#!/bin/sh\nshift\nexec "${process.execPath}" "${MAIN}" "$@"\n`;
-
-test("the matrix of both pipelines is what the inventory has", (context) => {
-  const stacks = writeInventory(context, {
-    "tokyo.yaml": "region: tokyo\n",
-    "a.yaml": "region: a\n",
-    "a-b.yaml": "region: a-b\n",
-  });
-  const cwd = join(stacks, "..");
-  const { PATH } = programs(context, { npx: NPX, node: `#!/bin/sh\nexec "${process.execPath}" "$@"\n` });
-  const output = join(cwd, "output");
-  const script = github().jobs.check?.steps.find(({ id }) => id === "regions")?.run ?? "";
-  const run = spawnSync("bash", ["-e", "-c", script], {
-    cwd,
-    env: { ...process.env, PATH, GITHUB_OUTPUT: output },
-    encoding: "utf8",
-  });
-  assert.deepEqual([run.status, run.stderr], [0, ""]);
-  assert.equal(readFileSync(output, "utf8"), 'regions=["a","a-b","tokyo"]\n');
-  const check = (regions: string[]) => {
-    const pipeline = parseStrictly(gitlabPipeline({ ...INPUT, regions })) as {
-      check: { script: string[]; variables: { REGIONS: string } };
-    };
-    const env = { ...process.env, PATH, ...pipeline.check.variables };
-    return spawnSync("bash", ["-e", "-c", pipeline.check.script.at(-1) ?? ""], { cwd, env, encoding: "utf8" });
+test("actionlint finds nothing in the GitHub workflow, its shell included, and does find a mistake", async (context) => {
+  const { parts } = await ensureToolchain(() => undefined, ["actionlint"]);
+  const file = join(temporaryDirectory(context), "edge-fleet.yml");
+  const lint = (text: string) => {
+    writeFileSync(file, text);
+    return spawnSync(parts[0]?.path ?? "", ["-shellcheck", "shellcheck", file], { encoding: "utf8" });
   };
-  assert.equal(check(["tokyo", "a", "a-b"]).status, 0);
-  assert.deepEqual(
-    [check(["tokyo"]).status, check(["tokyo"]).stdout],
-    [1, "the regions in .gitlab-ci.yml are stale\n"],
+  const { status, stdout, stderr } = lint(githubWorkflow(INPUT));
+  assert.deepEqual([status, stdout, stderr], [0, "", ""]);
+  assert.match(
+    lint(githubWorkflow(INPUT).replace("needs.check.outputs.all", "needs.check.outputs.none")).stdout,
+    /"none"/,
   );
 });
 
-test("the Pulumi CLI is unpacked only when its hash is that of the release's list", (context) => {
-  const release = temporaryDirectory(context);
-  mkdirSync(join(release, "pulumi"));
-  writeFileSync(join(release, "pulumi", "pulumi"), "#!/bin/sh\necho real\n", { mode: 0o755 });
-  const tarball = `pulumi-v${PULUMI_VERSION}-linux-x64.tar.gz`;
-  assert.equal(spawnSync("tar", ["-czf", tarball, "pulumi"], { cwd: release }).status, 0);
-  const hash = createHash("sha256")
-    .update(readFileSync(join(release, tarball)))
-    .digest("hex");
-  // Serves the release from a folder: -O saves under the URL's last part, else the file goes to stdout.
-  const curl = `#!/bin/sh\nfor url; do :; done\ncase $1 in *O) cp "${release}/\${url##*/}" . ;; *) cat "${release}/\${url##*/}" ;; esac\n`;
-  const { PATH } = programs(context, { curl });
-  const script = github().jobs.hub?.steps.find(({ name }) => name?.startsWith("Install"))?.run ?? "";
-  const install = (listed: string) => {
-    const home = temporaryDirectory(context);
-    writeFileSync(
-      join(release, `pulumi-${PULUMI_VERSION}-checksums.txt`),
-      `${"0".repeat(64)}  other.tar.gz\n${listed}  ${tarball}\n`,
-    );
-    const env = {
-      ...process.env,
-      PATH,
-      HOME: home,
-      PULUMI_VERSION,
-      PULUMI_RELEASE: "https://x",
-      GITHUB_PATH: join(home, "path"),
-    };
-    const { status } = spawnSync("bash", ["-e", "-c", script], { cwd: home, env });
-    return { status, installed: spawnSync(join(home, "pulumi", "pulumi"), { encoding: "utf8" }).stdout };
-  };
-  assert.deepEqual(install(hash), { status: 0, installed: "real\n" });
-  assert.equal(install("f".repeat(64)).status, 1);
-  assert.equal(install("f".repeat(64)).installed, undefined);
+test("each action is pinned by the commit of the release that the comment names", () => {
+  const uses = [...githubWorkflow(INPUT).matchAll(/uses: (.*)/g)].map(([, action = ""]) => action);
+  assert.deepEqual(
+    [...new Set(uses.map((action) => action.replace(/@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, "")))],
+    ["actions/checkout", "actions/setup-node", "pulumi/actions"],
+  );
 });
+
+test("each stack has its environments, each applied one its concurrency group, and few permissions", () => {
+  const { jobs, permissions } = github();
+  assert.deepEqual(permissions, { contents: "read" });
+  const { preview, hub, region } = jobs;
+  const stack = "$" + "{{ matrix.stack }}";
+  assert.deepEqual([preview?.environment, hub?.environment, region?.environment], [`${stack}-preview`, "hub", stack]);
+  assert.deepEqual(
+    [hub, region].map((job) => job?.concurrency),
+    ["edge-fleet-hub", `edge-fleet-${stack}`].map((group) => ({ group, "cancel-in-progress": false })),
+  );
+  assert.deepEqual(preview?.permissions, { contents: "read", "id-token": "write", "pull-requests": "write" });
+});
+
+const pushes: [file: string, applies: boolean][] = [
+  ["stacks/tokyo.lock.yaml", true],
+  ["stacks/lists/shops.csv", true],
+  ["package-lock.json", true],
+  ["fleet/rings/broad.yaml", false],
+  ["fleet/entry/broad/tokyo/pi/kustomization.yaml", false],
+  ["README.md", false],
+];
+
+/** A repository that init has made, with origin/main at its commit, where GitLab's variables are asked for. */
+function gitlabRepository(context: TestContext, pipeline = gitlabPipeline(INPUT)): string {
+  const cwd = temporaryDirectory(context);
+  writeFileSync(join(cwd, ".gitlab-ci.yml"), pipeline);
+  for (const line of [
+    "init -q -b main",
+    "remote add origin https://git.example.com/acme/fleet.git",
+    "add -A",
+    "-c user.name=a -c user.email=a@example.com commit -qm begin",
+    "update-ref refs/remotes/origin/main HEAD",
+    "symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/main",
+  ])
+    assert.equal(spawnSync("git", ["-C", cwd, ...line.split(" ")]).status, 0, line);
+  return cwd;
+}
+
+/** Runs GitLab's pipeline reader: it validates with GitLab's JSON schema, and evaluates rules. */
+function gitlab(cwd: string, args: readonly string[], source = "push") {
+  const tool = createRequire(import.meta.url)
+    .resolve("gitlab-ci-local/package.json")
+    .replace("package.json", "dist/index.js");
+  const predefined = `CI_PIPELINE_SOURCE=${source}`;
+  return spawnSync(process.execPath, [tool, "--variable", predefined, ...args], { cwd, encoding: "utf8" });
+}
+
+test("the GitLab pipeline is valid by GitLab's JSON schema, and a mistake is not", (context) => {
+  const cwd = gitlabRepository(context);
+  const { status, stdout, stderr } = gitlab(cwd, ["--list"]);
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout + stderr, /json schema validated/);
+  writeFileSync(join(cwd, ".gitlab-ci.yml"), gitlabPipeline(INPUT).replace("resource_group:", "resource_groups:"));
+  assert.notEqual(gitlab(cwd, ["--list"]).status, 0);
+});
+
+for (const [file, applies] of pushes)
+  test(`a push of ${file} applies ${applies ? "the stacks" : "nothing"}`, () => {
+    const { workflow } = parseStrictly(gitlabPipeline(INPUT).replace(/!reference/g, "")) as {
+      workflow: { rules: { changes?: string[] }[] };
+    };
+    for (const paths of [github().on.push.paths, workflow.rules.flatMap(({ changes = [] }) => changes)])
+      assert.equal(
+        paths.some((path) => matchesGlob(file, path)),
+        applies,
+      );
+  });
+
+function gitlabJobs(stdout: string): string[] {
+  const jobs = JSON.parse(stdout.slice(stdout.indexOf("[\n"))) as { name: string; when: string }[];
+  return jobs.filter(({ when }) => when !== "never").map(({ name }) => name);
+}
+
+const sources: [source: string, jobs: string[]][] = [
+  ["push", ["check", "hub", "region: [tokyo]", "region: [osaka]"]],
+  ["merge_request_event", ["check", "preview: [hub]", "preview: [tokyo]", "preview: [osaka]"]],
+  ["schedule", ["check", "region: [tokyo]", "region: [osaka]"]],
+];
+
+for (const [source, jobs] of sources)
+  test(`a pipeline of GitLab that comes from ${source} runs ${jobs.join(", ")}`, (context) => {
+    const { stdout, stderr } = gitlab(gitlabRepository(context), ["--list-json"], source);
+    assert.deepEqual(gitlabJobs(stdout), jobs, stderr);
+  });

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
+import { parse } from "yaml";
 import { type Answers, problemWith, withoutCredentials } from "../../../cli/init/answers.ts";
 import { fillPattern, numberedDevices } from "../../../cli/init/devices.ts";
 import { type Ask, askAnswers, withDefaults } from "../../../cli/init/questions.ts";
@@ -31,6 +32,9 @@ function filesBelow(folder: string): string[] {
 }
 
 const GOLDEN = [
+  "package.json",
+  "index.ts",
+  ".gitignore",
   "stacks/fleet.yaml",
   "stacks/models.yaml",
   "stacks/tokyo.yaml",
@@ -50,7 +54,8 @@ test("a new fleet with devices is written as the golden files show, and its tree
     "2Gi",
   );
   assert.deepEqual([exitCode, stderr], [0, ""]);
-  for (const file of GOLDEN) assertGolden(`init/${file.replace("/", "-")}`, readFileSync(join(cwd, file), "utf8"));
+  for (const file of GOLDEN)
+    assertGolden(`init/${file.replace("/", "-").replace(/^\./, "")}`, readFileSync(join(cwd, file), "utf8"));
   const check = await edgeFleet(["render", "--check"], { cwd });
   assert.equal(check.exitCode, 0, check.stdout);
   const profiles = resolveFleet(loadInventory(join(cwd, "stacks")));
@@ -58,7 +63,8 @@ test("a new fleet with devices is written as the golden files show, and its tree
     profiles.map(({ ring, gitops }) => [ring, gitops.engine]),
     ["canary", "early", ...Array(9).fill("broad"), "early"].map((ring) => [ring, "flux"]),
   );
-  assert.match(stdout, /^Next: edge-fleet lock, then: edge-fleet enroll tokyo/m);
+  assert.match(stdout, /^Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll tokyo/m);
+  assert.equal(readFileSync(join(cwd, "Pulumi.yaml"), "utf8"), readFileSync(join(MAIN, "../../Pulumi.yaml"), "utf8"));
 });
 
 test("the commented examples are good once their # is taken away", async (context) => {
@@ -123,16 +129,25 @@ test("init writes nothing where a file is in the way, lists all of them, and tou
   const cwd = temporaryDirectory(context);
   mkdirSync(join(cwd, "stacks"));
   mkdirSync(join(cwd, ".github", "workflows"), { recursive: true });
-  const own = ["stacks/fleet.yaml", ".github/workflows/edge-fleet.yml", ".gitattributes"];
-  for (const file of own) writeFileSync(join(cwd, file), "mine\n");
+  const own: [path: string, fix: string][] = [
+    ["Pulumi.yaml", ""],
+    ["package.json", " - npm install edge-fleet && npm pkg set type=module"],
+    ["index.ts", ""],
+    [".gitignore", " - add the lines node_modules/ .edge-fleet/ .fleet-write/"],
+    [".gitattributes", " - add the line * text=auto eol=lf"],
+    ["stacks/fleet.yaml", ""],
+    [".github/workflows/edge-fleet.yml", ""],
+  ];
+  for (const [file] of own) writeFileSync(join(cwd, file), "mine\n");
   const { exitCode, stdout, stderr } = await edgeFleet(["init", ...FLAGS, "--region", "tokyo"], { cwd });
   assert.deepEqual([exitCode, stdout], [2, ""]);
-  assert.match(stderr, /3 file\(s\) are in the way/);
-  for (const file of own) {
-    assert.match(stderr, new RegExp(`^ {2}${file.replaceAll(".", "\\.")}$`, "m"));
-    assert.equal(readFileSync(join(cwd, file), "utf8"), "mine\n");
-  }
-  assert.equal(filesBelow(cwd).length, 3);
+  const listed = own.map(([file, fix]) => `  ${file}${fix}\n`).join("");
+  assert.ok(
+    stderr.includes(`init overwrites nothing, and 7 file(s) are in the way below .:\n${listed}nothing was`),
+    stderr,
+  );
+  for (const [file] of own) assert.equal(readFileSync(join(cwd, file), "utf8"), "mine\n");
+  assert.equal(filesBelow(cwd).length, own.length);
 });
 
 test("init again with the same answers changes nothing and fails at nothing", async (context) => {
@@ -147,13 +162,21 @@ test("init again with the same answers changes nothing and fails at nothing", as
   );
 });
 
-test("a .gitattributes that keeps LF already is left as it is", async (context) => {
-  const cwd = temporaryDirectory(context);
-  writeFileSync(join(cwd, ".gitattributes"), "*.png binary\n* text=auto eol=lf\n");
-  const { exitCode, stdout } = await edgeFleet(["init", ...FLAGS, "--region", "tokyo"], { cwd });
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /^unchanged \.gitattributes$/m);
-});
+const kept: [path: string, text: string][] = [
+  [".gitattributes", "*.png binary\n* text=auto eol=lf\n"],
+  [".gitignore", "*.log\nnode_modules/\n.fleet-write/\n.edge-fleet/\n"],
+  ["package.json", '{ "type": "module", "dependencies": { "edge-fleet": "file:edge-fleet-0.1.0.tgz" } }'],
+];
+
+for (const [path, text] of kept)
+  test(`a ${path} that does already is left as it is`, async (context) => {
+    const cwd = temporaryDirectory(context);
+    writeFileSync(join(cwd, path), text);
+    const { exitCode, stdout, stderr } = await edgeFleet(["init", ...FLAGS, "--region", "tokyo"], { cwd });
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, new RegExp(`^unchanged ${path.replaceAll(".", "\\.")}$`, "m"));
+    assert.equal(readFileSync(join(cwd, path), "utf8"), text);
+  });
 
 test("a dry run lists the files, writes none, and ends with 2 where some are in the way", async (context) => {
   const { cwd, exitCode, stdout } = await initIn(context, ...FLAGS, "--region", "tokyo", "--dry-run", "--json");
@@ -168,17 +191,21 @@ test("a dry run lists the files, writes none, and ends with 2 where some are in 
   assert.match(again.stdout, /^refuse \.gitattributes$/m);
 });
 
-test("other folders are written into the stacks' configuration, the Git path and the pipeline", async (context) => {
-  const cwd = temporaryDirectory(context);
-  writeFileSync(join(cwd, "Pulumi.yaml"), "name: edge-fleet\nruntime: nodejs\nstackConfigDir: config\n");
+test("other folders are written into the project, the Git path and the pipeline", async (context) => {
   const folders = ["--inventory", "data/inventory", "--tree", "gitops"];
-  const { exitCode, stderr } = await edgeFleet(["init", ...FLAGS, "--region", "tokyo", ...folders], { cwd });
+  const { cwd, exitCode, stderr } = await initIn(context, ...FLAGS, "--region", "tokyo", ...folders);
   assert.equal(exitCode, 0, stderr);
   const read = (path: string): string => readFileSync(join(cwd, path), "utf8");
-  assert.match(
-    read("config/Pulumi.tokyo.yaml"),
-    /config:\n {2}edge-fleet:inventory: data\/inventory\n {2}edge-fleet:tree: gitops\n/,
+  const project = parse(read("Pulumi.yaml")) as {
+    stackConfigDir: string;
+    config: Record<string, { default: unknown }>;
+  };
+  assert.deepEqual(
+    [project.stackConfigDir, ...["inventory", "tree"].map((key) => project.config[`edge-fleet:${key}`]?.default)],
+    ["data/inventory", "data/inventory", "gitops"],
   );
+  assert.match(read("data/inventory/Pulumi.tokyo.yaml"), /^config: \{\}$/m);
+  assert.match(read("data/inventory/tokyo.yaml"), /\$schema=\.\.\/\.\.\/node_modules\/edge-fleet\/dist\//);
   assert.equal(loadInventory(join(cwd, "data/inventory")).fleet.git.path, "gitops");
   assert.match(read(".github/workflows/edge-fleet.yml"), /render --check --inventory data\/inventory --tree gitops\n/);
   assert.equal((await edgeFleet(["render", "--check", ...folders], { cwd })).exitCode, 0);
@@ -275,20 +302,24 @@ async function onTerminal(
   context: TestContext,
   args: readonly string[],
   typed: readonly [question: string, line: string][],
+  present: readonly string[] = [],
 ) {
   const cwd = temporaryDirectory(context);
+  for (const path of present) writeFileSync(join(cwd, path), "mine\n");
   const command = [process.execPath, MAIN, "init", ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", command, "/dev/null"], { cwd });
   const rest = [...typed];
   let output = "";
+  let shown = "";
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString("utf8");
+    shown += chunk.toString("utf8");
     if (rest[0] === undefined || !output.includes(rest[0][0])) return;
     output = "";
     child.stdin.write(rest.shift()?.[1] ?? "");
   });
   const [exitCode] = (await once(child, "close")) as [number];
-  return { cwd, exitCode, asked: typed.length - rest.length };
+  return { cwd, exitCode, asked: typed.length - rest.length, shown };
 }
 
 const terminal: { name: string; typed: [string, string][]; exitCode: number; written: boolean }[] = [
@@ -324,6 +355,13 @@ for (const { name, typed, exitCode, written } of terminal) {
     if (written) assert.match(readFileSync(join(run.cwd, "stacks", "fleet.yaml"), "utf8"), /user: edge$/m);
   });
 }
+
+test("what is in the way is told before the first question", { timeout: 60_000 }, async (context) => {
+  const { exitCode, shown } = await onTerminal(context, [], [], [".gitlab-ci.yml", "index.ts"]);
+  assert.equal(exitCode, 2);
+  assert.match(shown, /^error: init overwrites nothing, and 2 file/);
+  assert.match(shown, /^ {2}\.gitlab-ci\.yml - --ci none keeps it/m);
+});
 
 test("numbered devices are as many as asked for, spread evenly, with ids of one width", () => {
   const sizes = fc.record({ regions: fc.integer({ min: 1, max: 20 }), devices: fc.integer({ min: 0, max: 3000 }) });

@@ -64,7 +64,9 @@ test("a device that sends its copies has two files more, whatever its distributi
     const plain = buildProfile(changes);
     const lock: ArtifactsLock = { ...LOCK, ...OTHERS };
     const payload = renderPayload(profile, lock, { secrets });
-    const added = payloadText(payload).split("\n").filter((line) => !payloadText(renderPayload(plain, lock)).split("\n").includes(line));
+    const added = payloadText(payload)
+      .split("\n")
+      .filter((line) => !payloadText(renderPayload(plain, lock)).split("\n").includes(line));
     assert.match(payload.secretFiles, /^file 0600 live \/etc\/edge-fleet\/backup\/curl\.conf \d+$/m);
     assert.ok(added.includes("set BACKUP_URL https://b.example.com/edge/tokyo/edge-0001"));
     assert.deepEqual(

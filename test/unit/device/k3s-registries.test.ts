@@ -29,6 +29,21 @@ test("mirrors keep their order, and the account belongs to the first endpoint", 
   });
 });
 
+test("the key of an account is the endpoint's host as it is written, with the port that the scheme has anyway", () => {
+  for (const [endpoint, key] of [
+    ["https://mirror.example.com:443", "mirror.example.com:443"],
+    ["https://Mirror.example.com:443/v2/hub", "Mirror.example.com:443"],
+    ["http://10.0.0.2:80/", "10.0.0.2:80"],
+    ["https://[fd00::2]:443", "[fd00::2]:443"],
+    ["https://mirror.example.com", "mirror.example.com"],
+  ] as const) {
+    const registries = { "docker.io": { endpoints: [endpoint], ...ACCOUNT } };
+    const plan = renderDistribution(buildProfile({ registries }), { secrets });
+    const { configs } = yamlOf(plan, PATHS.registries) as { configs: object };
+    assert.deepEqual(Object.keys(configs), [key]);
+  }
+});
+
 test("only a file with a password is secret; every one is readable by root alone and read at a start", () => {
   const file = fileOf(renderDistribution(profile, { secrets }), PATHS.registries);
   assert.deepEqual(

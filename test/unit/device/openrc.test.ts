@@ -109,7 +109,8 @@ test("MicroK8s is refused with the reason, and the other distributions are not",
 });
 
 test("the payload names the init only where it is not systemd, so that other devices' payloads stay as they are", () => {
-  const named = (changes: Partial<Profile>) => /^set INIT (.*)$/m.exec(payloadText(renderPayload(buildProfile(changes), LOCK)));
+  const named = (changes: Partial<Profile>) =>
+    /^set INIT (.*)$/m.exec(payloadText(renderPayload(buildProfile(changes), LOCK)));
   assert.equal(named({}), null);
   assert.equal(named(OPENRC)?.[1], "openrc");
 });

@@ -74,6 +74,19 @@ for (const [name, { folder, changes, old }] of Object.entries(DISTRIBUTIONS)) {
     assert.deepEqual(hosts(plan(), "_default"), { host: { "https://other.example.com": pull } });
   });
 
+  test(`${name}: an endpoint that spells out its scheme's port has its account, and the one that does not has none`, () => {
+    const endpoints = ["https://mirror.example.com:443", "https://mirror.example.com"];
+    const own = { ...profile, registries: { "docker.io": { endpoints, ...ACCOUNT } } };
+    const accounts = Object.entries(hosts(plan(undefined, own), "docker.io").host);
+    assert.deepEqual(
+      accounts.map(([host, { header }]) => [host, header !== undefined]),
+      [
+        ["https://mirror.example.com:443", true],
+        ["https://mirror.example.com", false],
+      ],
+    );
+  });
+
   test(`${name}: what holds a password is secret and root's alone, and nothing else holds it`, () => {
     const { files, ...rest } = plan();
     const secret = files.filter((file) => file.secret === true);

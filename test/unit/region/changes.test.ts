@@ -21,14 +21,20 @@ const MODELS = "nuc-4g:\n  architecture: amd64\n  memory: 4Gi\n";
 const BEFORE = { "tokyo.yaml": REGION, "tokyo.lock.yaml": PINS, "models.yaml": MODELS, "fleet.yaml": FLEET };
 
 const LOCKED = LOCK.k3s?.["v1.36.2+k3s1"];
-const RELEASES = { k3s: { "v1.36.2+k3s1": LOCKED, "v1.36.3+k3s1": { ...LOCKED, amd64: { ...LOCKED?.amd64, sha256: "b".repeat(64) } } } };
+const RELEASES = {
+  k3s: { "v1.36.2+k3s1": LOCKED, "v1.36.3+k3s1": { ...LOCKED, amd64: { ...LOCKED?.amd64, sha256: "b".repeat(64) } } },
+};
 
 type Files = Partial<typeof BEFORE>;
 
 function plans(files: Files, program: string) {
   const inventory = loadInventory(inventoryFolder({ ...BEFORE, ...files }));
   const profiles = resolveRegion(inventory, "tokyo");
-  return { inventory, profiles, plans: planRegion({ profiles, artifacts: RELEASES as ArtifactsLock, secrets: {}, program }) };
+  return {
+    inventory,
+    profiles,
+    plans: planRegion({ profiles, artifacts: RELEASES as ArtifactsLock, secrets: {}, program }),
+  };
 }
 
 /** Lines of a run that follows one in which all went well but for what `stdout` says. */
@@ -69,7 +75,10 @@ test("a device at another address has not changed", () => {
 
 test("new devices, devices that leave, another release and devices that are tried again are told apart", () => {
   const more = `${REGION}  - {id: tokyo-5, host: 10.0.0.9, model: nuc-4g}\n`;
-  const leaving = more.replace("10.0.0.0, model: nuc-4g", "10.0.0.0, model: nuc-4g, state: removed, decommission: wipe");
+  const leaving = more.replace(
+    "10.0.0.0, model: nuc-4g",
+    "10.0.0.0, model: nuc-4g, state: removed, decommission: wipe",
+  );
   const dark = JSON.stringify({ end: "ssh", text: "255 Connection refused" });
   const pinned = PINS + pin("tokyo-5");
   assert.deepEqual(lines({ "tokyo.yaml": leaving, "tokyo.lock.yaml": pinned }, "a", { "tokyo-2": dark }), [

@@ -3,7 +3,12 @@ import { test } from "node:test";
 import type { DeviceOutcome } from "../../../components/device/result.ts";
 import { describeReasons, regionOutputs } from "../../../components/region/outputs.ts";
 
-const dark = { state: "pending", code: "unreachable", reason: "no answer from the host", release: "v1.36.1+k3s1" } as const;
+const dark = {
+  state: "pending",
+  code: "unreachable",
+  reason: "no answer from the host",
+  release: "v1.36.1+k3s1",
+} as const;
 const OUTCOMES: readonly (readonly [string, DeviceOutcome])[] = [
   ["c", { state: "failed", code: "host-key", reason: "another key - find out why", release: "" }],
   ["b", { state: "applied", code: "", reason: "", release: "v1.36.2+k3s1" }],
@@ -25,6 +30,10 @@ test("outputs are counts, and one short entry a device", () => {
 test("devices that share a reason share a line", () => {
   const { pending } = regionOutputs(new Map(OUTCOMES));
   assert.deepEqual(describeReasons("pending", pending), ["2 pending (unreachable): a, e: no answer from the host"]);
-  const many = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`d${index}`, { code: "silent", reason: "x" }]));
-  assert.deepEqual(describeReasons("pending", many), ["400 pending (silent): d0, d1, d2, d3, d4, d5, d6, d7 and 392 more: x"]);
+  const many = Object.fromEntries(
+    Array.from({ length: 400 }, (_, index) => [`d${index}`, { code: "silent", reason: "x" }]),
+  );
+  assert.deepEqual(describeReasons("pending", many), [
+    "400 pending (silent): d0, d1, d2, d3, d4, d5, d6, d7 and 392 more: x",
+  ]);
 });

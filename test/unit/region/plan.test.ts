@@ -24,7 +24,12 @@ function planned(id: string, text = `device: ${id}\n`, secretFiles = ""): Device
   return { id, text, payload, secretFiles, pushed: [], joins: undefined, warnings: [] };
 }
 
-function dialled(id: string, state: DeviceOutcome["state"] | undefined, attempt = "3", secrets?: string): DialledDevice {
+function dialled(
+  id: string,
+  state: DeviceOutcome["state"] | undefined,
+  attempt = "3",
+  secrets?: string,
+): DialledDevice {
   const environment = { EDGE_FLEET_DEVICE: id, EDGE_FLEET_ATTEMPT: attempt };
   return {
     ...{ id, urn: `urn::${id}`, text: `device: ${id}\n` },
@@ -33,7 +38,12 @@ function dialled(id: string, state: DeviceOutcome["state"] | undefined, attempt 
   };
 }
 
-function runOf(profile: Profile, plan: DevicePlan | Refusal, previous?: DialledDevice, others: Profile[] = []): DeviceRun {
+function runOf(
+  profile: Profile,
+  plan: DevicePlan | Refusal,
+  previous?: DialledDevice,
+  others: Profile[] = [],
+): DeviceRun {
   const known = new Map(previous === undefined ? [] : [[previous.id, previous]]);
   const fleet = [profile, ...others];
   const [run] = planRuns({ region: "tokyo", profiles: [profile], plans: [plan], fleet, previous: known });
@@ -52,7 +62,12 @@ const DIALS: readonly {
   { name: "one that is as wanted is left alone", previous: dialled("a", "applied"), attempt: "3", changed: false },
   { name: "one that was not reached is tried again", previous: dialled("a", "pending"), attempt: "4", changed: true },
   { name: "one that failed is tried again", previous: dialled("a", "failed"), attempt: "4", changed: true },
-  { name: "one whose dial was cut short is tried again", previous: dialled("a", undefined), attempt: "4", changed: true },
+  {
+    name: "one whose dial was cut short is tried again",
+    previous: dialled("a", undefined),
+    attempt: "4",
+    changed: true,
+  },
   {
     name: "another plan is a dial of the same attempt",
     plan: planned("a", "device: a\nlabels.tier: gold\n"),
@@ -104,10 +119,13 @@ test("a device that is to be wiped is not, while another one has its address", (
   assert.deepEqual([retained?.held, done?.held], [undefined, undefined]);
 });
 
-const VANISHED = /^(.*): (is|are) in the stack tokyo and no longer in its inventory - put (it|them) back; to let (it|them) go, write state: removed/;
+const VANISHED =
+  /^(.*): (is|are) in the stack tokyo and no longer in its inventory - put (it|them) back; to let (it|them) go, write state: removed/;
 
 test("devices that merely are no longer in the inventory stop the run, and are named", () => {
-  const previous = new Map([dialled("a", "applied"), dialled("b", "pending"), dialled("c", "removed")].map((d) => [d.id, d]));
+  const previous = new Map(
+    [dialled("a", "applied"), dialled("b", "pending"), dialled("c", "removed")].map((d) => [d.id, d]),
+  );
   const input = { region: "tokyo", profiles: [], plans: [], fleet: [], previous };
   assert.throws(() => planRuns(input), { message: VANISHED });
   assert.throws(() => planRuns(input), /^Error: a, b: are/);
@@ -128,7 +146,9 @@ test("property: whatever the state, each device of the inventory is registered, 
         device(`d${index}`, { hostKey: enrolled ? KEY : undefined, state, decommission }),
       );
       const plans = profiles.map(({ id, state, decommission }) =>
-        state === "removed" ? { ...planned(id, `device: ${id}\nremove: ${decommission}\n`), payload: undefined } : planned(id),
+        state === "removed"
+          ? { ...planned(id, `device: ${id}\nremove: ${decommission}\n`), payload: undefined }
+          : planned(id),
       );
       const previous = new Map<string, DialledDevice>(
         entries.flatMap(({ known }, index) =>
@@ -143,7 +163,14 @@ test("property: whatever the state, each device of the inventory is registered, 
       for (const { dial, profile, held } of runs) {
         assert.ok(dial, "it is registered");
         assert.equal(/^remove: wipe$/m.test(dial.text), profile.state === "removed" && profile.decommission === "wipe");
-        assert.equal(held !== undefined, profile.hostKey === undefined && !(profile.state === "removed" && (profile.decommission === "retain" || previous.get(profile.id)?.outcome?.state === "removed")));
+        assert.equal(
+          held !== undefined,
+          profile.hostKey === undefined &&
+            !(
+              profile.state === "removed" &&
+              (profile.decommission === "retain" || previous.get(profile.id)?.outcome?.state === "removed")
+            ),
+        );
       }
     }),
   );

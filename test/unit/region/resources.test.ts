@@ -128,7 +128,13 @@ test("each device has one command, named after it, below its region", async () =
 
 test("a command never triggers a replacement, never logs, and no removal of a resource ever runs anything", () => {
   for (const { inputs, name } of commands) {
-    assert.deepEqual(Object.keys(inputs).sort(), ["addPreviousOutputInEnv", "create", "environment", "logging", "stdin"]);
+    assert.deepEqual(Object.keys(inputs).sort(), [
+      "addPreviousOutputInEnv",
+      "create",
+      "environment",
+      "logging",
+      "stdin",
+    ]);
     assert.equal(inputs.create, "exec sh .edge-fleet/tokyo/dial.sh");
     assert.equal(inputs.logging, "none");
     assert.equal(optionsByName.get(name)?.ignoreChanges, undefined);
@@ -165,7 +171,10 @@ test("secrets travel in one secret variable of those that have any, and stand no
     for (const secret of [TOKEN, PASSWORD]) assert.equal(JSON.stringify(readable).includes(secret), false);
   }
   const kubeconfigs = registered.filter(({ inputs }) => JSON.stringify(inputs).includes("token-of-the-hub"));
-  assert.deepEqual(kubeconfigs.map(({ type }) => type), ["pulumi:providers:kubernetes"]);
+  assert.deepEqual(
+    kubeconfigs.map(({ type }) => type),
+    ["pulumi:providers:kubernetes"],
+  );
 });
 
 test("a plan is lines that a person can review, without an address", () => {

@@ -13,8 +13,9 @@ import { hostOf, type RegistryAccount, registryAccounts, sorted } from "../regis
 export type ContainerdVersion = 2 | 3;
 
 /**
- * First minor release with containerd 2. K0s: https://docs.k0sproject.io/stable/runtime/; MicroK8s:
- * https://github.com/canonical/microk8s/pull/5321
+ * First minor release with containerd 2. K0s: embedded-bins/Makefile.variables, 1.7.34 in v1.35.7+k0s.0 and 2.3.3 in
+ * v1.36.3+k0s.2. MicroK8s: https://github.com/canonical/microk8s/blob/1.36/build-scripts/components/containerd/version.sh,
+ * 1.7.29 in branch 1.34 and 2.1.6 in 1.35.
  */
 export const CONTAINERD_2_MINOR = { k0s: 36, microk8s: 35 } as const;
 
@@ -73,8 +74,8 @@ export function hostsFiles(
  * is asked after the mirrors.
  *
  * An account is a header of its mirror. The other way, `registry.configs` of containerd's own configuration, would show
- * it: K0s copies its drop-ins into /run/k0s/containerd-cri.toml, which everybody may read, and the wrapper of MicroK8s
- * into args/containerd.toml.
+ * it: everybody may read the drop-ins of K0s and what it merges of them to 1.35, and the wrapper of MicroK8s copies its
+ * template into args/containerd.toml.
  */
 function hostsFile(
   registry: string,

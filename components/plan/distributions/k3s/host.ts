@@ -29,6 +29,14 @@ export function hostFiles(profile: Profile, role: NodeRole): DeviceFile[] {
   ];
 }
 
+/**
+ * K3s writes the passwords of nodes anew where `agent-token-file` appears, changes or goes, but not into its bootstrap data,
+ * and its next start then ends with "passwd newer than datastore"; what is missing it takes from there. Not before the token
+ * is on the disk: until then this file alone has the password of the bootstrap data. K3s: pkg/daemons/control/deps/deps.go
+ * (genUsers), pkg/cluster/bootstrap.go (ReconcileBootstrapData), pkg/server/server.go (printTokens).
+ */
+const FORGET_PASSWORDS = `[ ! -s ${DATA}/server/token ] || rm -f ${DATA}/server/cred/passwd`;
+
 function openrcService({ network }: Profile, role: NodeRole, modules: readonly string[]): OpenrcService {
   return {
     name: SERVICES[role],
@@ -38,6 +46,7 @@ function openrcService({ network }: Profile, role: NodeRole, modules: readonly s
     modules,
     folders: foldersOf(role),
     route: network.dummyRoute,
+    prepare: role === "server" ? [FORGET_PASSWORDS] : [],
     respawnSeconds: 5,
     openFiles: 1048576,
   };
@@ -55,6 +64,7 @@ function serviceUnit(profile: Profile, role: NodeRole, modules: readonly string[
   const route = profile.network.dummyRoute ? ` ${ROUTE_UNIT}` : "";
   const loads = modules.map((module) => `ExecStartPre=-/sbin/modprobe ${module}`);
   const folders = foldersOf(role);
+  const passwords = role === "server" ? [`ExecStartPre=-/bin/sh -c '${FORGET_PASSWORDS}'`] : [];
   return `[Unit]
 Description=Lightweight Kubernetes
 Documentation=https://k3s.io
@@ -75,7 +85,7 @@ TasksMax=infinity
 TimeoutStartSec=0
 Restart=always
 RestartSec=5s
-${loads.join("\n")}
+${[...loads, ...passwords].join("\n")}
 ExecStartPre=/bin/mkdir -p -m 0700 ${folders.join(" ")}
 ExecStartPre=/bin/chmod 0700 ${folders.join(" ")}
 ExecStart=${BINARY} ${role}

@@ -47,6 +47,7 @@ export function renderK3s(profile: Profile, context: RenderContext = {}): Distri
     labels,
     // The kubelet's identity, the only one that an agent has, may not change the taints of its node.
     taints: role === "server" ? profile.taints : [],
+    agents: context.agents ?? [],
     files: [
       ...(token === undefined ? [] : [token.file]),
       ...(role === "server" ? serverFiles(profile, context) : agentFiles(profile, context)),

@@ -1,0 +1,3 @@
+import { runStack } from "edge-fleet";
+
+export default runStack;
