@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
 import { type FieldPath, formatPath, locate } from "../../components/inventory/problems.ts";
+import { KUSTOMIZATIONS } from "../manifests/kustomize.ts";
 import { asList, isYamlMap, itemsOf, type TreeProblem, type YamlMap } from "../manifests/objects.ts";
 import { isRemote, pathsOf, plaintextOf } from "./rules.ts";
 
@@ -28,7 +29,6 @@ export interface TreeSource {
 
 /** Folders that hold no manifests for devices, or only what is rendered from the others. */
 const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "rendered", "rings", "rollout"]);
-const KUSTOMIZATIONS = new Set(["kustomization.yaml", "kustomization.yml", "Kustomization"]);
 
 /** Reads every YAML and JSON file of a tree. Symbolic links are not followed. @param directory the tree's folder */
 export function readTreeSource(directory: string): TreeSource {
@@ -55,7 +55,7 @@ export function readTreeSource(directory: string): TreeSource {
 
 /** True for the file that makes a folder a kustomization. */
 export function isKustomization({ path }: SourceDocument): boolean {
-  return KUSTOMIZATIONS.has(posix.basename(path));
+  return KUSTOMIZATIONS.includes(posix.basename(path));
 }
 
 /** Problems that need nothing but the files. @param directory the tree's folder */
@@ -77,7 +77,7 @@ function listFiles(directory: string, below: string): string[] {
     .flatMap((entry) => {
       const path = posix.join(below, entry.name);
       if (entry.isDirectory()) return below === "" && FOREIGN.has(entry.name) ? [] : listFiles(directory, path);
-      const wanted = /\.(ya?ml|json)$/.test(entry.name) || KUSTOMIZATIONS.has(entry.name);
+      const wanted = /\.(ya?ml|json)$/.test(entry.name) || KUSTOMIZATIONS.includes(entry.name);
       return entry.isFile() && wanted && entry.name !== ".fleet-manifest.json" ? [path] : [];
     });
 }
@@ -102,75 +102,55 @@ function sourceDocument(path: string, file: string, document: Document, lines: L
 function syntaxProblems(file: string, { errors }: Document, lines: LineCounter): TreeProblem[] {
   return errors.map(({ code, message, pos }) => {
     const { line, col } = lines.linePos(pos[0]);
-    const mend =
-      code === "DUPLICATE_KEY" ? "the last one would win silently - delete one" : `${message} - mend the syntax`;
-    const what = code === "DUPLICATE_KEY" ? `the key is there twice, ${mend}` : mend;
-    return {
-      rule: "yaml" as const,
-      file,
-      line: Math.max(line, 1),
-      column: Math.max(col, 1),
-      where: "(yaml)",
-      message: what,
-    };
+    const what =
+      code === "DUPLICATE_KEY"
+        ? "the key is there twice, the last one would win silently - delete one"
+        : `${message} - mend the syntax`;
+    const place = { file, line: Math.max(line, 1), column: Math.max(col, 1), where: "(yaml)" };
+    return { rule: "yaml", ...place, message: what };
   });
 }
 
 /** Argo CD fetches remote bases past the project's list of repositories, and not at all without a network. */
 function checkReferences(directory: string, document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
-  const charts = ["helmCharts", "helmChartInflationGenerator"].filter(
-    (field) => asList(kustomization[field]).length > 0,
-  );
-  return [
-    ...charts.map((field) =>
+  const charts = ["helmCharts", "helmChartInflationGenerator"]
+    .filter((field) => asList(kustomization[field]).length > 0)
+    .map((field) =>
       document.problem("remote-base", [field], "fetches a chart where it is rendered - commit the rendered manifests"),
-    ),
-    ...pathsOf(kustomization).flatMap(({ path, value }) => {
-      // Of a generator's `key=file` the file counts.
-      const reference =
-        String(path[0]).endsWith("MapGenerator") || path[0] === "secretGenerator"
-          ? value.replace(/^[^=/]+=/, "")
-          : value;
-      if (isRemote(reference)) {
-        const message = `${value} is fetched from elsewhere - copy it below the tree and refer to the copy`;
-        return [document.problem("remote-base", path, message)];
-      }
-      const target = posix.normalize(posix.join(posix.dirname(document.path), reference));
-      if (posix.isAbsolute(reference) || target === ".." || target.startsWith("../"))
-        return [
-          document.problem("remote-base", path, `${value} leaves the folder of the tree - move it below ${directory}`),
-        ];
-      if (!existsSync(join(directory, target)))
-        return [document.problem("remote-base", path, `${value} does not exist - create it, or remove the line`)];
-      return [];
-    }),
-  ];
+    );
+  const references = pathsOf(kustomization).flatMap(({ path, value }) => {
+    // Of a generator's `key=file` the file counts.
+    const reference = /(Map|secret)Generator$/.test(String(path[0])) ? value.replace(/^[^=/]+=/, "") : value;
+    const reason = refuseReference(directory, document.path, reference);
+    return reason === undefined ? [] : [document.problem("remote-base", path, `${value} ${reason}`)];
+  });
+  return [...charts, ...references];
+}
+
+/** Why a kustomization may not refer to this; undefined when it may. @param from its path below the tree */
+function refuseReference(directory: string, from: string, reference: string): string | undefined {
+  if (isRemote(reference)) return "is fetched from elsewhere - copy it below the tree and refer to the copy";
+  const target = posix.normalize(posix.join(posix.dirname(from), reference));
+  if (posix.isAbsolute(reference) || target === ".." || target.startsWith("../"))
+    return `leaves the folder of the tree - move it below ${directory}`;
+  return existsSync(join(directory, target)) ? undefined : "does not exist - create it, or remove the line";
 }
 
 /** A Secret's generator keeps its values beside it, in the clear. */
 function checkGenerators(document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
+  const message = `makes a Secret of values in the repository - ${SECRET_MEND}`;
   return asList(kustomization.secretGenerator).map((_, index) =>
-    document.problem(
-      "secret",
-      ["secretGenerator", index],
-      `makes a Secret of values in the repository - ${SECRET_MEND}`,
-    ),
+    document.problem("secret", ["secretGenerator", index], message),
   );
 }
 
 const SECRET_MEND = "commit a SealedSecret or encrypt it with SOPS";
 
 function checkSecrets(document: SourceDocument): TreeProblem[] {
-  return itemsOf(document.value).flatMap(({ path, value }) => {
-    const [first] = plaintextOf(value);
-    return first === undefined
-      ? []
-      : [
-          document.problem(
-            "secret",
-            [...path, ...first],
-            `a Secret stands in the repository in the clear - ${SECRET_MEND}`,
-          ),
-        ];
-  });
+  const message = `a Secret stands in the repository in the clear - ${SECRET_MEND}`;
+  return itemsOf(document.value).flatMap(({ path, value }) =>
+    plaintextOf(value)
+      .slice(0, 1)
+      .map((first) => document.problem("secret", [...path, ...first], message)),
+  );
 }

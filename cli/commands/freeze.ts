@@ -6,7 +6,7 @@ import { openContext, type RolloutContext, requireRing } from "../rollout/contex
 import { FREEZE_FILE, NO_FREEZES, parseFreezes, renderFreezes, withFreeze, withoutFreeze } from "../rollout/freeze.ts";
 import { readAt } from "../rollout/git.ts";
 import { freezeMessage } from "../rollout/message.ts";
-import { isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
+import { describeCommit, isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { printJson } from "./options.ts";
 import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";
 
@@ -58,8 +58,7 @@ async function freeze(ring: string | undefined, options: FreezeOptions): Promise
     return EXIT.ok;
   }
   process.stdout.write(`${what}: ${frozen ? "frozen" : "not frozen"}${done ? " already, nothing to commit" : ""}\n`);
-  if (settled.commit !== undefined)
-    process.stdout.write(`${settled.pushed ? "Pushed" : "Committed"} ${settled.commit.slice(0, 12)}\n`);
+  process.stdout.write(describeCommit(settled));
   if (next !== undefined) process.stdout.write(`Next: ${next}\n`);
   return EXIT.ok;
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import type { Settled } from "../rollout/commit.ts";
 import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
 import { type ChangeImpact, lookAtImpact, type PromotionPlan, planPromotion, ringBefore } from "../rollout/decide.ts";
 import { FREEZE_FILE } from "../rollout/freeze.ts";
@@ -10,7 +11,7 @@ import { resolveCommit } from "../rollout/git.ts";
 import { rolloutMessage } from "../rollout/message.ts";
 import { describeBefore, describeImpact, describeSigner } from "../rollout/report.ts";
 import { renderRing } from "../rollout/rings.ts";
-import { isSettled, nextStep, type Settled, settle, UNSETTLED } from "../rollout/settle.ts";
+import { describeCommit, isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { readStatuses, statusOptions } from "../rollout/status-source.ts";
 import { describeDiff } from "./diff.ts";
 import { printJson } from "./options.ts";
@@ -121,8 +122,8 @@ function refuse(outcome: object | undefined, standing: readonly Refusal[]): Exit
   return reasons.has("health") ? EXIT.failed : EXIT.pending;
 }
 
-function conclude(context: RolloutContext, ring: string, { commit, pushed }: Settled, next: string | undefined): void {
-  if (commit !== undefined) process.stdout.write(`${pushed ? "Pushed" : "Committed"} ${commit.slice(0, 12)}\n`);
+function conclude(context: RolloutContext, ring: string, settled: Settled, next: string | undefined): void {
+  process.stdout.write(describeCommit(settled));
   if (next !== undefined) process.stdout.write(`Next: ${next}\n`);
   const after = context.rings[context.rings.indexOf(ring) + 1];
   if (next === undefined && after !== undefined)

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import type { Settled } from "../rollout/commit.ts";
 import {
   fileOfRing,
   openContext,
@@ -16,7 +17,7 @@ import { earlierRevisions } from "../rollout/history.ts";
 import { rolloutMessage } from "../rollout/message.ts";
 import { describeImpact } from "../rollout/report.ts";
 import { renderRing } from "../rollout/rings.ts";
-import { nextStep, type Settled, settle } from "../rollout/settle.ts";
+import { describeCommit, nextStep, settle } from "../rollout/settle.ts";
 import { describeDiff } from "./diff.ts";
 import { printJson } from "./options.ts";
 import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";
@@ -70,8 +71,8 @@ async function rollback(ring: string, options: RollbackOptions): Promise<ExitCod
   return EXIT.ok;
 }
 
-function conclude({ commit, pushed }: Settled, later: readonly string[], next: string | undefined): void {
-  if (commit !== undefined) process.stdout.write(`${pushed ? "Pushed" : "Committed"} ${commit.slice(0, 12)}\n`);
+function conclude(settled: Settled, later: readonly string[], next: string | undefined): void {
+  process.stdout.write(describeCommit(settled));
   for (const ring of later)
     process.stdout.write(
       `Ring ${ring} still runs what was rolled back - roll it back too: edge-fleet rollback ${ring}\n`,

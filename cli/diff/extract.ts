@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { parse } from "yaml";
 import { pathsOf } from "../check/rules.ts";
-import { isYamlMap } from "../manifests/objects.ts";
+import { KUSTOMIZATIONS } from "../manifests/kustomize.ts";
+import { asMap } from "../manifests/objects.ts";
 import type { RunOptions } from "../process.ts";
 import { git, type Repository, runGit } from "../rollout/git.ts";
 
@@ -20,9 +21,6 @@ export interface TreeSnapshot {
   /** What each kustomization that was looked at refers to, by its folder: leaves share most of them. */
   readonly references: Map<string, readonly string[]>;
 }
-
-/** Names of the file that makes a folder a kustomization. */
-export const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /**
  * Writes the tree of a commit into a folder. A commit without the tree gives an empty one.
@@ -94,8 +92,7 @@ function referencesOf({ folder, references }: TreeSnapshot, target: string): rea
 /** What a kustomization refers to; one that cannot be read refers to nothing, and its own bytes are in the hash. */
 function readPaths(file: string): string[] {
   try {
-    const value: unknown = parse(readFileSync(file, "utf8"));
-    return isYamlMap(value) ? pathsOf(value).map((found) => found.value) : [];
+    return pathsOf(asMap(parse(readFileSync(file, "utf8")))).map(({ value }) => value);
   } catch {
     return [];
   }

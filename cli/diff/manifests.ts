@@ -3,10 +3,10 @@
  * that change, line by line, and from the changes of all leaves to groups that share them. Values of Secrets are hidden.
  */
 import { createHash } from "node:crypto";
-import { diff as compare } from "node:util";
 import { parseDocument, stringify } from "yaml";
+import { diffLines } from "../../components/gitops/difference.ts";
 import { MODEL_LABEL, REGION_LABEL } from "../../components/gitops/labels.ts";
-import { isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";
+import { asMap, isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";
 
 /** One object of a leaf that is there before or after, or differs. */
 export interface ObjectChange {
@@ -106,11 +106,10 @@ interface ReadObject {
 function readObjects(texts: readonly string[]): Map<string, ReadObject> {
   const objects = new Map<string, ReadObject>();
   for (const text of texts) {
-    const value: unknown = parseDocument(text, { version: "1.1" }).toJS({ maxAliasCount: 100 });
+    const value = asMap(parseDocument(text, { version: "1.1" }).toJS({ maxAliasCount: 100 }));
     const name = nameOfObject(value);
-    const version = isYamlMap(value) ? String(value.apiVersion) : "";
-    const secret = isYamlMap(value) && value.kind === "Secret" ? value : undefined;
-    objects.set(`${name} ${version.split("/").length > 1 ? version.split("/")[0] : ""}`, { name, text, secret });
+    const [, group = ""] = /^(.*?)\//.exec(String(value.apiVersion)) ?? [];
+    objects.set(`${name} ${group}`, { name, text, secret: value.kind === "Secret" ? value : undefined });
   }
   return objects;
 }
@@ -118,7 +117,7 @@ function readObjects(texts: readonly string[]): Map<string, ReadObject> {
 function compareObjects(old: ReadObject | undefined, young: ReadObject | undefined): ObjectChange[] {
   const name = (young ?? old)?.name ?? "";
   const change = old === undefined ? "added" : young === undefined ? "removed" : "changed";
-  const lines = compareLines(linesOf(old, undefined), linesOf(young, old?.secret));
+  const lines = diffLines(linesOf(old, undefined), linesOf(young, old?.secret), CONTEXT_LINES).text;
   return lines.length === 0 ? [] : [{ object: name, change, lines }];
 }
 
@@ -139,34 +138,13 @@ const OWN_LABEL = new RegExp(`^(\\s*(?:${REGION_LABEL}|${MODEL_LABEL}): ).*$`.re
 
 function hideValues(secret: YamlMap, before: YamlMap | undefined): YamlMap {
   const hide = (field: "data" | "stringData"): YamlMap => {
-    const [values, old] = [secret[field], before?.[field]];
+    const [values, old] = [secret[field], asMap(before?.[field])];
     if (!isYamlMap(values)) return {};
     const hidden = Object.entries(values).map(([key, value]) => {
-      const changed = isYamlMap(old) && Object.hasOwn(old, key) && old[key] !== value;
+      const changed = Object.hasOwn(old, key) && old[key] !== value;
       return [key, changed ? "(hidden, changed)" : HIDDEN];
     });
     return { [field]: Object.fromEntries(hidden) };
   };
   return { ...secret, ...hide("data"), ...hide("stringData") };
-}
-
-/** A unified diff with three lines around what differs; empty when nothing does. */
-function compareLines(old: readonly string[], young: readonly string[]): string[] {
-  // `diff` of node:util says 1 for what is in its first list alone, and -1 for the second.
-  const operations = compare([...old], [...young]);
-  const shown = new Set<number>();
-  for (const [index, [operation]] of operations.entries())
-    if (operation !== 0) for (let near = index - CONTEXT_LINES; near <= index + CONTEXT_LINES; near++) shown.add(near);
-  const lines: string[] = [];
-  let skipped = false;
-  for (const [index, [operation, line]] of operations.entries()) {
-    if (!shown.has(index)) {
-      skipped = true;
-      continue;
-    }
-    if (skipped) lines.push("@@");
-    skipped = false;
-    lines.push(`${operation === 0 ? " " : operation === 1 ? "-" : "+"}${line}`);
-  }
-  return lines;
 }

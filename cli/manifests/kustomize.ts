@@ -16,6 +16,9 @@ const PROGRAMS = [
   { name: "kubectl", version: ["version", "--client"], build: ["kustomize", "--"] },
 ] as const;
 
+/** Names of the file that makes a folder a kustomization. */
+export const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /** Manifests of a folder, or why there are none. */
 export type BuiltFolder = { readonly text: string } | { readonly failure: string };
 

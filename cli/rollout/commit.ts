@@ -17,6 +17,17 @@ export interface FileChange {
   readonly message: string;
 }
 
+/** What has become of a change. */
+export interface Settled {
+  /** False: everything was as wanted, or nothing was to be written (`dryRun`). */
+  readonly written: boolean;
+  /** Full SHA of the commit, when one was made. */
+  readonly commit: string | undefined;
+  readonly pushed: boolean;
+  /** True where the checkout shows the change. */
+  readonly checkedOut: boolean;
+}
+
 /** Writes the file on disk without a commit. */
 export function writeChange({ tree }: Repository, { path, content }: Pick<FileChange, "path" | "content">): void {
   const file = join(tree, path);

@@ -5,10 +5,10 @@
 import { posix } from "node:path";
 import { MANIFESTS_FILE } from "../../components/gitops/application.ts";
 import type { Leaf, TreeDevice } from "../../components/gitops/index.ts";
-import { KUSTOMIZATIONS } from "../diff/extract.ts";
 import type { DiffReport } from "../diff/report.ts";
 import { runDiff } from "../diff/run.ts";
 import { UsageError } from "../exit.ts";
+import { KUSTOMIZATIONS } from "../manifests/kustomize.ts";
 import { devicesIn, foldersOf, type RingState, type RolloutContext, readFreezes, readRing } from "./context.ts";
 import { freezeOf } from "./freeze.ts";
 import { judgePromotion, type Refusal, type RingBefore } from "./gate.ts";

@@ -18,13 +18,6 @@ export interface DeviceStatus {
   readonly lastSeenAt?: string | undefined;
 }
 
-/** A device of the ring, with its status where there is one. */
-export interface JudgedDevice {
-  readonly id: string;
-  /** Absent: nothing is known of it. */
-  readonly status?: DeviceStatus | undefined;
-}
-
 /** What a ring is measured by. */
 export interface HealthRules {
   /** Full SHA that the ring's devices should run. */
@@ -65,11 +58,15 @@ export interface RingVerdict {
 
 /**
  * Judges a ring.
- * @param devices every device of the ring, once
+ * @param devices every device of the ring, once, with its status where there is one
  * @param rules what it is measured by
  * @param now milliseconds since 1970
  */
-export function judgeRing(devices: readonly JudgedDevice[], rules: HealthRules, now: number): RingVerdict {
+export function judgeRing(
+  devices: readonly { readonly id: string; readonly status?: DeviceStatus | undefined }[],
+  rules: HealthRules,
+  now: number,
+): RingVerdict {
   const counts = { healthy: 0, failed: 0, behind: 0, stale: 0, lost: 0, offline: 0, unreported: 0 };
   const unwell: string[] = [];
   for (const { id, status } of devices) {

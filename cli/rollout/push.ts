@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../exit.ts";
 import type { RunOptions } from "../process.ts";
-import { type FileChange, writeChange } from "./commit.ts";
+import { type FileChange, type Settled, writeChange } from "./commit.ts";
 import { git, gitReason, type Repository, runGit } from "./git.ts";
 
 /** Where to push. */
@@ -24,13 +24,6 @@ export interface GuardedChange extends FileChange {
   readonly seen: string;
   /** Files below the tree that must still be as they were at {@link seen}. */
   readonly guarded: readonly string[];
-}
-
-/** What was pushed. */
-export interface Pushed {
-  readonly commit: string;
-  /** True when the branch that is checked out was moved along. */
-  readonly checkedOut: boolean;
 }
 
 /** Thrown when somebody else has changed what the decision was made by: exactly one of two wins. */
@@ -65,7 +58,7 @@ export async function fetchBranch(repository: Repository, { remote, branch }: Pu
  * @throws LostRaceError when a guarded file has changed since it was seen
  * @throws Error with what the remote said, when it refuses for another reason than a race
  */
-export async function pushChange(repository: Repository, target: PushTarget, change: GuardedChange): Promise<Pushed> {
+export async function pushChange(repository: Repository, target: PushTarget, change: GuardedChange): Promise<Settled> {
   let tip = change.seen;
   for (let attempt = 1; ; attempt++) {
     const commit = await commitOnto(repository, tip, change);
@@ -73,7 +66,8 @@ export async function pushChange(repository: Repository, target: PushTarget, cha
     const result = await runGit(repository.folder, ["push", "--quiet", "--", target.remote, refspec]);
     if (result.exitCode === 0) {
       await runGit(repository.folder, ["update-ref", `refs/remotes/${target.remote}/${target.branch}`, commit]);
-      return { commit, checkedOut: await followCheckout(repository, target, change, tip, commit) };
+      const checkedOut = await followCheckout(repository, target, change, tip, commit);
+      return { written: true, commit, pushed: true, checkedOut };
     }
     const now = await fetchBranch(repository, target);
     if (now === tip || attempt === ATTEMPTS)

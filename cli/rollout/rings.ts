@@ -3,7 +3,7 @@
  * `edge-fleet promote`. A workload of its own has its own ones: `rings/<workload>/<ring>.yaml`. A ring without a file
  * deploys nothing.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import { z } from "zod";
 import { inspect } from "../../components/gitops/disk.ts";
@@ -44,18 +44,9 @@ export class RolloutFileError extends Error {
  */
 export function parseRing(file: string, text: string, workload?: string): Ring {
   const problems: string[] = [];
-  const { value, position } = parseYamlFile(file, text, RingSchema, problems);
-  const expected = posix.basename(file, ".yaml");
-  const complain = (field: string, message: string): void => {
-    const { line, column } = position([field]);
-    problems.push(`${file}:${line}:${column} ${field}: ${message}`);
-  };
-  if (value !== undefined && value.ring !== expected)
-    complain("ring", `is ${value.ring} in the file of ${expected} - write ${expected}`);
-  if (value?.workload !== undefined && value.workload !== workload)
-    complain("workload", `is ${value.workload} - ${workload === undefined ? "remove it" : `write ${workload}`}`);
-  if (value === undefined || problems.length > 0) throw new RolloutFileError(problems);
-  return value;
+  const ring = checkRing(file, text, workload, problems);
+  if (ring === undefined) throw new RolloutFileError(problems);
+  return ring;
 }
 
 /**
@@ -68,24 +59,38 @@ export function parseRing(file: string, text: string, workload?: string): Ring {
 export function readRings(directory: string, workload?: string): Revisions {
   const problems: string[] = [];
   const revisions = new Map<string, string>();
-  for (const path of listRingFiles(directory, workload)) {
+  const folder = posix.join("rings", workload ?? "");
+  const names = existsSync(join(directory, folder)) ? readdirSync(join(directory, folder)).sort() : [];
+  for (const name of names.filter((candidate) => candidate.endsWith(".yaml"))) {
+    const path = posix.join(folder, name);
     const file = posix.join(directory, path);
     const entry = inspect(directory, path);
-    if (entry.kind !== "file") {
+    if (entry.kind === "file") {
+      const { ring, revision } = checkRing(file, entry.content, workload, problems) ?? {};
+      if (ring !== undefined && revision !== undefined) revisions.set(ring, revision);
+    } else {
       const reason = entry.kind === "obstructed" ? entry.reason : "it is gone";
       problems.push(`${file}:1:1 (file): ${reason} - a ring file is a regular file, write it with edge-fleet promote`);
-      continue;
-    }
-    try {
-      const { ring, revision } = parseRing(file, entry.content, workload);
-      revisions.set(ring, revision);
-    } catch (error) {
-      if (!(error instanceof RolloutFileError)) throw error;
-      problems.push(error.message);
     }
   }
   if (problems.length > 0) throw new RolloutFileError(problems);
   return revisions;
+}
+
+/** The ring file's content; undefined where a problem was found and told. */
+function checkRing(file: string, text: string, workload: string | undefined, problems: string[]): Ring | undefined {
+  const known = problems.length;
+  const { value, position } = parseYamlFile(file, text, RingSchema, problems);
+  const expected = posix.basename(file, ".yaml");
+  const complain = (field: string, message: string): void => {
+    const { line, column } = position([field]);
+    problems.push(`${file}:${line}:${column} ${field}: ${message}`);
+  };
+  if (value !== undefined && value.ring !== expected)
+    complain("ring", `is ${value.ring} in the file of ${expected} - write ${expected}`);
+  if (value?.workload !== undefined && value.workload !== workload)
+    complain("workload", `is ${value.workload} - ${workload === undefined ? "remove it" : `write ${workload}`}`);
+  return problems.length > known ? undefined : value;
 }
 
 /**
@@ -100,17 +105,4 @@ export function renderRing(ring: string, revision: string, workload?: string): s
   const [of, option] = workload === undefined ? ["", ""] : [` of workload ${workload}`, ` --workload ${workload}`];
   const header = `The commit${of} that ring ${ring} deploys. Set it with \`edge-fleet promote ${ring}${option} --to <sha>\`.`;
   return formatYaml([header], { ring, revision, ...(workload === undefined ? {} : { workload }) });
-}
-
-function listRingFiles(directory: string, workload: string | undefined): string[] {
-  const folder = posix.join("rings", workload ?? "");
-  try {
-    return readdirSync(join(directory, folder))
-      .filter((name) => name.endsWith(".yaml"))
-      .sort()
-      .map((name) => posix.join(folder, name));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@
  * Carries a decided change of one file out: on disk only, as a commit, or as a commit pushed to the remote branch. From
  * the change to what has become of it.
  */
-import { commitChange, type FileChange, writeChange } from "./commit.ts";
+import { commitChange, type FileChange, type Settled, writeChange } from "./commit.ts";
 import type { RolloutContext } from "./context.ts";
 import { type Repository, readAt } from "./git.ts";
 import { pushChange } from "./push.ts";
@@ -13,17 +13,6 @@ export interface SettleOptions {
   readonly commit: boolean;
   /** Show what would be done. */
   readonly dryRun?: true;
-}
-
-/** What has become of a change. */
-export interface Settled {
-  /** False: everything was as wanted, or nothing was to be written (`dryRun`). */
-  readonly written: boolean;
-  /** Full SHA of the commit, when one was made. */
-  readonly commit: string | undefined;
-  readonly pushed: boolean;
-  /** True where the checkout shows the change. */
-  readonly checkedOut: boolean;
 }
 
 /** Nothing was done. */
@@ -51,13 +40,15 @@ export async function settle(
 ): Promise<Settled> {
   const { repository, target, ref } = context;
   if (options.dryRun) return UNSETTLED;
-  if (target !== undefined) {
-    const { commit, checkedOut } = await pushChange(repository, target, { ...change, seen: ref, guarded });
-    return { written: true, commit, pushed: true, checkedOut };
-  }
+  if (target !== undefined) return pushChange(repository, target, { ...change, seen: ref, guarded });
   if (options.commit) return { ...UNSETTLED, written: true, commit: await commitChange(repository, change) };
   writeChange(repository, change);
   return { ...UNSETTLED, written: true };
+}
+
+/** The commit of a change, for people; empty when none was made. */
+export function describeCommit({ commit, pushed }: Settled): string {
+  return commit === undefined ? "" : `${pushed ? "Pushed" : "Committed"} ${commit.slice(0, 12)}\n`;
 }
 
 /** What the operator does next to bring the change to the devices; undefined when nothing is left to do. */

@@ -1,40 +1,38 @@
-/**
- * A short unified diff of two texts for a message: from the lines on disk to the rendered lines, at most a dozen lines
- * around what differs.
- */
+/** How two texts differ, line by line: as lines for people, and in short for a message. */
 import { diff } from "node:util";
 
-const CONTEXT_LINES = 1;
 const MAX_LINES = 12;
 
 /** Where two texts first differ and how. */
 export interface Difference {
   /** Line of the first text, from 1. */
   readonly line: number;
-  /** `-` is on disk only, `+` is rendered only. Empty when the texts are equal. */
+  /** ` `, `-` (first text) or `+` before each line; `@@` stands for what is left out. Empty when the texts are equal. */
   readonly text: readonly string[];
 }
 
-/** Compares two texts line by line. */
-export function renderDifference(disk: string, rendered: string): Difference {
-  const operations = diff(disk.split("\n"), rendered.split("\n"));
+/** A unified diff. @param context lines that are shown around what differs */
+export function diffLines(old: readonly string[], young: readonly string[], context: number): Difference {
+  // `diff` of node:util says 1 for what is in its first list alone, and -1 for the second.
+  const operations = diff([...old], [...young]);
   const changed = operations.flatMap(([operation], index) => (operation === 0 ? [] : [index]));
-  const shown = operations.flatMap(([operation, line], index) => {
-    const near = changed.some((at) => Math.abs(at - index) <= CONTEXT_LINES);
-    return near ? [`${operation === 0 ? " " : operation === 1 ? "-" : "+"}${line}`] : [];
+  const shown = new Set(
+    changed.flatMap((at) => Array.from({ length: 2 * context + 1 }, (_, index) => at - context + index)),
+  );
+  const text = operations.flatMap(([operation, line], index) => {
+    if (!shown.has(index)) return [];
+    const gap = index > 0 && !shown.has(index - 1) ? ["@@"] : [];
+    return [...gap, `${operation === 0 ? " " : operation === 1 ? "-" : "+"}${line}`];
   });
-  const first = changed[0] ?? 0;
-  const line = operations.slice(0, first).filter(([operation]) => operation !== -1).length + 1;
-  if (changed.length === 0) return { line: 1, text: [] };
-  const hidden = shown.length - MAX_LINES;
-  return {
-    line,
-    text: [
-      "--- on disk",
-      "+++ rendered",
-      `@@ line ${line} @@`,
-      ...shown.slice(0, MAX_LINES),
-      ...(hidden > 0 ? [`… ${hidden} more line(s)`] : []),
-    ],
-  };
+  const line = operations.slice(0, changed[0] ?? 0).filter(([operation]) => operation !== -1).length + 1;
+  return { line, text };
+}
+
+/** {@link diffLines} of a file on disk and its rendered content, at most a dozen lines around what differs. */
+export function renderDifference(disk: string, rendered: string): Difference {
+  const { line, text } = diffLines(disk.split("\n"), rendered.split("\n"), 1);
+  const lines = text.filter((shown) => shown !== "@@");
+  const hidden = lines.length - MAX_LINES;
+  const more = hidden > 0 ? [`… ${hidden} more line(s)`] : [];
+  return { line, text: ["--- on disk", "+++ rendered", `@@ line ${line} @@`, ...lines.slice(0, MAX_LINES), ...more] };
 }

@@ -15,7 +15,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The log-in user is not root and may not become it without a password, or there is no sudo: doas is not used",
     "Nothing can be installed, and checks that read other processes or the firewall's rules are left out",
-    "Set `ssh.user: root`, or give the user password-less sudo until `edge-fleet enroll` has installed the device program; on Alpine `apk add sudo` first",
+    "Set `ssh.user: root`, or give the user password-less sudo; on Alpine `apk add sudo` first",
   ],
   [
     "tools",

@@ -3,8 +3,8 @@
  * hub's stack. A region whose access cannot be had is refused: without it the run would take its objects from the hub.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { parse } from "yaml";
 import { readStackOutputs, type StackResource } from "../engine.ts";
+import { hubNameOf } from "../registration/region-registration.ts";
 
 /** Configuration key of a region's kubeconfig, secret. */
 export const HUB_KUBECONFIG = "edge-fleet:hubKubeconfig";
@@ -51,12 +51,4 @@ export function refuseOtherHub(region: string, kubeconfig: string, resources: re
     `the hub's kubeconfig of region ${region} leads to ${hub}, and the stack's objects are on ${known} - set the right one, ` +
       "or, where the hub was built anew, see docs/operations.md on a hub that is lost",
   );
-}
-
-/** Name of the hub's cluster in a kubeconfig. @throws Error when it has none */
-export function hubNameOf(kubeconfig: string): string {
-  const file = parse(kubeconfig) as { readonly clusters?: readonly { readonly name?: string }[] } | null;
-  const name = file?.clusters?.[0]?.name;
-  if (name !== undefined) return name;
-  throw new Error(`the hub's kubeconfig of this region names no cluster - take the output of the hub's stack`);
 }

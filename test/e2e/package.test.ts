@@ -3,7 +3,7 @@
  * by an import, and by Pulumi, on the oldest Node that it promises and on a later one.
  */
 import assert from "node:assert/strict";
-import { globSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -27,6 +27,7 @@ interface PackedFile {
 }
 
 let files: readonly string[] = [];
+let tarball = "";
 
 async function run(command: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }) {
   const { cwd, env = {} } = options;
@@ -48,6 +49,7 @@ before(async () => {
   const [{ filename, files: listed }] = JSON.parse(packed.slice(packed.indexOf("[\n"))) as [
     { filename: string; files: PackedFile[] },
   ];
+  tarball = filename;
   files = listed.map(({ path }) => path);
   writeFileSync(join(CONSUMER, "package.json"), '{ "type": "module" }\n');
   succeeded(await run("npm", ["install", "--prefer-offline", `./${filename}`], { cwd: CONSUMER }));
@@ -112,20 +114,26 @@ test("a program is typed by the package's declarations, and a wrong argument is 
   assert.match(stdout, /^typed\.ts\(3,\d+\): error TS2345: [^\n]+\n(?: +[^\n]*\n)*$/);
 });
 
-test("Pulumi runs an index.ts of three lines on the package", async () => {
+test("init makes a repository in an empty folder that installs the package, is checked, and runs under Pulumi", async () => {
   const { env } = await ensureToolchain(() => undefined, ["pulumi", "pulumi-language-nodejs"]);
-  for (const folder of ["state", "stacks"]) mkdirSync(join(CONSUMER, folder));
-  writeFileSync(join(CONSUMER, "Pulumi.yaml"), readFileSync(join(REPOSITORY, "Pulumi.yaml")));
-  writeFileSync(join(CONSUMER, "index.ts"), 'import { runStack } from "edge-fleet";\n\nexport default runStack;\n');
-  writeFileSync(join(CONSUMER, "stacks", "fleet.yaml"), "fleet: Not_A_Label\n");
-  const environment = {
-    ...env,
-    PULUMI_BACKEND_URL: `file://${join(CONSUMER, "state")}`,
-    PULUMI_CONFIG_PASSPHRASE: "of a test",
-  };
-  const pulumi = (...args: string[]) => run("pulumi", args, { cwd: CONSUMER, env: environment });
+  const [release = ""] = RELEASES;
+  const root = processFolder("repository");
+  const url = "https://git.example.com/acme/fleet.git";
+  const flags = ["--name", "acme", "--git-url", url, "--region", "tokyo", "--devices", "2", "--yes"];
+  succeeded(await edgeFleet(release, ["init", ...flags], root));
+  succeeded(await run("npm", ["install", "--prefer-offline", join(CONSUMER, tarball)], { cwd: root }));
+  succeeded(await run("npm", ["ls", "--depth", "0", "edge-fleet"], { cwd: root }));
+  for (const command of [["render", "--check"], ["check"], ["init", ...flags]])
+    succeeded(await edgeFleet(release, command, root));
+  const schema = /^# yaml-language-server: \$schema=(.*)$/m.exec(readFileSync(join(root, "stacks/tokyo.yaml"), "utf8"));
+  const [, path = "no schema line"] = schema ?? [];
+  assert.ok(existsSync(join(root, "stacks", path)), path);
+  writeFileSync(join(root, "stacks", "models.yaml"), "Not_A_Label: {}\n");
+  const state = processFolder("state");
+  const environment = { ...env, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "of a test" };
+  const pulumi = (...args: string[]) => run("pulumi", args, { cwd: root, env: environment });
   succeeded(await pulumi("stack", "init", "tokyo"));
   const { exitCode, stdout, stderr } = await pulumi("preview", "--non-interactive");
   assert.notEqual(exitCode, 0);
-  assert.match(stdout + stderr, /error: .*stacks\/fleet\.yaml:1:8 fleet: is not a DNS-1123 label/s);
+  assert.match(stdout + stderr, /error: .*stacks\/models\.yaml:1:1 Not_A_Label: the key is not a DNS-1123 label/s);
 });

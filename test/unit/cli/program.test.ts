@@ -32,7 +32,6 @@ const wrong: { args: string[]; message: RegExp }[] = [
   { args: ["enroll"], message: /missing required argument 'region'/ },
   { args: ["enroll", "tokyo", "--paralel", "3"], message: /Did you mean --parallel\?/ },
   { args: ["enroll", "tokyo", "--parallel", "0"], message: /Use a whole number from 1\./ },
-  { args: ["up", "tokyo", "--stall-minutes", "soon"], message: /Use a number of minutes above 0\./ },
   { args: ["render", "--inventory", "/nowhere"], message: /nowhere\/fleet\.yaml:1:1 \(file\): does not exist - / },
 ];
 
@@ -48,13 +47,6 @@ test("no command at all prints the help and ends with 2", async () => {
   const { exitCode, stderr } = await edgeFleet([]);
   assert.equal(exitCode, 2);
   assert.match(stderr, /^Usage: edge-fleet/);
-});
-
-test("up without a terminal needs --yes", async (context) => {
-  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
-  const { exitCode, stderr } = await edgeFleet(["up", "tokyo", "--inventory", stacks]);
-  assert.equal(exitCode, 2);
-  assert.match(stderr, /use --yes after a reviewed preview/);
 });
 
 test("preview without a Pulumi CLI says what to install", async (context) => {
