@@ -84,13 +84,10 @@ test("script prints a shell script that a shell can parse", async (context) => {
   assert.equal(spawnSync("dash", ["-n"], { input: stdout, encoding: "utf8" }).stderr, "");
 });
 
-test("schema prints the schemas and writes the same ones", async (context) => {
-  const directory = join(temporaryDirectory(context), "schema");
-  const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, unknown>;
-  assert.equal((await edgeFleet(["schema", "--write", "--directory", directory])).exitCode, 0);
-  assert.deepEqual(readdirSync(directory).sort(), Object.keys(printed).sort());
-  for (const [name, schema] of Object.entries(printed))
-    assert.deepEqual(JSON.parse(readFileSync(join(directory, name), "utf8")), schema);
+test("schema prints a schema of each file of the inventory", async () => {
+  const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, { title: string }>;
+  const names = ["artifacts-lock", "fleet", "models", "region-lock", "region"].map((name) => `${name}.schema.json`);
+  assert.deepEqual(Object.keys(printed).sort(), names.sort());
 });
 
 test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {
