@@ -93,9 +93,9 @@ export const NETWORK_CHECKS: readonly CheckEntry[] = [
   [
     "selinux",
     WARNING,
-    "SELinux enforces and the distribution's policy is not installed",
-    "Containers are denied their files",
-    "Install k3s-selinux, or container-selinux for K0s and MicroK8s",
+    "SELinux enforces, and the distribution's policy or restorecon is not installed",
+    "What edge-fleet puts keeps the label of its folder: systemd may be denied the binary, containers their files. Containers themselves run without SELinux's labels in any case, see docs/hardening.md",
+    "Install k3s-selinux (container-selinux for K0s and MicroK8s) and policycoreutils",
   ],
   [
     "apparmor",

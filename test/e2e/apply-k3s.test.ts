@@ -54,6 +54,15 @@ underEachShell("a server that others join", (get) => {
     assert.equal(restarted(), "ok");
   });
 
+  test("comes up with an authority that a power cut left half written", () => {
+    const { device } = get();
+    device.install(old);
+    const authority = device.sh(`cat ${SERVER}/tls/server-ca.crt`);
+    device.sh(`sleep 3; systemctl stop k3s; printf half >${SERVER}/tls/server-ca.crt`);
+    assert.equal(restarted(), "ok");
+    assert.equal(device.sh(`cat ${SERVER}/tls/server-ca.crt`), authority);
+  });
+
   test("keeps its password where the first start was cut off before it was told", () => {
     const { device } = get();
     device.install(old);

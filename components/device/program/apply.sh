@@ -80,7 +80,7 @@ backup() {
   for p in $(managed_paths) "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
     if [ -e "$p" ]; then
       mkdir -p "$n/files${p%/*}"
-      ln "$p" "$n/files$p" 2>/dev/null || cp -p "$p" "$n/files$p"
+      link_or_copy "$p" "$n/files$p"
     fi
     echo "$p" >>"$n/list"
   done
