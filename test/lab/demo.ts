@@ -67,9 +67,11 @@ async function show(
 
 /** What `pulumi` says below its list of resources, but for the outputs: messages and counts. */
 function summary(output: string): string {
-  const diagnostics = /^Diagnostics:\n(?:(?:[ \t].*)?\n)+/m.exec(output)?.[0] ?? "";
-  const resources = /^Resources:\n(?:[ \t]+.*\n)+/m.exec(output)?.[0] ?? "";
-  return `${diagnostics}${resources}`.replaceAll(/\n{2,}/g, "\n");
+  const told = output.replaceAll(/^ +warning: using pulumi-\S+ from \$PATH .*\n/gm, "").replaceAll(/\n{2,}/g, "\n");
+  const diagnostics = /^Diagnostics:\n(?:[ \t]+.*\n)+/m.exec(told)?.[0] ?? "";
+  const resources = /^Resources:\n(?:[ \t]+.*\n)+/m.exec(told)?.[0] ?? "";
+  const silent = /^ {4}pulumi:pulumi:Stack .*\n(?! {6})/m;
+  return `${diagnostics.replace(silent, "")}${resources}`.replace("Diagnostics:\nResources:", "Resources:");
 }
 
 const UP = ["up", "--stack", REGION, "--yes", "--skip-preview"];
@@ -172,7 +174,6 @@ async function main(): Promise<void> {
   try {
     await firstRun(fleet);
     await laterRuns(fleet);
-    await lookAtFleet(fleet);
     await lookAtHub(fleet);
     tellPlaces(fleet);
     say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s. Real parts and stand-ins:`);
