@@ -44,7 +44,7 @@ serve() {
   esac
   new_incoming
   # Not sed, which in busybox reads a line ahead and so waits for one that never comes.
-  timeout 120 /bin/sh -c 'while read -r l && [ "$l" != . ]; do echo "$l"; done' >"$INCOMING.raw" ||
+  timeout 120 /bin/sh -c "while read -r l && [ \"\$l\" != . ]; do echo \"\$l\"; done" >"$INCOMING.raw" ||
     die "payload: it does not arrive - check the connection"
   unpack_payload
   [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
