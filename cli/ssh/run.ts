@@ -11,6 +11,7 @@ import {
   jumpConfig,
   jumpName,
   knownHostsLine,
+  type SshEndpoint,
   type SshFolders,
   type SshTarget,
 } from "../../components/device/ssh.ts";
@@ -66,7 +67,8 @@ export async function withSsh<T>(use: (run: RunOnDevice) => Promise<T>): Promise
   try {
     return await use((device, command) => {
       const target = targetOf(device);
-      if (target.jump !== undefined) jumps.add(jumpName(target.jump));
+      writeTarget(target, folders);
+      if (target.jump !== undefined) writeJump(target.jump, folders, jumps);
       return runOn(target, folders, command);
     });
   } finally {
@@ -109,7 +111,6 @@ export function remoteCommand(script: string): string {
 async function runOn(target: SshTarget, folders: SshFolders, command: RemoteCommand): Promise<SshAnswer> {
   const { id, hostKey } = target;
   const { script, timeoutMs, stdin, signal } = command;
-  writeFiles(target, folders);
   const args = [
     ...["-F", join(folders.stack, "hosts", id), "-T", "-oClearAllForwardings=yes"],
     ...(hostKey === undefined ? ["-oStrictHostKeyChecking=accept-new"] : []),
@@ -133,16 +134,23 @@ function targetOf({ id, host, ssh, hostKey }: SshDevice): SshTarget {
   return { id, host, port, user, hostKey, jump: proxy };
 }
 
-function writeFiles(target: SshTarget, folders: SshFolders): void {
-  const { id, jump } = target;
-  const { stack } = folders;
-  const write = (folder: string, name: string, text: string) =>
-    writeFileSync(join(stack, folder, name), text, { mode: 0o600 });
-  write("hosts", id, hostConfig(target, folders));
-  write("known_hosts", id, knownHostsLine(id, target));
-  if (jump === undefined) return;
-  write("jumps", jumpName(jump), jumpConfig(jump, folders));
-  write("known_hosts", jumpName(jump), knownHostsLine(jumpName(jump), jump));
+function writeTarget(target: SshTarget, folders: SshFolders): void {
+  const { id } = target;
+  write(folders, "hosts", id, hostConfig(target, folders));
+  write(folders, "known_hosts", id, knownHostsLine(id, target));
+}
+
+/** Once: to write a file again empties it, while another device's connection reads it. */
+function writeJump(jump: SshEndpoint, folders: SshFolders, written: Set<string>): void {
+  const name = jumpName(jump);
+  if (written.has(name)) return;
+  written.add(name);
+  write(folders, "jumps", name, jumpConfig(jump, folders));
+  write(folders, "known_hosts", name, knownHostsLine(name, jump));
+}
+
+function write({ stack }: SshFolders, folder: string, name: string, text: string): void {
+  writeFileSync(join(stack, folder, name), text, { mode: 0o600 });
 }
 
 /** Where a command has less time than a connection may take, so that it ends with the client's own reason. */
