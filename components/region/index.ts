@@ -14,7 +14,7 @@ import { RegionRegistration } from "../registration/region-registration.ts";
 import { tellSummary } from "../summary.ts";
 import { describeRunChanges } from "./changes.ts";
 import { writeRuns } from "./dial-files.ts";
-import { refuseOtherHub } from "./hub-access.ts";
+import { refuseLeftHub, refuseOtherHub } from "./hub-access.ts";
 import { describeReasons, type RegionOutputs, regionOutputs } from "./outputs.ts";
 import { type DeviceRun, planRuns } from "./plan.ts";
 import { prepareRegion } from "./prepare.ts";
@@ -68,7 +68,8 @@ async function planAll(region: string, { inventory, secrets, hubKubeconfig }: Re
   const resources = await readStackResources();
   const kubeconfig = hubKubeconfig === undefined ? undefined : await readOutput(pulumi.output(hubKubeconfig));
   try {
-    if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
+    if (hubKubeconfig === undefined) refuseLeftHub(region, resources);
+    else if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
     const { profiles, fleet, plans, warnings } = prepareRegion(inventory, region, secrets);
     for (const warning of warnings) await pulumi.log.warn(warning);
     return planRuns({ region, profiles, fleet, plans, previous: dialledDevices(resources) });
