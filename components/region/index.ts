@@ -56,7 +56,8 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
     const commands = registerRuns(runs, this);
     if (args.hubKubeconfig !== undefined) register(name, region, args.hubKubeconfig, inventory, runs, this);
     const outputs = await outputsOf(runs, commands);
-    if (!pulumi.runtime.isDryRun()) await report(outputs, this);
+    if (pulumi.runtime.isDryRun()) await forewarn(runs, this);
+    else await report(outputs, this);
     this.registerOutputs({ outputs });
     return pulumi.output(outputs);
   }
@@ -144,6 +145,16 @@ function outcomeOf({ held, previous }: DeviceRun, line: string | undefined): Dev
       reason: "its dial was cut short, see the error of its command - run up again",
     }
   );
+}
+
+/** Tells in a preview which devices will not be dialled. An error would end `pulumi up` before it begins. */
+async function forewarn(runs: readonly DeviceRun[], region: Region): Promise<void> {
+  const held = new Map(
+    runs.flatMap(({ id, held }) => (held === undefined ? [] : [[id, { ...held, release: "" }] as const])),
+  );
+  const { pending, failed } = regionOutputs(held);
+  for (const line of [...describeReasons("will fail", failed), ...describeReasons("pending", pending)])
+    await pulumi.log.warn(line, region);
 }
 
 /** Tells what became of the devices, and makes the run fail where one has. */

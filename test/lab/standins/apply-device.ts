@@ -242,8 +242,7 @@ export class Device {
 
   /** Another boot id, as after a boot that nothing was left of. */
   newBoot(): void {
-    this.#boots += 1;
-    this.#sandbox.write("/run/boot-id", `boot-${this.#boots}\n`);
+    this.#sandbox.write("/run/boot-id", `boot-${++this.#boots}\n`);
     this.sh(`umount /proc/sys/kernel/random/boot_id 2>/dev/null || :
       mount --bind /run/boot-id /proc/sys/kernel/random/boot_id`);
   }
