@@ -5,15 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SshDevice } from "../../../cli/ssh/files.ts";
 import { fingerprintOf, firstKnownKey } from "../../../cli/ssh/keys.ts";
-import {
-  explainAnswer,
-  remoteCommand,
-  type SshAnswer,
-  type SshDevice,
-  STDIN_AS_ROOT,
-  withSsh,
-} from "../../../cli/ssh/run.ts";
+import { explainAnswer, remoteCommand, type SshAnswer, STDIN_AS_ROOT, withSsh } from "../../../cli/ssh/run.ts";
 import { temporaryDirectory } from "./inventory.ts";
 import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
 
