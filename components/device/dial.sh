@@ -75,6 +75,7 @@ FIRST='umask 077; p=/usr/local/sbin/edge-fleet-device; s=none; [ -e /var/lib/edg
 AS_ROOT='if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; fi; exec sudo -n /bin/sh -c "$1"'
 
 connect() {
+  command -v ssh >/dev/null 2>&1 || result client "ssh, the client of OpenSSH, is not on PATH"
   umask 077
   work=$FOLDER/work/$ID.$$
   { mkdir -p "$work" && mkfifo "$work/in" "$work/out"; } || result client "$work cannot be written"
