@@ -150,7 +150,7 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
   [
     "fixed",
     ERROR,
-    "The pod network, the service network or the node's name in the inventory is another one than that of the cluster's first start, or, with a K3s that somebody else installed, the token with which agents join. Flags, variables, drop-ins and flannel's own file are asked, too.",
+    "The pod network, the service network or the node's name in the inventory is another one than that of the cluster's first start, or, with a K3s that somebody else installed, the token with which agents join. Flags, variables, drop-ins and flannel's own file are asked, too",
     "The cluster ignores it, or pods of the old and the new network cannot reach each other",
     "Put the old value back; or erase the device with `decommission: wipe` and add it anew, which loses its data",
   ],

@@ -134,7 +134,8 @@ async function startSite(context: TestContext): Promise<{ jump: SshServer; site:
   const directory = temporaryDirectory(context);
   const client = await startClient(context, directory);
   const jump = await startSshd(context, directory, client);
-  return { jump, site: await startSshd(context, directory, client) };
+  // It stands for many devices, each of which has a server of its own.
+  return { jump, site: await startSshd(context, directory, client, ["MaxStartups 100"]) };
 }
 
 /** Connections to a port of this machine that are up, from the client's side. */
