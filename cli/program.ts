@@ -8,11 +8,14 @@ import { registerCheck } from "./commands/check.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerDoctor } from "./commands/doctor.ts";
 import { registerEnroll } from "./commands/enroll.ts";
+import { registerExec } from "./commands/exec.ts";
 import { registerExplain } from "./commands/explain.ts";
 import { registerFreeze } from "./commands/freeze.ts";
 import { registerImport } from "./commands/import.ts";
 import { registerInit } from "./commands/init.ts";
+import { registerKubeconfig } from "./commands/kubeconfig.ts";
 import { registerLock } from "./commands/lock.ts";
+import { registerLogs } from "./commands/logs.ts";
 import type { Register } from "./commands/options.ts";
 import { registerOverview } from "./commands/overview.ts";
 import { registerPreview } from "./commands/preview.ts";
@@ -24,6 +27,7 @@ import { registerRings } from "./commands/rings.ts";
 import { registerRollback } from "./commands/rollback.ts";
 import { registerSchema } from "./commands/schema.ts";
 import { registerScript } from "./commands/script.ts";
+import { registerSsh } from "./commands/ssh.ts";
 import { registerStacks } from "./commands/stacks.ts";
 import { registerStatus } from "./commands/status.ts";
 import { registerUp } from "./commands/up.ts";
@@ -48,6 +52,10 @@ const COMMANDS: readonly Register[] = [
   registerFreeze,
   registerRings,
   registerStatus,
+  registerLogs,
+  registerSsh,
+  registerKubeconfig,
+  registerExec,
   registerBackups,
   registerRestore,
   registerExplain,
@@ -63,6 +71,7 @@ export function buildProgram(): Command {
     .version(MANIFEST.version, "--version")
     .showHelpAfterError("(see --help)")
     .showSuggestionAfterError()
+    .enablePositionalOptions()
     .exitOverride();
   for (const register of COMMANDS) register(program);
   return program;

@@ -23,20 +23,22 @@ export function deviceContexts(
   secrets: Readonly<Record<string, string>>,
 ): Map<string, RenderContext> {
   const byId = new Map(profiles.map((profile) => [profile.id, profile]));
-  const servers = joinedServers(profiles);
+  const agents = Map.groupBy(profiles.filter(isAgent), ({ joins }) => joins);
   return new Map(
     profiles.map(({ id, joins }) => {
       const server = joins === undefined ? undefined : byId.get(joins);
-      const agents = profiles.filter((profile) => profile.joins === id).map((profile) => profile.id);
-      return [
-        id,
-        { ...(server === undefined ? {} : { server }), joined: servers.has(id), agents: agents.sort(), secrets },
-      ];
+      const own = (agents.get(id) ?? []).map((agent) => agent.id).sort();
+      return [id, { ...(server === undefined ? {} : { server }), joined: own.length > 0, agents: own, secrets }];
     }),
   );
 }
 
 /** Ids of the devices that others join. */
 export function joinedServers(profiles: readonly Profile[]): Set<string> {
-  return new Set(profiles.flatMap(({ joins }) => (joins === undefined ? [] : [joins])));
+  return new Set(profiles.filter(isAgent).map(({ joins }) => joins));
+}
+
+/** One that is removed joins nobody any more, and its server forgets it. */
+function isAgent(profile: Profile): profile is Profile & { readonly joins: string } {
+  return profile.joins !== undefined && profile.state === "present";
 }

@@ -52,3 +52,16 @@ export function refuseOtherHub(region: string, kubeconfig: string, resources: re
       "or, where the hub was built anew, see docs/operations.md on a hub that is lost",
   );
 }
+
+/**
+ * Refuses to leave a hub on which the region's objects are: its ApplicationSets would be deleted, and wait for a controller.
+ * @throws Error that says how it is done
+ */
+export function refuseLeftHub(region: string, resources: readonly StackResource[]): void {
+  const left = resources.find(({ type }) => type === "edge-fleet:index:RegionRegistration");
+  if (left === undefined) return;
+  throw new Error(
+    `region ${region} has no hub any more, and its devices are registered on one - give it back; to leave the hub as it is, ` +
+      `run: pulumi state delete '${left.urn}' --target-dependents --force --stack ${region}`,
+  );
+}

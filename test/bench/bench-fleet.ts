@@ -1,22 +1,20 @@
 /**
  * The lab fleet as benchmarks use it: loopback devices of one model without a hub, an inventory that a benchmark can
- * rewrite between two runs, and what each device would be sent. See test/lab/fleet.ts.
+ * rewrite between two runs, and what is wanted of each device. See test/lab/fleet.ts.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { zstdDecompressSync } from "node:zlib";
+import { gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { parse, stringify } from "yaml";
-import { type DeviceSpec, planDevice } from "../../components/device/plan.ts";
-import { loadInventory, resolveRegion } from "../../components/inventory/index.ts";
+import { loadInventory, type Profile } from "../../components/inventory/index.ts";
 import { renderRegionLock } from "../../components/inventory/lock.ts";
+import { type DevicePlan, isRefusal } from "../../components/plan/device.ts";
+import { prepareRegion } from "../../components/region/prepare.ts";
 import { type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { enterNamespaces } from "../lab/namespace.ts";
 import type { CommandResult } from "../lab/run-command.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { progress } from "./report.ts";
-
-/** Path of the stack's state below the lab fleet's folder. */
-const STATE_FILE = join("state", ".pulumi", "stacks", "edge-fleet", `${REGION}.json`);
 
 /** A device of the region's files. */
 export interface BenchDevice {
@@ -32,13 +30,20 @@ export function deviceIds(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `shop-${String(index).padStart(4, "0")}`);
 }
 
-/** Starts a lab fleet with as many devices, inside the lab's namespaces. */
-export async function startBenchFleet(count: number): Promise<LabFleet> {
+/**
+ * Starts a lab fleet with as many devices, inside the lab's namespaces.
+ * @param withProgram whether the device program is installed already. Default: no, as on new devices
+ */
+export async function startBenchFleet(count: number, withProgram = false): Promise<LabFleet> {
   await enterNamespaces();
   const parts = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"] as const;
   const toolchain = await ensureToolchain(progress, parts);
   const devices = deviceIds(count).map((id) => ({ id, model: "iot-2g", ring: "broad" }) as const);
-  return startLabFleet({ toolchain, devices, withHub: false, withProgram: true });
+  const options = { devices, withHub: false, withProgram, readinessTimeoutSeconds: 300 };
+  const started = performance.now();
+  const fleet = await startLabFleet({ toolchain, ...options });
+  progress(`lab of ${count}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  return fleet;
 }
 
 /** The lab's devices as enrolled ones. */
@@ -54,39 +59,62 @@ export function writeRegion({ inventory }: LabFleet, devices: readonly BenchDevi
   writeFileSync(join(inventory, `${REGION}.lock.yaml`), renderRegionLock(REGION, new Map(pins)));
 }
 
-/** Changes one K3s release for the whole fleet, which changes every device. */
-export function setK3sVersion({ inventory }: LabFleet, version: string): void {
+/** Changes a label of the whole fleet, which changes every device and restarts none. */
+export function setLabel({ inventory }: LabFleet, value: string): void {
   const file = join(inventory, "fleet.yaml");
-  writeFileSync(file, stringify({ ...parse(readFileSync(file, "utf8")), k3s: { version } }));
+  writeFileSync(file, stringify({ ...parse(readFileSync(file, "utf8")), labels: { tier: value } }));
 }
 
-/** What the region's stack sends to each of its devices now. */
-export function deviceSpecs({ inventory: directory }: LabFleet): DeviceSpec[] {
-  const inventory = loadInventory(directory);
-  return resolveRegion(inventory, REGION).map((profile) => planDevice(profile, inventory.artifacts));
+/** A device and what a run wants of it. */
+export interface WantedDevice {
+  readonly profile: Profile;
+  readonly plan: DevicePlan & { readonly payload: NonNullable<DevicePlan["payload"]> };
+}
+
+/**
+ * What the region's stack wants of each of its devices now, in id order.
+ * @throws Error when one is refused or is to be removed
+ */
+export function wantedDevices({ inventory }: LabFleet): WantedDevice[] {
+  const { profiles, plans } = prepareRegion(loadInventory(inventory), REGION, {});
+  const byId = new Map(profiles.map((profile) => [profile.id, profile]));
+  return plans.map((plan) => {
+    const profile = byId.get(plan.id);
+    if (profile === undefined || isRefusal(plan) || plan.payload === undefined)
+      throw new Error(`bench: ${plan.id} has no plan: ${isRefusal(plan) ? plan.refused : "it is removed"}`);
+    return { profile, plan: { ...plan, payload: plan.payload } };
+  });
 }
 
 /** The region's state on disk. */
 export interface StoredState {
   /** Bytes of the checkpoint as JSON. */
   readonly bytes: number;
-  /** Bytes of the file, compressed where `edge-fleet` wrote it. */
-  readonly storedBytes: number;
+  /** Bytes with PULUMI_DIY_BACKEND_GZIP. */
+  readonly gzipped: number;
+  /** Bytes with PULUMI_DIY_BACKEND_ZSTD. */
+  readonly zstandard: number;
   /** Type of each resource. */
   readonly types: readonly string[];
 }
 
-/** Reads the region's state, compressed or not. */
+/** Reads the region's state, which plain `pulumi` stores as JSON and `edge-fleet` compressed. */
 export function readState({ directory }: LabFleet): StoredState {
-  const plain = join(directory, STATE_FILE);
-  const compressed = `${plain}.zst`;
-  const stored = readFileSync(existsSync(compressed) ? compressed : plain);
-  const text = existsSync(compressed) ? zstdDecompressSync(stored) : stored;
-  const state = JSON.parse(text.toString("utf8")) as {
+  const plain = join(directory, "state/.pulumi/stacks/edge-fleet", `${REGION}.json`);
+  const stored = existsSync(plain) ? readFileSync(plain) : zstdDecompressSync(readFileSync(`${plain}.zst`));
+  const state = JSON.parse(stored.toString("utf8")) as {
     checkpoint: { latest: { resources: readonly { type: string }[] } };
   };
   const types = state.checkpoint.latest.resources.map(({ type }) => type);
-  return { bytes: text.length, storedBytes: stored.length, types };
+  const compressed = { gzipped: gzipSync(stored).length, zstandard: zstdCompressSync(stored).length };
+  return { bytes: stored.length, ...compressed, types };
+}
+
+/** Figures of a state that has as many devices. */
+export function stateFigures({ bytes, gzipped, zstandard }: StoredState, devices: number) {
+  const figure = (how: string, size: number) =>
+    ({ name: `state a device, ${how}`, value: Math.round(size / devices), unit: "B" }) as const;
+  return [figure("as JSON", bytes), figure("gzipped", gzipped), figure("with zstd", zstandard)];
 }
 
 /**

@@ -3,12 +3,13 @@
  * one JSON line, what each took and the peak memory of the process. `node emit-phase.ts <inventory> <region> <last phase>`.
  */
 
+import { deviceProgram } from "../../components/device/program.ts";
 import { renderTree, treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, loadInventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
-import { packPayload, renderPayload } from "../../components/plan/payload.ts";
+import { isRefusal, planRegion } from "../../components/plan/device.ts";
 
 /** The phases in the order in which they run. */
-export const PHASES = ["start", "load", "resolve", "tree", "scripts"] as const;
+export const PHASES = ["start", "load", "resolve", "tree", "plans"] as const;
 /** One of them. */
 export type Phase = (typeof PHASES)[number];
 
@@ -18,7 +19,7 @@ export interface PhaseReport {
   readonly milliseconds: Readonly<Partial<Record<Phase, number>>>;
   /** Largest resident set of the process, in MiB. */
   readonly peakMiB: number;
-  /** Devices resolved, files of the tree, bytes of the scripts: proof of work. */
+  /** Devices resolved, files of the tree, bytes of the plans: proof of work. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -40,19 +41,21 @@ function runPhases(directory: string, region: string, last: Phase): PhaseReport 
     fleet = timed("resolve", () => resolveFleet(loaded));
     counts.devices = fleet.length;
     if (wanted("tree")) counts.files = timed("tree", () => renderTree(treeInput(loaded, fleet)).size);
-    if (wanted("scripts")) counts.scriptBytes = timed("scripts", () => packRegion(loaded, fleet, region));
+    if (wanted("plans")) {
+      deviceProgram();
+      counts.planBytes = timed("plans", () => planBytes(loaded, fleet, region));
+    }
   }
   return { milliseconds, peakMiB: process.resourceUsage().maxRSS / 1024, counts };
 }
 
-function packRegion({ artifacts }: Inventory, fleet: readonly Profile[], region: string): number {
-  return fleet
-    .filter((profile) => profile.region === region)
-    .map((profile) => packPayload(renderPayload(profile, artifacts), region).stdin.length)
-    .reduce((sum, length) => sum + length, 0);
+function planBytes({ artifacts }: Inventory, fleet: readonly Profile[], region: string): number {
+  const profiles = fleet.filter((profile) => profile.region === region);
+  const plans = planRegion({ profiles, artifacts, secrets: {}, program: deviceProgram().sha256 });
+  return plans.reduce((sum, plan) => sum + (isRefusal(plan) ? 0 : plan.text.length), 0);
 }
 
 if (import.meta.main) {
-  const [directory = "", region = "", last = "scripts"] = process.argv.slice(2);
+  const [directory = "", region = "", last = "plans"] = process.argv.slice(2);
   process.stdout.write(`${JSON.stringify(runPhases(directory, region, last as Phase))}\n`);
 }

@@ -1,6 +1,6 @@
 /**
- * Benchmark: resolve and emit of a whole fleet, from files to profiles, GitOps tree and the packed apply scripts of one
- * region. Every phase is measured in a fresh process that ran the phases before it and no other; the median of
+ * Benchmark: resolve and emit of a whole fleet, from files to profiles, GitOps tree and the plans of one region's
+ * devices. Every phase is measured in a fresh process that ran the phases before it and no other; the median of
  * BENCH_REPEATS (default 3) processes counts, for devices in YAML and in CSV in turn. BENCH_FLEET (default 5000) devices.
  * Then the tree itself against one with a folder per device, see emit-tree.ts.
  */
@@ -74,7 +74,7 @@ function figuresOf(format: DeviceFormat, samples: readonly Sample[]): Figure[] {
     const peak = Math.round(median(own(phase).map(({ peakMiB }) => peakMiB)));
     return { name: `${format}: ${TITLES[phase]}`, value: milliseconds(phase), unit: "ms", note: `peak ${peak} MiB` };
   });
-  const emit = milliseconds("resolve") + milliseconds("tree") + milliseconds("scripts");
+  const emit = milliseconds("resolve") + milliseconds("tree") + milliseconds("plans");
   const peak = Math.max(...samples.filter((sample) => sample.format === format).map(({ peakMiB }) => peakMiB));
   return [
     {
@@ -94,7 +94,7 @@ const TITLES: Readonly<Record<Phase, string>> = {
   load: "load and check",
   resolve: "resolve profiles",
   tree: "render tree",
-  scripts: "render and pack the scripts of one region",
+  plans: "plan the devices of one region",
 };
 
 function ratio(samples: readonly Sample[]): Figure {

@@ -1,192 +1,118 @@
 /**
- * Benchmark: enrolment and first `up` of BENCH_DEVICES (default 300) loopback devices, a tenth of them dark since they were
- * enrolled, against `xargs -P 64 ssh` with the same packed scripts on as many fresh devices as are reachable, and against
- * an `up` without the dark ones. Three labs run one after the other, so that each set of devices is fresh and nothing of an
- * earlier set still runs. Devices and client share the machine's processors: the walls tell how the ways compare, not how
- * long a region of real devices takes.
+ * Benchmark: first `up` of BENCH_DEVICES (default 200) new loopback devices by plain `pulumi up`, with the default number at
+ * a time and with 64, against `xargs -P 64 ssh` with the same bytes. A tenth of the devices is dark, and one in forty each
+ * accepts and stays silent, or answers with another host key. Three labs run one after the other, so that each set of
+ * devices is fresh and nothing of an earlier set still runs. Devices and client share the machine's processors: the walls
+ * tell how the ways compare, not how long a region of real devices takes.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { EXIT } from "../../cli/exit.ts";
-import { knownHostsLine } from "../lab/devices/client.ts";
+import type { RegionOutputs } from "../../components/region/outputs.ts";
 import { type LabFleet, REGION } from "../lab/fleet.ts";
-import { type CommandResult, runCommand } from "../lab/run-command.ts";
+import { logIns } from "../lab/scenario.ts";
 import {
   deviceIds,
-  deviceSpecs,
   enrolledDevices,
   readState,
+  type StoredState,
   setting,
   startBenchFleet,
+  stateFigures,
   succeed,
   writeRegion,
 } from "./bench-fleet.ts";
-import { type Machine, readMachine } from "./machine.ts";
+import { countAnswers, runLoop, writeConversations } from "./conversation.ts";
+import { readMachine } from "./machine.ts";
 import { type Accounted, account } from "./processor-time.ts";
 import { type Figure, printResult, progress } from "./report.ts";
 
-const COUNT = setting("BENCH_DEVICES", 300);
+const COUNT = setting("BENCH_DEVICES", 200);
 const DARK = Math.max(1, Math.round(COUNT / 10));
-const REACHABLE = COUNT - DARK;
-
-/** Outcomes of an `up` by device. */
-interface Outputs {
-  readonly devices: Readonly<Record<string, string>>;
-  readonly pending: Readonly<Record<string, string>>;
-  readonly failed: Readonly<Record<string, string>>;
-}
+const SILENT = Math.max(1, Math.round(COUNT / 40));
+const STRANGE = SILENT;
+const GOOD = COUNT - DARK - SILENT - STRANGE;
 
 /** What an `up` came to. */
 interface Up {
-  readonly run: Accounted<CommandResult>;
-  readonly failed: number;
-  readonly connections: number;
-  readonly logins: number;
-  readonly state: ReturnType<typeof readState>;
+  readonly run: Accounted<unknown>;
+  readonly state: StoredState;
+  /** Log-ins that all devices accepted. */
+  readonly logIns: number;
 }
 
 async function main(): Promise<void> {
   const machine = readMachine();
-  const loop = await inLab(REACHABLE, async (fleet) => {
-    writeRegion(fleet, enrolledDevices(fleet));
-    return runLoop(fleet);
+  const loop = await inLab(async (fleet) => {
+    const folder = writeConversations(fleet, "sent");
+    const run = await account(() => runLoop(fleet, folder));
+    const applied = countAnswers(fleet, folder);
+    if (applied !== GOOD) throw new Error(`first-up: the loop applied ${applied} of ${GOOD}`);
+    return tell("xargs -P 64 ssh", run);
   });
-  const reachable = await inLab(REACHABLE, async (fleet) => {
-    writeRegion(fleet, enrolledDevices(fleet));
-    return runUp(fleet, 0);
+  const plain = await inLab((fleet) => runUp(fleet, "pulumi up", []));
+  const wide = await inLab((fleet) => runUp(fleet, "pulumi up --parallel 64", ["--parallel", "64"]));
+  const figure = (name: string, { wallSeconds, cpuSeconds }: Accounted<unknown>): Figure => ({
+    ...{ name: `${name}: wall`, value: wallSeconds, unit: "s" },
+    note: `${cpuSeconds.toFixed(1)} CPU s on the workstation's side`,
   });
-  const mixed = await inLab(COUNT, async (fleet) => {
-    const enrolment = await account(() => fleet.edgeFleet(["enroll", REGION, "--yes"]));
-    succeed(enrolment.result, "enroll");
-    progress(`first-up: ${COUNT} enrolled: ${enrolment.wallSeconds.toFixed(1)} s`);
-    await Promise.all(darkIds().map((id) => fleet.devices.setMode(id, "dark")));
-    return { enrolment, up: await runUp(fleet, DARK) };
+  const ratio = (name: string, { run }: Up): Figure => ({
+    ...{ name: `${name} / xargs ssh`, value: run.wallSeconds / loop.wallSeconds, unit: "x", note: "wall" },
   });
-  report(machine, loop, reachable, mixed);
+  printResult({
+    benchmark: "first-up",
+    method: `first up of ${COUNT} devices: ${DARK} dark, ${SILENT} silent, ${STRANGE} with another key; one run each`,
+    machine,
+    figures: [
+      figure("xargs -P 64 ssh", loop),
+      figure("pulumi up --parallel 64", wide.run),
+      figure("pulumi up, default", plain.run),
+      ratio("pulumi up --parallel 64", wide),
+      ratio("pulumi up, default", plain),
+      { name: "log-ins a good device", value: wide.logIns / GOOD, unit: "" },
+      ...stateFigures(wide.state, COUNT),
+    ],
+  });
 }
 
-async function inLab<T>(count: number, work: (fleet: LabFleet) => Promise<T>): Promise<T> {
-  const started = performance.now();
-  const fleet = await startBenchFleet(count);
-  progress(`first-up: lab of ${count}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+async function inLab<T>(work: (fleet: LabFleet) => Promise<T>): Promise<T> {
+  const fleet = await startBenchFleet(COUNT);
   try {
+    writeRegion(fleet, enrolledDevices(fleet));
+    const { dark, silent, strange } = badDevices();
+    for (const id of dark) await fleet.devices.setMode(id, "dark");
+    for (const id of silent) await fleet.devices.setMode(id, "silent");
+    for (const id of strange) await fleet.devices.changeHostKey(id);
     return await work(fleet);
   } finally {
     await fleet.stop();
   }
 }
 
-/** Every tenth device, so that they are spread over the run. */
-function darkIds(): string[] {
-  const step = COUNT / DARK;
+/** The bad ones, spread over the run. */
+function badDevices() {
   const ids = deviceIds(COUNT);
-  return Array.from({ length: DARK }, (_, index) => ids[Math.floor(index * step)] ?? "");
+  const bad = Array.from({ length: COUNT - GOOD }, (_, index) => ids[Math.floor((index * COUNT) / (COUNT - GOOD))]);
+  const mixed = bad.filter((id) => id !== undefined);
+  const step = Math.floor(mixed.length / SILENT);
+  const silent = mixed.filter((_, index) => index % step === 0).slice(0, SILENT);
+  const strange = mixed.filter((_, index) => index % step === 1).slice(0, STRANGE);
+  return { silent, strange, dark: mixed.filter((id) => !silent.includes(id) && !strange.includes(id)) };
 }
 
-async function runUp(fleet: LabFleet, dark: number): Promise<Up> {
-  fleet.devices.resetConnections();
-  const loginsBefore = countLogins(fleet);
-  const run = await account(() => fleet.edgeFleet(["up", REGION, "--yes"]));
-  succeed(run.result, "first up", [dark === 0 ? EXIT.ok : EXIT.pending]);
-  const { devices, pending, failed } = await fleet.outputs<Outputs>(REGION);
-  const [applied, waiting] = [Object.keys(devices).length, Object.keys(pending).length];
-  if (applied !== REACHABLE || waiting !== dark) throw new Error(`first-up: ${applied} applied, ${waiting} pending`);
-  progress(`first-up: up of ${REACHABLE} and ${dark} dark: ${run.wallSeconds.toFixed(1)} s`);
-  return {
-    run,
-    failed: Object.keys(failed).length,
-    connections: fleet.devices.devices.reduce((sum, { id }) => sum + fleet.devices.connections(id), 0) / REACHABLE,
-    logins: (countLogins(fleet) - loginsBefore) / REACHABLE,
-    state: readState(fleet),
-  };
+async function runUp(fleet: LabFleet, name: string, args: readonly string[]): Promise<Up> {
+  const before = logIns(fleet.devices);
+  const run = await account(() => fleet.pulumi(["up", "--yes", "--stack", REGION, ...args]));
+  tell(name, run);
+  if (run.result.code === 0) throw new Error("first-up: devices with another key did not fail the run");
+  const { devices } = await fleet.outputs<RegionOutputs>(REGION);
+  const wanted = { applied: GOOD, failed: STRANGE, pending: DARK + SILENT, removed: 0 };
+  if (JSON.stringify(devices) !== JSON.stringify(wanted)) {
+    succeed(run.result, `${JSON.stringify(devices)} instead of ${JSON.stringify(wanted)}, ${name}`);
+  }
+  return { run, state: readState(fleet), logIns: logIns(fleet.devices) - before };
 }
 
-/** Log-ins that the SSH servers have accepted so far. */
-function countLogins({ devices }: LabFleet): number {
-  return readFileSync(devices.logPath, "utf8")
-    .split("\n")
-    .filter((line) => line.includes("Accepted publickey")).length;
-}
-
-/** One line of `xargs` is one device: id, host and port. */
-const LOOP = `cd "$1" && xargs -P 64 -L 1 sh -c 'exec ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes \
--o GlobalKnownHostsFile=/dev/null -o UserKnownHostsFile=known_hosts -p "$2" "root@$1" "$(cat create)" \
-<"stdin/$0" >"answer/$0"' <devices`;
-
-/** Runs the packed scripts with a shell loop. */
-async function runLoop(fleet: LabFleet): Promise<Accounted<CommandResult>> {
-  const specs = deviceSpecs(fleet);
-  const folder = join(fleet.directory, "loop");
-  for (const name of ["stdin", "answer"]) mkdirSync(join(folder, name), { recursive: true });
-  const write = (name: string, content: string) => writeFileSync(join(folder, name), content);
-  write("known_hosts", fleet.devices.devices.map(knownHostsLine).join(""));
-  write("devices", specs.map(({ id, connection: { host, port } }) => `${id} ${host} ${port}\n`).join(""));
-  write("create", specs[0]?.create ?? "");
-  for (const { id, stdin } of specs) write(`stdin/${id}`, stdin);
-  const env = { SSH_AUTH_SOCK: fleet.devices.agentSocket };
-  const loop = await account(() => runCommand("sh", ["-c", LOOP, "sh", folder], { cwd: folder, env }));
-  succeed(loop.result, "xargs ssh");
-  const applied = specs.filter(({ id }) =>
-    readFileSync(join(folder, "answer", id), "utf8").includes('"applied"'),
-  ).length;
-  if (applied !== REACHABLE) throw new Error(`first-up: the loop applied ${applied} of ${REACHABLE}`);
-  progress(`first-up: xargs ssh to ${REACHABLE}: ${loop.wallSeconds.toFixed(1)} s`);
-  return loop;
-}
-
-function report(
-  machine: Machine,
-  loop: Accounted<CommandResult>,
-  reachable: Up,
-  { enrolment, up }: { readonly enrolment: Accounted<CommandResult>; readonly up: Up },
-): void {
-  const wall = (name: string, { wallSeconds, cpuSeconds }: Accounted<unknown>): Figure => ({
-    ...{
-      name: `${name}: wall`,
-      value: wallSeconds,
-      unit: "s",
-      note: `${cpuSeconds.toFixed(1)} CPU s on the controller's side`,
-    },
-  });
-  const loops = `same create and stdin on ${REACHABLE} fresh devices`;
-  const { types, bytes, storedBytes } = reachable.state;
-  const own = types.filter((type) => ["edge-fleet:index:Device", "command:remote:Command"].includes(type)).length;
-  const added = up.run.wallSeconds - reachable.run.wallSeconds;
-  printResult({
-    benchmark: "first-up",
-    method: `first up of ${COUNT} devices, ${DARK} of them dark, 64 at a time, one run each`,
-    machine,
-    figures: [
-      wall(`enroll ${COUNT}`, enrolment),
-      wall(`up of ${REACHABLE} reachable and ${DARK} dark`, up.run),
-      wall(`up of ${REACHABLE} reachable`, reachable.run),
-      wall(`xargs -P 64 ssh to ${REACHABLE}`, loop),
-      { name: "up with dark ones / xargs ssh", value: up.run.wallSeconds / loop.wallSeconds, unit: "x", note: loops },
-      {
-        name: "up without dark ones / xargs ssh",
-        value: reachable.run.wallSeconds / loop.wallSeconds,
-        unit: "x",
-        note: loops,
-      },
-      {
-        name: `added by ${DARK} dark devices`,
-        value: added,
-        unit: "s",
-        note: "difference of two runs, noise included",
-      },
-      { name: "failed devices", value: up.failed + reachable.failed, unit: "" },
-      { name: "TCP connections per reachable device", value: up.connections, unit: "", note: "the probe's included" },
-      { name: "SSH log-ins per reachable device", value: up.logins, unit: "" },
-      {
-        name: "resources per device",
-        value: own / REACHABLE,
-        unit: "",
-        note: `${types.length - own} more in the stack`,
-      },
-      { name: "state per device, as JSON", value: Math.round(bytes / REACHABLE), unit: "B" },
-      { name: "state per device, as stored", value: Math.round(storedBytes / REACHABLE), unit: "B" },
-    ],
-  });
+function tell<T>(name: string, run: Accounted<T>): Accounted<T> {
+  progress(`first-up: ${name}: ${run.wallSeconds.toFixed(1)} s, ${run.cpuSeconds.toFixed(1)} CPU s`);
+  return run;
 }
 
 await main();

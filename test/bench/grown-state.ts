@@ -1,22 +1,23 @@
 /**
  * State of a large stack without the wait for its first `up`: from the exported state of a stack that really applied one
- * device, and what every device would be sent, to a state in which all of them are applied. Each device gets copies of the
- * real one's resources with its own name, inputs and answer, so that the engine finds nothing to do; benchmarks check that.
+ * device, and what is wanted of every device, to a state in which all of them are applied. Each device gets a copy of the
+ * real one's dial with its own name, plan and answer, so that the engine finds nothing to do; benchmarks check that.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DeviceSpec } from "../../components/device/plan.ts";
 import type { CommandResult } from "../lab/run-command.ts";
-import { succeed } from "./bench-fleet.ts";
+import { succeed, type WantedDevice } from "./bench-fleet.ts";
 
-/** What of an exported stack is read or written here. */
-interface ExportedStack {
+/** An exported stack, as far as it is read or written here. */
+export interface ExportedStack {
   readonly deployment: { readonly resources: readonly StateResource[] };
 }
 
-interface StateResource {
+/** One of its resources. */
+export interface StateResource {
   readonly urn: string;
   readonly type: string;
+  readonly parent?: string;
   readonly inputs?: Readonly<Record<string, unknown>>;
   readonly outputs?: Readonly<Record<string, unknown>>;
 }
@@ -24,56 +25,45 @@ interface StateResource {
 /** Runs `pulumi` in the project of the stack. */
 export type RunPulumi = (args: readonly string[]) => Promise<CommandResult>;
 
-/**
- * Replaces the state of a stack that has applied the first of the devices by one that has applied all of them. May be
- * repeated with more devices.
- * @param folder where the files of the export and import go
- */
-export async function growState(
-  pulumi: RunPulumi,
-  stack: string,
-  specs: readonly DeviceSpec[],
-  folder: string,
-): Promise<void> {
+/** Exports a stack. */
+export async function exportStack(pulumi: RunPulumi, stack: string): Promise<ExportedStack> {
   const exported = succeed(await pulumi(["stack", "export", "--show-secrets", "--stack", stack]), "stack export");
+  return JSON.parse(exported.stdout) as ExportedStack;
+}
+
+/** Replaces the state of a stack. @param folder where the file goes */
+export async function importStack(pulumi: RunPulumi, stack: string, state: ExportedStack, folder: string) {
   const file = join(folder, `${stack}-grown.json`);
-  writeFileSync(file, JSON.stringify(grow(JSON.parse(exported.stdout) as ExportedStack, specs)), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(state), { mode: 0o600 });
   succeed(await pulumi(["stack", "import", "--file", file, "--stack", stack]), "stack import");
 }
 
-function grow<T extends ExportedStack>(stack: T, specs: readonly DeviceSpec[]): T {
-  const [first, ...others] = specs;
+/**
+ * Makes a state in which all devices are applied from one in which the first of them is. May be repeated with more.
+ * @param unreachable devices that the last run did not reach. Default: none
+ */
+export function grow<T extends ExportedStack>(
+  stack: T,
+  devices: readonly WantedDevice[],
+  unreachable: ReadonlySet<string> = new Set(),
+): T {
+  const [first, ...others] = devices;
   if (first === undefined) throw new Error("bench: a state cannot be grown without a device");
   const { resources } = stack.deployment;
-  const grownBefore = new Set(others.flatMap(({ id }) => [id, `${id}-apply`]));
-  const real = resources.filter(({ urn }) => !grownBefore.has(nameOf(urn)));
-  const own = real.filter(({ urn }) => nameOf(urn).startsWith(first.id));
-  const all = specs.flatMap((spec) => own.map((resource) => copyResource(resource, first, spec)));
-  const rest = real.filter((resource) => !own.includes(resource)).map((resource) => addOutputs(resource, specs));
+  const grownBefore = new Set(others.map(({ plan }) => plan.id));
+  const dial = resources.find(({ urn }) => nameOf(urn) === first.plan.id);
+  if (dial === undefined) throw new Error(`bench: ${first.plan.id} is not in the state`);
+  const rest = resources.filter((resource) => resource !== dial && !grownBefore.has(nameOf(resource.urn)));
+  const all = devices.map(({ plan }) => copyDial(dial, first.plan.id, plan, unreachable.has(plan.id)));
   return { ...stack, deployment: { ...stack.deployment, resources: [...rest, ...all] } };
 }
 
-function copyResource(resource: StateResource, from: DeviceSpec, to: DeviceSpec): StateResource {
-  const copy = JSON.parse(JSON.stringify(resource).replaceAll(from.id, to.id)) as StateResource;
-  if (copy.inputs === undefined || copy.outputs === undefined) return copy;
-  const { connection, create, stdin } = to;
-  const own = { connection: secret(connection), create, stdin };
-  const answer = JSON.parse(String(copy.outputs.stdout)) as Record<string, unknown>;
-  const stdout = JSON.stringify({ ...answer, device: to.id, hash: to.hash });
-  return { ...copy, inputs: { ...copy.inputs, ...own }, outputs: { ...copy.outputs, ...own, stdout } };
-}
-
-/** The stack's outputs `devices` and `programs` name all of them; a stack without them stays as it is. */
-function addOutputs(resource: StateResource, specs: readonly DeviceSpec[]): StateResource {
-  if (resource.type !== "pulumi:pulumi:Stack" || resource.outputs?.devices === undefined) return resource;
-  const devices = Object.fromEntries(specs.map(({ id, hash }) => [id, hash]));
-  const programs = Object.fromEntries(specs.map(({ id, program }) => [id, program]));
-  return { ...resource, outputs: { ...resource.outputs, devices, programs } };
-}
-
-/** A secret as exported states write it: marked by this pair, from sdk/go/common/resource/sig of Pulumi. */
-function secret(value: unknown): Readonly<Record<string, string>> {
-  return { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", plaintext: JSON.stringify(value) };
+function copyDial(dial: StateResource, from: string, { id, text }: WantedDevice["plan"], unreachable: boolean) {
+  const copy = JSON.parse(JSON.stringify(dial).replaceAll(from, id)) as StateResource;
+  const stdout = unreachable
+    ? { stdout: '{"attempt":"1","end":"ssh","text":"255 ssh: connect to host: Connection timed out"}' }
+    : {};
+  return { ...copy, inputs: { ...copy.inputs, stdin: text }, outputs: { ...copy.outputs, stdin: text, ...stdout } };
 }
 
 function nameOf(urn: string): string {

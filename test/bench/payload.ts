@@ -1,13 +1,13 @@
 /**
  * Benchmark: how large what travels to a device is: the device program, which goes there once per release, and per model
- * the remote command, the payload plain and packed, and the script that `edge-fleet script` prints. A payload says the
- * whole desired state, so an apply that changes nothing and one that changes a setting send as much; what both cost on
- * the wire is measured by apply-no-op. Nothing is run: sizes, not times.
+ * the plan that the state keeps, the payload plain and packed, and the script that `edge-fleet script` prints. A payload
+ * says the whole desired state, so a dial that changes nothing and one that changes a setting send as much; what both cost
+ * on the wire is measured by dial. Nothing is run: sizes, not times.
  */
-import { gzipSync } from "node:zlib";
-import { deviceProgram } from "../../components/device/program.ts";
+import { deviceProgram, packText } from "../../components/device/program.ts";
 import { renderScript } from "../../components/device/script.ts";
-import { packPayload, renderPayload } from "../../components/plan/payload.ts";
+import { payloadText, renderPayload } from "../../components/plan/payload.ts";
+import { planText } from "../../components/plan/text.ts";
 import { buildProfile, LOCK, MODELS } from "../unit/device/profile.ts";
 import { readMachine } from "./machine.ts";
 import { type Figure, printResult } from "./report.ts";
@@ -23,7 +23,7 @@ function main(): void {
         name: "device program",
         value: Buffer.byteLength(program),
         unit: "B",
-        note: `${program.split("\n").length - 1} lines, ${gzipSync(program).length} B gzipped`,
+        note: `${program.split("\n").length - 1} lines, ${packText(program).length} B packed`,
       },
       ...Object.keys(MODELS).flatMap(figuresOf),
     ],
@@ -33,22 +33,17 @@ function main(): void {
 function figuresOf(model: string): Figure[] {
   const profile = buildProfile(MODELS[model]);
   const payload = renderPayload(profile, LOCK);
-  const { create, stdin } = packPayload(payload, profile.region);
-  const [plain, script] = [payload.text, renderScript(profile.id, payload)].map((text) => Buffer.byteLength(text));
+  const text = payloadText(payload);
+  const bytes = (what: string) => Buffer.byteLength(what);
   return [
     {
-      name: `${model}: sent per apply`,
-      value: create.length + stdin.length,
+      name: `${model}: plan in the state`,
+      value: bytes(planText(profile, payload, deviceProgram().sha256)),
       unit: "B",
-      note: `${create.length} command + ${stdin.length} payload`,
     },
-    {
-      name: `${model}: payload, plain`,
-      value: plain ?? Number.NaN,
-      unit: "B",
-      note: `${payload.text.split("\n").length - 1} lines`,
-    },
-    { name: `${model}: script for a person`, value: script ?? Number.NaN, unit: "B" },
+    { name: `${model}: payload`, value: bytes(text), unit: "B", note: `${text.split("\n").length - 1} lines` },
+    { name: `${model}: payload, packed`, value: bytes(packText(text)), unit: "B" },
+    { name: `${model}: script for a person`, value: bytes(renderScript(profile.id, payload)), unit: "B" },
   ];
 }
 

@@ -9,7 +9,19 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BenchmarkResult } from "./report.ts";
 
-const BENCHMARKS = ["emit", "diff", "apply-no-op", "payload", "faults", "preview", "no-op", "first-up"] as const;
+const BENCHMARKS = [
+  "emit",
+  "diff",
+  "payload",
+  "dial",
+  "change",
+  "preview",
+  "no-op",
+  "large",
+  "first-up",
+  "load",
+  "faults",
+] as const;
 
 function main(): void {
   const { values, positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });

@@ -99,7 +99,9 @@ underEachShell("sent copies", (get) => {
       assert.ok(!upload.body.includes(TOKEN));
       const key = push.passwordSecret === undefined ? RSA.key : EC.key;
       assert.deepEqual(contents(decrypt(upload.body, key)), {
-        files: ["about", "db/state.db", "token"].map((file) => `${name}/${file}`),
+        files: ["about", "db/state.db", "encryption-config.json", "encryption-state.json", "token"].map(
+          (file) => `${name}/${file}`,
+        ),
         integrity: "ok\n200000",
         token: `${TOKEN}\n`,
       });

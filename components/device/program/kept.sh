@@ -37,7 +37,7 @@ value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
 
 # The node of a device that joins this one no more, which only the server may delete. With it goes the Secret with the
 # node's password, without which the device, or another under its id, may come back. pkg/nodepassword/controller.go of K3s
-# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (OnRemove)
+# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (onRemove)
 forget_agents() {
   sed -n 's/^set AGENTS //p' "$SETTINGS" 2>/dev/null | tr ' ' '\n' | while read -r agent; do
     case " $AGENTS " in *" $agent "*) continue ;; esac

@@ -1,34 +1,17 @@
 /**
- * The bare program of the no-op benchmark: from the list of commands in commands.json to one component and one
- * `remote.Command` each, and nothing else: no inventory, no probe, no plan, no tree, no outputs.
+ * The bare program of the no-op benchmark: from the list of dials in dials.json to one `local.Command` each, and nothing
+ * else: no inventory, no plan, no tree, no outputs.
  */
 import { readFileSync } from "node:fs";
-import { remote } from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
+import { local } from "@pulumi/command";
 
-/** One command, as the benchmark writes it. */
-interface PlannedCommand {
+/** The arguments of one dial, as the benchmark finds them in the state of the region's stack. */
+interface RecordedDial {
   readonly id: string;
-  readonly connection: {
-    readonly host: string;
-    readonly port: number;
-    readonly user: string;
-    readonly hostKey: string;
-  };
   readonly create: string;
   readonly stdin: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
-class BareDevice extends pulumi.ComponentResource {
-  constructor({ id, connection, create, stdin }: PlannedCommand) {
-    super("bare:index:Device", id);
-    new remote.Command(
-      `${id}-apply`,
-      { connection, create, stdin, logging: remote.Logging.None, addPreviousOutputInEnv: false },
-      { parent: this },
-    );
-    this.registerOutputs();
-  }
-}
-
-for (const command of JSON.parse(readFileSync("commands.json", "utf8")) as PlannedCommand[]) new BareDevice(command);
+for (const { id, ...args } of JSON.parse(readFileSync("dials.json", "utf8")) as RecordedDial[])
+  new local.Command(id, { ...args, logging: local.Logging.None, addPreviousOutputInEnv: true }, { protect: true });

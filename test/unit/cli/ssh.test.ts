@@ -5,15 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SshDevice } from "../../../cli/ssh/files.ts";
 import { fingerprintOf, firstKnownKey } from "../../../cli/ssh/keys.ts";
-import {
-  explainAnswer,
-  remoteCommand,
-  type SshAnswer,
-  type SshDevice,
-  STDIN_AS_ROOT,
-  withSsh,
-} from "../../../cli/ssh/run.ts";
+import { explainAnswer, remoteCommand, type SshAnswer, STDIN_AS_ROOT, withSsh } from "../../../cli/ssh/run.ts";
 import { temporaryDirectory } from "./inventory.ts";
 import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
 
@@ -140,7 +134,8 @@ async function startSite(context: TestContext): Promise<{ jump: SshServer; site:
   const directory = temporaryDirectory(context);
   const client = await startClient(context, directory);
   const jump = await startSshd(context, directory, client);
-  return { jump, site: await startSshd(context, directory, client) };
+  // It stands for many devices, each of which has a server of its own.
+  return { jump, site: await startSshd(context, directory, client, ["MaxStartups 100"]) };
 }
 
 /** Connections to a port of this machine that are up, from the client's side. */
