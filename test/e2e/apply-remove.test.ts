@@ -60,6 +60,7 @@ underEachShell("removal", (get) => {
     assertFirewallIsOurs(device);
     assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");
     assert.equal(device.pid(), "0");
+    device.installProgram();
     const again = remove(sandbox, old.id);
     assert.deepEqual([again.exitCode, again.result], [0, "removed"]);
     device.installProgram();
