@@ -41,8 +41,8 @@ function commandLines(text: string): string[] {
 }
 
 for (const path of DOCUMENTS) {
-  test(`${path} names commands and options that exist`, () => {
-    const program = buildProgram();
+  test(`${path} names commands and options that exist`, async () => {
+    const program = await buildProgram();
     for (const line of commandLines(read(path))) {
       const [name = "", ...words] = line.split("#")[0]?.trim().split(/\s+/) ?? [];
       const command = name.startsWith("-") ? program : program.commands.find((candidate) => candidate.name() === name);
