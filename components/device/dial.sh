@@ -58,8 +58,12 @@ clean_up() {
 }
 
 # Ends the connection once the second in $work/end has passed: a device may accept a log-in and then say nothing for ever.
+# When a run is cancelled the engine kills this script alone and waits until nobody has its output open: hence exec, since a
+# shell keeps a copy of what it redirects for a function, and the look whether this script still lives.
 watch() {
+  exec </dev/null >/dev/null 2>&1 3>&- 4<&-
   while sleep 5; do
+    kill -0 $$ || { kill "$ssh"; exit 0; }
     read -r end <"$work/end" 2>/dev/null || exit 0
     [ "$(date +%s)" -lt "$end" ] || { : >"$work/overdue" && kill "$ssh" && exit 0; }
   done
@@ -84,7 +88,7 @@ connect() {
     <"$work/in" >"$work/out" 2>"$work/err" &
   ssh=$!
   exec 3>"$work/in" 4<"$work/out"
-  watch </dev/null >/dev/null 2>&1 3>&- 4<&- &
+  watch &
   watchdog=$!
 }
 

@@ -15,7 +15,6 @@ import {
   LOCK,
   lockFor,
   OLD,
-  PROGRAM,
   pack,
   profileWith,
   RELEASES,
@@ -23,6 +22,7 @@ import {
   SLOW,
   sha256,
 } from "../lab/standins/apply-device.ts";
+import { PROGRAM } from "../lab/standins/quick-program.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 import { freePort } from "../unit/cli/sshd.ts";
 import { ARTIFACTS } from "../unit/device/profile.ts";

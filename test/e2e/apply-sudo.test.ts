@@ -14,16 +14,8 @@ import { type DevicePlan, isRefusal, planRegion } from "../../components/plan/de
 import { runCommand } from "../lab/devices/command.ts";
 import { generateSshKey } from "../lab/devices/keys.ts";
 import { prepareSshAccess, type SshAccess, serverConfiguration } from "../lab/devices/ssh.ts";
-import {
-  type Device,
-  LOCK,
-  OLD,
-  PROGRAM,
-  profileWith,
-  RELEASES,
-  sha256,
-  underEachShell,
-} from "../lab/standins/apply-device.ts";
+import { type Device, LOCK, OLD, profileWith, RELEASES, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import { PROGRAM } from "../lab/standins/quick-program.ts";
 import { debianFiles } from "../lab/toolchain/debian.ts";
 import { freePort } from "../unit/cli/sshd.ts";
 

@@ -266,7 +266,7 @@ class Story {
     this.#fleet.edit(`${REGION}.yaml`, (region) => region.setIn(["devices", 2, "rign"], "broad"));
     const lines = readFileSync(file, "utf8").split("\n");
     const line = lines.findIndex((text) => text.includes("rign:"));
-    const place = `${file}:${line + 1}:${(lines[line]?.indexOf("rign") ?? 0) + 1} devices[2].rign`;
+    const place = `stacks/${REGION}.yaml:${line + 1}:${(lines[line]?.indexOf("rign") ?? 0) + 1} devices[2].rign`;
     const before = { stack: await exportStack(this.#fleet), report: await this.#report() };
     devices.resetConnections();
     for (const run of [await preview(this.#fleet), await up(this.#fleet)]) {

@@ -10,8 +10,9 @@ import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
-import { PROGRAM, pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
+import { pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
+import { PROGRAM } from "../standins/quick-program.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
 import { MACHINE_USER } from "./plan.ts";
 
