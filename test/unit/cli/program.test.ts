@@ -4,6 +4,7 @@ import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { COMMAND_GROUPS } from "../../../cli/catalog.ts";
 import { buildProgram } from "../../../cli/program.ts";
 import { formatTable, usesColour } from "../../../cli/terminal.ts";
 import { edgeFleet } from "./command.ts";
@@ -12,20 +13,72 @@ import { temporaryDirectory, writeInventory } from "./inventory.ts";
 const TOKYO =
   "region: tokyo\ndevices:\n  - { id: a, host: 10.0.0.1, model: box, ring: canary }\n  - { id: b, host: 10.0.0.2, model: other }\n";
 
+const { commands } = await buildProgram();
+
 test("every command explains itself and ends with 0", async () => {
-  const names = buildProgram().commands.map((command) => command.name());
-  for (const args of [["--help"], ...names.map((name) => [name, "--help"])]) {
+  for (const args of [["--help"], ...commands.map((command) => [command.name(), "--help"])]) {
     const { exitCode, stdout, stderr } = await edgeFleet(args);
     assert.deepEqual([exitCode, stderr], [0, ""], args.join(" "));
     assert.match(stdout, /^Usage: edge-fleet /);
   }
 });
 
-test("every command is in the overview", async () => {
+test("the list has every command in its group, and none that is hidden", async () => {
   const { stdout } = await edgeFleet(["--help"]);
-  const program = buildProgram();
-  for (const command of program.createHelp().visibleCommands(program))
-    assert.match(stdout, new RegExp(`^ {2}${command.name()} `, "m"));
+  const shown = COMMAND_GROUPS.map(({ heading, commands: entries }) => {
+    const part = stdout.split(`\n${heading}\n`)[1]?.split("\n\n")[0] ?? "";
+    assert.deepEqual(
+      [...part.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== "help"),
+      entries.filter(({ hidden }) => hidden !== true).map(({ name }) => name),
+    );
+    return heading;
+  });
+  const headings = [...stdout.matchAll(/^[A-Z][a-z ]*:$/gm)].map(([heading]) => heading);
+  assert.deepEqual(headings, ["Options:", ...shown]);
+  for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+for (const { name, example } of COMMAND_GROUPS.flatMap((group) => group.commands))
+  test(`the example of ${name} has arguments and options that it takes`, () => {
+    const words = example.replace(/^eval "\$\((.*)\)"$/, "$1").split(/ (?=(?:[^"]*"[^"]*")*[^"]*$)/);
+    assert.deepEqual(words.slice(0, 2), ["edge-fleet", name]);
+    const command = commands.find((candidate) => candidate.name() === name);
+    assert.ok(command);
+    const { operands, unknown } = command.parseOptions(words.slice(2));
+    assert.deepEqual(unknown, []);
+    const { registeredArguments } = command;
+    assert.ok(operands.length >= registeredArguments.filter(({ required }) => required).length);
+    assert.ok(operands.length <= registeredArguments.length || registeredArguments.at(-1)?.variadic === true);
+  });
+
+/** Files of the repository that a command loads, by a hook that tells of each. */
+async function loadedBy(args: readonly string[], cwd?: string): Promise<string[]> {
+  const hook = `import { registerHooks } from "node:module"; import { writeSync } from "node:fs";
+registerHooks({ load: (url, context, next) => { writeSync(2, "loaded " + url + "\\n"); return next(url, context); } });`;
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`;
+  const { stderr } = await edgeFleet(args, { environment: { NODE_OPTIONS }, ...(cwd === undefined ? {} : { cwd }) });
+  return [...stderr.matchAll(/^loaded file:.*?\/((?:cli|components)\/[^\n]*)$/gm)].map(([, path = ""]) => path);
+}
+
+test("a command loads its own code alone, and the help none of any", async (context) => {
+  const help = await loadedBy(["--help"]);
+  assert.ok(help.includes("cli/program.ts"));
+  assert.deepEqual(
+    help.filter((path) => /^cli\/commands|^components/.test(path)),
+    [],
+  );
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const list = await loadedBy(["stacks"], join(stacks, ".."));
+  assert.deepEqual(list.filter((path) => path.startsWith("cli/commands/")).sort(), [
+    "cli/commands/options.ts",
+    "cli/commands/stacks.ts",
+  ]);
+});
+
+test("help of a command is the same both ways", async () => {
+  const [before, after] = [await edgeFleet(["help", "up"]), await edgeFleet(["up", "--help"])];
+  assert.deepEqual([before.exitCode, before.stdout], [0, after.stdout]);
+  assert.match(after.stdout, /\nExample:\n {2}edge-fleet up tokyo --device tokyo-0001\n$/);
 });
 
 const wrong: { args: string[]; message: RegExp }[] = [
