@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,6 +20,8 @@ interface Fixture {
   readonly server: SshServer;
   readonly stacks: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Temporary folders that commands have left behind. */
+  leftOver(): string[];
   run(...args: string[]): ReturnType<typeof edgeFleet>;
   /** Starts the command and gives what it has written so far. */
   start(...args: string[]): { readonly child: ReturnType<typeof spawn>; text(): string; ended: Promise<number | null> };
@@ -47,10 +48,13 @@ async function fixture(context: TestContext): Promise<Fixture> {
     "tokyo.yaml": `region: tokyo\nssh: { user: root }\nnetwork: { shape: lan }\ndevices:\n${devices.join("")}`,
   });
   const root = join(dirname(server.state), "root");
-  const { environment } = client;
+  const temporary = join(directory, "tmp");
+  mkdirSync(temporary);
+  const environment = { ...client.environment, TMPDIR: temporary };
   const words = ([command = "", ...rest]: string[]) => [command, "--inventory", stacks, ...rest];
   return {
     ...{ root, server, stacks, environment },
+    leftOver: () => readdirSync(temporary),
     run: (...args) => edgeFleet(words(args), { environment }),
     start: (...args) => {
       const child = spawn(process.execPath, [MAIN, ...words(args)], { env: { ...process.env, ...environment } });
@@ -82,8 +86,6 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   assert.fail(`${what} has not come`);
 }
 
-const leftOver = (): string[] => readdirSync(tmpdir()).filter((name) => /^ef-.{6}$/.test(name));
-
 /** Command lines of the processes that hold a word. */
 function processesWith(word: string): string[] {
   return readdirSync("/proc")
@@ -99,15 +101,14 @@ function processesWith(word: string): string[] {
 }
 
 test("ssh runs one command with its output, its input and its exit code", { skip: SKIP }, async (context) => {
-  const { run, server } = await fixture(context);
-  const before = leftOver();
+  const { run, server, leftOver } = await fixture(context);
   const { exitCode, stdout, stderr } = await run("ssh", "a", "--", "echo", "'one  two';", "echo wrong >&2; exit 7");
   assert.deepEqual([exitCode, stdout, stderr], [7, "one  two\n", "wrong\n"]);
   await server.rekey();
   const other = await run("ssh", "a", "--", "echo reached");
   assert.deepEqual([other.exitCode, other.stdout], [1, ""]);
   assert.match(other.stderr, /^a: failed: host-key: the device answers with another host key/m);
-  assert.deepEqual(leftOver(), before);
+  assert.deepEqual(leftOver(), []);
 });
 
 const refused: { args: string[]; code: number; message: RegExp }[] = [
@@ -233,8 +234,7 @@ test("kubeconfig --exec runs a command through the tunnel, and nothing stays", {
 test("kubeconfig keeps the tunnel until it is ended, and its file is private and then gone", {
   skip: SKIP,
 }, async (context) => {
-  const { start, put } = await fixture(context);
-  const before = leftOver();
+  const { start, put, leftOver } = await fixture(context);
   put("etc/rancher/k3s/k3s.yaml", adminOf(await startApi(context)));
   const file = join(temporaryDirectory(context), "config");
   const { child, text, ended } = start("kubeconfig", "a", "--output", file);
@@ -246,7 +246,7 @@ test("kubeconfig keeps the tunnel until it is ended, and its file is private and
   child.kill("SIGINT");
   assert.equal(await ended, 0);
   assert.ok(!existsSync(file));
-  assert.deepEqual(leftOver(), before);
+  assert.deepEqual(leftOver(), []);
   const killed = start("kubeconfig", "a", "--output", "-");
   await until("the tunnel", () => killed.text().includes("c2VjcmV0") && killed.text().includes("tunnel on"));
   killed.child.kill("SIGKILL");
