@@ -257,25 +257,47 @@ test("kubeconfig keeps the tunnel until it is ended, and its file is private and
 test("a kubeconfig is pointed to the tunnel, and its certificate stays that of the API", () => {
   const { text, api } = tunnelKubeconfig("pi-1", adminOf(6443), 40001);
   assert.equal(api, "localhost:6443");
+  const cluster = { server: "https://127.0.0.1:40001", "tls-server-name": "localhost" };
   assert.deepEqual(parse(text), {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [
-      {
-        name: "pi-1",
-        cluster: {
-          server: "https://127.0.0.1:40001",
-          "certificate-authority-data": "Q0E=",
-          "tls-server-name": "localhost",
-        },
-      },
-    ],
+    clusters: [{ name: "pi-1", cluster: { ...cluster, "certificate-authority-data": "Q0E=" } }],
     users: [{ name: "pi-1", user: { "client-key-data": "c2VjcmV0" } }],
     contexts: [{ name: "pi-1", context: { cluster: "pi-1", user: "pi-1" } }],
     "current-context": "pi-1",
   });
-  for (const broken of ["", "clusters: []\n", "{", "clusters: [{ cluster: { server: http://x } }]\nusers: []\n"])
+  for (const broken of [
+    "",
+    "clusters: []\n",
+    "{",
+    "clusters: [{ cluster: { server: http://x } }]\nusers: []\n",
+    "a: &a [*a]",
+  ])
     assert.throws(() => tunnelKubeconfig("pi-1", broken, 1), /device pi-1 has no kubeconfig with a cluster and a user/);
+});
+
+test("a kubeconfig of a device in strange hands runs no program and reads no file here", () => {
+  const hostile = `clusters:
+  - cluster: { server: "https://10.9.9.9:6443", proxy-url: "http://10.9.9.9", certificate-authority: /etc/shadow, insecure-skip-tls-verify: true }
+users:
+  - user: { token: t, tokenFile: /root/.ssh/id_ed25519, exec: { command: sh, args: [-c, touch /tmp/x] }, auth-provider: { name: x }, client-key: /etc/shadow }
+`;
+  const { clusters, users } = parse(tunnelKubeconfig("pi-1", hostile, 1).text) as Record<string, object[]>;
+  assert.deepEqual(users, [{ name: "pi-1", user: { token: "t" } }]);
+  const cluster = { server: "https://127.0.0.1:1", "tls-server-name": "10.9.9.9" };
+  assert.deepEqual(clusters, [{ name: "pi-1", cluster }]);
+});
+
+test("a device behind a jump host is used through it", { skip: SKIP }, async (context) => {
+  const { server, put, environment } = await fixture(context);
+  put("etc/rancher/k3s/k3s.yaml", adminOf(await startApi(context)));
+  const proxy = `{ host: 127.0.0.1, port: ${server.port}, user: root, hostKey: "${server.hostKey}" }`;
+  const entry = `{ id: b, host: localhost, model: box, hostKey: ${server.hostKey}, ssh: { user: root, port: ${server.port}, proxy: ${proxy} } }`;
+  const stacks = writeInventory(context, { "tokyo.yaml": `region: tokyo\ndevices:\n  - ${entry}\n` });
+  const args = ["kubeconfig", "b", "--inventory", stacks, "--exec", process.execPath, "-e", CLIENT];
+  const { exitCode, stdout, stderr } = await edgeFleet(args, { environment });
+  assert.deepEqual([exitCode, stderr], [5, ""]);
+  assert.match(stdout, /"said":"the API of a\\n"/);
 });
 
 test("exec tells each device's lines, the pending ones and the exit code of it all", {
