@@ -10,7 +10,9 @@ import {
   jumpConfig,
   jumpName,
   knownHostsLine,
+  type SshEndpoint,
   type SshFolders,
+  type SshTarget,
   targetOf,
 } from "../../components/device/ssh.ts";
 import type { Profile } from "../../components/inventory/index.ts";
@@ -44,8 +46,8 @@ export async function withSshFiles<T>(use: (files: SshFiles) => Promise<T>): Pro
       folder,
       configOf: (device) => {
         const { proxy } = device.ssh;
-        if (proxy !== undefined) jumps.add(jumpName(proxy));
-        return writeFiles(device, folders);
+        if (proxy !== undefined) writeJump(proxy, folders, jumps);
+        return writeDevice(targetOf(device), folders);
       },
       knownHostsOf: ({ id }) => join(folder, "known_hosts", id),
     });
@@ -55,20 +57,25 @@ export async function withSshFiles<T>(use: (files: SshFiles) => Promise<T>): Pro
   }
 }
 
-function writeFiles(device: SshDevice, folders: SshFolders): string {
-  const target = targetOf(device);
-  const { id, jump } = target;
-  const write = (folder: string, name: string, text: string): string => {
-    const path = join(folders.stack, folder, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    return path;
-  };
-  write("known_hosts", id, knownHostsLine(id, target));
-  if (jump !== undefined) {
-    write("jumps", jumpName(jump), jumpConfig(jump, folders));
-    write("known_hosts", jumpName(jump), knownHostsLine(jumpName(jump), jump));
-  }
-  return write("hosts", id, hostConfig(target, folders));
+function writeDevice(target: SshTarget, folders: SshFolders): string {
+  const { id } = target;
+  write(folders, "known_hosts", id, knownHostsLine(id, target));
+  return write(folders, "hosts", id, hostConfig(target, folders));
+}
+
+/** Once: to write a file again empties it, while another device's connection reads it. */
+function writeJump(jump: SshEndpoint, folders: SshFolders, written: Set<string>): void {
+  const name = jumpName(jump);
+  if (written.has(name)) return;
+  written.add(name);
+  write(folders, "known_hosts", name, knownHostsLine(name, jump));
+  write(folders, "jumps", name, jumpConfig(jump, folders));
+}
+
+function write({ stack }: SshFolders, folder: string, name: string, text: string): string {
+  const path = join(stack, folder, name);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
 }
 
 /** It would end by itself a minute later. */

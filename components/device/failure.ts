@@ -89,7 +89,7 @@ const RULES: readonly Rule[] = [
     /timed out during banner exchange/,
     "pending",
     "silent",
-    "the port accepts connections but no SSH server answers - restart the device",
+    "the port accepts connections but no SSH server answers, or, behind a jump host, nobody does - restart the device",
   ],
   [
     /Connection timed out|Operation timed out|No route to host|Network is unreachable|Host is down|Host is unreachable/,

@@ -44,9 +44,15 @@ export function resolveRegion(inventory: Inventory, regionName: string): Profile
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Profiles of the whole fleet, by region and id. */
-export function resolveFleet(inventory: Inventory): Profile[] {
-  return [...inventory.regions.keys()].sort().flatMap((region) => resolveRegion(inventory, region));
+const fleets = new WeakMap<Inventory, readonly Profile[]>();
+
+/** Profiles of the whole fleet, by region and id. An inventory, which nothing changes, is resolved once. */
+export function resolveFleet(inventory: Inventory): readonly Profile[] {
+  const known = fleets.get(inventory);
+  if (known !== undefined) return known;
+  const fleet = [...inventory.regions.keys()].sort().flatMap((region) => resolveRegion(inventory, region));
+  fleets.set(inventory, fleet);
+  return fleet;
 }
 
 /** One resolved value and where it comes from. */

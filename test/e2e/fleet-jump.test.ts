@@ -65,7 +65,7 @@ test("a site behind a jump host", { timeout: 900_000 }, async (t) => {
 
   await t.test("enroll reaches every device", async () => {
     const { code, stdout, stderr } = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
-    assert.equal(code, 0, stdout + stderr);
+    assert.equal(code, 0, stdout.replaceAll(/^.* enrolled .*\n/gm, "") + stderr);
   });
 
   await t.test("up at the engine's own parallelism applies all", async () => applies(await up(fleet)));
@@ -79,10 +79,11 @@ test("a site behind a jump host", { timeout: 900_000 }, async (t) => {
     fleet.edit("fleet.yaml", (file) => file.setIn(["labels", "round"], "three"));
     await fleet.devices.setMode(GONE, "dark");
     const run = await up(fleet, REGION, {}, ["--parallel", "64"]);
-    assert.equal(run.code, 0, run.text);
+    assert.equal(run.code, 0, run.text.replaceAll(/^ .*\n/gm, ""));
     const { devices: counts, pending } = await report();
     assert.deepEqual(counts, { applied: COUNT - 1, pending: 1, failed: 0, removed: 0 });
-    assert.equal(pending[GONE]?.code, "unreachable", JSON.stringify(pending));
+    // OpenSSH's client says no more of it than that no banner came.
+    assert.equal(pending[GONE]?.code, "silent", JSON.stringify(pending));
   });
 
   await t.test("the jump host has seen one log-in a run and dropped nobody", () => {

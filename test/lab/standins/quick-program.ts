@@ -21,6 +21,8 @@ function instrument(text: string): DeviceProgram {
     ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
     ["  enter rollback\n", "  c=0\n  enter rollback\n"],
     ['  mv "$K3S_DATA/server/.db.new"', '  kill_at datastore\n  mv "$K3S_DATA/server/.db.new"'],
+    ['  "$1_reset"\n  for', '  kill_at erase\n  "$1_reset"\n  for'],
+    ["forget_device() {\n", "forget_device() {\n  kill_at forget\n"],
     ['    finished || journal end "$RESULT"\n', '    kill_at end\n    finished || journal end "$RESULT"\n'],
   ];
   const instrumented = edits.reduce((script, [from, to]) => {

@@ -3,7 +3,7 @@
  * one that `k0s install controller --single` writes (https://docs.k0sproject.io/stable/k0s-single-node/), as a file of
  * ours: the command refuses to run twice, and drops what is not repeated with `--force`.
  */
-import { stringify } from "yaml";
+
 import type { Profile } from "../../../inventory/types.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
 import { requireNoErrors } from "../finding.ts";
@@ -14,6 +14,7 @@ import { kernelModules, ROUTE_UNIT } from "../network.ts";
 import { kubeletMaySet, nodeLabels } from "../node-labels.ts";
 import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
 import { runtimeClasses, wasmLabels } from "../wasm.ts";
+import { yamlText } from "../yaml.ts";
 import { checkK0s } from "./checks.ts";
 import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./config.ts";
 import {
@@ -52,7 +53,7 @@ export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): Di
     taints: profile.taints,
     files: [
       ...policies(profile),
-      { ...openFile(`${K0S_CONFIG}/k0s.yaml`, yaml(clusterConfig(profile))), mode: "0600" },
+      { ...openFile(`${K0S_CONFIG}/k0s.yaml`, yamlText(clusterConfig(profile))), mode: "0600" },
       live(LABELS, `NODE_LABELS=${labels.filter(kubeletMaySet).join(",")}\n`),
       ...dropIns(profile, secrets),
       ...manifests(profile),
@@ -68,8 +69,10 @@ export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): Di
 /** Readable by all, since the API server runs as a user of its own; they hold no secret. */
 function policies({ security, gitops }: Profile): DeviceFile[] {
   return [
-    ...(security === "cis" ? [openFile(`${K0S_CONFIG}/psa.yaml`, yaml(admissionConfiguration(gitops.engine)))] : []),
-    openFile(`${K0S_CONFIG}/audit.yaml`, yaml(auditPolicy())),
+    ...(security === "cis"
+      ? [openFile(`${K0S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration(gitops.engine)))]
+      : []),
+    openFile(`${K0S_CONFIG}/audit.yaml`, yamlText(auditPolicy())),
   ];
 }
 
@@ -91,7 +94,7 @@ function dropIns(profile: Profile, secrets: RenderContext["secrets"]): DeviceFil
 function manifests({ wasm }: Profile): DeviceFile[] {
   const classes = runtimeClasses(wasm, false);
   if (classes.length === 0) return [];
-  return [live(`${MANIFESTS}/runtimeclasses.yaml`, classes.map((value) => yaml(value)).join("---\n"))];
+  return [live(`${MANIFESTS}/runtimeclasses.yaml`, classes.map(yamlText).join("---\n"))];
 }
 
 function unit(profile: Profile): string {
@@ -165,8 +168,4 @@ WantedBy=multi-user.target
 /** A file whose change takes effect without a restart. */
 function live(path: string, content: string): DeviceFile {
   return { ...openFile(path, content), live: true };
-}
-
-function yaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0 });
 }

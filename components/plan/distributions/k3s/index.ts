@@ -4,7 +4,7 @@
  * settings on a re-run and takes the unit away before it writes it anew
  * (https://github.com/k3s-io/k3s/blob/master/install.sh).
  */
-import { stringify } from "yaml";
+
 import type { Profile } from "../../../inventory/types.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
 import { error, type Finding, requireNoErrors, warning } from "../finding.ts";
@@ -15,6 +15,7 @@ import { checkRegistries, renderRegistries } from "../registries.ts";
 import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "../reservations.ts";
 import { checkTaints } from "../taints.ts";
 import { checkWasm, runtimeClasses, wasmLabels } from "../wasm.ts";
+import { yamlText } from "../yaml.ts";
 import { agentConfig, serverConfig } from "./config.ts";
 import { hostFiles, SERVICES, unitPath } from "./host.ts";
 import { checkJoin, minorOf } from "./join.ts";
@@ -118,17 +119,17 @@ const AGENT_KUBECONFIG = ` --kubeconfig ${DATA}/agent/kubelet.kubeconfig`;
 /** What a server has and an agent has not. Policies come before the configuration that names them. */
 function serverFiles(profile: Profile, { joined = false }: RenderContext): DeviceFile[] {
   const classes = runtimeClasses(profile.wasm, !profile.k3s.disable.includes("runtimes"));
-  const manifest = classes.map((value) => yaml(value)).join("---\n");
+  const manifest = classes.map(yamlText).join("---\n");
   return [
-    ...(profile.security === "cis" ? [file(ADMISSION, yaml(admissionConfiguration(profile.gitops.engine)))] : []),
-    file(AUDIT_POLICY, yaml(auditPolicy())),
-    file(`${CONFIG}/config.yaml`, yaml(serverConfig(profile, joined))),
+    ...(profile.security === "cis" ? [file(ADMISSION, yamlText(admissionConfiguration(profile.gitops.engine)))] : []),
+    file(AUDIT_POLICY, yamlText(auditPolicy())),
+    file(`${CONFIG}/config.yaml`, yamlText(serverConfig(profile, joined))),
     ...(classes.length === 0 ? [] : [{ ...file(`${MANIFESTS}/edge-fleet-runtimes.yaml`, manifest), live: true }]),
   ];
 }
 
 function agentFiles(profile: Profile, { server }: RenderContext): DeviceFile[] {
-  return [file(`${CONFIG}/config.yaml`, yaml(agentConfig(profile, server?.host ?? "")))];
+  return [file(`${CONFIG}/config.yaml`, yamlText(agentConfig(profile, server?.host ?? "")))];
 }
 
 function nodeFiles(
@@ -142,7 +143,7 @@ function nodeFiles(
     {
       ...file(
         `${CONFIG}/config.yaml.d/10-labels.yaml`,
-        yaml({
+        yamlText({
           "node-label": labels.filter(kubeletMaySet),
           ...(profile.taints.length === 0 ? {} : { "node-taint": profile.taints }),
         }),
@@ -150,7 +151,7 @@ function nodeFiles(
       live: true,
     },
     ...(registries === undefined ? [] : [registries]),
-    file(`${DATA}/agent/etc/kubelet.conf.d/50-edge-fleet.conf`, yaml(kubeletDropIn(profile, role))),
+    file(`${DATA}/agent/etc/kubelet.conf.d/50-edge-fleet.conf`, yamlText(kubeletDropIn(profile, role))),
   ];
 }
 
@@ -175,8 +176,4 @@ function tokenFile(
 
 function file(path: string, content: string): DeviceFile {
   return { path, mode: "0600", content, live: false };
-}
-
-function yaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0 });
 }

@@ -3,7 +3,7 @@
  * that the snap owns is changed by the device program from the files planned here, since the snap's own files move with
  * each of its revisions.
  */
-import { stringify } from "yaml";
+
 import type { Profile } from "../../../inventory/types.ts";
 import { SHIM_BINARIES } from "../../artifact.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
@@ -15,6 +15,7 @@ import { admissionConfiguration, auditPolicy } from "../k3s/policies.ts";
 import { kernelModules, ROUTE_UNIT } from "../network.ts";
 import { nodeLabels } from "../node-labels.ts";
 import { runtimeClasses, wasmLabels } from "../wasm.ts";
+import { yamlText } from "../yaml.ts";
 import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./args.ts";
 
 /** kubelite runs the API server and the kubelet; snapd writes its unit. */
@@ -47,7 +48,7 @@ export function renderMicroK8s(profile: Profile, { secrets }: RenderContext = {}
     taints: profile.taints,
     files: [
       ...policies(profile),
-      live(LAUNCH, yaml(launchConfiguration(profile))),
+      live(LAUNCH, yamlText(launchConfiguration(profile))),
       ...Object.entries(serviceArguments(profile)).map(([service, values]) =>
         file(`${MICROK8S_CONFIG}/args/${service}`, argumentLines(values)),
       ),
@@ -82,8 +83,10 @@ function launchConfiguration(profile: Profile): Record<string, unknown> {
 
 function policies({ security, gitops }: Profile): DeviceFile[] {
   return [
-    ...(security === "cis" ? [file(`${MICROK8S_CONFIG}/psa.yaml`, yaml(admissionConfiguration(gitops.engine)))] : []),
-    file(`${MICROK8S_CONFIG}/audit.yaml`, yaml(auditPolicy())),
+    ...(security === "cis"
+      ? [file(`${MICROK8S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration(gitops.engine)))]
+      : []),
+    file(`${MICROK8S_CONFIG}/audit.yaml`, yamlText(auditPolicy())),
   ];
 }
 
@@ -100,7 +103,7 @@ function containerdTables({ wasm }: Profile): DeviceFile {
 function runtimeClassesFile(wasm: Profile["wasm"]): string {
   const labels = { "app.kubernetes.io/managed-by": "edge-fleet" };
   const classes = runtimeClasses(wasm, false).map((value) => ({ ...value, metadata: { ...value.metadata, labels } }));
-  return classes.length === 0 ? EMPTY : classes.map((value) => yaml(value)).join("---\n");
+  return classes.length === 0 ? EMPTY : classes.map(yamlText).join("---\n");
 }
 
 const EMPTY = "# no WASM runtime\n";
@@ -120,8 +123,4 @@ function file(path: string, content: string): DeviceFile {
 /** A file whose change takes effect without a restart. */
 function live(path: string, content: string): DeviceFile {
   return { ...file(path, content), live: true };
-}
-
-function yaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0 });
 }
