@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { judgeExec } from "../../../cli/device/exec.ts";
 import { tunnelKubeconfig } from "../../../cli/device/kubeconfig.ts";
 import { plainLines } from "../../../cli/device/lines.ts";
+import { runProgram } from "../../../cli/process.ts";
 import { edgeFleet, MAIN } from "./command.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
@@ -109,6 +110,15 @@ test("ssh runs one command with its output, its input and its exit code", { skip
   assert.deepEqual([other.exitCode, other.stdout], [1, ""]);
   assert.match(other.stderr, /^a: failed: host-key: the device answers with another host key/m);
   assert.deepEqual(leftOver(), []);
+});
+
+test("ssh on a terminal gives a shell with one, and its exit code", { skip: SKIP }, async (context) => {
+  const { stacks, environment } = await fixture(context);
+  const command = `${process.execPath} ${MAIN} ssh a --inventory ${stacks}`;
+  const stdin = "test -t 0 && test -t 1 && echo terminal; exit 6\n";
+  const run = await runProgram("script", ["-qec", command, "/dev/null"], { stdin, environment, timeoutMs: 60_000 });
+  assert.equal(run.exitCode, 6, run.stdout);
+  assert.match(run.stdout, /^terminal\r?$/m);
 });
 
 const refused: { args: string[]; code: number; message: RegExp }[] = [
