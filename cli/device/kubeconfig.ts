@@ -1,8 +1,9 @@
 /**
  * The admin kubeconfig of a device: from where each distribution keeps it and what stands in it to one for this machine,
- * which goes through a tunnel. Pure.
+ * which goes through a tunnel. A device may be in strange hands: of its file only plain credentials are taken, never what
+ * would run a program or read a file here (`exec`, `tokenFile` and their like). Pure.
  */
-import { isMap, isSeq, parseDocument } from "yaml";
+import { parse, stringify } from "yaml";
 import type { Profile } from "../../components/inventory/index.ts";
 
 /**
@@ -29,33 +30,57 @@ export interface TunnelledKubeconfig {
   readonly api: string;
 }
 
+/** Credentials as text, https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#AuthInfo */
+const CREDENTIALS = ["client-certificate-data", "client-key-data", "token", "username", "password"];
+
 /**
- * Points a kubeconfig to the local end of a tunnel. Cluster, user and context are named by the device, so that several
- * may be merged; the certificate is still that of the address that stood there.
+ * Makes a kubeconfig for the local end of a tunnel. Cluster, user and context are named by the device, so that several may
+ * be merged; the certificate is still that of the address that stood there.
  * @param text the kubeconfig of the device
  * @param port local end of the tunnel
  * @throws Error when it is none; its text is not told, it may hold a key
  */
 export function tunnelKubeconfig(id: string, text: string, port: number): TunnelledKubeconfig {
-  const document = parseDocument(text, { logLevel: "error" });
-  const cluster = ["clusters", 0, "cluster"];
-  const server = document.errors.length > 0 ? undefined : document.getIn([...cluster, "server"]);
-  const url = typeof server === "string" && URL.canParse(server) ? new URL(server) : undefined;
-  if (url === undefined || url.protocol !== "https:" || !isSeq(document.get("users")))
-    throw new Error(`device ${id} has no kubeconfig with a cluster and a user - run edge-fleet logs ${id}`);
-  document.setIn([...cluster, "server"], `https://127.0.0.1:${port}`);
-  if (url.hostname !== "127.0.0.1")
-    document.setIn([...cluster, "tls-server-name"], url.hostname.replace(/^\[|\]$/g, ""));
-  document.setIn(["clusters", 0, "name"], id);
-  document.setIn(["users", 0, "name"], id);
-  const namespace = document.getIn(["contexts", 0, "context", "namespace"]);
-  const context = { cluster: id, user: id, ...(typeof namespace === "string" ? { namespace } : {}) };
-  document.set("contexts", document.createNode([{ name: id, context }]));
-  document.set("current-context", id);
-  for (const list of ["clusters", "users"]) keepFirst(document.get(list));
-  return { text: document.toString({ lineWidth: 0 }), api: `${url.hostname}:${url.port || "443"}` };
+  const file = recordOf(parseQuietly(text));
+  const cluster = recordOf(recordOf(firstOf(file.clusters)).cluster);
+  const user = textsOf(recordOf(recordOf(firstOf(file.users)).user), CREDENTIALS);
+  const url = typeof cluster.server === "string" && URL.canParse(cluster.server) ? new URL(cluster.server) : undefined;
+  if (url?.protocol !== "https:" || Object.keys(user).length === 0)
+    throw new Error(`device ${id} has no kubeconfig with a cluster and a user - look at its edge-fleet logs ${id}`);
+  const ca = textsOf(cluster, ["certificate-authority-data"]);
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: id, cluster: { server: `https://127.0.0.1:${port}`, "tls-server-name": name, ...ca } }],
+    users: [{ name: id, user }],
+    contexts: [{ name: id, context: { cluster: id, user: id } }],
+    "current-context": id,
+  };
+  return { text: stringify(config, { lineWidth: 0 }), api: `${url.hostname}:${url.port || "443"}` };
 }
 
-function keepFirst(list: unknown): void {
-  if (isSeq(list)) list.items = list.items.slice(0, 1).filter((item) => isMap(item));
+function parseQuietly(text: string): unknown {
+  try {
+    return parse(text, { logLevel: "silent" });
+  } catch {
+    return undefined;
+  }
+}
+
+function firstOf(value: unknown): unknown {
+  return Array.isArray(value) ? value[0] : undefined;
+}
+
+function textsOf(record: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name): [string, string][] => {
+      const value = record[name];
+      return typeof value === "string" ? [[name, value]] : [];
+    }),
+  );
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

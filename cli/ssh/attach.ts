@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { explainSshEnd, type SshFailure } from "../../components/device/failure.ts";
+import { plainLines } from "../device/lines.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { type AttachOptions, attachProgram } from "../process.ts";
 import { printable } from "../terminal.ts";
@@ -47,7 +48,7 @@ export async function attachSsh(files: SshFiles, session: SshSession): Promise<S
   ];
   let said = "";
   const stderr = (chunk: Buffer): void => {
-    process.stderr.write(chunk);
+    process.stderr.write(attach.stdin === "inherit" ? chunk : plainLines(chunk.toString("utf8")));
     said = (said + chunk.toString("utf8")).slice(-KEPT);
   };
   const ended = await attachProgram("ssh", args, { ...attach, stderr }).catch((error: NodeJS.ErrnoException) => {

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,6 +10,7 @@ import { parse } from "yaml";
 import { judgeExec } from "../../../cli/device/exec.ts";
 import { tunnelKubeconfig } from "../../../cli/device/kubeconfig.ts";
 import { plainLines } from "../../../cli/device/lines.ts";
+import { runProgram } from "../../../cli/process.ts";
 import { edgeFleet, MAIN } from "./command.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { freePort, SKIP, type SshServer, startAgent, startSshd } from "./sshd.ts";
@@ -21,6 +21,8 @@ interface Fixture {
   readonly server: SshServer;
   readonly stacks: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Temporary folders that commands have left behind. */
+  leftOver(): string[];
   run(...args: string[]): ReturnType<typeof edgeFleet>;
   /** Starts the command and gives what it has written so far. */
   start(...args: string[]): { readonly child: ReturnType<typeof spawn>; text(): string; ended: Promise<number | null> };
@@ -47,10 +49,13 @@ async function fixture(context: TestContext): Promise<Fixture> {
     "tokyo.yaml": `region: tokyo\nssh: { user: root }\nnetwork: { shape: lan }\ndevices:\n${devices.join("")}`,
   });
   const root = join(dirname(server.state), "root");
-  const { environment } = client;
+  const temporary = join(directory, "tmp");
+  mkdirSync(temporary);
+  const environment = { ...client.environment, TMPDIR: temporary };
   const words = ([command = "", ...rest]: string[]) => [command, "--inventory", stacks, ...rest];
   return {
     ...{ root, server, stacks, environment },
+    leftOver: () => readdirSync(temporary),
     run: (...args) => edgeFleet(words(args), { environment }),
     start: (...args) => {
       const child = spawn(process.execPath, [MAIN, ...words(args)], { env: { ...process.env, ...environment } });
@@ -82,8 +87,6 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   assert.fail(`${what} has not come`);
 }
 
-const leftOver = (): string[] => readdirSync(tmpdir()).filter((name) => /^ef-.{6}$/.test(name));
-
 /** Command lines of the processes that hold a word. */
 function processesWith(word: string): string[] {
   return readdirSync("/proc")
@@ -99,15 +102,23 @@ function processesWith(word: string): string[] {
 }
 
 test("ssh runs one command with its output, its input and its exit code", { skip: SKIP }, async (context) => {
-  const { run, server } = await fixture(context);
-  const before = leftOver();
+  const { run, server, leftOver } = await fixture(context);
   const { exitCode, stdout, stderr } = await run("ssh", "a", "--", "echo", "'one  two';", "echo wrong >&2; exit 7");
   assert.deepEqual([exitCode, stdout, stderr], [7, "one  two\n", "wrong\n"]);
   await server.rekey();
   const other = await run("ssh", "a", "--", "echo reached");
   assert.deepEqual([other.exitCode, other.stdout], [1, ""]);
   assert.match(other.stderr, /^a: failed: host-key: the device answers with another host key/m);
-  assert.deepEqual(leftOver(), before);
+  assert.deepEqual(leftOver(), []);
+});
+
+test("ssh on a terminal gives a shell with one, and its exit code", { skip: SKIP }, async (context) => {
+  const { stacks, environment } = await fixture(context);
+  const command = `${process.execPath} ${MAIN} ssh a --inventory ${stacks}`;
+  const stdin = "test -t 0 && test -t 1 && echo terminal; exit 6\n";
+  const run = await runProgram("script", ["-qec", command, "/dev/null"], { stdin, environment, timeoutMs: 60_000 });
+  assert.equal(run.exitCode, 6, run.stdout);
+  assert.match(run.stdout, /^terminal\r?$/m);
 });
 
 const refused: { args: string[]; code: number; message: RegExp }[] = [
@@ -233,8 +244,7 @@ test("kubeconfig --exec runs a command through the tunnel, and nothing stays", {
 test("kubeconfig keeps the tunnel until it is ended, and its file is private and then gone", {
   skip: SKIP,
 }, async (context) => {
-  const { start, put } = await fixture(context);
-  const before = leftOver();
+  const { start, put, leftOver } = await fixture(context);
   put("etc/rancher/k3s/k3s.yaml", adminOf(await startApi(context)));
   const file = join(temporaryDirectory(context), "config");
   const { child, text, ended } = start("kubeconfig", "a", "--output", file);
@@ -246,7 +256,7 @@ test("kubeconfig keeps the tunnel until it is ended, and its file is private and
   child.kill("SIGINT");
   assert.equal(await ended, 0);
   assert.ok(!existsSync(file));
-  assert.deepEqual(leftOver(), before);
+  assert.deepEqual(leftOver(), []);
   const killed = start("kubeconfig", "a", "--output", "-");
   await until("the tunnel", () => killed.text().includes("c2VjcmV0") && killed.text().includes("tunnel on"));
   killed.child.kill("SIGKILL");
@@ -257,25 +267,47 @@ test("kubeconfig keeps the tunnel until it is ended, and its file is private and
 test("a kubeconfig is pointed to the tunnel, and its certificate stays that of the API", () => {
   const { text, api } = tunnelKubeconfig("pi-1", adminOf(6443), 40001);
   assert.equal(api, "localhost:6443");
+  const cluster = { server: "https://127.0.0.1:40001", "tls-server-name": "localhost" };
   assert.deepEqual(parse(text), {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [
-      {
-        name: "pi-1",
-        cluster: {
-          server: "https://127.0.0.1:40001",
-          "certificate-authority-data": "Q0E=",
-          "tls-server-name": "localhost",
-        },
-      },
-    ],
+    clusters: [{ name: "pi-1", cluster: { ...cluster, "certificate-authority-data": "Q0E=" } }],
     users: [{ name: "pi-1", user: { "client-key-data": "c2VjcmV0" } }],
     contexts: [{ name: "pi-1", context: { cluster: "pi-1", user: "pi-1" } }],
     "current-context": "pi-1",
   });
-  for (const broken of ["", "clusters: []\n", "{", "clusters: [{ cluster: { server: http://x } }]\nusers: []\n"])
+  for (const broken of [
+    "",
+    "clusters: []\n",
+    "{",
+    "clusters: [{ cluster: { server: http://x } }]\nusers: []\n",
+    "a: &a [*a]",
+  ])
     assert.throws(() => tunnelKubeconfig("pi-1", broken, 1), /device pi-1 has no kubeconfig with a cluster and a user/);
+});
+
+test("a kubeconfig of a device in strange hands runs no program and reads no file here", () => {
+  const hostile = `clusters:
+  - cluster: { server: "https://10.9.9.9:6443", proxy-url: "http://10.9.9.9", certificate-authority: /etc/shadow, insecure-skip-tls-verify: true }
+users:
+  - user: { token: t, tokenFile: /root/.ssh/id_ed25519, exec: { command: sh, args: [-c, touch /tmp/x] }, auth-provider: { name: x }, client-key: /etc/shadow }
+`;
+  const { clusters, users } = parse(tunnelKubeconfig("pi-1", hostile, 1).text) as Record<string, object[]>;
+  assert.deepEqual(users, [{ name: "pi-1", user: { token: "t" } }]);
+  const cluster = { server: "https://127.0.0.1:1", "tls-server-name": "10.9.9.9" };
+  assert.deepEqual(clusters, [{ name: "pi-1", cluster }]);
+});
+
+test("a device behind a jump host is used through it", { skip: SKIP }, async (context) => {
+  const { server, put, environment } = await fixture(context);
+  put("etc/rancher/k3s/k3s.yaml", adminOf(await startApi(context)));
+  const proxy = `{ host: 127.0.0.1, port: ${server.port}, user: root, hostKey: "${server.hostKey}" }`;
+  const entry = `{ id: b, host: localhost, model: box, hostKey: ${server.hostKey}, ssh: { user: root, port: ${server.port}, proxy: ${proxy} } }`;
+  const stacks = writeInventory(context, { "tokyo.yaml": `region: tokyo\ndevices:\n  - ${entry}\n` });
+  const args = ["kubeconfig", "b", "--inventory", stacks, "--exec", process.execPath, "-e", CLIENT];
+  const { exitCode, stdout, stderr } = await edgeFleet(args, { environment });
+  assert.deepEqual([exitCode, stderr], [5, ""]);
+  assert.match(stdout, /"said":"the API of a\\n"/);
 });
 
 test("exec tells each device's lines, the pending ones and the exit code of it all", {

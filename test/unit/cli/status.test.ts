@@ -1,14 +1,16 @@
 /** `status`: the report by itself, and the command against a stand-in for the `pulumi` CLI. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { formatStatus, summarizeStatus, wrap } from "../../../cli/status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport } from "../../../cli/status/model.ts";
 import type { StackReading } from "../../../cli/status/stacks.ts";
-import { edgeFleet } from "./command.ts";
+import { edgeFleet, MAIN } from "./command.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { rolloutRepository, statusFile } from "./rollout-repository.ts";
 
@@ -229,6 +231,23 @@ Next: edge-fleet logs c, fix it, and edge-fleet up tokyo
     assert.equal(wrong.exitCode, 2);
     assert.match(wrong.stderr, message);
   }
+});
+
+test("status --watch tells again and again, and ends with Ctrl-C", async (context) => {
+  const stacksFolder = writeInventory(context, REGIONS);
+  const env = { ...process.env, ...fakePulumi(context, OUTPUTS) };
+  const child = spawn(process.execPath, [MAIN, "status", "b", "--inventory", stacksFolder, "--watch", "1"], { env });
+  context.after(() => child.kill("SIGKILL"));
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    text += chunk;
+  });
+  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  const rounds = (): number => text.match(/^\d{4}-\S+Z\nDEVICE .*\nb +box +pending /gm)?.length ?? 0;
+  for (let attempt = 0; rounds() < 2 && attempt < 400; attempt++) await delay(50);
+  child.kill("SIGINT");
+  assert.equal(await ended, 0);
+  assert.ok(rounds() >= 2, text);
 });
 
 test("a stack that cannot be read is told, and an error where nothing else is known", async (context) => {
