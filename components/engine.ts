@@ -73,10 +73,13 @@ const MAX_STATE_BYTES = 2 ** 29;
 /**
  * Leaves a failed registration to the engine, which shows the provider's error beside the resource and fails the run. The
  * SDK rejects each output of such a resource, and reports those that nobody reads as "unhandled exception" of the program.
+ * Not by `recover`, which makes another output of each: that took a tenth of the processor time of an `up`.
  */
 export function leaveToEngine(resource: pulumi.Resource): void {
   for (const output of Object.values(resource)) {
-    if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
+    if (!pulumi.Output.isInstance(output)) continue;
+    const { isKnown, isSecret } = output as unknown as Readonly<Record<"isKnown" | "isSecret", Promise<boolean>>>;
+    for (const promise of [isKnown, isSecret]) promise.catch(() => undefined);
   }
 }
 
