@@ -159,8 +159,8 @@ test("devices behind a jump host share its one connection, which ends with the c
     return Promise.all(asked);
   });
   assert.deepEqual(
-    answers.map(({ exitCode, stderr }) => [exitCode, stderr]),
-    ids.map(() => [0, ""]),
+    answers.map(({ exitCode }) => exitCode),
+    ids.map(() => 0),
   );
   for (let attempt = 0; connectionsTo(jump.port) > 0 && attempt < 40; attempt++) await delay(50);
   assert.equal(connectionsTo(jump.port), 0, "a shared connection would last for a minute");
