@@ -112,7 +112,11 @@ async function readStatus(target: string | undefined, options: StatusCommandOpti
   return { rows: all.filter(shown), all, stacks, problems };
 }
 
-function chooseProfiles(inventory: Inventory, target: string | undefined, ring: string | undefined): readonly Profile[] {
+function chooseProfiles(
+  inventory: Inventory,
+  target: string | undefined,
+  ring: string | undefined,
+): readonly Profile[] {
   const { rings } = inventory.fleet;
   if (ring !== undefined && !rings.includes(ring))
     throw new UsageError(`ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
