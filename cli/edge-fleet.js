@@ -5,6 +5,8 @@
  */
 import { existsSync } from "node:fs";
 import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
@@ -13,7 +15,9 @@ if (major < 22 || (major === 22 && minor < 18)) {
   );
   process.exitCode = 2;
 } else {
-  module.enableCompileCache();
+  // Not Node's default below /tmp, where another user of the machine could leave code for this one to run.
+  const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  module.enableCompileCache(join(caches, "edge-fleet", "compiled"));
   const sources = new URL("./main.ts", import.meta.url);
   await import(existsSync(sources) ? sources.href : new URL("../dist/cli/main.js", import.meta.url).href);
 }

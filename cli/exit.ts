@@ -3,7 +3,6 @@
  * thrown value to a text and a code.
  */
 import { CommanderError } from "commander";
-import { InventoryError } from "../components/inventory/index.ts";
 
 /** Exit codes of every command. */
 export const EXIT = {
@@ -41,7 +40,8 @@ export interface Ending {
  */
 export function endingOf(error: unknown): Ending {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, message: "" };
-  if (error instanceof InventoryError) return { code: EXIT.usage, message: error.message };
+  // By its name, so that telling of any error does not load the inventory.
+  if (error instanceof Error && error.name === "InventoryError") return { code: EXIT.usage, message: error.message };
   if (error instanceof UsageError) return { code: EXIT.usage, message: `error: ${error.message}` };
   return { code: EXIT.failed, message: `error: ${error instanceof Error ? error.message : String(error)}` };
 }

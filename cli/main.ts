@@ -1,6 +1,6 @@
 /** The `edge-fleet` command: parses, runs, and turns whatever is thrown into a message and an exit code. */
 import { endingOf } from "./exit.ts";
-import { buildProgram } from "./program.ts";
+import { buildProgram, commandOf } from "./program.ts";
 
 // A reader that has seen enough, such as head, closes the pipe: what is still to be said is then for nobody.
 for (const stream of [process.stdout, process.stderr])
@@ -9,7 +9,8 @@ for (const stream of [process.stdout, process.stderr])
   });
 
 try {
-  await buildProgram().parseAsync(process.argv);
+  const program = await buildProgram(commandOf(process.argv.slice(2)) ?? "");
+  await program.parseAsync(process.argv);
 } catch (error) {
   const { code, message } = endingOf(error);
   if (message !== "") process.stderr.write(`${message}\n`);

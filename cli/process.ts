@@ -173,3 +173,62 @@ export async function runForeground(
     process.off("SIGINT", note).off("SIGTERM", forward);
   }
 }
+
+/** A program that works beside this process, on its terminal or on pipes. */
+export interface AttachOptions {
+  /** `inherit`: this process's own. A text is sent; held open, the pipe's end tells the program that this process is gone. */
+  readonly stdin: "inherit" | { readonly text: string; readonly held: boolean };
+  /** `inherit`: this process's own. */
+  readonly stdout: "inherit" | ((chunk: Buffer) => void);
+  /** As {@link stdout}. */
+  readonly stderr: "inherit" | ((chunk: Buffer) => void);
+  /** Goes before what is set already. Default: nothing. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Its own session, which the terminal's Ctrl-C does not reach. Default false. */
+  readonly session?: boolean;
+  /** Ends it when it aborts. Default: nobody does. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a program to its end beside this process, which survives Ctrl-C meanwhile and hands other signals on.
+ * @throws Error when it cannot be started
+ */
+export async function attachProgram(
+  command: string,
+  args: readonly string[],
+  { stdin, stdout, stderr, environment, session = false, signal }: AttachOptions,
+): Promise<ForegroundResult> {
+  const child = spawn(command, args, {
+    stdio: [stdin === "inherit" ? 0 : "pipe", stdout === "inherit" ? 1 : "pipe", stderr === "inherit" ? 2 : "pipe"],
+    env: { ...process.env, ...environment },
+    detached: session,
+  });
+  let interrupted = false;
+  const note = (): void => {
+    interrupted = true;
+  };
+  const forward = (name: NodeJS.Signals): void => {
+    note();
+    child.kill(name);
+  };
+  const end = (): void => void child.kill("SIGTERM");
+  process.on("SIGINT", note).on("SIGTERM", forward).on("SIGHUP", forward);
+  signal?.addEventListener("abort", end);
+  if (typeof stdout !== "string") child.stdout?.on("data", stdout);
+  if (typeof stderr !== "string") child.stderr?.on("data", stderr);
+  if (stdin !== "inherit") {
+    child.stdin?.on("error", () => {}).write(stdin.text);
+    if (!stdin.held) child.stdin?.end();
+  }
+  try {
+    return await new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (code) => resolve({ exitCode: code ?? undefined, interrupted }));
+      if (signal?.aborted) end();
+    });
+  } finally {
+    process.off("SIGINT", note).off("SIGTERM", forward).off("SIGHUP", forward);
+    signal?.removeEventListener("abort", end);
+  }
+}

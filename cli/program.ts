@@ -1,69 +1,45 @@
 /**
- * The command line as commander sees it: every command is one file that registers itself here. Errors are thrown, never
- * printed and exited from inside, so that the program can be tested.
+ * The command line as commander sees it. Errors are thrown, never printed and exited from inside, so that the program can
+ * be tested.
  */
 import { Command } from "commander";
-import { registerBackups } from "./commands/backups.ts";
-import { registerCheck } from "./commands/check.ts";
-import { registerDiff } from "./commands/diff.ts";
-import { registerDoctor } from "./commands/doctor.ts";
-import { registerEnroll } from "./commands/enroll.ts";
-import { registerExplain } from "./commands/explain.ts";
-import { registerFreeze } from "./commands/freeze.ts";
-import { registerImport } from "./commands/import.ts";
-import { registerInit } from "./commands/init.ts";
-import { registerLock } from "./commands/lock.ts";
-import type { Register } from "./commands/options.ts";
-import { registerOverview } from "./commands/overview.ts";
-import { registerPreview } from "./commands/preview.ts";
-import { registerPromote } from "./commands/promote.ts";
-import { registerPulls } from "./commands/pulls.ts";
-import { registerRender } from "./commands/render.ts";
-import { registerRestore } from "./commands/restore.ts";
-import { registerRings } from "./commands/rings.ts";
-import { registerRollback } from "./commands/rollback.ts";
-import { registerSchema } from "./commands/schema.ts";
-import { registerScript } from "./commands/script.ts";
-import { registerStacks } from "./commands/stacks.ts";
-import { registerStatus } from "./commands/status.ts";
-import { registerUp } from "./commands/up.ts";
+import { COMMAND_GROUPS, type CommandEntry } from "./catalog.ts";
 import { MANIFEST } from "./package.ts";
 
-/** The commands in the order in which an operator meets them. */
-const COMMANDS: readonly Register[] = [
-  registerInit,
-  registerImport,
-  registerOverview,
-  registerStacks,
-  registerLock,
-  registerDoctor,
-  registerEnroll,
-  registerPreview,
-  registerUp,
-  registerRender,
-  registerCheck,
-  registerDiff,
-  registerPromote,
-  registerRollback,
-  registerFreeze,
-  registerRings,
-  registerStatus,
-  registerBackups,
-  registerRestore,
-  registerExplain,
-  registerScript,
-  registerPulls,
-  registerSchema,
-];
-
-/** The whole program. Parsing throws CommanderError for help, version and wrong usage. */
-export function buildProgram(): Command {
+/**
+ * The program. Parsing throws CommanderError for help, version and wrong usage.
+ * @param needed command that is to be run: the others are only names, in the help and where a name is mistyped. Default:
+ * all are whole
+ */
+export async function buildProgram(needed?: string): Promise<Command> {
   const program = new Command("edge-fleet")
     .description("Bare Linux devices to autonomous Kubernetes clusters that pull their workloads from Git")
     .version(MANIFEST.version, "--version")
     .showHelpAfterError("(see --help)")
     .showSuggestionAfterError()
+    .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .addHelpText("after", "\nedge-fleet <command> --help tells of a command, with an example.")
     .exitOverride();
-  for (const register of COMMANDS) register(program);
-  return program;
+  for (const { heading, commands } of COMMAND_GROUPS)
+    for (const entry of commands) {
+      const command = await addCommand(program, entry, needed === undefined || needed === entry.name);
+      command.summary(entry.summary).helpGroup(heading);
+    }
+  return program.commandsGroup("Shell:").helpCommand("help [command]", "tell of a command, as its --help");
+}
+
+async function addCommand(program: Command, entry: CommandEntry, whole: boolean): Promise<Command> {
+  const { name, hidden = false, example } = entry;
+  if (!whole) return program.command(name, { hidden });
+  (await entry.load())(program);
+  const command = program.commands.find((candidate) => candidate.name() === name);
+  if (command === undefined) throw new Error(`the file of command ${name} registers another one`);
+  return command.addHelpText("after", `\nExample:\n  ${example}`);
+}
+
+/** Name of the command that is to be run; undefined where none is named. @param words after the program's name */
+export function commandOf(words: readonly string[]): string | undefined {
+  const [first, second] = words.filter((word) => !word.startsWith("-"));
+  return first === "help" ? second : first;
 }

@@ -1,5 +1,5 @@
 /** Names given on the command line against the inventory: from a name to the thing, or to the message that says what to use. */
-import type { Inventory, Region } from "../components/inventory/index.ts";
+import { type Inventory, type Profile, type Region, resolveProfile } from "../components/inventory/index.ts";
 import { UsageError } from "./exit.ts";
 
 /** @returns name of the region that has the device @throws UsageError when none has */
@@ -14,4 +14,12 @@ export function requireRegion(inventory: Inventory, name: string): Region {
   if (region !== undefined) return region;
   const known = [...inventory.regions.keys()].join(", ") || "none yet";
   throw new UsageError(`region ${name} is not in ${inventory.directory} - use one of ${known}`);
+}
+
+/** A device whose host key is pinned. @throws UsageError when there is no such device, or it is not enrolled */
+export function requireEnrolled(inventory: Inventory, id: string): Profile {
+  requireDevice(inventory, id);
+  const profile = resolveProfile(inventory, id);
+  if (profile.hostKey !== undefined) return profile;
+  throw new UsageError(`device ${id} is not enrolled - run edge-fleet enroll ${profile.region}`);
 }

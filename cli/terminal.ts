@@ -11,12 +11,20 @@ const CODES: Readonly<Record<Colour, number>> = { green: 32, yellow: 33, red: 31
 export interface Output {
   /** Absent: a file or a pipe, where colours would be noise. */
   readonly isTTY?: boolean;
+  /** Of the terminal. Absent: it is none. */
+  readonly columns?: number;
   write(text: string): unknown;
 }
 
 /** True when the stream is a terminal and NO_COLOR (no-color.org) is not set. */
 export function usesColour(stream: Output, environment: NodeJS.ProcessEnv = process.env): boolean {
   return stream.isTTY === true && (environment.NO_COLOR ?? "") === "" && environment.TERM !== "dumb";
+}
+
+/** Columns of the terminal; where it is none those of COLUMNS; undefined: as many as are needed. */
+export function terminalWidth(stream: Output, environment: NodeJS.ProcessEnv = process.env): number | undefined {
+  const columns = stream.isTTY === true ? stream.columns : Number.parseInt(environment.COLUMNS ?? "", 10);
+  return columns !== undefined && columns > 0 ? columns : undefined;
 }
 
 /** The text in a colour, or as it is. */

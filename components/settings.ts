@@ -1,14 +1,13 @@
 /**
  * The stack configuration (`edge-fleet:*`, schema in Pulumi.yaml) as one typed object.
  */
-import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 /** Configuration of a hub or region stack. */
 export interface StackSettings {
-  /** Folder of the inventory, absolute. */
+  /** Folder of the inventory, as it is written: messages name files in it. */
   readonly inventory: string;
-  /** Folder of the GitOps tree, absolute. */
+  /** Folder of the GitOps tree. */
   readonly tree: string;
   /** Context of the kubeconfig that installs the hub, or undefined for its current one. */
   readonly context: string | undefined;
@@ -22,8 +21,8 @@ export interface StackSettings {
 export function readSettings(): StackSettings {
   const config = new pulumi.Config("edge-fleet");
   return {
-    inventory: resolve(config.get("inventory") ?? "stacks"),
-    tree: resolve(config.get("tree") ?? "fleet"),
+    inventory: config.get("inventory") || "stacks",
+    tree: config.get("tree") || "fleet",
     context: config.get("context") || undefined,
     tokenGenerations: config.getObject<Record<string, number>>("tokenGenerations") ?? {},
     awaitReady: config.getBoolean("awaitReady") ?? true,

@@ -1,7 +1,7 @@
 /**
  * Runs the tests: gets what they need (Debian packages, toolchain), then the unit tests side by side, then the tests of the
- * device program side by side (each in sandboxes of its own, mostly waiting); and beside all of them, one after the other and
- * told of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
+ * device program side by side (each in sandboxes of its own, mostly waiting); and beside all of them, two at a time and told
+ * of in the end, the tests that own a lab. Names what was skipped, and ends with `N passed, N failed`.
  *
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
@@ -69,7 +69,7 @@ else {
   const later = new PassThrough();
   const chunks: Buffer[] = [];
   later.on("data", (chunk: Buffer) => chunks.push(chunk));
-  const labTests = values.unit ? undefined : runFiles(owningLab, 1, counts, later);
+  const labTests = values.unit ? undefined : runFiles(owningLab, 2, counts, later);
   await runFiles(find("test/unit/**/*.test.ts", "test/lab/**/*.test.ts"), 2, counts);
   if (!values.unit) await runFiles(sandboxed, 6, counts);
   await labTests;

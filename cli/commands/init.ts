@@ -202,7 +202,9 @@ function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, show
 }
 
 function nextSteps({ files }: InitPlan): string {
-  const region = /Pulumi\.(?!hub\.)(.+)\.yaml$/;
-  const [first = ""] = files.flatMap(({ path }) => region.exec(path)?.[1] ?? []);
-  return `Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll ${first}, commit, then: pulumi stack init hub && pulumi up\n`;
+  const stacks = files.flatMap(({ path }) => /Pulumi\.(.+)\.yaml$/.exec(path)?.[1] ?? []);
+  const [first = ""] = stacks.filter((stack) => stack !== "hub");
+  const inits = stacks.map((stack) => `pulumi stack init ${stack}`).join(" && ");
+  const ups = stacks.map((stack) => `pulumi up --stack ${stack}`).join(" && ");
+  return `Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll ${first}, then: ${inits}, commit, then: ${ups}\n`;
 }

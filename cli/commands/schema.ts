@@ -1,7 +1,4 @@
-/**
- * `edge-fleet schema`: what the inventory files may hold, as JSON Schemas for editors and CI and as a page for people; and
- * the page about the preflight.
- */
+/** `edge-fleet schema`: what the inventory files may hold, as JSON Schemas; and, in a checkout, the pages made from it. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -12,11 +9,9 @@ import { UsageError } from "../exit.ts";
 import { IS_CHECKOUT, PACKAGE_FOLDER } from "../package.ts";
 import { printJson } from "./options.ts";
 
-/** Where a generated file goes, relative to the repository, and its text. */
+/** Where a generated page goes, relative to the repository, and its text. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const schemas = Object.entries(inventorySchemas());
   return new Map([
-    ...schemas.map(([name, text]): [string, string] => [`components/inventory/schema/${name}`, text]),
     ["docs/inventory.md", inventoryReference()],
     [PREFLIGHT_PAGE, preflightReference()],
   ]);
@@ -25,19 +20,14 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 /** Registers the command. */
 export function registerSchema(program: Command): void {
   program
-    .command("schema")
+    .command("schema", { hidden: true })
     .description("print the JSON Schemas of the inventory files")
-    .option("--write", "write them to components/inventory/schema, and the generated pages to docs, of this checkout")
-    .option("--directory <dir>", "with --write: write the schemas alone, into this folder")
-    .action((options: { write?: true; directory?: string }) => {
-      if (!options.write)
-        printJson(
-          Object.fromEntries(Object.entries(inventorySchemas()).map(([name, text]) => [name, JSON.parse(text)])),
-        );
-      else if (options.directory !== undefined)
-        writeFiles(options.directory, new Map(Object.entries(inventorySchemas())));
+    .option("--write", "write the generated pages to docs of this checkout instead")
+    .action((options: { write?: true }) => {
+      const schemas = Object.entries(inventorySchemas()).map(([name, text]) => [name, JSON.parse(text)]);
+      if (!options.write) printJson(Object.fromEntries(schemas));
       else if (IS_CHECKOUT) writeFiles(PACKAGE_FOLDER, generatedFiles());
-      else throw new UsageError("--write alone is for a checkout of edge-fleet - use --write --directory <dir>");
+      else throw new UsageError("--write is for a checkout of edge-fleet - leave it out");
     });
 }
 

@@ -1,92 +1,133 @@
-/** `edge-fleet status`: how each device is, from the hub or from a file; with --json the file that --status reads. */
-import type { Command } from "commander";
-import type { TreeDevice } from "../../components/gitops/index.ts";
+/** `edge-fleet status`: how each device is, from the stacks at once and from the hub where it answers. Changes nothing. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type Command, Option } from "commander";
+import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
+import { selectDevices } from "../doctor/targets.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
-import { devicesIn, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
-import { type DeviceStatus, judgeDevice } from "../rollout/health.ts";
-import type { DeviceStatuses } from "../rollout/status.ts";
-import { readStatuses } from "../rollout/status-source.ts";
-import { type Cell, type Colour, formatTable, printable, usesColour } from "../terminal.ts";
-import { printJson } from "./options.ts";
+import { withInterrupt } from "../interrupt.ts";
+import { readHealth } from "../status/health.ts";
+import { formatStatus, summarizeStatus } from "../status/layout.ts";
+import { isFailed, isPending, type StatusRow, statusReport, statusRows } from "../status/model.ts";
+import { readStacks, type StackReading } from "../status/stacks.ts";
+import { terminalWidth, usesColour } from "../terminal.ts";
+import { inventoryOf, printJson, wholeNumber } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
 interface StatusCommandOptions extends HealthCommandOptions {
   readonly ring?: string;
+  readonly failed?: true;
+  readonly pending?: true;
+  readonly watch?: number | true;
 }
+
+const HELP = `
+STATE, RELEASE and REASON are those of the last run, out of the stack of the region: no device is dialled. COMMIT, HEALTH
+and CONTACT are what the hub knows, or what the file of --status says; they are stale from --max-status-age on. Without
+either, the hub is asked where KUBECONFIG names its file. With --json: an object by device, which --status of promote and
+rings reads as well.
+Exit codes: 0 told, 1 nothing could be read, 2 wrong usage or inventory.`;
 
 /** Registers the command. */
 export function registerStatus(program: Command): void {
   const command = program
     .command("status")
-    .description("show how each device is; with --json as the file that --status of promote reads")
-    .option("--ring <ring>", "only the devices of this ring");
-  addHealthOptions(command).action(async (options: StatusCommandOptions) => {
-    process.exitCode = await status(options);
+    .description("show how each device is, by the stacks and by the hub")
+    .argument("[target]", "a region or a device. Default: the fleet")
+    .option("--ring <ring>", "only the devices of this ring")
+    .option("--failed", "only devices that need a person")
+    .option("--pending", "only devices that a next run or time brings further; with --failed: both")
+    .addOption(
+      new Option("-w, --watch [seconds]", "again and again, until Ctrl-C. Default: every 10 s")
+        .argParser(wholeNumber(1))
+        .conflicts("json"),
+    );
+  addHealthOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (target: string | undefined, options: StatusCommandOptions) => {
+      process.exitCode = await (options.watch === undefined ? status(target, options) : watch(target, options));
+    });
+}
+
+async function watch(target: string | undefined, options: StatusCommandOptions): Promise<ExitCode> {
+  const seconds = options.watch === true || options.watch === undefined ? 10 : options.watch;
+  return withInterrupt("", async (signal) => {
+    while (!signal.aborted) {
+      const text = await describe(target, options);
+      process.stdout.write(process.stdout.isTTY ? `\u001b[H\u001b[J${text}` : `${new Date().toISOString()}\n${text}`);
+      await delay(seconds * 1000, undefined, { signal }).catch(() => {});
+    }
+    return EXIT.ok;
   });
 }
 
-async function status(options: StatusCommandOptions): Promise<ExitCode> {
-  const now = Date.now();
-  const { workload } = options;
-  const context = await openContext(options);
-  if (options.ring !== undefined) requireRing(context, options.ring);
-  const rings = options.ring === undefined ? context.rings : [options.ring];
-  const devices = rings.flatMap((ring) => devicesIn(context, ring));
-  const statuses = await readStatuses(options, devices, workload, now);
-  if (statuses === undefined)
-    throw new UsageError("the health of devices is not known - use --kubeconfig <file> of the hub, or --status <file>");
-  if (options.json) {
-    const own = devices.flatMap(({ id }): [string, DeviceStatus][] => {
-      const known = statuses.get(id);
-      return known === undefined ? [] : [[id, known]];
-    });
-    printJson(Object.fromEntries(own));
-    return EXIT.ok;
+async function status(target: string | undefined, options: StatusCommandOptions): Promise<ExitCode> {
+  if (!options.json) process.stdout.write(await describe(target, options));
+  else {
+    const { rows, problems } = await readStatus(target, options, Date.now());
+    for (const problem of problems) process.stderr.write(`${problem}\n`);
+    printJson(statusReport(rows));
   }
-  const rows = await describeDevices(context, rings, statuses, options.maxStatusAge, now);
-  process.stdout.write(
-    formatTable(
-      ["DEVICE", "REGION", "MODEL", "RING", "STATE", "REVISION", "OBSERVED"],
-      rows,
-      usesColour(process.stdout),
-    ),
-  );
   return EXIT.ok;
 }
 
-const COLOURS: Readonly<Record<ReturnType<typeof judgeDevice>, Colour>> = {
-  healthy: "green",
-  failed: "red",
-  lost: "red",
-  stale: "yellow",
-  behind: "yellow",
-  offline: "dim",
-  unreported: "dim",
-};
-
-async function describeDevices(
-  context: RolloutContext,
-  rings: readonly string[],
-  statuses: DeviceStatuses,
-  maxAgeMs: number,
-  now: number,
-): Promise<Cell[][]> {
-  const rows: Cell[][] = [];
-  for (const ring of rings) {
-    const { current } = await readRing(context, ring);
-    const rules = { revision: current?.revision ?? "", promotedAt: current?.since ?? now, maxAgeMs };
-    for (const device of devicesIn(context, ring)) rows.push(rowOf(device, statuses.get(device.id), rules, now));
-  }
-  return rows;
+/** The table, the counts and what to do next. */
+async function describe(target: string | undefined, options: StatusCommandOptions): Promise<string> {
+  const now = Date.now();
+  const { rows, all, stacks, problems } = await readStatus(target, options, now);
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now };
+  const next = nextStep(all);
+  return `${formatStatus(rows, stacks, layout)}${summarizeStatus(all, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
 }
 
-function rowOf(
-  { id, region, model, ring }: TreeDevice,
-  known: DeviceStatus | undefined,
-  rules: Parameters<typeof judgeDevice>[1],
-  now: number,
-): Cell[] {
-  const state = judgeDevice(known, rules, now);
-  const revision = printable(known?.revision ?? "", 12);
-  return [id, region, model, ring, { text: state, colour: COLOURS[state] }, revision, known?.observedAt ?? ""];
+interface Status {
+  /** Rows that are shown. */
+  readonly rows: readonly StatusRow[];
+  /** Those before --failed and --pending. */
+  readonly all: readonly StatusRow[];
+  readonly stacks: ReadonlyMap<string, StackReading>;
+  /** What could not be read. */
+  readonly problems: readonly string[];
+}
+
+/** @throws Error when nothing at all could be read */
+async function readStatus(target: string | undefined, options: StatusCommandOptions, now: number): Promise<Status> {
+  const inventory = inventoryOf(options);
+  const profiles = chooseProfiles(inventory, target, options.ring);
+  const whole = options.ring === undefined && (target === undefined || inventory.regions.has(target));
+  const regions = [...new Set(profiles.map(({ region }) => region))];
+  const [stacks, { health, problem }] = await Promise.all([readStacks(regions), readHealth(options, profiles, now)]);
+  const unread = [...stacks].flatMap(([region, reading]) =>
+    reading.problem ? [{ region, error: reading.problem }] : [],
+  );
+  const [first] = unread;
+  if (first !== undefined && unread.length === stacks.size && health === undefined) throw first.error;
+  const all = statusRows({ profiles, stacks, health, withStrangers: whole });
+  const { failed = false, pending = false } = options;
+  const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
+  const problems = [
+    ...unread.map(({ region, error }) => `stack ${region} cannot be read: ${error.message}`),
+    ...(problem === undefined ? [] : [`the hub is not asked: ${problem}`]),
+  ];
+  return { rows: all.filter(shown), all, stacks, problems };
+}
+
+function chooseProfiles(
+  inventory: Inventory,
+  target: string | undefined,
+  ring: string | undefined,
+): readonly Profile[] {
+  const { rings } = inventory.fleet;
+  if (ring !== undefined && !rings.includes(ring))
+    throw new UsageError(`ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
+  const profiles = target === undefined ? resolveFleet(inventory) : selectDevices(inventory, [target]);
+  return ring === undefined ? profiles : profiles.filter((profile) => profile.ring === ring);
+}
+
+/** Empty where nothing is to be done. */
+function nextStep(rows: readonly StatusRow[]): string {
+  const failed = rows.find(({ state }) => state === "failed");
+  if (failed !== undefined) return `Next: edge-fleet logs ${failed.id}, fix it, and edge-fleet up ${failed.region}`;
+  const waiting = rows.find(({ state }) => state === "pending" || state === "new");
+  return waiting === undefined ? "" : `Next: edge-fleet up ${waiting.region}`;
 }

@@ -9,6 +9,7 @@ import { summarizeProblems } from "../../components/inventory/problems.ts";
 import { FileError, readTextFile } from "../../components/inventory/read.ts";
 import { UsageError } from "../exit.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
+import { PACKAGE_FOLDER } from "../package.ts";
 import { parseAnsibleIni } from "./ansible-ini.ts";
 import { parseAnsibleYaml } from "./ansible-yaml.ts";
 import { parseCsvSource } from "./csv.ts";
@@ -20,7 +21,7 @@ import { knownKeys } from "./known-hosts.ts";
 import { type ImportOptions, type ImportPlan, type PlannedDevice, planImport } from "./plan.ts";
 import { rehearse } from "./stage.ts";
 
-const SCHEMA = join(import.meta.dirname, "..", "..", "components", "inventory", "schema", "region.schema.json");
+const SCHEMA = join(PACKAGE_FOLDER, "dist", "components", "inventory", "schema", "region.schema.json");
 
 /** Formats that can be imported. */
 export type SourceFormat = "k3sup" | "ansible" | "k0sctl" | "csv";

@@ -11,8 +11,7 @@ import type { LockDecision } from "./decide.ts";
 import { LOCK_FILE } from "./plan.ts";
 
 /** Text of a lock file that does not exist yet. */
-const NEW_FILE = `# yaml-language-server: $schema=../components/inventory/schema/artifacts-lock.schema.json
-# What each version is, byte for byte. Written by \`edge-fleet lock\`; reviewed and committed like code.
+const NEW_FILE = `# What each version is, byte for byte. Written by \`edge-fleet lock\`; reviewed and committed like code.
 
 `;
 

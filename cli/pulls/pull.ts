@@ -12,7 +12,7 @@ import type { Revisions } from "../rollout/rings.ts";
 import { FLUX_NAMESPACE, renderFlux } from "./flux.ts";
 
 /** Namespace of an Argo CD of the device's own. */
-const ARGO_CD_NAMESPACE = "argocd";
+export const ARGO_CD_NAMESPACE = "argocd";
 
 /** Objects of an engine, and whose they are. */
 export interface Pull {

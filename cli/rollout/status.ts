@@ -13,7 +13,7 @@ export type DeviceStatuses = ReadonlyMap<string, DeviceStatus>;
 const date = z.iso.datetime({ offset: true, error: "is not a date - write RFC 3339, e.g. 2026-05-01T08:00:00Z" });
 
 /** Further fields of a device are allowed: an exporter may say more. */
-const StatusFileSchema = z.record(
+const StatusesSchema = z.record(
   z.string(),
   z.looseObject({
     connected: z.boolean(),
@@ -24,6 +24,16 @@ const StatusFileSchema = z.record(
   }),
 );
 
+const StatusFileSchema = z.preprocess(withoutUnreported, StatusesSchema) as unknown as typeof StatusesSchema;
+
+/** `edge-fleet status --json` also has the devices of which only the stack knows: a `state`, and nothing of the rest. */
+function withoutUnreported(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const reported = (device: unknown): boolean =>
+    typeof device !== "object" || device === null || !("state" in device) || "connected" in device;
+  return Object.fromEntries(Object.entries(value).filter(([, device]) => reported(device)));
+}
+
 /**
  * Reads a status file: JSON of device id -> {connected, healthy, revision, observedAt, lastSeenAt?}.
  * @param file its path, for messages
@@ -33,7 +43,8 @@ export function parseStatusFile(file: string, text: string): DeviceStatuses {
   const problems: string[] = [];
   const { value = {} } = parseYamlFile(file, text, StatusFileSchema, problems);
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
-  const statuses = Object.entries(value).map(([id, { connected, healthy, revision, observedAt, lastSeenAt }]) => [
+  const reported = withoutUnreported(value) as typeof value;
+  const statuses = Object.entries(reported).map(([id, { connected, healthy, revision, observedAt, lastSeenAt }]) => [
     id,
     { connected, healthy, revision: revision ?? undefined, observedAt, lastSeenAt: lastSeenAt ?? undefined },
   ]);

@@ -2,25 +2,12 @@
  * Commands on devices, over the same OpenSSH configuration and with the same words for its failures as the dial of a run.
  * All connections of one command share a folder and, behind a jump host, that host's one connection.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { explainSshEnd, type SshFailure } from "../../components/device/failure.ts";
-import {
-  hostConfig,
-  jumpConfig,
-  jumpName,
-  knownHostsLine,
-  type SshFolders,
-  type SshTarget,
-} from "../../components/device/ssh.ts";
-import type { Profile } from "../../components/inventory/index.ts";
 import { type RunResult, runProgram } from "../process.ts";
 import { printable } from "../terminal.ts";
+import { type SshDevice, type SshFiles, withSshFiles } from "./files.ts";
 import { fingerprintOf, firstKnownKey } from "./keys.ts";
-
-/** Where a device is and how it is known. */
-export type SshDevice = Pick<Profile, "id" | "host" | "ssh" | "hostKey">;
 
 /** What is run on a device. */
 export interface RemoteCommand {
@@ -32,6 +19,8 @@ export interface RemoteCommand {
   readonly timeoutMs: number;
   /** Ends the connection when it aborts. */
   readonly signal?: AbortSignal;
+  /** Bytes that are taken of what it writes. Default: those of a program. */
+  readonly maxOutputBytes?: number;
 }
 
 /** How a connection ended. */
@@ -50,29 +39,12 @@ export type RunOnDevice = (device: SshDevice, command: RemoteCommand) => Promise
 /** Script that runs what comes on stdin as root. */
 export const STDIN_AS_ROOT = 'if [ "$(id -u)" -eq 0 ]; then exec /bin/sh -s; fi; exec sudo -n /bin/sh -s';
 
-/** Says that the script begins. */
-const BEGIN = "edge-fleet begins";
-
-const JUMP_SCRIPT = join(import.meta.dirname, "..", "..", "components", "device", "jump.sh");
+/** The line that says that the script begins. */
+export const BEGIN = "edge-fleet begins";
 
 /** Gives a way to run commands on devices, for as long as its use. Nothing of it is left behind. */
 export async function withSsh<T>(use: (run: RunOnDevice) => Promise<T>): Promise<T> {
-  // Short, since a socket's path has at most 104 bytes, of which the system's temporary folder may take 49.
-  const folder = mkdtempSync(join(tmpdir(), "ef-"));
-  const folders: SshFolders = { stack: folder, sockets: folder };
-  const jumps = new Set<string>();
-  for (const name of ["hosts", "known_hosts", "jumps"]) mkdirSync(join(folder, name), { mode: 0o700 });
-  copyFileSync(JUMP_SCRIPT, join(folder, "jump.sh"));
-  try {
-    return await use((device, command) => {
-      const target = targetOf(device);
-      if (target.jump !== undefined) jumps.add(jumpName(target.jump));
-      return runOn(target, folders, command);
-    });
-  } finally {
-    await Promise.all([...jumps].map((name) => endJump(folder, name)));
-    rmSync(folder, { recursive: true, force: true });
-  }
+  return withSshFiles((files) => use((device, command) => runOnDevice(files, device, command)));
 }
 
 /** A connection that did not bring what was asked for, and why. */
@@ -106,52 +78,30 @@ export function remoteCommand(script: string): string {
   return `exec /bin/sh -c 'echo "${BEGIN}"; ${script}'`;
 }
 
-async function runOn(target: SshTarget, folders: SshFolders, command: RemoteCommand): Promise<SshAnswer> {
-  const { id, hostKey } = target;
-  const { script, timeoutMs, stdin, signal } = command;
-  writeFiles(target, folders);
+/** Runs a command on a device over files that the caller holds open, see {@link RunOnDevice}. */
+export async function runOnDevice(files: SshFiles, device: SshDevice, command: RemoteCommand): Promise<SshAnswer> {
+  const { script, timeoutMs, stdin, signal, maxOutputBytes } = command;
   const args = [
-    ...["-F", join(folders.stack, "hosts", id), "-T", "-oClearAllForwardings=yes"],
-    ...(hostKey === undefined ? ["-oStrictHostKeyChecking=accept-new"] : []),
+    ...["-F", files.configOf(device), "-T", "-oClearAllForwardings=yes"],
+    ...(device.hostKey === undefined ? ["-oStrictHostKeyChecking=accept-new"] : []),
     ...connectTimeout(timeoutMs),
-    ...["--", id, remoteCommand(script)],
+    ...["--", device.id, remoteCommand(script)],
   ];
   const result = await runProgram("ssh", args, {
     timeoutMs,
     ...(stdin === undefined ? {} : { stdin }),
     ...(signal === undefined ? {} : { signal }),
+    ...(maxOutputBytes === undefined ? {} : { maxOutputBytes }),
   });
   const { exitCode, stderr, ended } = result;
   const [, stdout] = result.stdout.split(new RegExp(`^${BEGIN}\r?\n([^]*)`, "m"));
-  const known = join(folders.stack, "known_hosts", id);
+  const known = files.knownHostsOf(device);
   const used = existsSync(known) ? firstKnownKey(readFileSync(known, "utf8")) : undefined;
   return { exitCode, stderr, ended, stdout: stdout ?? "", loggedIn: stdout !== undefined, hostKey: used };
-}
-
-function targetOf({ id, host, ssh, hostKey }: SshDevice): SshTarget {
-  const { port, user, proxy } = ssh;
-  return { id, host, port, user, hostKey, jump: proxy };
-}
-
-function writeFiles(target: SshTarget, folders: SshFolders): void {
-  const { id, jump } = target;
-  const { stack } = folders;
-  const write = (folder: string, name: string, text: string) =>
-    writeFileSync(join(stack, folder, name), text, { mode: 0o600 });
-  write("hosts", id, hostConfig(target, folders));
-  write("known_hosts", id, knownHostsLine(id, target));
-  if (jump === undefined) return;
-  write("jumps", jumpName(jump), jumpConfig(jump, folders));
-  write("known_hosts", jumpName(jump), knownHostsLine(jumpName(jump), jump));
 }
 
 /** Where a command has less time than a connection may take, so that it ends with the client's own reason. */
 function connectTimeout(timeoutMs: number): string[] {
   const seconds = Math.floor(timeoutMs / 1000) - 2;
   return seconds >= 10 ? [] : [`-oConnectTimeout=${Math.max(1, seconds)}`];
-}
-
-/** It would end by itself a minute later. */
-async function endJump(folder: string, name: string): Promise<void> {
-  await runProgram("ssh", ["-F", join(folder, "jumps", name), "-O", "exit", name], { timeoutMs: 5_000 });
 }

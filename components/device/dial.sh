@@ -58,8 +58,12 @@ clean_up() {
 }
 
 # Ends the connection once the second in $work/end has passed: a device may accept a log-in and then say nothing for ever.
+# When a run is cancelled the engine kills this script alone and waits until nobody has its output open: hence exec, since a
+# shell keeps a copy of what it redirects for a function, and the look whether this script still lives.
 watch() {
+  exec </dev/null >/dev/null 2>&1 3>&- 4<&-
   while sleep 5; do
+    kill -0 $$ || { kill "$ssh"; exit 0; }
     read -r end <"$work/end" 2>/dev/null || exit 0
     [ "$(date +%s)" -lt "$end" ] || { : >"$work/overdue" && kill "$ssh" && exit 0; }
   done
@@ -72,18 +76,19 @@ allow_seconds() { echo $(($(date +%s) + $1)) >"$work/end.new" && mv -f "$work/en
 # shellcheck disable=SC2016
 FIRST='umask 077; p=/usr/local/sbin/edge-fleet-device; s=none; [ -e /var/lib/edge-fleet ] || s=-; if [ -e "$p" ]; then s=$(sha256sum "$p") || exit 1; s=${s%% *}; fi; echo "edge-fleet $s"; read -r w a || exit 1; if [ "$w" = program ]; then t=$(mktemp /run/edge-fleet.XXXXXX) || { echo "edge-fleet: memory: /run is full - restart the device" >&2; exit 1; }; while read -r l && [ "$l" != . ]; do echo "$l"; done | { base64 -d | gzip -dc; } >"$t"; s=$(sha256sum "$t"); if [ "${s%% *}" != "$a" ]; then rm -f "$t"; echo "edge-fleet: program: it arrived damaged or sha256sum, base64, gzip are missing - install coreutils and gzip, or busybox" >&2; exit 1; fi; sh "$t" install >/dev/null || exit 1; rm -f "$t"; fi; exec "$p" serve'
 # shellcheck disable=SC2016
-AS_ROOT='if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$0"; fi; exec sudo -n /bin/sh -c "$0"'
+AS_ROOT='if [ "$(id -u)" = 0 ]; then exec /bin/sh -c "$1"; fi; exec sudo -n /bin/sh -c "$1"'
 
 connect() {
+  command -v ssh >/dev/null 2>&1 || result client "ssh, the client of OpenSSH, is not on PATH"
   umask 077
   work=$FOLDER/work/$ID.$$
   { mkdir -p "$work" && mkfifo "$work/in" "$work/out"; } || result client "$work cannot be written"
   allow_seconds "$LOGIN_SECONDS"
-  ssh -F "$FOLDER/hosts/$ID" -T -o ClearAllForwardings=yes -- "$ID" "exec /bin/sh -c '$AS_ROOT' '$FIRST'" \
+  ssh -F "$FOLDER/hosts/$ID" -T -o ClearAllForwardings=yes -- "$ID" "exec /bin/sh -c '$AS_ROOT' sh '$FIRST'" \
     <"$work/in" >"$work/out" 2>"$work/err" &
   ssh=$!
   exec 3>"$work/in" 4<"$work/out"
-  watch </dev/null >/dev/null 2>&1 3>&- 4<&- &
+  watch &
   watchdog=$!
 }
 

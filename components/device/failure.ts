@@ -50,10 +50,10 @@ const RULES: readonly Rule[] = [
     "the log-in user is not root and there is no sudo - install sudo or set ssh.user to root",
   ],
   [
-    /sudo(-rs)?: (.*password is required|.*password.*required|sorry|.*not in the sudoers|.*not allowed|.*no tty|.*a terminal is required|.*interactive authentication)/i,
+    /sudo(-rs)?: (.*password is required|.*password.*required|.*\bsorry\b|.*not in the sudoers|.*not allowed|.*no tty|.*a terminal is required|.*interactive authentication)/i,
     "failed",
     "sudo",
-    "sudo asks for a password - allow password-less sudo for the log-in user or set ssh.user to root",
+    "sudo asks for a password or refuses the log-in user - allow password-less sudo for the log-in user or set ssh.user to root",
   ],
   [
     /Too many authentication failures/,
@@ -89,7 +89,7 @@ const RULES: readonly Rule[] = [
     /timed out during banner exchange/,
     "pending",
     "silent",
-    "the port accepts connections but no SSH server answers - restart the device",
+    "the port accepts connections but no SSH server answers, or, behind a jump host, nobody does - restart the device",
   ],
   [
     /Connection timed out|Operation timed out|No route to host|Network is unreachable|Host is down|Host is unreachable/,

@@ -82,7 +82,7 @@ function outcomeOf(end: string, text: string, answer: unknown): Omit<DeviceOutco
     case "waiting":
       return { state: "pending", code: "server", reason: `its server ${text} comes first and is not applied` };
     case "client":
-      return { state: "failed", code: "client", reason: `${text} - run again` };
+      return { state: "failed", code: "client", reason: `on the workstation: ${text} - fix it and run again` };
     default: {
       const [status = "", ...words] = text.split(" ");
       const loggedIn = end.endsWith("-after-log-in");

@@ -1,7 +1,7 @@
 /**
  * Brings the artifacts that dials send to the project's folder, checked, once for all devices.
  */
-import { copyFileSync, linkSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { besideArtifact, cachedArtifact } from "../artifacts/cache.ts";
@@ -16,8 +16,10 @@ export async function supplyArtifacts(artifacts: readonly ResolvedArtifact[], in
   const folder = resolve(ARTIFACTS_FOLDER);
   const wanted = new Map(artifacts.map((artifact) => [artifact.sha256, artifact]));
   for (const artifact of wanted.values()) {
+    const target = join(folder, artifact.sha256);
+    if (!existsSync(target)) await pulumi.log.info(`fetching ${artifact.name}`, undefined, undefined, true);
     try {
-      if (artifact.local) copyOnce((await besideArtifact(inventory, artifact)).path, join(folder, artifact.sha256));
+      if (artifact.local) copyOnce((await besideArtifact(inventory, artifact)).path, target);
       else await cachedArtifact(folder, artifact);
     } catch (error) {
       await pulumi.log.warn(`artifact ${artifact.name}: ${error instanceof Error ? error.message : String(error)}`);

@@ -125,11 +125,12 @@ function ringMessage(inventory: Inventory, ring: string): string {
   return `${ring} is not a ring of the fleet - use one of ${inventory.fleet.rings.join(", ")}`;
 }
 
+/** Another device may have the place of one that is removed: it is then not erased, see `planRuns`. */
 function checkUnique(profile: Profile, record: DeviceRecord, seen: Map<string, DeviceRecord>): string[] {
   const problems: string[] = [];
   for (const { field, of, fix } of UNIQUE) {
     const value = of(profile);
-    if (value === undefined) continue;
+    if (value === undefined || (field !== "id" && profile.state === "removed")) continue;
     const key = `${field} ${value}`;
     const first = seen.get(key);
     if (first === undefined) {

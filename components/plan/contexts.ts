@@ -23,7 +23,7 @@ export function deviceContexts(
   secrets: Readonly<Record<string, string>>,
 ): Map<string, RenderContext> {
   const byId = new Map(profiles.map((profile) => [profile.id, profile]));
-  const agents = Map.groupBy(profiles, ({ joins }) => joins);
+  const agents = Map.groupBy(profiles.filter(isAgent), ({ joins }) => joins);
   return new Map(
     profiles.map(({ id, joins }) => {
       const server = joins === undefined ? undefined : byId.get(joins);
@@ -35,5 +35,10 @@ export function deviceContexts(
 
 /** Ids of the devices that others join. */
 export function joinedServers(profiles: readonly Profile[]): Set<string> {
-  return new Set(profiles.flatMap(({ joins }) => (joins === undefined ? [] : [joins])));
+  return new Set(profiles.filter(isAgent).map(({ joins }) => joins));
+}
+
+/** One that is removed joins nobody any more, and its server forgets it. */
+function isAgent(profile: Profile): profile is Profile & { readonly joins: string } {
+  return profile.joins !== undefined && profile.state === "present";
 }

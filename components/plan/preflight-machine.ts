@@ -15,7 +15,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The log-in user is not root and may not become it without a password, or there is no sudo: doas is not used",
     "Nothing can be installed, and checks that read other processes or the firewall's rules are left out",
-    "Set `ssh.user: root`, or give the user password-less sudo until `edge-fleet enroll` has installed the device program; on Alpine `apk add sudo` first",
+    "Set `ssh.user: root`, or give the user password-less sudo; on Alpine `apk add sudo` first",
   ],
   [
     "tools",
@@ -90,7 +90,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
   [
     "clock",
     EITHER,
-    "The clock is before 2026, or more than 30 seconds away from the controller's (doctor and push; an enrolment only warns), also after a bounded wait for the time service, which every first start gives it. An error before the first start, a warning later. An apply also refuses a clock of 2046 or later",
+    "The clock is before 2026, or more than 30 seconds away from the workstation's (doctor; an enrolment only warns), also after a bounded wait for the time service, which every first start gives it. An error before the first start, a warning later. An apply also refuses a clock of 2046 or later",
     "A cluster CA made in the future cannot be repaired (k3s-io/k3s#6152); with a clock in the past no certificate is valid",
     "Set the clock, or let the device reach an NTP server (`time.ntpServers`)",
   ],

@@ -93,9 +93,9 @@ export const NETWORK_CHECKS: readonly CheckEntry[] = [
   [
     "selinux",
     WARNING,
-    "SELinux enforces and the distribution's policy is not installed",
-    "Containers are denied their files",
-    "Install k3s-selinux, or container-selinux for K0s and MicroK8s",
+    "SELinux enforces, and the distribution's policy or restorecon is not installed",
+    "What edge-fleet puts keeps the label of its folder: systemd may be denied the binary, containers their files. Containers themselves run without SELinux's labels in any case, see docs/hardening.md",
+    "Install k3s-selinux (container-selinux for K0s and MicroK8s) and policycoreutils",
   ],
   [
     "apparmor",
@@ -150,14 +150,14 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
   [
     "fixed",
     ERROR,
-    "The pod network, the service network or the node's name in the inventory is another one than that of the cluster's first start. Found by an apply, not by the doctor",
+    "The pod network, the service network or the node's name in the inventory is another one than that of the cluster's first start, or, with a K3s that somebody else installed, the token with which agents join. Flags, variables, drop-ins and flannel's own file are asked, too",
     "The cluster ignores it, or pods of the old and the new network cannot reach each other",
     "Put the old value back; or erase the device with `decommission: wipe` and add it anew, which loses its data",
   ],
   [
     "foreign",
     ERROR,
-    "The installed cluster has settings that edge-fleet must not take over, such as an external datastore",
+    "The installed cluster has what edge-fleet must not take over: an external datastore, embedded etcd, another data folder, a second K3s or several servers",
     "Its data is elsewhere, and would be lost sight of",
     "Reinstall the device",
   ],

@@ -3,8 +3,8 @@
  * hub's stack. A region whose access cannot be had is refused: without it the run would take its objects from the hub.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { parse } from "yaml";
 import { readStackOutputs, type StackResource } from "../engine.ts";
+import { hubNameOf } from "../registration/region-registration.ts";
 
 /** Configuration key of a region's kubeconfig, secret. */
 export const HUB_KUBECONFIG = "edge-fleet:hubKubeconfig";
@@ -53,10 +53,15 @@ export function refuseOtherHub(region: string, kubeconfig: string, resources: re
   );
 }
 
-/** Name of the hub's cluster in a kubeconfig. @throws Error when it has none */
-export function hubNameOf(kubeconfig: string): string {
-  const file = parse(kubeconfig) as { readonly clusters?: readonly { readonly name?: string }[] } | null;
-  const name = file?.clusters?.[0]?.name;
-  if (name !== undefined) return name;
-  throw new Error(`the hub's kubeconfig of this region names no cluster - take the output of the hub's stack`);
+/**
+ * Refuses to leave a hub on which the region's objects are: its ApplicationSets would be deleted, and wait for a controller.
+ * @throws Error that says how it is done
+ */
+export function refuseLeftHub(region: string, resources: readonly StackResource[]): void {
+  const left = resources.find(({ type }) => type === "edge-fleet:index:RegionRegistration");
+  if (left === undefined) return;
+  throw new Error(
+    `region ${region} has no hub any more, and its devices are registered on one - give it back; to leave the hub as it is, ` +
+      `run: pulumi state delete '${left.urn}' --target-dependents --force --stack ${region}`,
+  );
 }

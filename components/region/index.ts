@@ -6,7 +6,7 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { registerDial } from "../device/command.ts";
 import { type DeviceOutcome, parseDialResult } from "../device/result.ts";
-import { dialledDevices } from "../device/state.ts";
+import { DIAL_ENVIRONMENT, dialledDevices } from "../device/state.ts";
 import { failAtEnd, leaveToEngine, readOutput, readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
 import { renderApplicationSets, treeInput } from "../gitops/index.ts";
 import { type Inventory, resolveFleet } from "../inventory/index.ts";
@@ -14,7 +14,7 @@ import { RegionRegistration } from "../registration/region-registration.ts";
 import { tellSummary } from "../summary.ts";
 import { describeRunChanges } from "./changes.ts";
 import { writeRuns } from "./dial-files.ts";
-import { refuseOtherHub } from "./hub-access.ts";
+import { refuseLeftHub, refuseOtherHub } from "./hub-access.ts";
 import { describeReasons, type RegionOutputs, regionOutputs } from "./outputs.ts";
 import { type DeviceRun, planRuns } from "./plan.ts";
 import { prepareRegion } from "./prepare.ts";
@@ -56,7 +56,8 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
     const commands = registerRuns(runs, this);
     if (args.hubKubeconfig !== undefined) register(name, region, args.hubKubeconfig, inventory, runs, this);
     const outputs = await outputsOf(runs, commands);
-    if (!pulumi.runtime.isDryRun()) await report(outputs, this);
+    if (pulumi.runtime.isDryRun()) await forewarn(runs, this);
+    else await report(outputs, this);
     this.registerOutputs({ outputs });
     return pulumi.output(outputs);
   }
@@ -67,7 +68,8 @@ async function planAll(region: string, { inventory, secrets, hubKubeconfig }: Re
   const resources = await readStackResources();
   const kubeconfig = hubKubeconfig === undefined ? undefined : await readOutput(pulumi.output(hubKubeconfig));
   try {
-    if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
+    if (hubKubeconfig === undefined) refuseLeftHub(region, resources);
+    else if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
     const { profiles, fleet, plans, warnings } = prepareRegion(inventory, region, secrets);
     for (const warning of warnings) await pulumi.log.warn(warning);
     return planRuns({ region, profiles, fleet, plans, previous: dialledDevices(resources) });
@@ -116,6 +118,16 @@ function register(
   );
 }
 
+/** What the state has of a dial after the run; null: it failed, and the engine has told why. */
+type Dialled = { readonly text: string; readonly secretFiles: string; readonly line: string } | null;
+
+function dialled({ stdin, environment, stdout }: local.Command): pulumi.Output<Dialled> {
+  const known = pulumi.all([stdin, environment, stdout]).apply(([text = "", variables = {}, line]) => {
+    return { text, secretFiles: variables[DIAL_ENVIRONMENT.secrets] ?? "", line };
+  });
+  return pulumi.recover(known as pulumi.Output<Dialled>, () => null);
+}
+
 /**
  * In a run that dials the values are awaited one by one: what `--target` leaves out has none, and must not make the others
  * unknown.
@@ -124,26 +136,40 @@ async function outputsOf(
   runs: readonly DeviceRun[],
   commands: ReadonlyMap<string, local.Command>,
 ): Promise<RegionOutputs | pulumi.Output<RegionOutputs>> {
-  const lines = new Map([...commands].map(([id, { stdout }]) => [id, pulumi.recover(stdout, () => "")]));
-  const collect = (known: Readonly<Record<string, string | undefined>>): RegionOutputs =>
+  const all = new Map([...commands].map(([id, command]) => [id, dialled(command)]));
+  const collect = (known: Readonly<Record<string, Dialled | undefined>>): RegionOutputs =>
     regionOutputs(new Map(runs.map((run) => [run.id, outcomeOf(run, known[run.id])])));
-  if (pulumi.runtime.isDryRun()) return pulumi.unsecret(pulumi.all(Object.fromEntries(lines))).apply(collect);
-  const known = await Promise.all([...lines].map(async ([id, line]) => [id, await readOutput(line)] as const));
+  if (pulumi.runtime.isDryRun()) {
+    const known = pulumi.unsecret(pulumi.all(Object.fromEntries(all))) as pulumi.Output<Record<string, Dialled>>;
+    return known.apply(collect);
+  }
+  const known = await Promise.all([...all].map(async ([id, dial]) => [id, await readOutput(dial)] as const));
   return collect(Object.fromEntries(known));
 }
 
-/** @param line what the dial printed; undefined where it was left out */
-function outcomeOf({ held, previous }: DeviceRun, line: string | undefined): DeviceOutcome {
+/** @param dialled undefined where it was left out and the state has none; another plan than is wanted: it was left out too */
+function outcomeOf({ held, previous, dial }: DeviceRun, dialled: Dialled | undefined): DeviceOutcome {
   const release = previous?.outcome?.release ?? "";
   if (held !== undefined) return { ...held, release };
-  if (line === undefined)
+  const stale = dialled != null && (dialled.text !== dial?.text || dialled.secretFiles !== dial.secretFiles);
+  if (dialled === undefined || stale)
     return { state: "pending", code: "left-out", reason: "the run left it out - run up without --target", release };
   return (
-    parseDialResult(line)?.outcome ?? {
+    parseDialResult(dialled?.line ?? "")?.outcome ?? {
       ...{ state: "failed", code: "interrupted", release },
       reason: "its dial was cut short, see the error of its command - run up again",
     }
   );
+}
+
+/** Tells in a preview which devices will not be dialled. An error would end `pulumi up` before it begins. */
+async function forewarn(runs: readonly DeviceRun[], region: Region): Promise<void> {
+  const held = new Map(
+    runs.flatMap(({ id, held }) => (held === undefined ? [] : [[id, { ...held, release: "" }] as const])),
+  );
+  const { pending, failed } = regionOutputs(held);
+  for (const line of [...describeReasons("will fail", failed), ...describeReasons("pending", pending)])
+    await pulumi.log.warn(line, region);
 }
 
 /** Tells what became of the devices, and makes the run fail where one has. */

@@ -74,10 +74,11 @@ export class RegionRegistration extends pulumi.ComponentResource {
  */
 function clusterIdentifierOf({ kubeconfig, clusterUid }: RegionRegistrationArgs): pulumi.Output<string> {
   if (clusterUid !== undefined) return pulumi.interpolate`hub-${clusterUid}`;
-  return pulumi.unsecret(pulumi.output(kubeconfig).apply(clusterNameOf));
+  return pulumi.unsecret(pulumi.output(kubeconfig).apply(hubNameOf));
 }
 
-function clusterNameOf(kubeconfig: string): string {
+/** Name of the hub's cluster in the kubeconfig of a region's account, `hub-<uid>`. @throws RunError when it has none */
+export function hubNameOf(kubeconfig: string): string {
   const file = parse(kubeconfig) as { readonly clusters?: readonly { readonly name?: string }[] } | null;
   const name = file?.clusters?.[0]?.name;
   if (name === undefined)

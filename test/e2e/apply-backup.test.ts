@@ -5,11 +5,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { examinationScript } from "../../cli/doctor/script.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { BackupPush, Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
-import { type Device, LOCK, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
+import { LOCK, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 import { judgeSignature } from "../lab/standins/aws-signature.ts";
+import type { Sandbox } from "../lab/standins/sandbox.ts";
 import { decrypt, makeKeyPair, makeRecipient, UploadServer } from "../lab/standins/upload-server.ts";
 
 const DATA = "/var/lib/rancher/k3s/server";
@@ -99,7 +101,9 @@ underEachShell("sent copies", (get) => {
       assert.ok(!upload.body.includes(TOKEN));
       const key = push.passwordSecret === undefined ? RSA.key : EC.key;
       assert.deepEqual(contents(decrypt(upload.body, key)), {
-        files: ["about", "db/state.db", "token"].map((file) => `${name}/${file}`),
+        files: ["about", "db/state.db", "encryption-config.json", "encryption-state.json", "token"].map(
+          (file) => `${name}/${file}`,
+        ),
         integrity: "ok\n200000",
         token: `${TOKEN}\n`,
       });
@@ -150,7 +154,7 @@ underEachShell("sent copies", (get) => {
       assert.equal(encrypted().split("\n").length, 1);
       assert.equal(names().length, Math.min(copies, 3));
     }
-    assert.deepEqual(findings(device, wanted), [
+    assert.deepEqual(findings(get().sandbox, wanted), [
       "backup-unsent: copies that wait to be sent: 3; no connection to the server - it is tried again every hour",
     ]);
     await server.listen();
@@ -162,7 +166,7 @@ underEachShell("sent copies", (get) => {
     );
     for (const { body } of server.uploads) assert.equal(contents(decrypt(body, EC.key)).integrity, "ok\n200000");
     assert.equal(device.sh(`ls ${BACKUPS} | grep -Ev '^[0-9TZ]*(\\.sent)?$' || :`), "");
-    assert.deepEqual(findings(device, wanted), []);
+    assert.deepEqual(findings(get().sandbox, wanted), []);
     device.assertIs(wanted);
   });
 
@@ -181,7 +185,7 @@ underEachShell("sent copies", (get) => {
       const log = await maintain();
       assert.match(log, reason);
       assert.ok(server.uploads.every(({ path }) => path.startsWith("/edge/tokyo/")));
-      assert.match(findings(device, wanted).join(), reason);
+      assert.match(findings(get().sandbox, wanted).join(), reason);
       assertSilent(PASSWORD);
       assert.equal(device.sh("k3s kubectl get --raw=/readyz"), "ok");
     });
@@ -253,11 +257,14 @@ function basic(user: string, password: string): string {
 }
 
 /** Findings about copies, asked as `edge-fleet doctor` asks. */
-function findings(device: Device, profile: Profile): string[] {
-  const text = payloadText(renderPayload(profile, LOCK, { secrets: { backups: "x" } }));
-  const settings = text.split("\n").filter((line) => /^(edge-fleet|set) /.test(line));
-  const answer = device.sh(`${PROGRAM_PATH} doctor <<'END'\n${settings.join("\n")}\nend\nEND`);
-  const all = (JSON.parse(answer) as { findings: { id: string; text: string }[] }).findings;
+function findings(sandbox: Sandbox, profile: Profile): string[] {
+  const { script, stdin } = examinationScript(
+    { profile, lock: LOCK, allowReboot: false },
+    Math.round(Date.now() / 1000),
+  );
+  const { code, stdout, stderr } = sandbox.run(`/bin/sh -c '${script}'`, stdin);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const all = (JSON.parse(stdout) as { findings: { id: string; text: string }[] }).findings;
   return all.filter(({ id }) => id.startsWith("backup-")).map(({ id, text }) => `${id}: ${text}`);
 }
 

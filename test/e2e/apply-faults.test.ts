@@ -35,7 +35,7 @@ underEachShell("faults", (get) => {
       device.push(NEW, "not the release");
       const { result, reason } = device.apply(profileWith(NEW));
       assert.equal(result, "failed");
-      assert.match(reason, /^checksum: .* - run edge-fleet push tokyo$/);
+      assert.match(reason, /^checksum: .* - run pulumi up again$/);
       assert.equal(device.pid(), pid);
       assert.doesNotMatch(device.sh("ls /var/lib/edge-fleet/artifacts"), new RegExp(sha256(RELEASES[NEW] ?? "")));
       device.assertIs(old);
@@ -48,7 +48,7 @@ underEachShell("faults", (get) => {
       device.wipe();
       const { result, reason } = device.apply(old);
       assert.equal(result, "failed");
-      assert.match(reason, /^artifact-missing: the binary of v1\.36\.2\+k3s1 .* - run edge-fleet push tokyo$/);
+      assert.match(reason, /^artifact-missing: the binary of v1\.36\.2\+k3s1 .* - run pulumi up again$/);
       device.push(OLD);
       assert.equal(device.apply(old).result, "applied");
       device.assertIs(old);

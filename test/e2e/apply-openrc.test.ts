@@ -161,8 +161,13 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     device.push(BROKEN);
     const { result, reason } = device.apply(openrcProfile(BROKEN, { readiness: { timeoutSeconds: 1 } }));
     assert.equal(result, "rolled-back");
-    assert.match(reason, / since nothing ran before; its data and containers stay - run again, /);
-    assert.equal(device.sh("ls /etc/init.d/k3s /etc/runlevels/default/k3s /usr/local/bin/k3s 2>/dev/null || :"), "");
+    assert.match(reason, /removed with its data, nothing was there before$/);
+    assert.equal(
+      device.sh(
+        "ls -d /etc/init.d/k3s /etc/runlevels/default/k3s /usr/local/bin/k3s /var/lib/rancher 2>/dev/null || :",
+      ),
+      "",
+    );
     assert.equal(device.servers(), 0);
   });
 
@@ -170,14 +175,14 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     const { device } = get();
     device.install(old);
     const lan = { ...old.network, shape: "lan" } as const;
-    const agent = flannel({ ...old, id: "edge-0002", joins: "edge-0001", network: lan }, "vxlan");
-    const context = { server: { host: "10.0.0.1" }, secrets: { "token-edge-0001": "0123456789abcdef" } };
+    const agent = flannel({ ...old, joins: "edge-0002", network: lan }, "vxlan");
+    const context = { server: { host: "10.0.0.1" }, secrets: { "token-edge-0002": "0123456789abcdef" } };
     const { result, reason } = device.applyText(payloadText(renderPayload(agent, LOCK, context)));
     assert.equal(result, "applied", reason);
     assert.deepEqual([device.pid("k3s"), device.servers()], ["0", 1]);
     assert.notEqual(device.pid("k3s-agent"), "0");
     assert.equal(device.sh("ls /etc/init.d /etc/runlevels/default | grep k3s"), "k3s-agent\nk3s-agent");
-    device.sh(`${PROGRAM_PATH} remove edge-0002 >/dev/null`);
+    device.sh(`${PROGRAM_PATH} remove edge-0001 >/dev/null`);
     assert.equal(device.servers(), 0);
     device.installProgram();
   });

@@ -7,7 +7,8 @@ import { parseDeviceAnswer } from "../../components/device/result.ts";
 import { renderScript } from "../../components/device/script.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
-import { flannel, LOCK, OLD, PROGRAM, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
+import { flannel, LOCK, OLD, profileWith, readOutcome, underEachShell } from "../lab/standins/apply-device.ts";
+import { PROGRAM } from "../lab/standins/quick-program.ts";
 
 const faults = countFaults();
 const old = profileWith(OLD);

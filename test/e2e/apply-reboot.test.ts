@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { examinationScript } from "../../cli/doctor/script.ts";
-import { type DeviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
+import type { DeviceProgram } from "../../components/device/program.ts";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { countFaults } from "../lab/faults.ts";
@@ -15,7 +15,6 @@ import {
   LOCK,
   lockFor,
   OLD,
-  PROGRAM,
   pack,
   profileWith,
   RELEASES,
@@ -23,6 +22,7 @@ import {
   SLOW,
   sha256,
 } from "../lab/standins/apply-device.ts";
+import { PROGRAM } from "../lab/standins/quick-program.ts";
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 import { freePort } from "../unit/cli/sshd.ts";
 import { ARTIFACTS } from "../unit/device/profile.ts";
@@ -230,12 +230,8 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     test("the doctor asks for no reboot where only the apply may", () => {
       fresh();
       assert.match(payloadText(renderPayload(old, LOCK)), /\nset MANAGED_REBOOT 1\n/);
-      const examination = { profile: old, lock: LOCK, server: undefined, allowReboot: false };
-      const [line] = examinationScript(examination, 0).stdin.split("\n");
-      assert.match(
-        sandbox.run(`${PROGRAM_PATH} doctor`, `${line}\n`).stdout,
-        /"id":"memory-cgroup","severity":"error"/,
-      );
+      const { script, stdin } = examinationScript({ profile: old, lock: LOCK, allowReboot: false }, 0);
+      assert.match(sandbox.run(`/bin/sh -c '${script}'`, stdin).stdout, /"id":"memory-cgroup","severity":"error"/);
       assert.equal(reboots(), 0);
     });
   });

@@ -28,7 +28,7 @@ const other: Profile = { ...old, distribution: "k0s", k0s: { ...old.k0s, version
 const leftovers = (device: Device): string =>
   device.sh(`ls -d /etc/rancher /var/lib/rancher /run/k3s /usr/local/bin/k3s /usr/local/bin/containerd-shim-* \\
     /etc/systemd/system/k3s* /etc/systemd/system/edge-fleet-* /etc/sysctl.d/90-edge-fleet.conf /etc/modules-load.d/90-edge-fleet.conf \\
-    /etc/systemd/journald.conf.d/90-edge-fleet.conf /etc/sudoers.d/edge-fleet /var/lib/edge-fleet /var/log/edge-fleet \\
+    /etc/systemd/journald.conf.d/90-edge-fleet.conf /var/lib/edge-fleet /var/log/edge-fleet \\
     /var/log/pods /var/log/containers /usr/libexec/kubernetes /sys/fs/cgroup/kubepods* /usr/local/bin/kubectl \
     /usr/local/bin/k3s-* ${PROGRAM_PATH} /run/edge-fleet.* 2>/dev/null || :`);
 
@@ -42,7 +42,7 @@ const runPods = (device: Device): string =>
 function remove(sandbox: Sandbox, id: string) {
   const { code, stdout, stderr } = sandbox.run(removeCommand(id));
   assert.equal(stderr, "");
-  return { code, ...parseDeviceAnswer(stdout) };
+  return { exitCode: code, ...parseDeviceAnswer(stdout) };
 }
 
 underEachShell("removal", (get) => {
@@ -51,17 +51,18 @@ underEachShell("removal", (get) => {
     device.installProgram();
     device.install(old);
     runPods(device);
-    device.sh(`echo key >/var/lib/edge-fleet/identity.key; mkdir -p /etc/sudoers.d; : >/etc/sudoers.d/edge-fleet
+    device.sh(`echo key >/var/lib/edge-fleet/identity.key
       echo mine >/etc/sysctl.d/10-mine.conf`);
     fillFirewall(device, "/var/lib/rancher/k3s/data/current/bin/aux");
     const answer = { device: old.id, result: "removed", hash: device.sh("head -n 1 /var/lib/edge-fleet/applied") };
-    assert.deepEqual(remove(sandbox, old.id), { code: 0, ...answer, version: OLD, reason: "" });
+    assert.deepEqual(remove(sandbox, old.id), { exitCode: 0, ...answer, code: "", version: OLD, reason: "" });
     assert.equal(leftovers(device), "");
     assertFirewallIsOurs(device);
     assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");
     assert.equal(device.pid(), "0");
+    device.installProgram();
     const again = remove(sandbox, old.id);
-    assert.deepEqual([again.code, again.result], [0, "removed"]);
+    assert.deepEqual([again.exitCode, again.result], [0, "removed"]);
     device.installProgram();
     device.install(old);
     device.assertIs(old);
@@ -71,22 +72,25 @@ underEachShell("removal", (get) => {
     const { device, sandbox } = get();
     device.installProgram();
     device.install(old);
-    const { code, result, reason } = remove(sandbox, "edge-0002");
-    assert.deepEqual([code, result], [1, "failed"]);
+    const { exitCode, result, code, reason } = remove(sandbox, "edge-0002");
+    assert.deepEqual([exitCode, result, code], [1, "failed", "device"]);
     assert.match(reason ?? "", /^device: this is edge-0001, not edge-0002 - correct its address/);
     device.assertIs(old);
   });
 
-  test("a removal that is cut off is finished by the next one", () => {
-    const { device, sandbox } = get();
-    device.installProgram();
-    device.install(old);
-    sandbox.run(`timeout -s KILL 0.3 ${PROGRAM_PATH} remove ${old.id}`);
-    device.sh("rm -f /etc/rancher/k3s/k3s.yaml; systemctl stop k3s 2>/dev/null || :");
-    assert.equal(remove(sandbox, old.id).result, "removed");
-    assert.equal(leftovers(device), "");
-    device.installProgram();
-  });
+  for (const point of ["erase", "forget"]) {
+    test(`a removal that is killed at ${point} is finished by the next one`, () => {
+      const { device, sandbox } = get();
+      device.installProgram();
+      device.install(old);
+      device.killAt(point);
+      assert.notEqual(sandbox.run(removeCommand(old.id)).code, 0);
+      assert.notEqual(leftovers(device), "");
+      device.killAt("");
+      assert.equal(remove(sandbox, old.id).result, "removed");
+      assert.equal(leftovers(device), "");
+    });
+  }
 });
 
 underEachShell("another distribution", (get) => {

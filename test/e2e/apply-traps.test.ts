@@ -201,7 +201,7 @@ describe("with a real API", () => {
         const first = device.apply(here(spin), lock);
         assert.equal(first.result, "applied", `${first.reason}\n${device.sh("tail -n 20 /var/log/k3s.service.log")}`);
         assert.equal(classes(), "runtimeclass.node.k8s.io/wasmtime-spin-v2");
-        const failing = profileWith(NEW, { readiness: { timeoutSeconds: 5 } });
+        const failing = profileWith(NEW, { readiness: { timeoutSeconds: 15 } });
         assert.equal(device.apply(here(failing), lock).result, "rolled-back");
         assert.equal(classes(), "runtimeclass.node.k8s.io/wasmtime-spin-v2");
         assert.equal(device.apply(here(old), lock).result, "applied");

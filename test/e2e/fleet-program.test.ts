@@ -1,14 +1,28 @@
 /**
- * Devices whose program or artifacts are not current, through the real engine and without a hub: what a plain `pulumi up`
- * says, and that `edge-fleet up` brings both before it begins, to those devices alone.
+ * Another release of edge-fleet and artifacts that are sent, by plain `pulumi up` on the real engine and without a hub: both
+ * come to every device in its one dial, with no step before it. Each part continues where the one before it ended.
  */
 import assert from "node:assert/strict";
+import { appendFileSync, cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { deviceProgram, PROGRAM_PATH } from "../../components/device/program.ts";
-import { K3S_VERSIONS, REGION, startLabFleet } from "../lab/fleet.ts";
-import { ask, deviceState, enterLab, logIns, type RegionReport, up } from "../lab/scenario.ts";
+import type { RegionOutputs } from "../../components/index.ts";
+import { K3S_VERSIONS, type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
+import {
+  ask,
+  deviceState,
+  deviceStates,
+  enterLab,
+  exportStack,
+  logIns,
+  preview,
+  touched,
+  up,
+} from "../lab/scenario.ts";
 
 const toolchain = await enterLab();
+const REPOSITORY = join(import.meta.dirname, "../..");
 const { sha256 } = deviceProgram();
 const IDS = ["one", "two"];
 
@@ -17,61 +31,75 @@ test("programs and artifacts of a region", async (t) => {
   const fleet = await startLabFleet({ toolchain, devices, withHub: false });
   t.after(() => fleet.stop());
   const installed = (id: string) => ask(fleet.devices, id, `sha256sum ${PROGRAM_PATH} | cut -d ' ' -f 1`);
-  const report = () => fleet.outputs<RegionReport & { programs: Record<string, string> }>(REGION);
-  const logInsOf = async (work: () => Promise<unknown>) => {
+  const upWith = async (expectedLogIns: number) => {
     const before = logIns(fleet.devices);
-    await work();
-    return logIns(fleet.devices) - before;
-  };
-  const edgeFleetUp = async () => {
-    const { code, stdout, stderr } = await fleet.edgeFleet(["up", REGION, "--yes"]);
-    assert.equal(code, 0, stdout + stderr);
-    return stderr;
+    const run = await up(fleet);
+    assert.equal(run.code, 0, run.text);
+    assert.equal(logIns(fleet.devices) - before, expectedLogIns, run.text);
+    return run;
   };
 
-  await t.test("enrolment installs it, and an up logs in once per device", async () => {
-    assert.equal(await logInsOf(() => fleet.edgeFleet(["enroll", REGION, "--yes"])), 2);
+  await t.test("an up brings the program and everything else in one log-in a device", async () => {
+    const enrolled = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
+    assert.equal(enrolled.code, 0, enrolled.stderr);
+    await upWith(IDS.length);
     assert.deepEqual(await Promise.all(IDS.map(installed)), [sha256, sha256]);
-    assert.equal(await logInsOf(edgeFleetUp), 2);
-    assert.equal(await logInsOf(edgeFleetUp), 0);
-    assert.deepEqual((await report()).programs, { one: sha256, two: sha256 });
+    await upWith(0);
   });
 
   await t.test(
-    "a plain up fails where it is another one, with the mend, and the next edge-fleet up brings it",
+    "an up with another release brings its program to each device in one dial, and restarts nothing",
     async () => {
-      await ask(fleet.devices, "two", `echo '# of another release' >>${PROGRAM_PATH}`);
-      fleet.edit("fleet.yaml", (file) => file.setIn(["kubelet", "maxPods"], 40));
-      const { code } = await up(fleet);
-      assert.notEqual(code, 0);
-      const { failed, devices: applied } = await report();
-      assert.deepEqual(Object.keys(failed), ["two"]);
-      assert.match(failed.two ?? "", /^failed: program: .* - run edge-fleet push loopback$/);
-      assert.equal((await deviceState(fleet.devices, "one")).hash, applied.one);
-      assert.equal(await logInsOf(async () => assert.match(await edgeFleetUp(), /supplied 1 of 1 devices/)), 2);
-      assert.equal(await installed("two"), sha256);
-      const { failed: none, devices: all } = await report();
-      assert.deepEqual([none, all.two], [{}, (await deviceState(fleet.devices, "two")).hash]);
+      useNextRelease(fleet);
+      const states = await deviceStates(fleet.devices, IDS);
+      const shown = await preview(fleet);
+      assert.match(shown.text, /another release of edge-fleet: 2 devices \(one, two\)/);
+      await fleet.devices.setMode("two", "dark");
+      assert.deepEqual(touched(await upWith(1)), IDS);
+      await fleet.devices.setMode("two", "up");
+      assert.deepEqual(touched(await upWith(1)), ["two"]);
+      const [one, two] = await Promise.all(IDS.map(installed));
+      assert.equal(one, two);
+      assert.notEqual(one, sha256);
+      for (const id of IDS) await ask(fleet.devices, id, `grep -q '^of_the_next_release()' ${PROGRAM_PATH}`);
+      assert.deepEqual(await deviceStates(fleet.devices, IDS), states);
+      await upWith(0);
     },
   );
 
-  await t.test("artifacts that are pushed are brought when they change, and only then", async () => {
+  await t.test("a program that was damaged on the device is brought again with the next change", async () => {
+    const [wanted] = await Promise.all(IDS.map(installed));
+    await ask(fleet.devices, "two", `echo '# damaged' >>${PROGRAM_PATH}`);
+    fleet.edit("fleet.yaml", (file) => file.setIn(["kubelet", "maxPods"], 40));
+    await upWith(IDS.length);
+    assert.equal(await installed("two"), wanted);
+  });
+
+  await t.test("artifacts that are sent come in the same dial, and only when they change", async () => {
     fleet.edit("fleet.yaml", (file) => file.setIn(["artifacts", "delivery"], "push"));
-    assert.equal(await logInsOf(edgeFleetUp), 4);
-    fleet.edit("fleet.yaml", (file) => file.setIn(["kubelet", "maxPods"], 50));
-    assert.equal(await logInsOf(edgeFleetUp), 2);
+    await upWith(IDS.length);
     fleet.edit("fleet.yaml", (file) => file.setIn(["k3s", "version"], K3S_VERSIONS[1]));
-    assert.equal(await logInsOf(edgeFleetUp), 4);
+    await upWith(IDS.length);
     for (const id of IDS) assert.equal((await deviceState(fleet.devices, id)).version, K3S_VERSIONS[1]);
+    const { applied } = await fleet.outputs<RegionOutputs>(REGION);
+    assert.deepEqual(applied, Object.fromEntries(IDS.map((id) => [id, K3S_VERSIONS[1]])));
   });
 
   await t.test("the state of a device stays below 12 KB", async () => {
-    const { stdout } = await fleet.pulumi(["stack", "export", "--stack", REGION]);
-    const { deployment } = JSON.parse(stdout) as { deployment: { resources: { urn: string }[] } };
+    const { resources } = await exportStack(fleet);
     for (const id of IDS) {
-      const own = deployment.resources.filter(({ urn }) => urn.endsWith(`::${id}`) || urn.endsWith(`::${id}-apply`));
-      assert.equal(own.length, 2);
+      const own = resources.filter(({ urn }) => urn.endsWith(`::${id}`));
+      assert.equal(own.length, 1);
       assert.ok(JSON.stringify(own).length < 12_000, `${JSON.stringify(own).length} bytes`);
     }
   });
 });
+
+/** Puts a copy of the program in the place of the project's, as an update would, whose device program has one line more. */
+function useNextRelease(fleet: LabFleet): void {
+  for (const name of ["index.ts", "components"]) {
+    rmSync(fleet.path(name));
+    cpSync(join(REPOSITORY, name), fleet.path(name), { recursive: true });
+  }
+  appendFileSync(fleet.path("components/device/program/kept.sh"), "of_the_next_release() { :; }\n");
+}

@@ -84,6 +84,7 @@ test("a region through its life", async (t) => {
   await t.test("the second up dials those that are not as wanted, and no other", () => story.secondUp());
   await t.test("devices that come back are applied, and no other is touched", () => story.recovery());
   await t.test("with all applied an up changes nothing and dials nobody", () => story.converged());
+  await t.test("a preview tells a change by its cause, for a terminal and for a pull request", () => story.review());
   await t.test("neither the state nor the workstation holds a secret", () => story.secrets());
   await t.test("a mistake in the inventory is shown with its place and stops everything", () => story.badInventory());
 });
@@ -219,6 +220,24 @@ class Story {
     assert.equal(run.operations.get("steady-0"), "same");
   }
 
+  async review(): Promise<void> {
+    const maxPods = ["nuc-4g", "kubelet", "maxPods"];
+    this.#fleet.edit("models.yaml", (models) => models.setIn(maxPods, 40));
+    const file = this.#fleet.path("summary.md");
+    const run = await preview(this.#fleet, REGION, { env: { EDGE_FLEET_SUMMARY: file } }, ["--diff"]);
+    assert.equal(run.code, 0, run.text);
+    const cause = /models\.yaml:\d+:\d+ nuc-4g\.kubelet\.maxPods: 30 -> 40 \(device \S+ and \d+ more devices\)/;
+    assert.match(run.text, cause);
+    assert.match(run.text, /^ +~ kubelet\.maxPods +: 30 => 40$/m);
+    assert.doesNotMatch(run.text, /[A-Za-z0-9+/]{100}/, "no packed text");
+    assert.equal(run.text.includes(PASSWORD), false);
+    const markdown = readFileSync(file, "utf8");
+    assert.match(markdown, new RegExp(`^### region ${REGION}\n\n- `, "m"));
+    assert.match(markdown, /^- .*models\.yaml:\d+:\d+ nuc-4g\.kubelet\.maxPods: 30 -\\> 40 \(device /m);
+    this.#fleet.edit("models.yaml", (models) => models.deleteIn(maxPods));
+    assert.deepEqual(touched(await preview(this.#fleet)), []);
+  }
+
   async secrets(): Promise<void> {
     const { [`kubeconfig-${REGION}`]: kubeconfig = "" } = await this.#fleet.outputs<Record<string, string>>("hub");
     const token = /token: "?(\S+?)"?$/m.exec(kubeconfig)?.[1] ?? "";
@@ -247,7 +266,7 @@ class Story {
     this.#fleet.edit(`${REGION}.yaml`, (region) => region.setIn(["devices", 2, "rign"], "broad"));
     const lines = readFileSync(file, "utf8").split("\n");
     const line = lines.findIndex((text) => text.includes("rign:"));
-    const place = `${file}:${line + 1}:${(lines[line]?.indexOf("rign") ?? 0) + 1} devices[2].rign`;
+    const place = `stacks/${REGION}.yaml:${line + 1}:${(lines[line]?.indexOf("rign") ?? 0) + 1} devices[2].rign`;
     const before = { stack: await exportStack(this.#fleet), report: await this.#report() };
     devices.resetConnections();
     for (const run of [await preview(this.#fleet), await up(this.#fleet)]) {

@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { type RunResult, runProgram } from "../../cli/process.ts";
+import { inventorySchemas } from "../../components/inventory/index.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { nodeRelease } from "../lab/toolchain/node.ts";
 import { processFolder } from "../temporary.ts";
@@ -62,9 +63,13 @@ test("the package holds what was built, what it reads, and nothing of the tests"
   const built = sources
     .filter((path) => path !== "cli/edge-fleet.js")
     .flatMap((path) => (path.endsWith(".ts") ? [path.replace(/ts$/, "js"), path.replace(/ts$/, "d.ts")] : [path]));
+  const schemas = Object.keys(inventorySchemas()).map((name) => `components/inventory/schema/${name}`);
   const documents = globSync("docs/*.md", { cwd: REPOSITORY });
   const own = ["LICENSE", "Pulumi.yaml", "README.md", "cli/edge-fleet.js", "package.json"];
-  assert.deepEqual(files.toSorted(), [...built.map((path) => `dist/${path}`), ...documents, ...own].sort());
+  assert.deepEqual(
+    files.toSorted(),
+    [...[...built, ...schemas].map((path) => `dist/${path}`), ...documents, ...own].sort(),
+  );
 });
 
 for (const release of RELEASES) {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
+import type { RegionOutputs } from "../../components/index.ts";
 import { type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "./fleet.ts";
 import { listApi } from "./hub/api.ts";
 import { enterNamespaces, insideNamespaces } from "./namespace.ts";
@@ -20,21 +21,23 @@ const paint = (style: Parameters<typeof styleText>[0], text: string) => (colour 
 const say = (text = "") => process.stdout.write(`${text}\n`);
 const started = performance.now();
 
-/** Number of the device that has never been switched on. */
-const NEVER_SEEN = 19;
-/** Devices with a part in the story; the others simply work. */
+/** Devices with a part in the story; the others simply work. This one has never been switched on. */
+const NEVER_SEEN = "shop-19";
 const DARK = "shop-18";
 const SILENT = "shop-17";
 const CHANGED_KEY = "shop-16";
 
 function deviceRequests(): LabDeviceRequest[] {
   const models = ["nuc-4g", "rpi4-4g", "iot-2g"] as const;
-  return Array.from({ length: 20 }, (_, index) => ({
-    id: `shop-${String(index).padStart(2, "0")}`,
-    model: models[index % models.length] ?? "nuc-4g",
-    ring: index < 2 ? "canary" : index < 6 ? "early" : "broad",
-    mode: index === NEVER_SEEN ? "dark" : "up",
-  }));
+  return Array.from({ length: 20 }, (_, index) => {
+    const id = `shop-${String(index).padStart(2, "0")}`;
+    const model = models[index % models.length] ?? "nuc-4g";
+    return {
+      ...{ id, model },
+      ring: index < 2 ? "canary" : index < 6 ? "early" : "broad",
+      mode: id === NEVER_SEEN ? "dark" : "up",
+    };
+  });
 }
 
 let stepNumber = 0;
@@ -44,12 +47,12 @@ function title(text: string): void {
   say(`\n${paint("bold", `${stepNumber}. ${text}`)} ${paint("dim", `(${seconds} s)`)}`);
 }
 
-/** Runs one command of the lab, shows it and the part of its output that matters, and checks its exit code. */
+/** Runs one command of the lab, shows it and the part of its output that matters, and checks how it ended. */
 async function show(
   fleet: LabFleet,
   tool: "pulumi" | "edgeFleet",
   args: readonly string[],
-  { expect = 0, pick = (output: string) => output }: { expect?: number; pick?: (output: string) => string } = {},
+  { fails = false, pick = (output: string) => output }: { fails?: boolean; pick?: (output: string) => string } = {},
 ): Promise<void> {
   say(paint("cyan", `$ ${tool === "pulumi" ? "pulumi" : "edge-fleet"} ${args.join(" ")}`));
   const ticker = setInterval(() => process.stderr.write("."), 2000);
@@ -58,43 +61,54 @@ async function show(
   const text = pick(result.stdout).trimEnd();
   say(text.replaceAll(/^/gm, "  "));
   say(paint("dim", `  exit code ${result.code}, ${(result.milliseconds / 1000).toFixed(1)} s`));
-  if (result.code !== expect) throw new Error(`expected exit code ${expect}\n${result.stdout}\n${result.stderr}`);
+  if ((result.code !== 0) !== fails)
+    throw new Error(`expected ${fails ? "a failure" : "success"}\n${result.stdout}\n${result.stderr}`);
 }
 
-/** The end of `pulumi`'s output: what it counted, and for a region the table of `edge-fleet up`. */
+/** What `pulumi` says below its list of resources, but for the outputs: messages and counts. */
 function summary(output: string): string {
-  const resources = /^Resources:\n(?:[ \t]+.*\n)+/m.exec(output)?.[0] ?? "";
-  const table = /\nDuration: .*\n([\s\S]*)$/.exec(output)?.[1] ?? "";
-  return `${resources.trimEnd()}\n${table.trim()}`;
+  const told = output.replaceAll(/^ +warning: using pulumi-\S+ from \$PATH .*\n/gm, "").replaceAll(/\n{2,}/g, "\n");
+  const diagnostics = /^Diagnostics:\n(?:[ \t]+.*\n)+/m.exec(told)?.[0] ?? "";
+  const resources = /^Resources:\n(?:[ \t]+.*\n)+/m.exec(told)?.[0] ?? "";
+  const silent = /^ {4}pulumi:pulumi:Stack .*\n(?! {6})/m;
+  return `${diagnostics.replace(silent, "")}${resources}`.replace("Diagnostics:\nResources:", "Resources:");
 }
+
+const UP = ["up", "--stack", REGION, "--yes", "--skip-preview"];
 
 async function firstRun(fleet: LabFleet): Promise<void> {
   title("Render: the GitOps tree from the inventory, no device needed");
   await show(fleet, "edgeFleet", ["render", "--tree", fleet.tree]);
   title("Enroll: pin each SSH host key, let each device make its identity key. One device has never been switched on");
-  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes"], { expect: 3 });
+  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes"], { fails: true });
   title("Hub: Argo CD's definitions once, a control plane for the region, an account that ends at its namespace");
   await show(fleet, "pulumi", ["up", "--stack", "hub", "--yes", "--skip-preview"], { pick: summary });
-  title("Preview: what would change; dials nobody");
-  await show(fleet, "edgeFleet", ["preview", REGION], { pick: summary });
+  title("Preview: what would change, by cause; dials nobody");
+  await show(fleet, "pulumi", ["preview", "--stack", REGION], { pick: summary });
   title(
     `Up, on a bad day: ${DARK} has gone dark, ${SILENT} accepts and stays silent, ${CHANGED_KEY} shows another host key`,
   );
   await fleet.devices.setMode(DARK, "dark");
   await fleet.devices.setMode(SILENT, "silent");
   await fleet.devices.changeHostKey(CHANGED_KEY);
-  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
+  await show(fleet, "pulumi", UP, { fails: true, pick: summary });
+  await lookAtFleet(fleet);
 }
 
 async function laterRuns(fleet: LabFleet): Promise<void> {
-  title("Up again: nothing changed, so nothing is touched; what failed is tried again");
-  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
-  title(`${DARK} comes back: the next up creates that one and no other`);
+  title("Up again: nothing changed, so nothing is touched; what is pending or failed is tried again");
+  await show(fleet, "pulumi", UP, { fails: true, pick: summary });
+  title(`${DARK} and ${SILENT} come back: the next up dials them, and no device that is applied`);
   await fleet.devices.setMode(DARK, "up");
-  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 1, pick: summary });
-  title(`${CHANGED_KEY} was reflashed on purpose: accept its new key by name, then up`);
-  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes", "--device", CHANGED_KEY, "--accept-new-key", CHANGED_KEY]);
-  await show(fleet, "edgeFleet", ["up", REGION, "--yes"], { expect: 3, pick: summary });
+  await fleet.devices.setMode(SILENT, "up");
+  await show(fleet, "pulumi", UP, { fails: true, pick: summary });
+  title(`${CHANGED_KEY} was reflashed on purpose: accept its new key by name. ${NEVER_SEEN} is switched on. Then up`);
+  await fleet.devices.setMode(NEVER_SEEN, "up");
+  const accept = ["--device", CHANGED_KEY, NEVER_SEEN, "--accept-new-key", CHANGED_KEY];
+  await show(fleet, "edgeFleet", ["enroll", REGION, "--yes", ...accept]);
+  await show(fleet, "pulumi", UP, { pick: summary });
+  title("All is as it should be: the next up dials nobody");
+  await show(fleet, "pulumi", [...UP, "--expect-no-changes"], { pick: summary });
 }
 
 async function lookAtHub(fleet: LabFleet): Promise<void> {
@@ -115,17 +129,24 @@ async function lookAtHub(fleet: LabFleet): Promise<void> {
 
 async function lookAtFleet(fleet: LabFleet): Promise<void> {
   title("What the stack says of its devices");
-  type Report = Record<"devices" | "pending" | "failed", Record<string, string>>;
-  const { devices, pending, failed } = await fleet.outputs<Report>(REGION);
-  for (const id of fleet.devices.devices.map((device) => device.id)) {
-    const state = failed[id] !== undefined ? "failed" : pending[id] !== undefined ? "pending" : "applied";
+  const { applied, pending, failed } = await fleet.outputs<RegionOutputs>(REGION);
+  for (const { id } of fleet.devices.devices) {
+    const bad = failed[id] ?? pending[id];
+    const state = bad === undefined ? "applied" : failed[id] === undefined ? "pending" : "failed";
     const style = state === "applied" ? "green" : state === "failed" ? "red" : "yellow";
-    say(`  ${id}  ${paint(style, state.padEnd(8))} ${failed[id] ?? pending[id] ?? (devices[id] ?? "").slice(0, 12)}`);
+    const words = bad === undefined ? applied[id] : `${bad.code}: ${bad.reason}`;
+    if (words === undefined) throw new Error(`the stack says nothing of ${id}`);
+    say(`  ${id}  ${paint(style, state.padEnd(8))} ${words}`);
   }
-  const file = join(fleet.inventory, `${REGION}.yaml`);
-  say(`\n  inventory       ${file}`);
+}
+
+function tellPlaces(fleet: LabFleet): void {
+  const [first] = fleet.devices.devices;
+  const config = fleet.path(`.edge-fleet/${REGION}/hosts/${first?.id}`);
+  say(`\n  inventory       ${join(fleet.inventory, `${REGION}.yaml`)}`);
   say(`  GitOps tree     ${fleet.tree}`);
-  say(`  a device's root ${fleet.devices.devices[0]?.root}`);
+  say(`  a device's root ${first?.root}`);
+  say(`  the way in      ssh -F ${config} ${first?.id}`);
 }
 
 /** Puts a file with the lab's environment beside it, for a second terminal. */
@@ -154,7 +175,7 @@ async function main(): Promise<void> {
     await firstRun(fleet);
     await laterRuns(fleet);
     await lookAtHub(fleet);
-    await lookAtFleet(fleet);
+    tellPlaces(fleet);
     say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s. Real parts and stand-ins:`);
     for (const { name, real, version } of toolchain.parts)
       say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);

@@ -3,8 +3,10 @@
  * each resource, and what devices say of themselves when asked past SSH.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isMap, isSeq, type YAMLMap } from "yaml";
 import type { DeviceLab } from "./devices/types.ts";
 import { type LabFleet, REGION, type RunOptions } from "./fleet.ts";
@@ -161,4 +163,60 @@ export async function exportStack(fleet: LabFleet, stack = REGION): Promise<Stac
   assert.equal(code, 0, stderr);
   const { deployment } = JSON.parse(stdout) as { deployment: { resources?: StackExport["resources"] } };
   return { text: stdout, resources: deployment.resources ?? [] };
+}
+
+/** Changes the state of a stack by `pulumi stack export` and `pulumi stack import`, as a person would. */
+export async function editState(
+  fleet: LabFleet,
+  change: (resources: StateResource[]) => void,
+  stack = REGION,
+): Promise<void> {
+  const state = JSON.parse((await exportStack(fleet, stack)).text) as { deployment: { resources: StateResource[] } };
+  change(state.deployment.resources);
+  const imported = await fleet.pulumi(["stack", "import", "--stack", stack], { input: JSON.stringify(state) });
+  assert.equal(imported.code, 0, imported.stderr);
+}
+
+/** A resource as the state's file has it. */
+export interface StateResource {
+  readonly urn: string;
+  readonly type: string;
+  /** Absent where there are none. */
+  outputs?: Record<string, unknown>;
+}
+
+/**
+ * Signals the one `pulumi` that this process runs: SIGINT as a terminal's Ctrl-C, to those of its process group; SIGKILL to
+ * all that it has started, whose groups are their own, as the end of the workstation.
+ */
+export function signalRun(signal: "SIGINT" | "SIGKILL"): void {
+  const processes = execFileSync("ps", ["-e", "-o", "pid=,ppid=,pgid=,comm="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/));
+  const found = processes.filter(([, parent, , name]) => Number(parent) === process.pid && name === "pulumi");
+  assert.equal(found.length, 1, "one pulumi runs");
+  const group = found[0]?.[2];
+  for (const [pid] of found) found.push(...processes.filter(([, parent]) => parent === pid));
+  for (const [pid, , own] of found) if (signal === "SIGKILL" || own === group) kill(Number(pid), signal);
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Waits for a moment in the middle of a run. @throws AssertionError when it has not come within 90 s */
+export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 90_000; !(await condition()); await sleep(100))
+    assert.ok(Date.now() < deadline, `${what}: not within 90 s`);
+}
+
+/** Whether a device waits for its health gate: its apply has changed everything and is not done. */
+export async function isGated(lab: DeviceLab, id: string): Promise<boolean> {
+  const journal = await ask(lab, id, "cat /var/lib/edge-fleet/journal 2>/dev/null || :");
+  return /^gate\t/m.test(journal) && !/^end\t/m.test(journal);
 }

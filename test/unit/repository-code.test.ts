@@ -166,8 +166,8 @@ function wayTo(cameFrom: ReadonlyMap<string, string>, last: string, start: strin
   return path;
 }
 
-test("commands and options that messages and comments name exist", () => {
-  const { commands } = buildProgram();
+test("commands and options that messages and comments name exist", async () => {
+  const { commands } = await buildProgram();
   const wrong: string[] = [];
   for (const path of find("{components,cli}/**/*.{ts,sh}"))
     for (const [whole, name = "", rest = ""] of read(path).matchAll(

@@ -80,7 +80,7 @@ backup() {
   for p in $(managed_paths) "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
     if [ -e "$p" ]; then
       mkdir -p "$n/files${p%/*}"
-      ln "$p" "$n/files$p" 2>/dev/null || cp -p "$p" "$n/files$p"
+      link_or_copy "$p" "$n/files$p"
     fi
     echo "$p" >>"$n/list"
   done
@@ -92,24 +92,6 @@ backup() {
   mv "$n" "$PREVIOUS"
   ! taken_over || copy_taken_over
 }
-
-# Whether the cluster that this run changes was made by somebody else.
-taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
-
-# Of such a cluster there are no copies yet.
-copy_taken_over() {
-  copy_datastore "$(date -u +%Y%m%dT%H%M%SZ)-before" || die "backup: the datastore could not be copied - free some space, or read $LOG"
-  rotate '*Z-before' $((BACKUP_KEEP + 1))
-}
-
-# Whether all that the device has of the distribution comes from this run, or from earlier ones that came to no end.
-first_install() {
-  [ ! -e "$APPLIED" ] || return 1
-  [ "$(unfinished_distribution)" = "$DISTRIBUTION" ] || [ ! -e "$("${DISTRIBUTION}_folder")" ]
-}
-
-# The distribution of a first install that never was committed.
-unfinished_distribution() { [ -e "$APPLIED" ] || cat "$PREVIOUS/first" 2>/dev/null || :; }
 
 # What this run puts and what the last one put, each once.
 managed_paths() { echo "$PATHS $INSTALL_PATHS $(applied_line 4)" | tr -s ' ' '\n' | awk '$0 != "" && !seen[$0]++'; }

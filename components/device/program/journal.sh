@@ -128,11 +128,12 @@ lock() {
 
 put() {
   t=${2%/*}/.edge-fleet.${2##*/}
-  [ -d "${2%/*}" ] || (umask 022 && mkdir -p "${2%/*}")
+  make_folder "${2%/*}"
   rm -f "$t"
-  ln "$1" "$t" 2>/dev/null || cp -p "$1" "$t"
+  link_or_copy "$1" "$t"
   sync "$t"
   mv -f "$t" "$2"
+  label "$2"
 }
 
 # A file that was not swapped yet still is the same inode as its backup, which mv refuses.

@@ -78,11 +78,12 @@ k3s_unset_foreign() {
   fi
 }
 
-# What only the first start takes. Where no service is left to ask, its defaults are no knowledge; flannel's file is.
-# pkg/util/net.go (GetHostnameAndIPs), pkg/cli/cmds/server.go, pkg/executor/embed/embed.go (net-conf.json)
+# What only the first start takes. A default is knowledge of a K3s that others installed alone: edge-fleet writes every value, so
+# one that is missing was edited away, and where no service is left nothing was asked. Flannel's file knows better.
+# pkg/util/net.go (GetHostnameAndIPs), pkg/cli/cmds/server.go, pkg/executor/embed/embed.go, in v1.33 pkg/agent/config/config.go (net-conf.json)
 k3s_fixed() {
   node=$(k3s_setting node-name K3S_NODE_NAME) pods=$(k3s_setting cluster-cidr) services=$(k3s_setting service-cidr)
-  if [ -n "$(k3s_services)" ]; then
+  if [ ! -e "$APPLIED" ] && [ -n "$(k3s_services)" ]; then
     slurp "$PROC/sys/kernel/hostname"
     node=${node:-$(echo "$LINE" | tr '[:upper:]' '[:lower:]')} pods=${pods:-10.42.0.0/16} services=${services:-10.43.0.0/16}
   fi

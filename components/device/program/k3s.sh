@@ -23,7 +23,7 @@ k3s_start() {
   service_reload
   service_enable "$(k3s_service)"
   # As edge-fleet's unit does before each start: after a rollback the unit is another one. components/plan/distributions/k3s/host.ts
-  [ ! -s "$K3S_DATA/server/token" ] || rm -f "$K3S_DATA/server/cred/passwd"
+  touch -c -d @0 "$K3S_DATA/server/cred/passwd" || :
   service_restart "$(k3s_service)"
 }
 

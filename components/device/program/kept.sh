@@ -1,4 +1,5 @@
-# What a cluster keeps although its files have changed: settings of its first start, and objects of manifests that are gone.
+# What a cluster keeps although its files have changed: settings of its first start, objects of manifests that are gone, and
+# whose it was before this run.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 # https://docs.k3s.io/cli/server, https://docs.k0sproject.io/stable/configuration/
@@ -36,7 +37,7 @@ value_of() { sed -n "s/^ *$1: *//p" | tr -d "\"'" | head -n 1; }
 
 # The node of a device that joins this one no more, which only the server may delete. With it goes the Secret with the
 # node's password, without which the device, or another under its id, may come back. pkg/nodepassword/controller.go of K3s
-# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (OnRemove)
+# v1.36 (onChangeNode), pkg/node/controller.go of v1.33 (onRemove)
 forget_agents() {
   sed -n 's/^set AGENTS //p' "$SETTINGS" 2>/dev/null | tr ' ' '\n' | while read -r agent; do
     case " $AGENTS " in *" $agent "*) continue ;; esac
@@ -55,3 +56,21 @@ forget_objects() {
       echo "the objects of $p could not be deleted"
   done
 }
+
+# Whether the cluster that this run changes was made by somebody else.
+taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
+
+# Of such a cluster there are no copies yet.
+copy_taken_over() {
+  copy_datastore "$(date -u +%Y%m%dT%H%M%SZ)-before" || die "backup: the datastore could not be copied - free some space, or read $LOG"
+  rotate '*Z-before' $((BACKUP_KEEP + 1))
+}
+
+# Whether all that the device has of the distribution comes from this run, or from earlier ones that came to no end.
+first_install() {
+  [ ! -e "$APPLIED" ] || return 1
+  [ "$(unfinished_distribution)" = "$DISTRIBUTION" ] || [ ! -e "$("${DISTRIBUTION}_folder")" ]
+}
+
+# The distribution of a first install that never was committed.
+unfinished_distribution() { [ -e "$APPLIED" ] || cat "$PREVIOUS/first" 2>/dev/null || :; }

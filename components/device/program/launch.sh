@@ -43,7 +43,9 @@ serve() {
     *) die "dial: unknown question - run again" ;;
   esac
   new_incoming
-  timeout 120 sed -n '/^\.$/q;p' >"$INCOMING.raw" || die "payload: it does not arrive - check the connection"
+  # Not sed, which in busybox reads a line ahead and so waits for one that never comes.
+  timeout 120 /bin/sh -c "while read -r l && [ \"\$l\" != . ]; do echo \"\$l\"; done" >"$INCOMING.raw" ||
+    die "payload: it does not arrive - check the connection"
   unpack_payload
   [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
   receive_artifacts

@@ -1,30 +1,14 @@
 # The commands of the device program.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
-# Findings as one JSON line.
-doctor() {
-  answer_always
-  require_root
-  receive_payload
-  rm -f "$INCOMING"
-  trap - EXIT
-  diagnose
-}
-
-# The controller's time in seconds, by which preflight judges the clock.
-controller_time() {
-  case ${1-} in '' | *[!0-9]*) ;; *) EDGE_FLEET_NOW=$1 ;; esac
-}
-
 usage() {
-  echo "usage: edge-fleet-device apply <PAYLOAD | doctor [SECONDS] <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
   exit 2
 }
 
 main() {
   case ${1-} in
     apply) apply ;;
-    doctor) controller_time "${2-}" && doctor ;;
     remove) remove "${2-}" ;;
     maintain) maintain ;;
     recover) recover ;;

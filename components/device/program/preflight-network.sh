@@ -149,8 +149,11 @@ check_access_control() {
   case $DISTRIBUTION in k3s) policy=k3s ;; *) policy=container ;; esac
   slurp "$SYS/fs/selinux/enforce"
   if [ "$LINE" = 1 ]; then
+    lacks='' install=''
     set -- "$VAR"/lib/selinux/*/active/modules/*/"$policy"
-    [ -e "$1" ] || found selinux warning "SELinux enforces without the $policy policy, and denies what containers need - install $policy-selinux"
+    [ -e "$1" ] || { lacks="the $policy policy" && install=$policy-selinux; }
+    command -v restorecon >/dev/null 2>&1 || { lacks="$lacks${lacks:+ and without }restorecon" && install="$install${install:+ }policycoreutils"; }
+    [ -z "$lacks" ] || found selinux warning "SELinux enforces without $lacks: files may keep labels by which systemd or containers are denied them - install $install"
   fi
   slurp "$SYS/module/apparmor/parameters/enabled"
   [ "$LINE" != Y ] || command -v apparmor_parser >/dev/null 2>&1 ||

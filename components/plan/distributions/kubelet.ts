@@ -32,6 +32,8 @@ export function kubeletDropIn(profile: Profile, role: NodeRole): Record<string, 
     maxPods: profile.kubelet.maxPods,
     podPidsLimit: 1024,
     ...(profile.security === "cis" ? { seccompDefault: true } : {}),
+    eventRecordQPS: 5,
+    eventBurst: 20,
     streamingConnectionIdleTimeout: "5m",
     tlsMinVersion: "VersionTLS12",
     tlsCipherSuites: CIPHER_SUITES,
@@ -44,6 +46,3 @@ export function kubeletDropIn(profile: Profile, role: NodeRole): Record<string, 
     shutdownGracePeriodCriticalPods: "10s",
   };
 }
-
-/** Flags of the kubelet. Events are flags because K3s gives its own flag for them, and flags beat the drop-in. */
-export const KUBELET_ARGUMENTS: readonly string[] = ["event-qps=5", "event-burst=20"];

@@ -3,15 +3,17 @@
  * releases that are the lab's stand-ins for K3s and K0s and tell systemd when they are ready, as the real ones do.
  */
 import assert from "node:assert/strict";
+import { examinationScript } from "../../../cli/doctor/script.ts";
 import { ENROLL_SCRIPT } from "../../../cli/enroll/connect.ts";
-import { type DeviceProgram, deviceProgram, PROGRAM_PATH, packText } from "../../../components/device/program.ts";
+import { type DeviceProgram, deviceProgram, packText } from "../../../components/device/program.ts";
 import type { DeviceAnswer } from "../../../components/device/result.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
-import { PROGRAM, pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
+import { renderPayload } from "../../../components/plan/payload.ts";
+import { pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
+import { PROGRAM } from "../standins/quick-program.ts";
 import type { Machine, RunningCommand } from "./machine.ts";
 import { MACHINE_USER } from "./plan.ts";
 
@@ -138,10 +140,11 @@ export class MachineDevice {
 
   /** What the preflight finds, as `edge-fleet doctor` asks for it: `id severity`. */
   async findings(profile: Profile): Promise<string[]> {
-    const input = `${packText(payloadText(renderPayload(profile, MACHINE_LOCK)))}\n`;
-    const { code, stdout, stderr } = await this.machine.ssh(`sudo -n ${PROGRAM_PATH} doctor`, {
+    const now = Math.round(Date.now() / 1000);
+    const { script, stdin } = examinationScript({ profile, lock: MACHINE_LOCK, allowReboot: false }, now);
+    const { code, stdout, stderr } = await this.machine.ssh(`exec /bin/sh -c '${script}'`, {
       user: MACHINE_USER,
-      input,
+      input: stdin,
     });
     assert.deepEqual([code, stderr], [0, ""]);
     const { findings } = JSON.parse(stdout) as { findings: { id: string; severity: string }[] };

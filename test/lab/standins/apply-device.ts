@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
-import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "../../../components/device/program.ts";
+import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
@@ -14,6 +14,7 @@ import type { RenderContext } from "../../../components/plan/distributions/distr
 import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
+import { PROGRAM } from "./quick-program.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
 
 /** Release that works. */
@@ -73,31 +74,6 @@ export function pushedProfile(changes: Partial<Profile>): Profile {
 /** Such a profile with this release of K3s. */
 export function profileWith(version: string, changes: Partial<Profile> = {}): Profile {
   return pushedProfile({ k3s: { ...buildProfile().k3s, version }, ...changes });
-}
-
-/** Counts files as they are put, and as they are brought back. */
-const KILL_IN_PUT = 'c=$((c + 1)); case $STEP in rollback) kill_at "restore$c" ;; *) kill_at "put$c" ;; esac';
-
-/** The program of this release, made quick and able to kill itself where /etc/edge-fleet-lab/kill says so. */
-export const PROGRAM: DeviceProgram = instrument(deviceProgram().text);
-
-function instrument(text: string): DeviceProgram {
-  const kill = 'kill_at() { [ "$1" != "$(cat /etc/edge-fleet-lab/kill 2>/dev/null)" ] || kill -9 $$; }';
-  const edits: readonly (readonly [string, string])[] = [
-    ["\nPOLL=2\n", `\nPOLL=0.2 c=0\n${kill}\n`],
-    ['it follows"\n    sleep 1\n', 'it follows"\n    sleep 0.2\n'],
-    ['  journal "$1" begin\n', '  journal "$1" begin\n  kill_at "$1"\n'],
-    ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],
-    ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
-    ["  enter rollback\n", "  c=0\n  enter rollback\n"],
-    ['  mv "$K3S_DATA/server/.db.new"', '  kill_at datastore\n  mv "$K3S_DATA/server/.db.new"'],
-    ['    finished || journal end "$RESULT"\n', '    kill_at end\n    finished || journal end "$RESULT"\n'],
-  ];
-  const instrumented = edits.reduce((script, [from, to]) => {
-    assert.equal(script.split(from).length, 2, `the program has ${from} once`);
-    return script.replace(from, () => to);
-  }, text);
-  return { text: instrumented, sha256: sha256(instrumented) };
 }
 
 /** A command and its stdin. */
@@ -242,8 +218,7 @@ export class Device {
 
   /** Another boot id, as after a boot that nothing was left of. */
   newBoot(): void {
-    this.#boots += 1;
-    this.#sandbox.write("/run/boot-id", `boot-${this.#boots}\n`);
+    this.#sandbox.write("/run/boot-id", `boot-${++this.#boots}\n`);
     this.sh(`umount /proc/sys/kernel/random/boot_id 2>/dev/null || :
       mount --bind /run/boot-id /proc/sys/kernel/random/boot_id`);
   }

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import type { DeviceProgram } from "../../../components/device/program.ts";
-import { PROGRAM, sha256 } from "./apply-device.ts";
+import { sha256 } from "./apply-device.ts";
+import { PROGRAM } from "./quick-program.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const SHIFT = "/etc/edge-fleet-lab/clock";

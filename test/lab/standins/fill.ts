@@ -17,6 +17,7 @@ export interface ReleaseOptions {
 const SHARED: readonly (readonly [line: string, file: string])[] = [
   ["# @KUBE_API@\n", "kube-api.sh"],
   ["# @STANDIN@\n", "standin.sh"],
+  ["# @K3S_BOOTSTRAP@\n", "k3s-bootstrap.sh"],
 ];
 
 /**

@@ -3,9 +3,11 @@
  * process may do so and named in the error where it may not.
  */
 import { execFile } from "node:child_process";
-import { delimiter } from "node:path";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { findOnPath } from "./build.ts";
+import { cached, cacheRoot } from "./cache.ts";
 
 const execute = promisify(execFile);
 
@@ -60,6 +62,45 @@ export async function ensureDebianPackages(
   const still = missingPackages(commands, host.path);
   if (still.length > 0)
     throw new Error(`packages ${still.join(", ")} were installed, yet a command of theirs is missing`);
+}
+
+/**
+ * The files of a package that this machine's release of Debian does not have, unpacked into the cache and not installed.
+ * @param name of the package
+ * @param suite release of Debian that has it
+ * @param report gets a line before it is downloaded
+ * @returns folder that stands for `/`
+ * @throws Error when apt-get is missing or its mirror does not have the package
+ */
+export function debianFiles(name: string, suite: string, report: (line: string) => void): Promise<string> {
+  return cached(
+    cacheRoot(),
+    `debian-${suite}-${name}`,
+    async (directory) => {
+      report(`downloading the Debian package ${name} of ${suite}`);
+      const apt = join(directory, "apt");
+      for (const folder of ["lists/partial", "cache/archives/partial"])
+        mkdirSync(join(apt, folder), { recursive: true });
+      const keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+      writeFileSync(join(apt, "sources.list"), `deb [signed-by=${keys}] http://deb.debian.org/debian ${suite} main\n`);
+      const settings = {
+        "Dir::Etc::SourceList": join(apt, "sources.list"),
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State": apt,
+        "Dir::State::status": "/dev/null",
+        "Dir::Cache": join(apt, "cache"),
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "root",
+      };
+      const options = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
+      for (const words of [["update"], ["download", name]])
+        await execute("apt-get", [...options, ...words], { cwd: apt });
+      for (const file of readdirSync(apt).filter((entry) => entry.endsWith(".deb")))
+        await execute("dpkg-deb", ["--extract", join(apt, file), directory]);
+      await execute("rm", ["-r", apt]);
+    },
+    report,
+  );
 }
 
 function thisHost(): Host {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { COMMAND_GROUPS } from "../../../cli/catalog.ts";
 import { buildProgram } from "../../../cli/program.ts";
 import { formatTable, usesColour } from "../../../cli/terminal.ts";
 import { edgeFleet } from "./command.ts";
@@ -12,18 +13,72 @@ import { temporaryDirectory, writeInventory } from "./inventory.ts";
 const TOKYO =
   "region: tokyo\ndevices:\n  - { id: a, host: 10.0.0.1, model: box, ring: canary }\n  - { id: b, host: 10.0.0.2, model: other }\n";
 
+const { commands } = await buildProgram();
+
 test("every command explains itself and ends with 0", async () => {
-  const names = buildProgram().commands.map((command) => command.name());
-  for (const args of [["--help"], ...names.map((name) => [name, "--help"])]) {
+  for (const args of [["--help"], ...commands.map((command) => [command.name(), "--help"])]) {
     const { exitCode, stdout, stderr } = await edgeFleet(args);
     assert.deepEqual([exitCode, stderr], [0, ""], args.join(" "));
     assert.match(stdout, /^Usage: edge-fleet /);
   }
 });
 
-test("every command is in the overview", async () => {
+test("the list has every command in its group, and none that is hidden", async () => {
   const { stdout } = await edgeFleet(["--help"]);
-  for (const command of buildProgram().commands) assert.match(stdout, new RegExp(`^ {2}${command.name()} `, "m"));
+  const shown = COMMAND_GROUPS.map(({ heading, commands: entries }) => {
+    const part = stdout.split(`\n${heading}\n`)[1]?.split("\n\n")[0] ?? "";
+    assert.deepEqual(
+      [...part.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== "help"),
+      entries.filter(({ hidden }) => hidden !== true).map(({ name }) => name),
+    );
+    return heading;
+  });
+  const headings = [...stdout.matchAll(/^[A-Z][a-z ]*:$/gm)].map(([heading]) => heading);
+  assert.deepEqual(headings, ["Options:", ...shown]);
+  for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+});
+
+for (const { name, example } of COMMAND_GROUPS.flatMap((group) => group.commands))
+  test(`the example of ${name} has arguments and options that it takes`, () => {
+    const words = example.replace(/^eval "\$\((.*)\)"$/, "$1").split(/ (?=(?:[^"]*"[^"]*")*[^"]*$)/);
+    assert.deepEqual(words.slice(0, 2), ["edge-fleet", name]);
+    const command = commands.find((candidate) => candidate.name() === name);
+    assert.ok(command);
+    const { operands, unknown } = command.parseOptions(words.slice(2));
+    assert.deepEqual(unknown, []);
+    const { registeredArguments } = command;
+    assert.ok(operands.length >= registeredArguments.filter(({ required }) => required).length);
+    assert.ok(operands.length <= registeredArguments.length || registeredArguments.at(-1)?.variadic === true);
+  });
+
+/** Files of the repository that a command loads, by a hook that tells of each. */
+async function loadedBy(args: readonly string[], cwd?: string): Promise<string[]> {
+  const hook = `import { registerHooks } from "node:module"; import { writeSync } from "node:fs";
+registerHooks({ load: (url, context, next) => { writeSync(2, "loaded " + url + "\\n"); return next(url, context); } });`;
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`;
+  const { stderr } = await edgeFleet(args, { environment: { NODE_OPTIONS }, ...(cwd === undefined ? {} : { cwd }) });
+  return [...stderr.matchAll(/^loaded file:.*?\/((?:cli|components)\/[^\n]*)$/gm)].map(([, path = ""]) => path);
+}
+
+test("a command loads its own code alone, and the help none of any", async (context) => {
+  const help = await loadedBy(["--help"]);
+  assert.ok(help.includes("cli/program.ts"));
+  assert.deepEqual(
+    help.filter((path) => /^cli\/commands|^components/.test(path)),
+    [],
+  );
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const list = await loadedBy(["stacks"], join(stacks, ".."));
+  assert.deepEqual(list.filter((path) => path.startsWith("cli/commands/")).sort(), [
+    "cli/commands/options.ts",
+    "cli/commands/stacks.ts",
+  ]);
+});
+
+test("help of a command is the same both ways", async () => {
+  const [before, after] = [await edgeFleet(["help", "up"]), await edgeFleet(["up", "--help"])];
+  assert.deepEqual([before.exitCode, before.stdout], [0, after.stdout]);
+  assert.match(after.stdout, /\nExample:\n {2}edge-fleet up tokyo --device tokyo-0001\n$/);
 });
 
 const wrong: { args: string[]; message: RegExp }[] = [
@@ -32,7 +87,6 @@ const wrong: { args: string[]; message: RegExp }[] = [
   { args: ["enroll"], message: /missing required argument 'region'/ },
   { args: ["enroll", "tokyo", "--paralel", "3"], message: /Did you mean --parallel\?/ },
   { args: ["enroll", "tokyo", "--parallel", "0"], message: /Use a whole number from 1\./ },
-  { args: ["up", "tokyo", "--stall-minutes", "soon"], message: /Use a number of minutes above 0\./ },
   { args: ["render", "--inventory", "/nowhere"], message: /nowhere\/fleet\.yaml:1:1 \(file\): does not exist - / },
 ];
 
@@ -48,13 +102,6 @@ test("no command at all prints the help and ends with 2", async () => {
   const { exitCode, stderr } = await edgeFleet([]);
   assert.equal(exitCode, 2);
   assert.match(stderr, /^Usage: edge-fleet/);
-});
-
-test("up without a terminal needs --yes", async (context) => {
-  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
-  const { exitCode, stderr } = await edgeFleet(["up", "tokyo", "--inventory", stacks]);
-  assert.equal(exitCode, 2);
-  assert.match(stderr, /use --yes after a reviewed preview/);
 });
 
 test("preview without a Pulumi CLI says what to install", async (context) => {
@@ -92,13 +139,10 @@ test("script prints a shell script that a shell can parse", async (context) => {
   assert.equal(spawnSync("dash", ["-n"], { input: stdout, encoding: "utf8" }).stderr, "");
 });
 
-test("schema prints the schemas and writes the same ones", async (context) => {
-  const directory = join(temporaryDirectory(context), "schema");
-  const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, unknown>;
-  assert.equal((await edgeFleet(["schema", "--write", "--directory", directory])).exitCode, 0);
-  assert.deepEqual(readdirSync(directory).sort(), Object.keys(printed).sort());
-  for (const [name, schema] of Object.entries(printed))
-    assert.deepEqual(JSON.parse(readFileSync(join(directory, name), "utf8")), schema);
+test("schema prints a schema of each file of the inventory", async () => {
+  const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, { title: string }>;
+  const names = ["artifacts-lock", "fleet", "models", "region-lock", "region"].map((name) => `${name}.schema.json`);
+  assert.deepEqual(Object.keys(printed).sort(), names.sort());
 });
 
 test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {

@@ -124,25 +124,3 @@ test("rings shows what runs, since when, what is left of the soak, freezes and h
     ],
   );
 });
-
-test("status shows each device against what its ring runs, and prints the file that it reads", async (context) => {
-  const clone = await rolloutRepository(context);
-  const sha = clone.git("rev-parse", "HEAD");
-  await clone.run("promote", "canary", "--to", sha);
-  const status = statusFile(clone, { a: { revision: sha }, b: { revision: "0".repeat(40) }, gone: {} });
-  const { exitCode, stdout, stderr } = await clone.run("status", "--ring", "canary", "--status", status);
-  assert.equal(exitCode, 0, stderr);
-  assert.match(stdout, new RegExp(`^a +tokyo +box +canary +healthy +${sha.slice(0, 11)}… `, "m"));
-  assert.match(stdout, /^b +tokyo +other +canary +behind /m);
-  assert.doesNotMatch(stdout, /^(c|d|gone) /m);
-  const json = JSON.parse((await clone.run("status", "--json", "--status", status)).stdout) as object;
-  assert.deepEqual(Object.keys(json), ["a", "b"], "only devices of the fleet");
-  const none = await clone.run("status");
-  assert.equal(none.exitCode, 2);
-  assert.match(none.stderr, /use --kubeconfig <file> of the hub, or --status <file>/);
-  const both = await clone.run("status", "--status", status, "--kubeconfig", status);
-  assert.equal(both.exitCode, 2);
-  const broken = await clone.run("status", "--status", "stacks/fleet.yaml");
-  assert.equal(broken.exitCode, 2);
-  assert.match(broken.stderr, /stacks\/fleet\.yaml:1:\d+ fleet: /);
-});

@@ -49,8 +49,16 @@ export async function startAgent(context: TestContext, directory: string): Promi
   }
 }
 
-/** Starts a server whose only log-in is the client's key. */
-export async function startSshd(context: TestContext, directory: string, client: SshClient): Promise<SshServer> {
+/**
+ * Starts a server whose only log-in is the client's key.
+ * @param options lines of sshd_config beside those. Default: none
+ */
+export async function startSshd(
+  context: TestContext,
+  directory: string,
+  client: SshClient,
+  options: readonly string[] = [],
+): Promise<SshServer> {
   const port = await freePort();
   const home = join(directory, `sshd-${port}`);
   const state = join(home, "state");
@@ -58,7 +66,7 @@ export async function startSshd(context: TestContext, directory: string, client:
   mkdirSync("/run/sshd", { recursive: true });
   writeFileSync(join(home, "authorized_keys"), client.publicKey, { mode: 0o600 });
   writeFileSync(join(home, "machine-id"), `machine of port ${port}\n`);
-  writeFileSync(join(home, "config"), configText(home, port, state));
+  writeFileSync(join(home, "config"), [...options, configText(home, port, state)].join("\n"));
   let server: ChildProcess | undefined;
   const start = async (): Promise<string> => {
     rmSync(join(home, "host_key"), { force: true });

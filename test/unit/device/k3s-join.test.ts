@@ -43,7 +43,7 @@ test("a server's IPv6 address is put in brackets", () => {
 });
 
 test("an agent's configuration has no flag that only a server knows", () => {
-  const agentFlags = ["flannel-iface", "kubelet-arg", "node-ip", "node-name", "protect-kernel-defaults", "resolv-conf"];
+  const agentFlags = ["flannel-iface", "node-ip", "node-name", "protect-kernel-defaults", "resolv-conf"];
   const known = [...agentFlags, "server", "token-file"];
   assert.deepEqual(
     Object.keys(yamlOf(agentPlan(), PATHS.config)).filter((key) => !known.includes(key)),

@@ -100,7 +100,7 @@ const WRONG: readonly { file: RegExp; from: string; to: string; says: RegExp }[]
     to: "ended-pod-gc",
     says: /kube-controller-manager: unknown flag/,
   },
-  { file: /config\.yaml$/, from: "event-qps", to: "events-qps", says: /kubelet: unknown flag: --events-qps/ },
+  { file: /50-edge-fleet\.conf$/, from: "eventBurst", to: "eventsBurst", says: /unknown field "eventsBurst"/ },
 ];
 
 for (const { file, from, to, says } of WRONG) {

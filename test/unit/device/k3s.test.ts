@@ -91,7 +91,6 @@ const SERVER_FLAGS = [
   "flannel-iface",
   "kube-apiserver-arg",
   "kube-controller-manager-arg",
-  "kubelet-arg",
   "node-ip",
   "node-name",
   "protect-kernel-defaults",

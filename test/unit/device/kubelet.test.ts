@@ -4,7 +4,7 @@ import { kubeletDropIn } from "../../../components/plan/distributions/kubelet.ts
 import { buildProfile } from "./profile.ts";
 
 for (const [memoryMiB, role, memory] of [
-  [1024, "server", ["80Mi", "100Mi", "400Mi"]],
+  [1024, "server", ["80Mi", "100Mi", "520Mi"]],
   [2048, "server", ["120Mi", "200Mi", "600Mi"]],
   [4096, "server", ["200Mi", "200Mi", "600Mi"]],
   [8192, "server", ["300Mi", "300Mi", "800Mi"]],

@@ -573,7 +573,11 @@ const CASES: readonly Case[] = [
   {
     name: "SELinux without the policy, and AppArmor without its parser",
     machine: { files: { "/sys/fs/selinux/enforce": "1\n", "/sys/module/apparmor/parameters/enabled": "Y\n" } },
-    found: { "selinux warning": /install k3s-selinux$/, "apparmor warning": /install apparmor$/ },
+    found: {
+      "selinux warning":
+        /^SELinux enforces without the k3s policy and without restorecon: .* - install k3s-selinux policycoreutils$/,
+      "apparmor warning": /install apparmor$/,
+    },
   },
   {
     name: "SELinux with the policy, and AppArmor with its parser",
@@ -583,8 +587,20 @@ const CASES: readonly Case[] = [
         "/var/lib/selinux/targeted/active/modules/200/k3s/": "",
         "/sys/module/apparmor/parameters/enabled": "Y\n",
       },
-      also: ["apparmor_parser"],
+      also: ["apparmor_parser", "restorecon"],
     },
+    found: {},
+  },
+  {
+    name: "SELinux with the policy, and no restorecon that would label what is put",
+    machine: {
+      files: { "/sys/fs/selinux/enforce": "1\n", "/var/lib/selinux/targeted/active/modules/200/k3s/": "" },
+    },
+    found: { "selinux warning": /^SELinux enforces without restorecon: .* - install policycoreutils$/ },
+  },
+  {
+    name: "SELinux that does not enforce",
+    machine: { files: { "/sys/fs/selinux/enforce": "0\n" } },
     found: {},
   },
 ];
@@ -686,7 +702,9 @@ test("every finding of the device is in the catalogue with its severities, and t
     for (const [, id = "", severity = ""] of text.matchAll(/\bfound ([a-z-]+) (\S+) "/g))
       add(id, severity === '"$BEFORE_START"' ? ["error", "warning"] : [severity]);
   }
-  const program = ["apply.sh", "kept.sh"].map((file) => readFileSync(join(PROGRAM, file), "utf8")).join("");
+  const program = ["apply.sh", "damage.sh", "kept.sh"]
+    .map((file) => readFileSync(join(PROGRAM, file), "utf8"))
+    .join("");
   for (const [, id = "", severity = ""] of program.matchAll(/'([a-z-]+)\\t(error|warning)\\t/g)) add(id, [severity]);
   const catalogue = PREFLIGHT_CHECKS.filter(({ source }) => source !== "fleet");
   assert.deepEqual(

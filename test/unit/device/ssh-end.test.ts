@@ -33,6 +33,12 @@ const CASES: readonly Case[] = [
     loggedIn: true,
     expected: ["failed", "sudo"],
   },
+  {
+    text: "sudo-rs: I'm sorry u. I'm afraid I can't do that\n",
+    status: 1,
+    loggedIn: true,
+    expected: ["failed", "sudo"],
+  },
   { text: "bash: line 1: /bin/sh: No such file or directory\n", status: 127, expected: ["failed", "shell"] },
   { text: "/home/u/.ssh/config: line 3: Bad configuration option: foo\r\n", expected: ["failed", "client"] },
   { text: "edge-fleet: memory: /run is full - restart\n", status: 1, loggedIn: true, expected: ["failed", "memory"] },

@@ -123,6 +123,6 @@ test("the finding follows from the share of the pods' memory", () => {
 test("a model that cannot hold its runtimes is not rendered", () => {
   assert.throws(
     () => renderDistribution(buildProfile({ memoryMiB: 1024, wasm: ALL })),
-    /^Error: device edge-0001: wasm: one pod of each of spin, wasmtime, wasmedge, wasmer takes 237 of the 444 MiB that model nuc-4g leaves for pods - /,
+    /^Error: device edge-0001: wasm: one pod of each of spin, wasmtime, wasmedge, wasmer takes 237 of the 324 MiB that model nuc-4g leaves for pods - /,
   );
 });

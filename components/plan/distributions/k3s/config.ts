@@ -4,7 +4,6 @@
  * never a `datastore-endpoint`: without one K3s opens its SQLite with WAL and a busy timeout that an endpoint would lose.
  */
 import type { Profile } from "../../../inventory/types.ts";
-import { KUBELET_ARGUMENTS } from "../kubelet.ts";
 import { ADMISSION, AGENT_TOKEN, AUDIT_LOGS, AUDIT_POLICY, TOKEN } from "./paths.ts";
 
 /**
@@ -32,7 +31,6 @@ export function serverConfig(profile: Profile, joined: boolean): Record<string, 
     "secrets-encryption-provider": "secretbox",
     "kube-apiserver-arg": apiserverArguments(profile),
     "kube-controller-manager-arg": ["terminated-pod-gc-threshold=10"],
-    "kubelet-arg": KUBELET_ARGUMENTS,
   };
 }
 
@@ -46,7 +44,6 @@ export function agentConfig(profile: Profile, serverHost: string): Record<string
     server: `https://${authority}:6443`,
     "token-file": TOKEN,
     ...nodeConfig(profile),
-    "kubelet-arg": KUBELET_ARGUMENTS,
   };
 }
 

@@ -30,12 +30,13 @@ export function hostFiles(profile: Profile, role: NodeRole): DeviceFile[] {
 }
 
 /**
- * K3s writes the passwords of nodes anew where `agent-token-file` appears, changes or goes, but not into its bootstrap data,
- * and its next start then ends with "passwd newer than datastore"; what is missing it takes from there. Not before the token
- * is on the disk: until then this file alone has the password of the bootstrap data. K3s: pkg/daemons/control/deps/deps.go
- * (genUsers), pkg/cluster/bootstrap.go (ReconcileBootstrapData), pkg/server/server.go (printTokens).
+ * Makes the authorities and the passwords on the disk older than those of the datastore, before each start. K3s writes the
+ * passwords of nodes anew where `agent-token-file` appears, changes or goes, but not into its bootstrap data, and its next start
+ * then ends with "passwd newer than datastore"; so it would for a file that a power cut left half written. What is older it takes
+ * from the datastore, and what is equal it leaves. Keys of Secrets stay as they are: they may be newer for a reason.
+ * K3s: pkg/daemons/control/deps/deps.go (genUsers), pkg/cluster/bootstrap.go (ReconcileBootstrapData, isNewerFile).
  */
-const FORGET_PASSWORDS = `[ ! -s ${DATA}/server/token ] || rm -f ${DATA}/server/cred/passwd`;
+const DATASTORE_FIRST = `cd ${DATA}/server && touch -c -d @0 cred/passwd cred/ipsec.psk tls/service.key tls/*-ca.* tls/etcd/*-ca.*`;
 
 function openrcService({ network }: Profile, role: NodeRole, modules: readonly string[]): OpenrcService {
   return {
@@ -46,7 +47,7 @@ function openrcService({ network }: Profile, role: NodeRole, modules: readonly s
     modules,
     folders: foldersOf(role),
     route: network.dummyRoute,
-    prepare: role === "server" ? [FORGET_PASSWORDS] : [],
+    prepare: role === "server" ? [`(${DATASTORE_FIRST}) 2>/dev/null || :`] : [],
     respawnSeconds: 5,
     openFiles: 1048576,
   };
@@ -64,7 +65,7 @@ function serviceUnit(profile: Profile, role: NodeRole, modules: readonly string[
   const route = profile.network.dummyRoute ? ` ${ROUTE_UNIT}` : "";
   const loads = modules.map((module) => `ExecStartPre=-/sbin/modprobe ${module}`);
   const folders = foldersOf(role);
-  const passwords = role === "server" ? [`ExecStartPre=-/bin/sh -c '${FORGET_PASSWORDS}'`] : [];
+  const datastore = role === "server" ? [`ExecStartPre=-/bin/sh -c '${DATASTORE_FIRST}'`] : [];
   return `[Unit]
 Description=Lightweight Kubernetes
 Documentation=https://k3s.io
@@ -85,7 +86,7 @@ TasksMax=infinity
 TimeoutStartSec=0
 Restart=always
 RestartSec=5s
-${[...loads, ...passwords].join("\n")}
+${[...loads, ...datastore].join("\n")}
 ExecStartPre=/bin/mkdir -p -m 0700 ${folders.join(" ")}
 ExecStartPre=/bin/chmod 0700 ${folders.join(" ")}
 ExecStart=${BINARY} ${role}

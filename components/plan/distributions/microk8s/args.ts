@@ -4,7 +4,7 @@
  * keys named here in the snap's own files and leaves the rest to the snap. Pure.
  */
 import type { Profile } from "../../../inventory/types.ts";
-import { KUBELET_ARGUMENTS, kubeletDropIn } from "../kubelet.ts";
+import { kubeletDropIn } from "../kubelet.ts";
 
 /** Folder of edge-fleet's files for MicroK8s on a device. */
 export const MICROK8S_CONFIG = "/etc/edge-fleet/microk8s";
@@ -37,6 +37,8 @@ const KUBELET_FLAGS: Readonly<Record<string, `--${string}`>> = {
   imageGCLowThresholdPercent: "--image-gc-low-threshold",
   containerLogMaxSize: "--container-log-max-size",
   containerLogMaxFiles: "--container-log-max-files",
+  eventRecordQPS: "--event-qps",
+  eventBurst: "--event-burst",
 };
 
 /**
@@ -84,13 +86,9 @@ function kubelet(profile: Profile): Arguments {
     const flag = KUBELET_FLAGS[field];
     return flag === undefined ? [] : [[flag, flagValue(value, field === "evictionHard" ? "<" : "=")] as const];
   });
-  const others = KUBELET_ARGUMENTS.map((text) => {
-    const [name = "", value = ""] = text.split("=");
-    return [`--${name}`, value] as const;
-  });
   return {
     ...(microk8s.addons.includes("dns") ? { "--cluster-dns": CLUSTER_DNS, "--cluster-domain": "cluster.local" } : {}),
-    ...Object.fromEntries([...settings, ...others]),
+    ...Object.fromEntries(settings),
     ...(security === "cis" ? { "--protect-kernel-defaults": "true" } : {}),
     ...(network.nodeIp === undefined ? {} : { "--node-ip": network.nodeIp }),
     ...(network.resolvConf === undefined ? {} : { "--resolv-conf": network.resolvConf }),

@@ -2,6 +2,8 @@
 # Stand-in of the loopback lab for the MicroK8s snap, release @VERSION@: its hooks, its services and the command. See
 # kube-api.sh. The stand-in for snapd runs it with the revision's folder in SNAP_DATA.
 # A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash> [release]`.
+# What it claims is written beside it, as a file of canonical/microk8s, read in the branches 1.34 and 1.36, which agree where
+# none is named. That an argument may not stand twice is a rule of the lab: see the args of components/plan.
 # shellcheck disable=SC2016,SC2034,SC2154
 set -eu
 VERSION='@VERSION@'
@@ -12,7 +14,8 @@ DB=$SNAP_DATA/var/kubernetes/backend
 RUN=/run/standin-microk8s
 # @KUBE_API@
 
-# The launch configuration replaces an argument, or adds it.
+# The launch configuration replaces an argument, or adds it. Names and versions: canonical/microk8s-cluster-agent,
+# pkg/k8sinit/schema.go, branches 1.34 and main, from which 1.36 is built (build-scripts/components/cluster-agent/version.sh).
 launch() {
   section=
   while IFS= read -r line; do
@@ -34,16 +37,18 @@ launch() {
   done <"$1"
 }
 
+# snap/hooks/install: it copies microk8s-resources/default-args, here the lines that edge-fleet meets, closes the folder to
+# others, and applies the first launch configuration that is there.
 hook_install() {
   mkdir -p "$SNAP_DATA/args/certs.d/docker.io" "$SNAP_DATA/certs" "$SNAP_DATA/var/lock" "$DB"
   : >"$SNAP_DATA/addons"
   printf '%s\n' '--authorization-mode=AlwaysAllow' '--event-ttl=5m' '' '# Enable the aggregation layer' \
-    '--etcd-servers=unix://${SNAP_DATA}/var/kubernetes/backend/kine.sock:12379' >"$SNAP_DATA/args/kube-apiserver"
-  printf '%s\n' '--eviction-hard="memory.available<100Mi"' '--fail-swap-on=false' >"$SNAP_DATA/args/kubelet"
+    '--etcd-servers="unix://${SNAP_DATA}/var/kubernetes/backend/kine.sock:12379"' >"$SNAP_DATA/args/kube-apiserver"
+  printf '%s\n' '--fail-swap-on=false' '--eviction-hard="memory.available<100Mi,nodefs.available<1Gi,imagefs.available<1Gi"' >"$SNAP_DATA/args/kubelet"
   echo '--root-ca-file=${SNAP_DATA}/certs/ca.crt' >"$SNAP_DATA/args/kube-controller-manager"
   printf '%s\n' 'version = 2' 'oom_score = 0' '[plugins."io.containerd.grpc.v1.cri"]' '  enable_selinux = false' \
     >"$SNAP_DATA/args/containerd-template.toml"
-  echo 'server = "https://docker.io"' >"$SNAP_DATA/args/certs.d/docker.io/hosts.toml"
+  printf '%s\n' 'server = "https://docker.io"' '' '[host."https://registry-1.docker.io"]' '  capabilities = ["pull", "resolve"]' >"$SNAP_DATA/args/certs.d/docker.io/hosts.toml"
   chmod -R o-rwx "$SNAP_DATA/args"
   echo "stand-in authority" >"$SNAP_DATA/certs/ca.crt"
   echo 300 >"$SNAP_DATA/certs/days"
@@ -52,7 +57,7 @@ hook_install() {
   done
 }
 
-# Every argument stands once, as one word, and names files that are there.
+# The label of the node: default-args/kubelet. Every argument stands once, as one word, and names files that are there.
 kubelite() {
   for file in "$SNAP_DATA"/args/kube*; do
     ! grep -v '^#' "$file" | sed -n 's/^\(--[^= ]*\).*/\1/p' | sort | uniq -d | grep . || refuse "$file: an argument twice"
@@ -67,6 +72,7 @@ kubelite() {
   serve "$(cat /proc/sys/kernel/hostname)" 'microk8s.io/cluster=true'
 }
 
+# scripts/wrappers/refresh_certs.py, check_certificate.
 check_certificates() {
   echo "The CA certificate will expire in 3649 days."
   echo "The server certificate will expire in $(cat "$SNAP_DATA/certs/days") days."
@@ -76,6 +82,7 @@ check_certificates() {
 case "${1-} ${2-}" in
   'hook install') hook_install ;;
   'daemon kubelite') kubelite ;;
+  # microk8s-resources/wrappers/run-containerd-with-args makes the one file from the other at each start.
   'daemon containerd')
     cp "$SNAP_DATA/args/containerd-template.toml" "$SNAP_DATA/args/containerd.toml"
     exec sleep 2147483646

@@ -27,7 +27,10 @@ test("a ring file is read back as it was written, also for names and revisions t
 
 for (const [text, problem] of [
   [`ring: canary\nrevision: main\n`, /^rings\/canary\.yaml:2:11 revision: is not a full commit SHA - write 40 /],
-  [`ring: canary\nrevision: ${"1".repeat(40)}\n`, /^rings\/canary\.yaml:2:11 revision: is a number - write a string$/],
+  [
+    `ring: canary\nrevision: ${"1".repeat(40)}\n`,
+    /^rings\/canary\.yaml:2:11 revision: is a number - put it in quotes$/,
+  ],
   [`ring: canary\n`, /^rings\/canary\.yaml:\d+:\d+ revision: is missing - /],
   [
     `ring: early\nrevision: "${SHA}"\n`,

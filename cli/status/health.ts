@@ -1,0 +1,58 @@
+/** What the hub, or a status file, says of devices, beside what each ring should run; and why it says nothing. */
+import { kubeconfigPaths } from "../../components/hub/kubeconfig.ts";
+import { hubOf, type Profile } from "../../components/inventory/index.ts";
+import { UsageError } from "../exit.ts";
+import { openContext, type RolloutContext, type RolloutOptions, readRing } from "../rollout/context.ts";
+import { readStatuses, type StatusOptions } from "../rollout/status-source.ts";
+import type { HealthReading } from "./model.ts";
+
+/** What is known, or why nothing is. */
+export interface HealthAnswer {
+  /** Undefined: nothing is known. */
+  readonly health: HealthReading | undefined;
+  /** Why, where somebody was asked; undefined where all was told. */
+  readonly problem: string | undefined;
+}
+
+/**
+ * Asks. Without `--kubeconfig` and `--status` the hub is asked where $KUBECONFIG names one file, and its silence is no
+ * error.
+ * @throws UsageError when what was named on the command line cannot be used
+ */
+export async function readHealth(
+  options: StatusOptions & RolloutOptions,
+  profiles: readonly Profile[],
+  now: number,
+): Promise<HealthAnswer> {
+  const named = options.status !== undefined || options.kubeconfig !== undefined;
+  const source = named ? options : { ...options, ...hubFromEnvironment() };
+  if (source.status === undefined && source.kubeconfig === undefined) return { health: undefined, problem: undefined };
+  try {
+    const context = await openContext(options);
+    if (!named && hubOf(context.inventory.fleet) === undefined) return { health: undefined, problem: undefined };
+    const wanted = new Set(profiles.map(({ id }) => id));
+    const devices = context.devices.filter(({ id }) => wanted.has(id));
+    const statuses = (await readStatuses(source, devices, options.workload, now)) ?? new Map();
+    const rings = await ringsOf(context);
+    const deploying = new Set(devices.map(({ id }) => id));
+    return { health: { statuses, deploying, rings, maxAgeMs: options.maxStatusAge, now }, problem: undefined };
+  } catch (error) {
+    if (named && error instanceof UsageError) throw error;
+    return { health: undefined, problem: (error as Error).message };
+  }
+}
+
+function hubFromEnvironment(): Pick<StatusOptions, "kubeconfig"> {
+  if ((process.env.KUBECONFIG ?? "") === "") return {};
+  const [kubeconfig, ...others] = kubeconfigPaths();
+  return kubeconfig === undefined || others.length > 0 ? {} : { kubeconfig };
+}
+
+async function ringsOf(context: RolloutContext): Promise<HealthReading["rings"]> {
+  const rings = new Map<string, { revision: string; promotedAt: number }>();
+  for (const ring of context.rings) {
+    const { current } = await readRing(context, ring);
+    if (current !== undefined) rings.set(ring, { revision: current.revision, promotedAt: current.since });
+  }
+  return rings;
+}
