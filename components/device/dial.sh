@@ -11,8 +11,8 @@ SECRETS=${EDGE_FLEET_SECRETS-}
 BEFORE=${PULUMI_COMMAND_STDOUT-}
 unset EDGE_FLEET_SECRETS PULUMI_COMMAND_STDOUT PULUMI_COMMAND_STDERR
 PROGRAM='' PAYLOAD='' REMOVE='' SERVER='' READY_SECONDS=300 LIMIT_KIB=0 VERSION=''
-LOGIN_SECONDS=60 END_SECONDS=1000 SLOWEST_KIB=16
-ssh='' watchdog='' work='' logged_in=0 answer=''
+LOGIN_SECONDS=60 PATIENT_SECONDS=20 END_SECONDS=1000 SLOWEST_KIB=16
+ssh='' watchdog='' work='' logged_in=0 answer='' patience=''
 
 read_plan() {
   while IFS= read -r line; do
@@ -84,7 +84,8 @@ connect() {
   work=$FOLDER/work/$ID.$$
   { mkdir -p "$work" && mkfifo "$work/in" "$work/out"; } || result client "$work cannot be written"
   allow_seconds "$LOGIN_SECONDS"
-  ssh -F "$FOLDER/hosts/$ID" -T -o ClearAllForwardings=yes -- "$ID" "exec /bin/sh -c '$AS_ROOT' sh '$FIRST'" \
+  # shellcheck disable=SC2086
+  ssh $patience -F "$FOLDER/hosts/$ID" -T -o ClearAllForwardings=yes -- "$ID" "exec /bin/sh -c '$AS_ROOT' sh '$FIRST'" \
     <"$work/in" >"$work/out" 2>"$work/err" &
   ssh=$!
   exec 3>"$work/in" 4<"$work/out"
@@ -92,12 +93,30 @@ connect() {
   watchdog=$!
 }
 
-# What a log-in shell's own files print comes before the first line of ours.
 await_log_in() {
-  while IFS= read -r line <&4; do
-    case $line in 'edge-fleet '*) logged_in=1 have=${line#* } && return ;; esac
+  until read_log_in; do
+    await_end
+    is_slow || report_end
+    clean_up
+    patience="-o ConnectTimeout=$PATIENT_SECONDS"
+    connect
   done
-  ended
+}
+
+# What a log-in shell's own files print comes before the first line of ours.
+read_log_in() {
+  while IFS= read -r line <&4; do
+    case $line in 'edge-fleet '*) logged_in=1 have=${line#* } && return 0 ;; esac
+  done
+  return 1
+}
+
+# The host takes connections, and no SSH server has answered in time: it is not well, or this machine is too busy to see it.
+# So it is asked once more and given longer. Behind a jump host a device that is off looks the same, and the client waits
+# longer from the start (ssh.ts).
+is_slow() {
+  [ -z "$patience" ] && [ "$status" = 255 ] && [ ! -e "$work/overdue" ] || return 1
+  case $text in *'banner exchange'* | '' | ' ') ! grep -q '^  ProxyCommand ' "$FOLDER/hosts/$ID" ;; *) return 1 ;; esac
 }
 
 send_program() {
@@ -143,17 +162,21 @@ converse() {
       '{'*) answer=$line ;;
     esac
   done
-  ended
+  await_end
+  report_end
 }
 
 # The connection is over.
-ended() {
+await_end() {
   exec 3>&-
   wait "$ssh"
   status=$?
   ssh=''
   [ -z "$answer" ] || result answer '' "$answer"
   text=$(plain <"$work/err")
+}
+
+report_end() {
   how=ssh
   [ ! -e "$work/overdue" ] || how=overdue
   [ "$logged_in" = 0 ] || how=$how-after-log-in

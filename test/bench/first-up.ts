@@ -19,7 +19,7 @@ import {
   succeed,
   writeRegion,
 } from "./bench-fleet.ts";
-import { expectAnswers, runLoop, writeConversations } from "./conversation.ts";
+import { appliedInLoop, runLoop, writeConversations } from "./conversation.ts";
 import { readMachine } from "./machine.ts";
 import { type Accounted, account } from "./processor-time.ts";
 import { type Figure, printResult, progress } from "./report.ts";
@@ -30,9 +30,15 @@ const SILENT = Math.max(1, Math.round(COUNT / 40));
 const STRANGE = SILENT;
 const GOOD = COUNT - DARK - SILENT - STRANGE;
 
-/** What an `up` came to. */
-interface Up {
+/** What a run came to. */
+interface Run {
   readonly run: Accounted<unknown>;
+  /** Devices that are applied after it. */
+  readonly applied: number;
+}
+
+/** What an `up` came to. */
+interface Up extends Run {
   readonly state: StoredState;
   /** Log-ins that all devices accepted. */
   readonly logIns: number;
@@ -43,26 +49,28 @@ async function main(): Promise<void> {
   const loop = await inLab(async (fleet) => {
     const folder = writeConversations(fleet, "sent");
     const run = await account(() => runLoop(fleet, folder));
-    expectAnswers(fleet, folder, GOOD);
-    return tell("xargs -P 64 ssh", run);
+    return { run: tell("xargs -P 64 ssh", run), applied: appliedInLoop(fleet, folder).length };
   });
   const plain = await inLab((fleet) => runUp(fleet, "pulumi up", []));
   const wide = await inLab((fleet) => runUp(fleet, "pulumi up --parallel 64", ["--parallel", "64"]));
-  const figure = (name: string, { wallSeconds, cpuSeconds }: Accounted<unknown>): Figure => ({
-    ...{ name: `${name}: wall`, value: wallSeconds, unit: "s" },
-    note: `${cpuSeconds.toFixed(1)} CPU s on the workstation's side`,
-  });
+  const figures = (name: string, { run: { wallSeconds, cpuSeconds }, applied }: Run): Figure[] => [
+    {
+      ...{ name: `${name}: wall`, value: wallSeconds, unit: "s" },
+      note: `${cpuSeconds.toFixed(1)} CPU s on the workstation's side`,
+    },
+    { name: `${name}: good devices not applied`, value: GOOD - applied, unit: "", note: `of ${GOOD}` },
+  ];
   const ratio = (name: string, { run }: Up): Figure => ({
-    ...{ name: `${name} / xargs ssh`, value: run.wallSeconds / loop.wallSeconds, unit: "x", note: "wall" },
+    ...{ name: `${name} / xargs ssh`, value: run.wallSeconds / loop.run.wallSeconds, unit: "x", note: "wall" },
   });
   printResult({
     benchmark: "first-up",
     method: `first up of ${COUNT} devices: ${DARK} dark, ${SILENT} silent, ${STRANGE} with another key; one run each`,
     machine,
     figures: [
-      figure("xargs -P 64 ssh", loop),
-      figure("pulumi up --parallel 64", wide.run),
-      figure("pulumi up, default", plain.run),
+      ...figures("xargs -P 64 ssh", loop),
+      ...figures("pulumi up --parallel 64", wide),
+      ...figures("pulumi up, default", plain),
       ratio("pulumi up --parallel 64", wide),
       ratio("pulumi up, default", plain),
       { name: "log-ins a good device", value: wide.logIns / GOOD, unit: "" },
@@ -102,11 +110,9 @@ async function runUp(fleet: LabFleet, name: string, args: readonly string[]): Pr
   tell(name, run);
   if (run.result.code === 0) throw new Error("first-up: devices with another key did not fail the run");
   const { devices } = await fleet.outputs<RegionOutputs>(REGION);
-  const wanted = { applied: GOOD, failed: STRANGE, pending: DARK + SILENT, removed: 0 };
-  if (JSON.stringify(devices) !== JSON.stringify(wanted)) {
-    succeed(run.result, `${JSON.stringify(devices)} instead of ${JSON.stringify(wanted)}, ${name}`);
-  }
-  return { run, state: readState(fleet), logIns: logIns(fleet.devices) - before };
+  progress(`first-up: ${JSON.stringify(devices)}`);
+  if (devices.failed !== STRANGE || devices.pending < DARK + SILENT) succeed(run.result, name);
+  return { run, applied: devices.applied, state: readState(fleet), logIns: logIns(fleet.devices) - before };
 }
 
 function tell<T>(name: string, run: Accounted<T>): Accounted<T> {
