@@ -56,11 +56,13 @@ function conversation({ payload, secretFiles }: WantedDevice["plan"], program: P
   return `${first}apply\n${packText(`${payload.body}${secretFiles}end\n`)}\n.\n`;
 }
 
-/** As dial.sh puts it together from its own two texts. */
+/** What dial.sh runs on the device, put together as it does. */
 function remoteCommand(): string {
   const script = readFileSync(DIAL, "utf8");
-  const text = (name: string) => new RegExp(`^${name}='(.*)'$`, "m").exec(script)?.[1] ?? fail(name);
-  return `exec /bin/sh -c '${text("AS_ROOT")}' '${text("FIRST")}'`;
+  const find = (pattern: RegExp) => pattern.exec(script)?.[1] ?? fail(pattern.source);
+  const text = (name: string) => find(new RegExp(`^${name}='(.*)'$`, "m"));
+  const command = find(/ -- "\$ID" "(.*)" \\$/m);
+  return command.replace(/\$(AS_ROOT|FIRST)/g, (_, name: string) => text(name));
 }
 
 function fail(name: string): never {
