@@ -1,7 +1,7 @@
 /**
  * A site behind one jump host, whose SSH server is as its distribution ships it: it drops connections while more than ten
  * have not logged in yet. By plain `pulumi`, at its own parallelism and at 64, no device that is well may be pending.
- * 60 devices; `EDGE_FLEET_JUMP_DEVICES=200` for more, which takes minutes on two processors.
+ * 40 devices; `EDGE_FLEET_JUMP_DEVICES=200` for more, which takes minutes on two processors.
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -15,7 +15,7 @@ import { type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { type EngineRun, enterLab, up } from "../lab/scenario.ts";
 
 const toolchain = await enterLab();
-const COUNT = Number(process.env.EDGE_FLEET_JUMP_DEVICES ?? 60);
+const COUNT = Number(process.env.EDGE_FLEET_JUMP_DEVICES ?? 40);
 const IDS = Array.from({ length: COUNT }, (_, index) => `till-${String(index).padStart(3, "0")}`);
 const GONE = "till-007";
 const PORT = 2200;
