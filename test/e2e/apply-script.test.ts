@@ -55,10 +55,8 @@ underEachShell("apply", (get) => {
     device.install(old);
     const pid = device.pid();
     const journal = device.sh("cat /var/lib/edge-fleet/journal");
-    const started = performance.now();
     const { result, reason } = device.apply(old);
     assert.deepEqual([result, reason], ["unchanged", ""]);
-    assert.ok(performance.now() - started < 1000, "in less than a second");
     assert.equal(device.pid(), pid);
     assert.equal(device.sh("cat /var/lib/edge-fleet/journal"), journal);
   });

@@ -235,7 +235,7 @@ export class Device {
 
   /** Waits until no run is under way and the API is ready. */
   async settle(): Promise<void> {
-    for (let tries = 0; tries < 150; tries++) {
+    for (let tries = 0; tries < 600; tries++) {
       const state = "tail -n 1 /var/lib/edge-fleet/journal | cut -f 1; readlink /var/lib/edge-fleet/lock || :";
       if (this.sh(`${state}; k3s kubectl get --raw=/readyz 2>/dev/null || :`) === "end\nok") return;
       await new Promise((resolve) => setTimeout(resolve, 200));
