@@ -15,7 +15,10 @@ const TOKEN = "0123456789abcdef0123456789abcdef";
 const joined = { joined: true, secrets: { "token-edge-0001": TOKEN } };
 
 underEachShell("a server that others join", (get) => {
-  const restarted = () => get().device.sh("systemctl restart k3s; sleep 1.2; k3s kubectl get --raw=/readyz");
+  const restarted = () =>
+    get().device.sh(`systemctl restart k3s; n=0
+      until [ "$(k3s kubectl get --raw=/readyz 2>/dev/null)" = ok ] || [ $n = 150 ]; do n=$((n + 1)); sleep 0.2; done
+      k3s kubectl get --raw=/readyz`);
   const agentPassword = () => get().device.sh(`sed -n 's/,node,node,.*//p' ${SERVER}/cred/passwd`);
 
   test("comes up at every start after the first device joins, changes its token and leaves again", () => {
