@@ -38,16 +38,14 @@ plain() { tr -cs '\40-\176' ' ' | tail -c 800 | sed 's/[\\"]/\\&/g'; }
 result() {
   trap - EXIT HUP INT TERM
   clean_up
-  applied=$(before applied) version=$(before version) state=$1
+  version=$(before version) state=$1
   case ${3-} in
-    *'"result":"applied"'* | *'"result":"unchanged"'*)
-      applied=${3#*\"hash\":\"} applied=${applied%%\"*} version=$VERSION state=applied
-      ;;
-    *'"result":"removed"'*) applied='' version='' ;;
+    *'"result":"applied"'* | *'"result":"unchanged"'*) version=$VERSION state=applied ;;
+    *'"result":"removed"'*) version='' ;;
   esac
   [ ! -d "$FOLDER/results" ] || printf '%s\n' "$state" >"$FOLDER/results/$ID"
-  printf '{"attempt":"%s","end":"%s","text":"%s","applied":"%s","version":"%s"%s}\n' \
-    "${EDGE_FLEET_ATTEMPT-}" "$1" "$2" "$applied" "$version" "${3:+,\"answer\":$3}"
+  printf '{"attempt":"%s","end":"%s","text":"%s","version":"%s"%s}\n' \
+    "${EDGE_FLEET_ATTEMPT-}" "$1" "$2" "$version" "${3:+,\"answer\":$3}"
   exit 0
 }
 

@@ -98,7 +98,7 @@ function planOf(id: string, args: DeviceArgs, secrets: Readonly<Record<string, s
   const { architecture, memoryMiB, release, distribution = "k3s", artifacts, removed } = args;
   if (removed !== undefined) {
     const text = removalText({ id, decommission: removed }, program);
-    return { id, text, payload: undefined, secretFiles: "", pushed: [], joins: undefined, warnings: [] };
+    return { id, text, payload: undefined, secretFiles: "", pushed: [], warnings: [] };
   }
   const settings = {
     ...args.settings,

@@ -20,8 +20,6 @@ export interface DevicePlan {
   readonly secretFiles: string;
   /** Artifacts that travel over the dial's connection where the device lacks them. */
   readonly pushed: readonly ResolvedArtifact[];
-  /** Id of the device that must be applied before. */
-  readonly joins: string | undefined;
   /** What works but is worth a look, see `DistributionPlan.warnings`. */
   readonly warnings: readonly string[];
 }
@@ -90,7 +88,6 @@ export function planDevice(
     payload: { digest: payloadDigest(payload), body: payload.body },
     secretFiles: payload.secretFiles,
     pushed: payload.artifacts.filter(({ delivery }) => delivery === "push"),
-    joins: profile.joins,
     warnings: payload.warnings,
   };
 }
@@ -104,7 +101,6 @@ function planRemoval(profile: Profile, program: string): DevicePlan {
     payload: undefined,
     secretFiles: "",
     pushed: [],
-    joins: undefined,
     warnings: [],
   };
 }

@@ -8,7 +8,7 @@ const line = (end: string, text = "", answer?: object): string =>
     attempt: "2",
     end,
     text,
-    applied: "h",
+
     version: "v1.36.2+k3s1",
     ...(answer === undefined ? {} : { answer }),
   });

@@ -21,7 +21,7 @@ const device = (id: string, changes: Partial<Profile> = {}): Profile =>
 
 function planned(id: string, text = `device: ${id}\n`, secretFiles = ""): DevicePlan {
   const payload = { digest: "0".repeat(64), body: "" };
-  return { id, text, payload, secretFiles, pushed: [], joins: undefined, warnings: [] };
+  return { id, text, payload, secretFiles, pushed: [], warnings: [] };
 }
 
 function dialled(
