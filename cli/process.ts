@@ -2,7 +2,7 @@
  * The one place that starts other programs. Every run is bounded in time and in output, gets no shell, and is ended with
  * its whole process group.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 
 /** How a program is run. */
 export interface RunOptions {
@@ -151,6 +151,19 @@ export async function runForeground(
   args: readonly string[],
   { environment, stdout }: ForegroundOptions,
 ): Promise<ForegroundResult> {
+  const child = spawn(command, args, {
+    stdio: ["inherit", stdout === "stderr" ? 2 : 1, "inherit"],
+    env: { ...environment, ...process.env },
+  });
+  return outlive(child, ["SIGTERM"]);
+}
+
+/**
+ * Waits for the end of a program, whatever happens: Ctrl-C, which the terminal gives to both, is only noted.
+ * @param handedOn signals that the program gets from this process
+ * @throws Error when it cannot be started
+ */
+async function outlive(child: ChildProcess, handedOn: readonly NodeJS.Signals[]): Promise<ForegroundResult> {
   let interrupted = false;
   const note = (): void => {
     interrupted = true;
@@ -159,18 +172,16 @@ export async function runForeground(
     note();
     child.kill(signal);
   };
-  const child = spawn(command, args, {
-    stdio: ["inherit", stdout === "stderr" ? 2 : 1, "inherit"],
-    env: { ...environment, ...process.env },
-  });
-  process.on("SIGINT", note).on("SIGTERM", forward);
+  process.on("SIGINT", note);
+  for (const signal of handedOn) process.on(signal, forward);
   try {
     return await new Promise<ForegroundResult>((resolve, reject) => {
       child.on("error", reject);
-      child.on("exit", (code) => resolve({ exitCode: code ?? undefined, interrupted }));
+      child.on("close", (code) => resolve({ exitCode: code ?? undefined, interrupted }));
     });
   } finally {
-    process.off("SIGINT", note).off("SIGTERM", forward);
+    process.off("SIGINT", note);
+    for (const signal of handedOn) process.off(signal, forward);
   }
 }
 
@@ -204,16 +215,7 @@ export async function attachProgram(
     env: { ...process.env, ...environment },
     detached: session,
   });
-  let interrupted = false;
-  const note = (): void => {
-    interrupted = true;
-  };
-  const forward = (name: NodeJS.Signals): void => {
-    note();
-    child.kill(name);
-  };
   const end = (): void => void child.kill("SIGTERM");
-  process.on("SIGINT", note).on("SIGTERM", forward).on("SIGHUP", forward);
   signal?.addEventListener("abort", end);
   if (typeof stdout !== "string") child.stdout?.on("data", stdout);
   if (typeof stderr !== "string") child.stderr?.on("data", stderr);
@@ -221,14 +223,10 @@ export async function attachProgram(
     child.stdin?.on("error", () => {}).write(stdin.text);
     if (!stdin.held) child.stdin?.end();
   }
+  if (signal?.aborted) end();
   try {
-    return await new Promise((resolve, reject) => {
-      child.on("error", reject);
-      child.on("close", (code) => resolve({ exitCode: code ?? undefined, interrupted }));
-      if (signal?.aborted) end();
-    });
+    return await outlive(child, ["SIGTERM", "SIGHUP"]);
   } finally {
-    process.off("SIGINT", note).off("SIGTERM", forward).off("SIGHUP", forward);
     signal?.removeEventListener("abort", end);
   }
 }
