@@ -59,13 +59,16 @@ const REDIS: LabImage = {
   passwd: ["redis:x:999:1000::/home/redis:/bin/sh"],
 };
 
+/** Not anybody's image: the device's own programs, for pods of tests. */
+const SHELL: LabImage = { root: `${BINARIES_PATH}/images/shell` };
+
 /** The images that a device can pull, by repository; those without programs are only called running. */
 export const IMAGES: Readonly<Record<string, LabImage>> = {
   "quay.io/argoproj/argocd": ARGO_CD,
   "docker.io/library/redis": REDIS,
   redis: REDIS,
   "public.ecr.aws/docker/library/redis": REDIS,
-  "rancher/mirrored-coredns-coredns": {},
+  "lab.invalid/shell": SHELL,
   "stand-in.invalid/coredns": {},
   "registry.k8s.io/pause": {},
 };
@@ -89,14 +92,18 @@ export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
   };
   const parts = POD_PARTS.map(path);
   const scripts = join((await argocdManifests()).directory, "..");
-  const recipe = JSON.stringify([parts, COMPONENTS, DOCKER_ENTRYPOINT, scripts]);
+  const recipe = JSON.stringify([parts, COMPONENTS, DOCKER_ENTRYPOINT, scripts, SHELL]);
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 16);
   return cached(
     cacheRoot(),
     `device-${key}`,
     async (folder) => {
-      const [argocd, redis] = ["argocd", "redis"].map((name) => join(folder, "images", name)) as [string, string];
-      for (const made of [argocd, redis]) mkdirSync(made, { recursive: true });
+      const [argocd, redis, shell] = ["argocd", "redis", "shell"].map((name) => join(folder, "images", name)) as [
+        string,
+        string,
+        string,
+      ];
+      for (const made of [argocd, redis, shell]) mkdirSync(made, { recursive: true });
       put(path("k3s-apiserver"), join(folder, "k3s-apiserver"));
       put(path("argocd"), join(argocd, "argocd"));
       put(path("kustomize"), join(argocd, "kustomize"));
