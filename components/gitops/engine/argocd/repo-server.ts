@@ -44,7 +44,7 @@ for checkout in */; do
   chmod 700 "$checkout"
   if git --git-dir "$checkout.git" rev-parse --git-dir >/dev/null 2>&1; then
     rm -f "$checkout.git/index"
-    find "$checkout.git" -name '*.lock' -type f -delete
+    find "$checkout.git" -name '*.lock' -type f -exec rm -f {} +
   else
     rm -rf "$checkout"
   fi
