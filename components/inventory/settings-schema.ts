@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { DistributionSettings } from "./distribution-schema.ts";
+import { GitAccessSchema } from "./git-schema.ts";
 import { BackupSchema, RegistrySchema } from "./secret-schema.ts";
 
 const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -105,6 +106,7 @@ const GitopsSchema = z
       .enum(["argocd-agent", "argocd", "flux"])
       .default("argocd-agent")
       .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
+    access: GitAccessSchema.optional(),
   })
   .prefault({})
   .describe("How the device gets its workloads");

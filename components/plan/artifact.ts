@@ -13,7 +13,7 @@ export interface ResolvedArtifact {
    * `binary`: installed as it is. `shim`: a tar.gz with one binary of the name that {@link installPath} ends with.
    * `images`: an archive that the distribution imports. `snap` and `assertions`: given to snapd from the store.
    */
-  readonly kind: "binary" | "shim" | "images" | "snap" | "assertions";
+  readonly kind: "binary" | "shim" | "images" | "snap" | "assertions" | "manifest";
   /** http(s) URL without blanks, mirror applied; the path beside the lock file where {@link local} is true. */
   readonly url: string;
   /**

@@ -27,6 +27,8 @@ export interface DistributionPlan {
   readonly unit: string;
   /** Folder of the distribution's settings, searched for {@link foreignSetting}. */
   readonly configDirectory: string;
+  /** Folder of manifests that the distribution applies by itself, or the device program where it does not. */
+  readonly manifests: string;
   /** A setting that marks an installation which edge-fleet must not take over. */
   readonly foreignSetting: string;
   /** The kubectl command on the device, with a bound on each request. */
@@ -53,6 +55,8 @@ export interface RenderContext {
   readonly joined?: boolean;
   /** Ids of the devices that join this one, sorted. Default: none. */
   readonly agents?: readonly string[];
+  /** Objects that the device's engine starts from. Default: none. */
+  readonly entry?: readonly object[];
   /** Secrets of the stack's configuration by key, see `secretKeys` in k3s/secrets.ts. Default: none. */
   readonly secrets?: Readonly<Record<string, string>>;
 }

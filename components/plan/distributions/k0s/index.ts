@@ -46,6 +46,7 @@ export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): Di
     service: SERVICE,
     unit: profile.init === "openrc" ? scriptPath(SERVICE) : `${UNITS}/${SERVICE}.service`,
     configDirectory: K0S_CONFIG,
+    manifests: MANIFESTS,
     foreignSetting: "dataSource",
     kubectl: `${BINARY} kubectl --request-timeout=10s`,
     deployments: profile.k0s.disable.includes("coredns") ? [] : ["coredns"],
