@@ -4,6 +4,7 @@
  * configuration. https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories Pure.
  */
 import { createPrivateKey } from "node:crypto";
+import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import type { Profile } from "../inventory/types.ts";
 import { error, type Finding, warning } from "./distributions/finding.ts";
 
@@ -38,21 +39,16 @@ export interface TextObject {
 
 const PART_OF = { "app.kubernetes.io/part-of": "argocd" };
 
-/** Whether Argo CD on the device reads the repository: not on an agent, whose server does. */
-export function pullsWithArgoCd({ gitops, joins }: Source): boolean {
-  return gitops.engine === "argocd" && joins === undefined;
-}
-
 /** Keys of the secrets with which a device logs in: at most one. */
 export function gitSecretKeys(profile: Source): string[] {
   const key = SECRET_KEYS[profile.gitops.access?.type ?? "none"];
-  return key === undefined || !pullsWithArgoCd(profile) ? [] : [key];
+  return key === undefined || !runsArgoCd(profile) ? [] : [key];
 }
 
 /** What stands against `gitops.access` of a device, but for the URL, which {@link checkGitUrl} compares. */
 export function checkGitAccess(profile: Source): Finding[] {
   const { access } = profile.gitops;
-  if (access === undefined || !pullsWithArgoCd(profile)) return [];
+  if (access === undefined || !runsArgoCd(profile)) return [];
   const missing = (field: keyof GitAccess, fix: string) =>
     access[field] === undefined ? [error(["gitops", "access", field], `is missing - ${fix}`)] : [];
   switch (access.type) {

@@ -44,7 +44,7 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
  */
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
   const distribution = renderDistribution(profile, context);
-  const pulled = engineFiles(profile, distribution.manifests, context);
+  const pulled = engineFiles(profile, context);
   const files = [...distribution.files, ...backupFiles(profile, context.secrets), ...pulled];
   const plan = { ...distribution, files };
   const artifacts = resolveArtifacts(profile, lock);

@@ -27,8 +27,6 @@ export interface DistributionPlan {
   readonly unit: string;
   /** Folder of the distribution's settings, searched for {@link foreignSetting}. */
   readonly configDirectory: string;
-  /** Folder of manifests that the distribution applies by itself, or the device program where it does not. */
-  readonly manifests: string;
   /** A setting that marks an installation which edge-fleet must not take over. */
   readonly foreignSetting: string;
   /** The kubectl command on the device, with a bound on each request. */

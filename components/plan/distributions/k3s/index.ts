@@ -42,7 +42,6 @@ export function renderK3s(profile: Profile, context: RenderContext = {}): Distri
     service: SERVICES[role],
     unit: unitPath(profile.init, role),
     configDirectory: CONFIG,
-    manifests: MANIFESTS,
     foreignSetting: "datastore-endpoint",
     kubectl: `${BINARY} kubectl${role === "agent" ? AGENT_KUBECONFIG : ""} --request-timeout=10s`,
     deployments: role === "agent" || profile.k3s.disable.includes("coredns") ? [] : ["coredns"],

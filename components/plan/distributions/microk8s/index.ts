@@ -24,9 +24,6 @@ const SERVICE = "snap.microk8s.daemon-kubelite";
 /** Services that wait for a default route before they start. */
 const ROUTED = [SERVICE, "snap.microk8s.daemon-containerd"];
 
-/** The snap has no folder of its own for them: see program/microk8s.sh. */
-const MANIFESTS = "/var/lib/edge-fleet/manifests";
-
 /** Read by the snap when it is installed, never again: https://canonical.com/microk8s/docs/ref-launch-config */
 const LAUNCH = "/etc/microk8s.yaml";
 
@@ -44,7 +41,6 @@ export function renderMicroK8s(profile: Profile, { secrets }: RenderContext = {}
     service: SERVICE,
     unit: `${UNITS}/${SERVICE}.service`,
     configDirectory: MICROK8S_CONFIG,
-    manifests: MANIFESTS,
     foreignSetting: "etcd-servers=http",
     kubectl: "/snap/bin/microk8s kubectl --request-timeout=10s",
     deployments: microk8s.addons.includes("dns") ? ["coredns"] : [],
