@@ -33,6 +33,8 @@ export interface DeviceAnswer {
   /** Hash of the state that was asked for, see `Payload.hash`. */
   readonly hash: string;
   readonly version: string;
+  /** `ready` or `waiting: <reason>`; empty where the device has no engine of ours. */
+  readonly engine: string;
   readonly reason: string;
 }
 
@@ -136,6 +138,7 @@ function asAnswer(value: unknown): DeviceAnswer | undefined {
       code: text("code"),
       hash: text("hash"),
       version: text("version"),
+      engine: text("engine"),
       reason: text("reason"),
     },
   };

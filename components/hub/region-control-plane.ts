@@ -27,7 +27,7 @@ export class ControlPlane extends pulumi.ComponentResource {
   constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
     const { removed = false } = args;
     super("edge-fleet:index:ControlPlane", name, {}, { protect: !removed, ...opts });
-    const objects = renderControlPlane(args.region, args.gitUrl, args.workloads, args.tokenGeneration);
+    const objects = renderControlPlane(args.region, args.gitUrl, args, args.tokenGeneration);
     const namespace = objects.namespace.metadata.name;
     const child = { parent: this, provider: args.provider };
     const created = new kubernetes.core.v1.Namespace(`${name}-namespace`, objects.namespace, child);

@@ -53,6 +53,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     regions,
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
+    projects: fleet.projects ?? {},
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);

@@ -23,6 +23,7 @@ all_findings() {
   version_finding
   fixed_findings
   foreign_findings
+  engine_findings
 }
 
 # A cluster that is first started by a clock far ahead has certificates that are not valid yet, for good.
@@ -77,7 +78,7 @@ backup() {
   n=$PREVIOUS.new
   rm -rf "$n"
   mkdir -p "$n/files"
-  for p in $(managed_paths) "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
+  for p in $(managed_paths) "$(engine_secrets)" "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
     if [ -e "$p" ]; then
       mkdir -p "$n/files${p%/*}"
       link_or_copy "$p" "$n/files$p"
@@ -108,6 +109,7 @@ swap() {
   enter swap
   SWAPPED=1
   rm -f "$APPLIED"
+  prepare_engine
   for p in $PATHS $INSTALL_PATHS; do
     [ -e "$STAGE$p" ] || continue
     changed=0
@@ -117,7 +119,7 @@ swap() {
   done
   for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
     case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
-    drop "$p"
+    case $p in "$(manifests)"/*) ;; *) drop "$p" ;; esac
   done
 }
 
@@ -154,7 +156,8 @@ gate() {
 
 commit() {
   enter commit
-  forget_objects
+  # shellcheck disable=SC2046
+  forget_manifests "$PREVIOUS/files" $(former_manifests)
   forget_agents
   ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
@@ -182,7 +185,11 @@ rollback() {
     restore_all
     optional "${DISTRIBUTION}_undo"
     activate
-    if await; then finding "back on the previous state"; else
+    # shellcheck disable=SC2046
+    if await; then
+      finding "back on the previous state"
+      (forget_manifests "$STAGE" $(new_manifests)) || :
+    else
       RESULT=failed
       finding "restored the previous state, but $WHY - read $LOG"
     fi
@@ -264,6 +271,7 @@ finish() {
     rm -f "$LOCK"
   fi
   rm -f "$RUN/payload"
+  case $RESULT in applied) engine_state "$ENGINE_SECONDS" ;; unchanged | rolled-back) engine_state 0 ;; esac
   report "$RESULT" "$REASON" >"$RUN/.result"
   mv -f "$RUN/.result" "$RUN/result"
   exit

@@ -186,6 +186,9 @@ microk8s_stop() { snap stop --disable microk8s; }
 
 microk8s_main_pid() { service_main_pid "$MICROK8S_UNIT"; }
 
+# The snap has no folder from which manifests are applied: they lie here, and this program applies them.
+microk8s_manifests() { echo "$STATE/manifests"; }
+
 # The snap writes containerd's configuration from its template; the classes have no folder from which they would be read.
 microk8s_wasm_ready() {
   grep -q "runtimes\.$1\]" "$MICROK8S_DATA/args/containerd.toml" 2>/dev/null || return 1

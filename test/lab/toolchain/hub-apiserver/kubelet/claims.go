@@ -79,8 +79,13 @@ func (r *Runner) claimed(ctx context.Context, pod *corev1.Pod, name string) (str
 	if err != nil {
 		return "", err
 	}
-	if volume.Spec.HostPath == nil {
-		return "", fmt.Errorf("volume %s is not a folder of the node", volume.Name)
+	switch source := volume.Spec; {
+	case source.HostPath != nil:
+		return source.HostPath.Path, nil
+	case source.Local != nil:
+		// A folder that is not there is not made: pkg/volume/local/local.go, getDevicePath.
+		_, err := os.Stat(source.Local.Path)
+		return source.Local.Path, err
 	}
-	return volume.Spec.HostPath.Path, nil
+	return "", fmt.Errorf("volume %s is not a folder of the node", volume.Name)
 }

@@ -29,6 +29,9 @@ type image struct {
 	Passwd []string `json:"passwd"`
 }
 
+// absent begins the name of an image that no device has, whatever its table.
+const absent = "lab.invalid/absent/"
+
 type images map[string]image
 
 func readImages() (images, error) {
@@ -46,7 +49,7 @@ func readImages() (images, error) {
 // of finds an image by its repository, whatever its tag and digest. Docker Hub's names are written out or not.
 func (i images) of(reference string) (image, bool) {
 	if i == nil {
-		return image{}, true
+		return image{}, !strings.HasPrefix(reference, absent)
 	}
 	repository, _, _ := strings.Cut(reference, "@")
 	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
