@@ -92,11 +92,7 @@ function isSshUrl(url: string): boolean {
  * The ConfigMaps with the pinned host keys and authorities. Both are always there, since the repo-server mounts them.
  * @param urls repositories whose server has the private authority
  */
-export function gitTrust(
-  access: GitAccess | undefined,
-  urls: readonly string[],
-  namespace: string,
-): TextObject[] {
+export function gitTrust(access: GitAccess | undefined, urls: readonly string[], namespace: string): TextObject[] {
   const { knownHosts, ca } = access ?? {};
   const hosts = [...new Set(urls.flatMap((url) => gitHost(url) ?? []))].sort();
   const map = (name: string, data: Record<string, string>): TextObject => ({
@@ -151,12 +147,7 @@ function loginOf(access: GitAccess, secret: string): Record<string, string> {
 }
 
 /** A key ends with a line break, which a terminal's paste loses; a password has none. */
-function secretOf(
-  { type }: GitAccess,
-  key: string,
-  secrets: Readonly<Record<string, string>>,
-  place: string,
-): string {
+function secretOf({ type }: GitAccess, key: string, secrets: Readonly<Record<string, string>>, place: string): string {
   const value = Object.hasOwn(secrets, key) ? (secrets[key] ?? "") : "";
   const refuse = (what: string, how: string) => new Error(`${place}: gitops.access: ${what} - run ${how}`);
   const fromFile = `pulumi config set --secret edge-fleet:${key} <KEYFILE`;
@@ -176,9 +167,13 @@ function secretOf(
 
 /** OpenSSH's own format is one that Node does not read: its cipher stands in clear at its beginning. */
 function isPrivateKey(text: string, type: GitAccess["type"]): boolean {
-  const openssh = /^-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END OPENSSH PRIVATE KEY-----\n$/.exec(text);
+  const openssh = /^-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END OPENSSH PRIVATE KEY-----\n$/.exec(
+    text,
+  );
   if (openssh !== null && type === "ssh")
-    return Buffer.from(openssh[1] ?? "", "base64").toString("latin1").startsWith("openssh-key-v1\0\0\0\0\u0004none");
+    return Buffer.from(openssh[1] ?? "", "base64")
+      .toString("latin1")
+      .startsWith("openssh-key-v1\0\0\0\0\u0004none");
   try {
     createPrivateKey(text);
     return true;

@@ -7,25 +7,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { DeviceAnswer } from "../../components/device/result.ts";
-import { formatObjects } from "../../components/gitops/yaml.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
-import {
-  type Device,
-  NEW,
-  OLD,
-  profileWith,
-  readOutcome,
-  sha256,
-  underEachShell,
-} from "../lab/standins/apply-device.ts";
+import { type Device, NEW, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
-import { buildProfile } from "../unit/device/profile.ts";
 import { argocdManifests, ensureToolchain } from "../lab/toolchain/index.ts";
+import { buildProfile, gitopsOf } from "../unit/device/profile.ts";
 
 const ADDRESS = "10.250.0.1";
 const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
@@ -37,8 +27,8 @@ const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault:
 const URL = "https://git.example.com/fleet.git";
 
 const network = { ...buildProfile().network, nodeIp: ADDRESS };
-const PULLING: Profile = profileWith(OLD, { network, security: "baseline", gitops: { engine: "argocd" } });
-const BARE: Profile = { ...PULLING, gitops: { engine: "flux" } };
+const PULLING: Profile = profileWith(OLD, { network, security: "baseline", gitops: gitopsOf("argocd") });
+const BARE: Profile = { ...PULLING, gitops: gitopsOf("none") };
 const BROKEN: Profile = { ...PULLING, k3s: { ...PULLING.k3s, version: NEW }, readiness: { timeoutSeconds: 12 } };
 
 const meta = (name: string) => ({ name, namespace: "argocd" });
@@ -59,30 +49,15 @@ const CHILD = `{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metada
   "finalizers":["resources-finalizer.argocd.argoproj.io"]},"spec":{"project":"edge-root","source":{"repoURL":"${URL}",
   "targetRevision":"${"a".repeat(40)}","path":"fleet/base"},"destination":{"server":"https://kubernetes.default.svc"}}}`;
 
-const workload = (kind: string, name: string, image: string) => {
-  const labels = { "app.kubernetes.io/name": name };
-  return {
-    apiVersion: "apps/v1",
-    kind,
-    metadata: { ...meta(name), labels: { ...labels, "app.kubernetes.io/managed-by": "edge-fleet" } },
-    spec: {
-      selector: { matchLabels: labels },
-      ...(kind === "StatefulSet" ? { serviceName: name } : {}),
-      template: { metadata: { labels }, spec: { containers: [{ name: "c", image }] } },
-    },
-  };
+/** Releases of Argo CD by the names of their images; the node finds none of the third (toolchain/hub-apiserver/k3s/pods.go). */
+const ARGO_CD = {
+  "v3.2.1": "lab.invalid",
+  "v3.2.2": "lab.invalid",
+  "v3.2.3": "lab.invalid/absent",
+  "v3.2.4": "lab.invalid",
 };
-
-/** The engine's objects in short. */
-const engine = (image: string): string =>
-  formatObjects(
-    [],
-    [
-      { apiVersion: "v1", kind: "Namespace", metadata: { name: "argocd" } },
-      workload("StatefulSet", "argocd-application-controller", image),
-      workload("Deployment", "argocd-repo-server", image),
-    ],
-  );
+type Release = keyof typeof ARGO_CD;
+const imageOf = (version: Release, name: string) => `${ARGO_CD[version]}/${name}:${version}@sha256:${sha256(version)}`;
 
 let api = "";
 let definitions: readonly string[] = [];
@@ -94,32 +69,33 @@ before(async () => {
   definitions = [read("application-crd.yaml"), read("appproject-crd.yaml")];
 });
 
-/** Puts K3s into the device's store. */
+/** Puts everything into the device's store. */
 function lockOf(device: Device): ArtifactsLock {
-  const both = (text: string) => {
-    const file = { url: "http://127.0.0.1:9/pushed", sha256: device.store(text), size: text.length };
-    return { amd64: file, arm64: file };
+  const file = (text: string, name = "pushed") => {
+    return { url: `http://127.0.0.1:9/${name}`, sha256: device.store(text), size: text.length };
   };
-  return { k3s: Object.fromEntries(Object.entries(BINARIES).map(([version, text]) => [version, both(text)])) };
-}
-
-/** What is sent to a device that has an engine of this image. */
-function payloadWith(device: Device, profile: Profile, image: string, revision = "main"): string {
-  const payload = renderPayload(profile, lockOf(device), { entry: [project, root(revision)] });
-  const files = { "0-applications": definitions[0], "0-appprojects": definitions[1], "1-argocd": engine(image) };
-  const lines = Object.entries(files).map(([name, text = ""]) => {
-    const path = `${MANIFESTS}/edge-fleet-engine-${name}.yaml`;
-    return `artifact manifest ${device.store(text)} ${text.length} 0600 ${path} -\n`;
+  const both = (text: string) => ({ amd64: file(text), arm64: file(text) });
+  const [application = "", appProject = ""] = definitions;
+  const crds = [file(application, "application-crd.yaml"), file(appProject, "appproject-crd.yaml")];
+  const engines = (Object.keys(ARGO_CD) as Release[]).map((version) => {
+    const images = { argocd: imageOf(version, "argocd"), redis: imageOf(version, "redis") };
+    return [version, { crds, images }] as const;
   });
-  const body = payload.body.replace(payload.hash, sha256(payload.hash + lines.join(""))) + lines.join("");
-  return payloadText({ body, secretFiles: payload.secretFiles });
+  const releases = Object.entries(BINARIES).map(([version, text]) => [version, both(text)] as const);
+  return { k3s: Object.fromEntries(releases), argocd: Object.fromEntries(engines) };
 }
 
-function applied(device: Device, profile: Profile, image?: string, revision?: string): DeviceAnswer {
-  const answer =
-    image === undefined
-      ? device.apply(profile, lockOf(device))
-      : device.applyText(payloadWith(device, profile, image, revision));
+/** What is sent to a device with this release of Argo CD. */
+function payloadOf(device: Device, profile: Profile, version: Release = "v3.2.1", revision = "main"): string {
+  const { gitops } = profile;
+  const wanted = { ...profile, gitops: { ...gitops, argocd: { ...gitops.argocd, version } } };
+  const payload = renderPayload(wanted, lockOf(device), { entry: [project, root(revision)] });
+  for (const { content } of payload.artifacts) if (content !== undefined) device.store(content);
+  return payloadText(payload);
+}
+
+function applied(device: Device, profile: Profile, version?: Release, revision?: string): DeviceAnswer {
+  const answer = device.applyText(payloadOf(device, profile, version, revision));
   assert.equal(answer.result, "applied", `${answer.reason}\n${device.sh("tail -n 40 /var/log/edge-fleet/apply.log")}`);
   return answer;
 }
@@ -139,7 +115,7 @@ underEachShell(
   (of) => {
     test("is applied from the folder of manifests, with secrets that only the device knows", async () => {
       const { device, sandbox } = of();
-      const { engine: state } = applied(device, PULLING, "lab.invalid/argocd:1");
+      const { engine: state } = applied(device, PULLING, "v3.2.1");
       assert.equal(state, "ready");
       await eventually(sandbox, `${KUBECTL} -n argocd get application edge-root`);
       assert.equal(device.sh(`stat -c %a ${SECRETS}`), "600");
@@ -157,67 +133,45 @@ underEachShell(
     test("is upgraded without a restart, and keeps its secrets", () => {
       const { device } = of();
       const [pid, secrets] = [device.pid(), device.sh(`sha256sum ${SECRETS}`)];
-      assert.equal(applied(device, PULLING, "lab.invalid/argocd:2").engine, "ready");
+      assert.equal(applied(device, PULLING, "v3.2.2").engine, "ready");
       assert.equal(device.pid(), pid);
       assert.equal(device.sh(`sha256sum ${SECRETS}`), secrets);
       const images = device.sh(`${KUBECTL} -n argocd get pods -o 'jsonpath={.items[*].spec.containers[*].image}'`);
-      assert.deepEqual(new Set(images.split(" ")), new Set(["lab.invalid/argocd:2"]));
-      assert.equal(device.applyText(payloadWith(device, PULLING, "lab.invalid/argocd:2")).result, "unchanged");
+      assert.deepEqual([...new Set(images.split(" "))].sort(), [
+        imageOf("v3.2.2", "argocd"),
+        imageOf("v3.2.2", "redis"),
+      ]);
+      assert.equal(device.applyText(payloadOf(device, PULLING, "v3.2.2")).result, "unchanged");
     });
 
     test("takes another entry without a restart", async () => {
       const { device, sandbox } = of();
       const pid = device.pid();
-      applied(device, PULLING, "lab.invalid/argocd:2", "release");
+      applied(device, PULLING, "v3.2.2", "release");
       assert.equal(device.pid(), pid);
       const revision = "jsonpath={.spec.source.targetRevision}";
       await eventually(sandbox, `[ "$(${KUBECTL} -n argocd get application edge-root -o '${revision}')" = release ]`);
     });
 
-    test("that waits for an image leaves the device applied, and says so", async () => {
-      const { device, sandbox } = of();
-      const image = "lab.invalid/argocd:3";
-      const status = JSON.stringify({
-        status: {
-          conditions: [{ type: "Ready", status: "False" }],
-          containerStatuses: [
-            {
-              name: "c",
-              image,
-              imageID: "",
-              ready: false,
-              restartCount: 0,
-              state: { waiting: { reason: "ImagePullBackOff" } },
-            },
-          ],
-        },
-      });
-      const waiting = device.sh(`cat >/tmp/wait.sh <<'END'
-until ${KUBECTL} -n argocd get pod argocd-application-controller-0 -o 'jsonpath={.spec.containers[0].image} {.status.phase}' | grep -q ':3 Running'; do sleep 0.2; done
-until [ -e /tmp/stop ]; do ${KUBECTL} -n argocd patch pod argocd-application-controller-0 --subresource=status --type=merge -p '${status}'; done
-END
-sh /tmp/wait.sh >/dev/null 2>&1 & echo started`);
-      assert.equal(waiting, "started");
-      const { engine: state } = applied(device, PULLING, image);
-      device.sh(": >/tmp/stop");
-      assert.equal(state, `waiting: ImagePullBackOff ${image}`);
-      device.sh(`${KUBECTL} -n argocd delete pod argocd-application-controller-0`);
-      await eventually(
-        sandbox,
-        `${KUBECTL} -n argocd rollout status statefulset argocd-application-controller --timeout=5s`,
+    test("that waits for an image leaves the device applied, and says so", () => {
+      const { device } = of();
+      const { engine: state } = applied(device, PULLING, "v3.2.3");
+      assert.match(
+        state,
+        /^waiting: ImagePullBackOff lab\.invalid\/absent\/(argocd|redis):v3\.2\.3@sha256:[0-9a-f]{64}$/,
       );
+      assert.equal(device.applyText(payloadOf(device, PULLING, "v3.2.3")).engine, state);
     });
 
     test("is as before after a run that failed", async () => {
       const { device, sandbox } = of();
-      const answer = device.applyText(payloadWith(device, BROKEN, "lab.invalid/argocd:4", "failed"));
+      const answer = device.applyText(payloadOf(device, BROKEN, "v3.2.4", "failed"));
       assert.equal(answer.result, "rolled-back", answer.reason);
       const image = "jsonpath={.spec.template.spec.containers[0].image}";
       await eventually(
         sandbox,
-        `[ "$(${KUBECTL} -n argocd get deployment argocd-repo-server -o '${image}')" = lab.invalid/argocd:3 ]`,
+        `[ "$(${KUBECTL} -n argocd get deployment argocd-repo-server -o '${image}')" = ${imageOf("v3.2.3", "argocd")} ]`,
       );
-      assert.equal(device.sh(`grep -c argocd:3 ${MANIFESTS}/edge-fleet-engine-1-argocd.yaml`), "2");
     });
 
     test("leaves, and what it has brought stays", async () => {
@@ -238,7 +192,7 @@ sh /tmp/wait.sh >/dev/null 2>&1 & echo started`);
 
     test("comes back as it was", async () => {
       const { device, sandbox } = of();
-      assert.equal(applied(device, PULLING, "lab.invalid/argocd:3").engine, "ready");
+      assert.equal(applied(device, PULLING, "v3.2.4").engine, "ready");
       await eventually(sandbox, `${KUBECTL} -n argocd get application edge-root`);
     });
 
@@ -247,7 +201,7 @@ sh /tmp/wait.sh >/dev/null 2>&1 & echo started`);
       applied(device, BARE);
       device.sh(`${KUBECTL} create namespace theirs; ${KUBECTL} -n theirs create deployment argocd-application-controller --image=lab.invalid/a
         ${KUBECTL} -n theirs label deployment argocd-application-controller app.kubernetes.io/name=argocd-application-controller`);
-      const { result, reason } = device.applyText(payloadWith(device, PULLING, "lab.invalid/argocd:3"));
+      const { result, reason } = device.applyText(payloadOf(device, PULLING));
       assert.equal(result, "failed");
       assert.match(
         reason,
@@ -259,5 +213,3 @@ sh /tmp/wait.sh >/dev/null 2>&1 & echo started`);
   },
   () => ({ address: ADDRESS, binds: { [K3S_API_PATH]: api } }),
 );
-
-void [PROGRAM_PATH, readOutcome];

@@ -158,6 +158,7 @@ commit() {
   enter commit
   # shellcheck disable=SC2046
   forget_manifests "$PREVIOUS/files" $(former_manifests)
+  optional "${DISTRIBUTION}_apply_manifests" || :
   forget_agents
   ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"

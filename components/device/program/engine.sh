@@ -42,6 +42,14 @@ prepare_engine() {
   put "$STAGE/engine-secrets" "$(engine_secrets)"
 }
 
+# The datastore has them too, as they were then, and the distribution would put the newer ones of the file over them.
+copy_engine_secrets() { ! has_engine || cp -p "$(engine_secrets)" "$1/engine-secrets.yaml"; }
+
+restore_engine_secrets() {
+  has_engine && [ -f "$1/engine-secrets.yaml" ] || return 0
+  put_apart "$1/engine-secrets.yaml" "$(engine_secrets)"
+}
+
 # $1 is a Secret, $2 its key. What the cluster has stays: pods that run were started with it. The label is asked for by
 # Argo CD's settings: util/settings/settings.go, https://argo-cd.readthedocs.io/en/stable/operator-manual/argocd-secret-yaml/
 engine_secret() {

@@ -41,5 +41,9 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
-  return [...DISTRIBUTIONS[profile.distribution].check(profile, context), ...checkBackup(profile), ...checkGitAccess(profile)];
+  return [
+    ...DISTRIBUTIONS[profile.distribution].check(profile, context),
+    ...checkBackup(profile),
+    ...checkGitAccess(profile),
+  ];
 }

@@ -71,7 +71,7 @@ answer_engine() {
     'get pods jsonpath='*) engine_images | sed 's/^/ImagePullBackOff /' ;;
     'get pods name' | 'get crd '* | 'delete deployments,statefulsets '* | 'delete secret '* | 'delete addon '*) ;;
     'get secret '*) refuse "secrets \"$3\" not found" ;;
-    "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'* | "apply $MANIFESTS/"*) ;;
+    "get $MANIFESTS/"* | "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'* | "apply $MANIFESTS/"*) ;;
     *) return 1 ;;
   esac
 }

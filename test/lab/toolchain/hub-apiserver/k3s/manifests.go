@@ -110,7 +110,7 @@ func (a *applier) applyAll(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	files, err := filepath.Glob(manifests + "/[!.]*.yaml")
+	files, err := filepath.Glob(manifests + "/[^.]*.yaml")
 	if err != nil {
 		return err
 	}
