@@ -38,6 +38,7 @@ test("devices that pull", async (t) => {
   await t.test("a promoted workload comes and runs", async () => {
     await pull.promote("canary", "--to", "HEAD");
     await pull.push("Entries");
-    await until("first", async () => (await pull.level("one")) === "first");
+    await pull.quicken("one");
+    await until("first", async () => (await pull.level("one")) === "first").catch(async (e) => { console.error((await pull.fleet.devices.exec("one", "k3s kubectl -n argocd get applications -o yaml | grep -v patch: | tail -n 120; k3s kubectl get pods -A; tail -n 20 /var/log/pods/argocd_argocd-*/*/*.log | cut -c1-700 | grep -v grpc.code")).stdout); throw e; });
   });
 });

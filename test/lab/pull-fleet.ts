@@ -134,11 +134,12 @@ export class PullFleet {
     return this.run("rev-parse", "HEAD");
   }
 
-  /** Pins a ring to the newest commit, or to that of the ring before, and pushes. @param args further arguments of promote */
+  /** Pins a ring to a commit and pushes. @param args further arguments of promote, as `--to HEAD` */
   async promote(ring: string, ...args: string[]): Promise<void> {
     const words = ["promote", ring, "--tree", this.fleet.tree, "--push", "--no-diff", ...args];
     const promoted = await this.fleet.edgeFleet(words);
     assert.equal(promoted.code, 0, promoted.stderr);
+    this.run("pull", "--quiet", "--ff-only");
   }
 
   /** Runs kubectl on a device. @throws AssertionError with what it said */
