@@ -12,7 +12,7 @@ import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
 import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
-import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
+import { ARTIFACTS, buildProfile, gitopsOf } from "../../unit/device/profile.ts";
 import { k3sStandin } from "./index.ts";
 import { PROGRAM } from "./quick-program.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
@@ -49,13 +49,32 @@ export function locked(content: string | Uint8Array, url = `http://127.0.0.1:9/$
   return { url, sha256: sha256(content), size: content.length };
 }
 
+/** Definitions in short: the stand-ins take any text for one. */
+const DEFINITIONS = ["application-crd.yaml", "appproject-crd.yaml"].map((name) => {
+  const text = `# Stand-in of the lab for ${name} of Argo CD.\n`;
+  return { text, file: locked(text, `http://127.0.0.1:9/${name}`) };
+});
+
+/** Argo CD in a lock, for devices whose payload brings the engine: {@link Device.packed} pushes it. */
+export const ENGINE: Pick<ArtifactsLock, "argocd"> = {
+  argocd: {
+    [gitopsOf("argocd").argocd.version]: {
+      crds: DEFINITIONS.map(({ file }) => file),
+      images: {
+        argocd: `lab.invalid/argocd:v1@sha256:${"a".repeat(64)}`,
+        redis: `lab.invalid/redis:v1@sha256:${"b".repeat(64)}`,
+      },
+    },
+  },
+};
+
 /** A lock of all releases as served below a base URL. */
 export function lockFor(url: string): ArtifactsLock {
   const entries = Object.entries(RELEASES).map(([version, text]) => {
     const file = locked(text, `${url}/${version}/k3s`);
     return [version, { amd64: file, arm64: file }] as const;
   });
-  return { k3s: Object.fromEntries(entries) };
+  return { k3s: Object.fromEntries(entries), ...ENGINE };
 }
 
 /** A lock for devices to which artifacts are pushed. */
@@ -157,9 +176,14 @@ export class Device {
     this.sh(`test -x ${PROGRAM_PATH}`);
   }
 
-  /** What is sent to the device. */
+  /** What is sent to the device, which has the engine's manifests then. */
   packed(profile: Profile, lock = LOCK, context: RenderContext = {}): Packed {
-    return pack(renderPayload(profile, lock, context));
+    const payload = renderPayload(profile, lock, context);
+    const manifests = payload.artifacts.filter(({ kind }) => kind === "manifest");
+    if (manifests.length > 0)
+      for (const text of [...manifests.flatMap(({ content }) => content ?? []), ...DEFINITIONS.map(({ text }) => text)])
+        this.store(text);
+    return pack(payload);
   }
 
   /** Applies a profile and waits for the answer. */
