@@ -3,7 +3,6 @@
  * program, made quick and able to kill itself at any step.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
@@ -12,10 +11,15 @@ import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
 import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
-import { ARTIFACTS, buildProfile, gitopsOf } from "../../unit/device/profile.ts";
+import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
+import { DEFINITIONS, ENGINE } from "./engine-lock.ts";
 import { k3sStandin } from "./index.ts";
+import { locked, sha256 } from "./locked.ts";
 import { PROGRAM } from "./quick-program.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
+
+export { ENGINE } from "./engine-lock.ts";
+export { locked, sha256 } from "./locked.ts";
 
 /** Release that works. */
 export const OLD = "v1.36.2+k3s1";
@@ -38,36 +42,6 @@ export const RELEASES: Readonly<Record<string, string>> = {
   [CRASHING]: k3sStandin(CRASHING, { fault: "crash" }),
   [MIGRATING]: k3sStandin(MIGRATING, { fault: "migrate" }),
 };
-/** SHA-256 in hex. */
-export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
-
-/**
- * An artifact as a lock names it.
- * @param url default: where nothing answers, for artifacts that are pushed
- */
-export function locked(content: string | Uint8Array, url = `http://127.0.0.1:9/${sha256(content)}`) {
-  return { url, sha256: sha256(content), size: content.length };
-}
-
-/** Definitions in short: the stand-ins take any text for one. */
-const DEFINITIONS = ["application-crd.yaml", "appproject-crd.yaml"].map((name) => {
-  const text = `# Stand-in of the lab for ${name} of Argo CD.\n`;
-  return { text, file: locked(text, `http://127.0.0.1:9/${name}`) };
-});
-
-/** Argo CD in a lock, for devices whose payload brings the engine: {@link Device.packed} pushes it. */
-export const ENGINE: Pick<ArtifactsLock, "argocd"> = {
-  argocd: {
-    [gitopsOf("argocd").argocd.version]: {
-      crds: DEFINITIONS.map(({ file }) => file),
-      images: {
-        argocd: `lab.invalid/argocd:v1@sha256:${"a".repeat(64)}`,
-        redis: `lab.invalid/redis:v1@sha256:${"b".repeat(64)}`,
-      },
-    },
-  },
-};
-
 /** A lock of all releases as served below a base URL. */
 export function lockFor(url: string): ArtifactsLock {
   const entries = Object.entries(RELEASES).map(([version, text]) => {
