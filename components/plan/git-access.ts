@@ -19,6 +19,9 @@ const SECRET_KEYS: Readonly<Record<GitAccess["type"], string | undefined>> = {
   githubApp: "git-github-app-key",
 };
 
+/** All of them. */
+export const GIT_SECRET_KEYS: readonly string[] = Object.values(SECRET_KEYS).filter((key) => key !== undefined);
+
 /** What of a profile decides it. */
 type Source = Pick<Profile, "gitops" | "joins">;
 

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { DeviceAnswer } from "../../components/device/result.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
@@ -48,6 +49,25 @@ const project = { apiVersion: "argoproj.io/v1alpha1", kind: "AppProject", metada
 const CHILD = `{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"workloads","namespace":"argocd",
   "finalizers":["resources-finalizer.argocd.argoproj.io"]},"spec":{"project":"edge-root","source":{"repoURL":"${URL}",
   "targetRevision":"${"a".repeat(40)}","path":"fleet/base"},"destination":{"server":"https://kubernetes.default.svc"}}}`;
+
+/** What Argo CD's controller writes of an Application. */
+const STATUS = {
+  sync: { status: "OutOfSync", revision: "b".repeat(40) },
+  health: { status: "Degraded", lastTransitionTime: "2026-11-26T01:02:03Z" },
+  history: ["d", "c"].map((commit, id) => ({
+    id,
+    revision: commit.repeat(40),
+    deployedAt: `2026-11-2${id + 4}T01:02:03Z`,
+  })),
+  operationState: {
+    ...{ operation: {}, phase: "Failed", startedAt: "2026-11-26T04:05:00Z", finishedAt: "2026-11-26T04:05:06Z" },
+  },
+  reconciledAt: "2026-11-26T05:05:06Z",
+  conditions: ["ComparisonError", "SyncError"].map((type) => ({ type, message: 'a "quoted" reason' })),
+};
+
+const FIELDS = ["revision", "sync", "health", "healthSince", "deployedRevision", "deployedAt", "phase", "finishedAt"];
+const NOTHING = Object.fromEntries([...FIELDS, "reconciledAt", "conditions"].map((name) => [name, ""]));
 
 /** Releases of Argo CD by the names of their images; the node finds none of the third (toolchain/hub-apiserver/k3s/pods.go). */
 const ARGO_CD = {
@@ -163,6 +183,46 @@ underEachShell(
       assert.equal(device.applyText(payloadOf(device, PULLING, "v3.2.3")).engine, state);
     });
 
+    test("is told with what runs, also where nothing is known of it", () => {
+      const { device } = of();
+      device.sh(`cat >/tmp/child.json <<'END'\n${CHILD}\nEND\n${KUBECTL} create -f /tmp/child.json`);
+      device.sh(
+        `${KUBECTL} -n argocd patch application workloads --type=merge -p '${JSON.stringify({ status: STATUS })}'`,
+      );
+      const told = JSON.parse(device.sh(`${PROGRAM_PATH} status`));
+      assert.deepEqual(
+        { ...told, at: "" },
+        {
+          ...{ edgeFleetStatus: 1, device: PULLING.id, at: "", distribution: "k3s", release: OLD, api: true },
+          engine: "argocd",
+          state: told.state,
+          applications: [
+            { ...NOTHING, name: "edge-root", targetRevision: "main" },
+            {
+              ...{ name: "workloads", targetRevision: "a".repeat(40), revision: "b".repeat(40), sync: "OutOfSync" },
+              ...{ health: "Degraded", healthSince: "2026-11-26T01:02:03Z", deployedRevision: "c".repeat(40) },
+              ...{ deployedAt: "2026-11-25T01:02:03Z", phase: "Failed", finishedAt: "2026-11-26T04:05:06Z" },
+              ...{ reconciledAt: "2026-11-26T05:05:06Z", conditions: "ComparisonError SyncError" },
+            },
+          ],
+        },
+      );
+      assert.match(told.state, /^waiting: ImagePullBackOff /);
+      assert.match(told.at, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    });
+
+    test("is not known where the API is silent, within a bound", () => {
+      const { device } = of();
+      device.sh("kill -STOP $(systemctl show -p MainPID --value k3s)");
+      const begin = performance.now();
+      const told = JSON.parse(device.sh(`${PROGRAM_PATH} status`));
+      const seconds = (performance.now() - begin) / 1000;
+      device.sh("kill -CONT $(systemctl show -p MainPID --value k3s)");
+      const { api, engine, state, applications } = told;
+      assert.deepEqual([api, engine, state, applications], [false, "argocd", "waiting: the API does not answer", []]);
+      assert.ok(seconds < 30, `${seconds} s`);
+    });
+
     test("is as before after a run that failed", async () => {
       const { device, sandbox } = of();
       const answer = device.applyText(payloadOf(device, BROKEN, "v3.2.4", "failed"));
@@ -176,7 +236,7 @@ underEachShell(
 
     test("leaves, and what it has brought stays", async () => {
       const { device, sandbox } = of();
-      device.sh(`echo '${CHILD}' | ${KUBECTL} create -f -; ${KUBECTL} create configmap brought`);
+      device.sh(`${KUBECTL} create configmap brought`);
       device.sh(`${KUBECTL} -n argocd create configmap of-the-engine`);
       const pid = device.pid();
       assert.equal(applied(device, BARE).engine, "");

@@ -58,7 +58,7 @@ export interface LabInventory {
   readonly readinessTimeoutSeconds?: number;
   /** The fleet's Git repository, and how its devices log in to it. Default: one that nobody reads. */
   readonly git?: { readonly url: string; readonly access?: object };
-  /** `gitops` of the fleet. Default: an agent, which nobody installs. */
+  /** `gitops` of the fleet. Default: its own. */
   readonly gitops?: object;
   /** Further settings of fleet.yaml. Default: none. */
   readonly settings?: object;
@@ -78,7 +78,7 @@ export async function writeInventory(
   const { devices, withHub = true, readySeconds = 1, readinessTimeoutSeconds = 30 } = options;
   const { version, directory } = await argocdManifests();
   const { url, access } = options.git ?? { url: "https://git.example.com/lab/edge-fleet.git" };
-  const gitops = options.gitops ?? { engine: "argocd-agent" };
+  const gitops = options.gitops ?? {};
   const write = (name: string, value: unknown) => writeFileSync(join(inventory, name), stringify(value));
   write("fleet.yaml", {
     fleet: "lab",

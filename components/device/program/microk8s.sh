@@ -7,7 +7,6 @@ MICROK8S_DATA=$MICROK8S_SNAP/current
 MICROK8S_CONFIG=/etc/edge-fleet/microk8s
 MICROK8S_UNIT=snap.microk8s.daemon-kubelite
 MICROK8S_OURS=$STATE/microk8s
-MICROK8S_APPLIED=$STATE/manifests/applied
 
 # Columns of `snap list`: name, version, revision, channel, publisher, notes.
 snap_column() { snap list "$1" 2>/dev/null | awk -v name="$1" -v column="$2" '$1 == name { print $column; exit }'; }
@@ -186,46 +185,6 @@ microk8s_start() {
 microk8s_stop() { snap stop --disable microk8s; }
 
 microk8s_main_pid() { service_main_pid "$MICROK8S_UNIT"; }
-
-# The snap has no folder from which manifests are applied: they lie here, and this program applies them.
-microk8s_manifests() { echo "$STATE/manifests"; }
-
-# What was applied is kept, so that only what has changed or is gone is applied again, and what left a file is deleted.
-microk8s_apply_manifests() {
-  unapplied=0
-  mkdir -p "$MICROK8S_APPLIED"
-  for file in "$STATE"/manifests/*.yaml; do
-    [ -f "$file" ] || continue
-    former=$MICROK8S_APPLIED/${file##*/}
-    ! cmp -s "$file" "$former" || ! $KUBECTL get -f "$file" >/dev/null 2>&1 || continue
-    if microk8s_apply "$file"; then microk8s_prune_manifest "$former" "$file"; else unapplied=1; fi
-  done
-  return "$unapplied"
-}
-
-# A kind is known a moment after its definition is applied.
-microk8s_apply() {
-  for attempt in 1 2 3; do
-    ! timeout 60 $KUBECTL apply --server-side --force-conflicts --field-manager=edge-fleet -f "$1" || return 0
-    sleep "$POLL"
-  done
-  echo "$1 could not be applied: the next hour tries again"
-  return 1
-}
-
-microk8s_prune_manifest() {
-  now=$($KUBECTL get --ignore-not-found -o name -f "$2") || return 0
-  [ ! -f "$1" ] || for object in $($KUBECTL get --ignore-not-found -o name -f "$1" 2>/dev/null); do
-    case "
-$now
-" in *"
-$object
-"*) ;; *) in_engine delete "$object" --ignore-not-found --wait=false || : ;; esac
-  done
-  cp "$2" "$1"
-}
-
-microk8s_forget_manifest() { rm -f "$MICROK8S_APPLIED/${1##*/}"; }
 
 # The snap writes containerd's configuration from its template; the classes have no folder from which they would be read.
 microk8s_wasm_ready() {

@@ -69,7 +69,7 @@ answer_engine() {
     'get deployments,statefulsets '*metadata.namespace*) ;;
     'get deployments,statefulsets '*) engine_images | sed 's/^/1== 1=1 /' ;;
     'get pods jsonpath='*) engine_images | sed 's/^/ImagePullBackOff /' ;;
-    'get pods name' | 'get crd '* | 'delete deployments,statefulsets '* | 'delete secret '* | 'delete addon '*) ;;
+    'get pods name' | 'get crd '* | 'delete deployments,statefulsets,replicasets,pods '* | 'delete secret '* | 'delete addon '*) ;;
     'get secret '*) refuse "secrets \"$3\" not found" ;;
     "get $MANIFESTS/"* | "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'* | "apply $MANIFESTS/"*) ;;
     *) return 1 ;;
