@@ -111,6 +111,11 @@ export async function writeInventory(
     [K3S_PODS, { amd64: pods, arm64: pods }],
   ];
   const lockFile = (path: string) => ({ url: join(directory, path), sha256: sha256File(join(directory, path)) });
+  const known = devices.some(({ model }) => runsPods(model));
+  const image = (repository: string, tag: string) => {
+    const name = known ? repository : `lab.invalid/absent/${repository.split("/").at(-1)}`;
+    return `${name}:${known ? tag : "v1"}@sha256:${sha256(repository + tag)}`;
+  };
   const definition = (kind: string) => {
     const path = `crds/${kind}-crd.yaml`;
     return publish(`${kind}-crd.yaml`, readFileSync(join(directory, path), "utf8"), artifacts, artifactsUrl);
@@ -122,8 +127,8 @@ export async function writeInventory(
         crds: ["application", "applicationset", "appproject"].map(definition),
         controlPlane: lockFile("namespace-install.yaml"),
         images: {
-          argocd: `quay.io/argoproj/argocd:${version}@sha256:${sha256(`argocd ${version}`)}`,
-          redis: `public.ecr.aws/docker/library/redis:8.2.2-alpine@sha256:${sha256("redis")}`,
+          argocd: image("quay.io/argoproj/argocd", version),
+          redis: image("public.ecr.aws/docker/library/redis", "8.2.2-alpine"),
         },
       },
     },

@@ -7,6 +7,10 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
+import { fleetTree } from "../../cli/commands/tree-option.ts";
+import { planTree, renderTree, writeTree } from "../../components/gitops/index.ts";
+import { readPins } from "../../components/gitops/rings.ts";
+import { loadInventory } from "../../components/inventory/index.ts";
 import { type GitServer, startGitServer } from "./argocd/git-server.ts";
 import { type LabFleet, type LabFleetOptions, startLabFleet } from "./fleet.ts";
 import { ADVERTISED_ADDRESS } from "./namespace.ts";
@@ -128,10 +132,17 @@ export class PullFleet {
   async push(message: string): Promise<string> {
     const rendered = await this.fleet.edgeFleet(["render", "--tree", this.fleet.tree]);
     assert.equal(rendered.code, 0, rendered.stderr);
+    this.#writeEntries();
     this.run("add", "--all");
     this.run("commit", "--quiet", "--allow-empty", "-m", message);
     this.run("push", "--quiet", "--set-upstream", "origin", "main");
     return this.run("rev-parse", "HEAD");
+  }
+
+  #writeEntries(): void {
+    const input = fleetTree(loadInventory(this.fleet.inventory));
+    const tree = renderTree(input, readPins(this.fleet.tree, input.workloads));
+    writeTree(this.fleet.tree, planTree(this.fleet.tree, tree));
   }
 
   /** Pins a ring to a commit and pushes. @param args further arguments of promote, as `--to HEAD` */
