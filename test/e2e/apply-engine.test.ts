@@ -267,8 +267,18 @@ underEachShell(
         reason,
         /^engine: an Argo CD that edge-fleet did not install is in the namespace theirs, .*set gitops.engine: none$/,
       );
-      device.sh(`${KUBECTL} delete namespace theirs --wait=false`);
+      device.sh(`${KUBECTL} delete namespace theirs`);
       assert.equal(device.sh(`ls ${MANIFESTS} | grep edge-fleet || :`), "");
+    });
+
+    test("is put beside Flux with a warning", () => {
+      const { device } = of();
+      device.sh(`${KUBECTL} create namespace flux-system
+        ${KUBECTL} -n flux-system create deployment source-controller --image=lab.invalid/s --dry-run=client -o json |
+          ${KUBECTL} label --local -f - app.kubernetes.io/part-of=flux -o json | ${KUBECTL} create -f -`);
+      applied(device, PULLING);
+      const said = device.sh("grep '^warning: engine' /var/log/edge-fleet/apply.log");
+      assert.match(said, /^warning: engine: Flux is in the namespace flux-system, /);
     });
   },
   () => ({ address: ADDRESS, binds: { [K3S_API_PATH]: api } }),
