@@ -61,7 +61,10 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   }
   const before = ringBefore(context, ring);
   const needed = before === undefined ? [] : devicesIn(context, before);
-  const statuses = await readStatuses(options, needed, context.workload?.name, now);
+  const statuses = await readStatuses(
+    { ...options, dial: true },
+    { inventory: context.inventory, devices: needed, workload: context.workload?.name, now },
+  );
   const plan = await planPromotion(context, { ring, revision }, { statuses, maxAgeMs: options.maxStatusAge, now });
   const standing = plan.refusals.filter(({ forceable }) => reason === undefined || !forceable);
   const impact = await lookAtImpact(context, plan, options.diff && standing.length === 0);

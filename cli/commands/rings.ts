@@ -45,7 +45,8 @@ async function rings(options: HealthCommandOptions): Promise<ExitCode> {
   const now = Date.now();
   const { workload } = options;
   const context = await openContext(options);
-  const statuses = await readStatuses(options, context.devices, workload, now);
+  const { inventory, devices } = context;
+  const statuses = await readStatuses({ ...options, dial: true }, { inventory, devices, workload, now });
   const freezes = await readFreezes(context);
   const rows: RingRow[] = [];
   for (const ring of context.rings) {
@@ -67,7 +68,8 @@ function rowOf(
   health: RingVerdict | undefined,
   now: number,
 ): RingRow {
-  const left = current === undefined ? null : Math.max(0, context.rules.soakMs - (now - current.since));
+  const began = Math.max(current?.since ?? 0, health?.runningSince ?? 0);
+  const left = current === undefined ? null : Math.max(0, context.rules.soakMs - (now - began));
   return {
     ring,
     revision: current?.revision ?? null,

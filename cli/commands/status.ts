@@ -1,10 +1,14 @@
-/** `edge-fleet status`: how each device is, from the stacks at once and from the hub where it answers. Changes nothing. */
+/**
+ * `edge-fleet status`: how each device is, from the stacks at once, and from the hub and the devices themselves where they
+ * answer. Changes nothing.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
 import { selectDevices } from "../doctor/targets.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
+import { dialOption } from "../rollout/status-source.ts";
 import { readHealth } from "../status/health.ts";
 import { formatStatus, summarizeStatus } from "../status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport, statusRows } from "../status/model.ts";
@@ -21,17 +25,18 @@ interface StatusCommandOptions extends HealthCommandOptions {
 }
 
 const HELP = `
-STATE, RELEASE and REASON are those of the last run, out of the stack of the region: no device is dialled. COMMIT, HEALTH
-and CONTACT are what the hub knows, or what the file of --status says; they are stale from --max-status-age on. Without
-either, the hub is asked where KUBECONFIG names its file. With --json: an object by device, which --status of promote and
-rings reads as well.
+STATE, RELEASE and REASON are those of the last run, out of the stack of the region. COMMIT, SINCE, HEALTH and CONTACT come
+from the devices: over SSH with --dial, else as they last answered; from the hub for those with an agent (--kubeconfig, or
+where KUBECONFIG names its file); or all from the file of --status. SINCE is how long a device runs its COMMIT, CONTACT when
+it was last heard of. An answer older than --max-status-age, or none, makes a device unknown, never healthy. With --json: an
+object by device, which --status of promote and rings reads as well.
 Exit codes: 0 told, 1 nothing could be read, 2 wrong usage or inventory.`;
 
 /** Registers the command. */
 export function registerStatus(program: Command): void {
   const command = program
     .command("status")
-    .description("show how each device is, by the stacks and by the hub")
+    .description("show how each device is, by the stacks, by itself and by the hub")
     .argument("[target]", "a region or a device. Default: the fleet")
     .option("--ring <ring>", "only the devices of this ring")
     .option("--failed", "only devices that need a person")
@@ -41,7 +46,7 @@ export function registerStatus(program: Command): void {
         .argParser(wholeNumber(1))
         .conflicts("json"),
     );
-  addHealthOptions(command)
+  addHealthOptions(command.addOption(dialOption()))
     .addHelpText("after", HELP)
     .action(async (target: string | undefined, options: StatusCommandOptions) => {
       process.exitCode = await (options.watch === undefined ? status(target, options) : watch(target, options));
@@ -107,7 +112,7 @@ async function readStatus(target: string | undefined, options: StatusCommandOpti
   const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
   const problems = [
     ...unread.map(({ region, error }) => `stack ${region} cannot be read: ${error.message}`),
-    ...(problem === undefined ? [] : [`the hub is not asked: ${problem}`]),
+    ...(problem === undefined ? [] : [`health is not told: ${problem}`]),
   ];
   return { rows: all.filter(shown), all, stacks, problems };
 }

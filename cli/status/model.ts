@@ -1,6 +1,6 @@
 /**
  * One line per device: from the inventory, what the last run of its region's stack says, and where it was asked what the
- * hub says, to state, release, commit, health and the reason. Pure.
+ * hub or the device itself says, to state, release, commit, health and the reason. Pure.
  */
 import type { Profile } from "../../components/inventory/index.ts";
 import type { DeviceRow } from "../pulumi/report.ts";
@@ -31,7 +31,7 @@ export interface StatusRow {
   readonly status: DeviceStatus | undefined;
 }
 
-/** What the hub, or a status file, says. */
+/** What the hub, the devices themselves or a status file say. */
 export interface HealthReading {
   readonly statuses: DeviceStatuses;
   /** Devices that deploy something by themselves. */
@@ -123,7 +123,7 @@ export function isFailed({ state, health }: StatusRow): boolean {
 
 /** Devices that a next run, or time, brings further. */
 export function isPending({ state, health }: StatusRow): boolean {
-  return state === "pending" || state === "new" || health === "behind" || health === "stale";
+  return state === "pending" || state === "new" || health === "behind" || health === "unknown";
 }
 
 /**

@@ -25,15 +25,22 @@ test("a fleet that says nothing gets a soak of 2h, 95% and 2 failures", () => {
   assert.deepEqual(rolloutRules({}), {
     soakMs: 2 * hours,
     minHealthyPercent: 95,
+    minHealthyPerModelPercent: 50,
     maxFailures: 2,
     signedCommits: false,
   });
-  assert.deepEqual(rolloutRules({ rollout: { soak: "1d", minHealthy: "0%", maxFailures: 0, signedCommits: true } }), {
-    soakMs: 24 * hours,
-    minHealthyPercent: 0,
-    maxFailures: 0,
-    signedCommits: true,
-  });
+  assert.deepEqual(
+    rolloutRules({
+      rollout: { soak: "1d", minHealthy: "0%", minHealthyPerModel: "0%", maxFailures: 0, signedCommits: true },
+    }),
+    {
+      soakMs: 24 * hours,
+      minHealthyPercent: 0,
+      minHealthyPerModelPercent: 0,
+      maxFailures: 0,
+      signedCommits: true,
+    },
+  );
 });
 
 for (const [text, minutes] of [
