@@ -4,15 +4,12 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
-import { selectDevices } from "../doctor/targets.ts";
-import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { EXIT, type ExitCode } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { dialOption } from "../rollout/status-source.ts";
-import { readHealth } from "../status/health.ts";
 import { formatStatus, summarizeStatus } from "../status/layout.ts";
-import { isFailed, isPending, type StatusRow, statusReport, statusRows } from "../status/model.ts";
-import { readStacks, type StackReading } from "../status/stacks.ts";
+import { isFailed, isPending, type StatusRow, statusReport } from "../status/model.ts";
+import { readStatus, type StatusAnswer } from "../status/read.ts";
 import { terminalWidth, usesColour } from "../terminal.ts";
 import { inventoryOf, printJson, wholeNumber } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
@@ -68,9 +65,9 @@ async function watch(target: string | undefined, options: StatusCommandOptions):
 async function status(target: string | undefined, options: StatusCommandOptions): Promise<ExitCode> {
   if (!options.json) process.stdout.write(await describe(target, options));
   else {
-    const { rows, problems } = await readStatus(target, options, Date.now());
+    const { shown, problems } = await ask(target, options, Date.now());
     for (const problem of problems) process.stderr.write(`${problem}\n`);
-    printJson(statusReport(rows));
+    printJson(statusReport(shown));
   }
   return EXIT.ok;
 }
@@ -78,55 +75,24 @@ async function status(target: string | undefined, options: StatusCommandOptions)
 /** The table, the counts and what to do next. */
 async function describe(target: string | undefined, options: StatusCommandOptions): Promise<string> {
   const now = Date.now();
-  const { rows, all, stacks, problems } = await readStatus(target, options, now);
+  const { rows, shown, stacks, problems } = await ask(target, options, now);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now };
-  const next = nextStep(all);
-  return `${formatStatus(rows, stacks, layout)}${summarizeStatus(all, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
+  const next = nextStep(rows);
+  return `${formatStatus(shown, stacks, layout)}${summarizeStatus(rows, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
 }
 
-interface Status {
-  /** Rows that are shown. */
-  readonly rows: readonly StatusRow[];
-  /** Those before --failed and --pending. */
-  readonly all: readonly StatusRow[];
-  readonly stacks: ReadonlyMap<string, StackReading>;
-  /** What could not be read. */
-  readonly problems: readonly string[];
+interface Status extends StatusAnswer {
+  /** Rows that are shown: those of --failed and --pending. */
+  readonly shown: readonly StatusRow[];
 }
 
-/** @throws Error when nothing at all could be read */
-async function readStatus(target: string | undefined, options: StatusCommandOptions, now: number): Promise<Status> {
+async function ask(target: string | undefined, options: StatusCommandOptions, now: number): Promise<Status> {
   const inventory = inventoryOf(options);
-  const profiles = chooseProfiles(inventory, target, options.ring);
-  const whole = options.ring === undefined && (target === undefined || inventory.regions.has(target));
-  const regions = [...new Set(profiles.map(({ region }) => region))];
-  const [stacks, { health, problem }] = await Promise.all([readStacks(regions), readHealth(options, profiles, now)]);
-  const unread = [...stacks].flatMap(([region, reading]) =>
-    reading.problem ? [{ region, error: reading.problem }] : [],
-  );
-  const [first] = unread;
-  if (first !== undefined && unread.length === stacks.size && health === undefined) throw first.error;
-  const all = statusRows({ profiles, stacks, health, withStrangers: whole });
+  const answer = await readStatus({ inventory, target, ring: options.ring, health: options, now });
   const { failed = false, pending = false } = options;
   const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
-  const problems = [
-    ...unread.map(({ region, error }) => `stack ${region} cannot be read: ${error.message}`),
-    ...(problem === undefined ? [] : [`health is not told: ${problem}`]),
-  ];
-  return { rows: all.filter(shown), all, stacks, problems };
-}
-
-function chooseProfiles(
-  inventory: Inventory,
-  target: string | undefined,
-  ring: string | undefined,
-): readonly Profile[] {
-  const { rings } = inventory.fleet;
-  if (ring !== undefined && !rings.includes(ring))
-    throw new UsageError(`ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
-  const profiles = target === undefined ? resolveFleet(inventory) : selectDevices(inventory, [target]);
-  return ring === undefined ? profiles : profiles.filter((profile) => profile.ring === ring);
+  return { ...answer, shown: answer.rows.filter(shown) };
 }
 
 /** Empty where nothing is to be done. */

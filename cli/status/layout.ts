@@ -1,7 +1,7 @@
 /** A report of devices as a table for a terminal of any width: columns give way, reasons go onto lines of their own. Pure. */
 import { formatDuration } from "../rollout/rules.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
-import { isFailed, isPending, type StatusRow } from "./model.ts";
+import { isFailed, isPending, lastContact, type StatusRow } from "./model.ts";
 import type { StackReading } from "./stacks.ts";
 
 /** How a table is written. */
@@ -125,11 +125,6 @@ export function wrap(text: string, width: number): string[] {
     } else line = longer;
   }
   return [...lines, line];
-}
-
-/** When the device itself was last heard of. */
-function lastContact(status: StatusRow["status"]): string | undefined {
-  return status?.lastSeenAt ?? (status?.connected ? status.observedAt : undefined);
 }
 
 function ago(time: string | undefined, now: number): string {

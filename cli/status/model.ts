@@ -116,13 +116,18 @@ function strangerOf(region: string, row: DeviceRow, lastRun: string | undefined)
   };
 }
 
+/** When the device itself was last heard of, in RFC 3339; undefined where nobody knows. */
+export function lastContact(status: StatusRow["status"]): string | undefined {
+  return status?.lastSeenAt ?? (status?.connected ? status.observedAt : undefined);
+}
+
 /** Devices that need a person. */
-export function isFailed({ state, health }: StatusRow): boolean {
+export function isFailed({ state, health }: Pick<StatusRow, "state" | "health">): boolean {
   return state === "failed" || health === "failed" || health === "lost";
 }
 
 /** Devices that a next run, or time, brings further. */
-export function isPending({ state, health }: StatusRow): boolean {
+export function isPending({ state, health }: Pick<StatusRow, "state" | "health">): boolean {
   return state === "pending" || state === "new" || health === "behind" || health === "unknown";
 }
 

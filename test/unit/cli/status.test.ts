@@ -1,9 +1,9 @@
 /** `status`: the report by itself, and the command against a stand-in for the `pulumi` CLI. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
@@ -11,6 +11,7 @@ import { formatStatus, summarizeStatus, wrap } from "../../../cli/status/layout.
 import { isFailed, isPending, type StatusRow, statusReport } from "../../../cli/status/model.ts";
 import type { StackReading } from "../../../cli/status/stacks.ts";
 import { edgeFleet, MAIN } from "./command.ts";
+import { fakePulumi } from "./fake-pulumi.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { rolloutRepository, statusFile } from "./rollout-repository.ts";
 
@@ -157,30 +158,6 @@ test("the report for programs has every device, what is not known as null", () =
   });
   assert.equal((statusReport([row("x")]).x as { health: unknown }).health, null);
 });
-
-/** `stack output` is the file of the stack's name, `stack ls` all of them with an age. */
-const PULUMI = `#!/bin/sh
-case $2 in
-  ls) exec cat "$FOLDER/list" ;;
-  output)
-    stack=$(echo "$*" | sed 's/.*--stack \\([a-z]*\\).*/\\1/')
-    [ -f "$FOLDER/$stack.json" ] || { echo "error: no stack named '$stack' found" >&2; exit 6; }
-    exec cat "$FOLDER/$stack.json" ;;
-esac
-exit 1
-`;
-
-function fakePulumi(context: TestContext, outputs: Readonly<Record<string, unknown>>): Record<string, string> {
-  const folder = temporaryDirectory(context);
-  mkdirSync(join(folder, "bin"));
-  writeFileSync(join(folder, "bin", "pulumi"), PULUMI, { mode: 0o755 });
-  for (const [name, value] of Object.entries(outputs))
-    writeFileSync(join(folder, `${name}.json`), JSON.stringify(value));
-  const lastUpdate = new Date(Date.now() - 3 * 3_600_000 - 60_000).toISOString();
-  const list = Object.keys(outputs).map((name) => ({ name, lastUpdate, resourceCount: 5 }));
-  writeFileSync(join(folder, "list"), JSON.stringify(list));
-  return { PATH: `${join(folder, "bin")}:${process.env.PATH}`, FOLDER: folder, KUBECONFIG: "" };
-}
 
 const REGIONS = {
   "tokyo.yaml": `region: tokyo
