@@ -21,12 +21,11 @@ export function registerRings(program: Command): void {
 }
 
 async function rings(options: HealthCommandOptions): Promise<ExitCode> {
-  const now = Date.now();
   const { workload } = options;
   const context = await openContext(options);
   const { inventory, devices } = context;
-  const statuses = await readStatuses({ ...options, dial: true }, { inventory, devices, workload, now });
-  const rows = await ringRows(context, { statuses, maxAgeMs: options.maxStatusAge, now });
+  const statuses = await readStatuses({ ...options, dial: true }, { inventory, devices, workload });
+  const rows = await ringRows(context, { statuses, maxAgeMs: options.maxStatusAge, now: Date.now() });
   if (options.json) printJson({ workload: workload ?? null, rings: rows });
   else process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)));
   return EXIT.ok;

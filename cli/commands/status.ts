@@ -65,7 +65,7 @@ async function watch(target: string | undefined, options: StatusCommandOptions):
 async function status(target: string | undefined, options: StatusCommandOptions): Promise<ExitCode> {
   if (!options.json) process.stdout.write(await describe(target, options));
   else {
-    const { shown, problems } = await ask(target, options, Date.now());
+    const { shown, problems } = await ask(target, options);
     for (const problem of problems) process.stderr.write(`${problem}\n`);
     printJson(statusReport(shown));
   }
@@ -74,10 +74,9 @@ async function status(target: string | undefined, options: StatusCommandOptions)
 
 /** The table, the counts and what to do next. */
 async function describe(target: string | undefined, options: StatusCommandOptions): Promise<string> {
-  const now = Date.now();
-  const { rows, shown, stacks, problems } = await ask(target, options, now);
+  const { rows, shown, stacks, problems } = await ask(target, options);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
-  const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now };
+  const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now: Date.now() };
   const next = nextStep(rows);
   return `${formatStatus(shown, stacks, layout)}${summarizeStatus(rows, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
 }
@@ -87,9 +86,9 @@ interface Status extends StatusAnswer {
   readonly shown: readonly StatusRow[];
 }
 
-async function ask(target: string | undefined, options: StatusCommandOptions, now: number): Promise<Status> {
+async function ask(target: string | undefined, options: StatusCommandOptions): Promise<Status> {
   const inventory = inventoryOf(options);
-  const answer = await readStatus({ inventory, target, ring: options.ring, health: options, now });
+  const answer = await readStatus({ inventory, target, ring: options.ring, health: options });
   const { failed = false, pending = false } = options;
   const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
   return { ...answer, shown: answer.rows.filter(shown) };

@@ -18,8 +18,8 @@ export async function readFleetReport(
   options: StatusOptions & RolloutOptions,
   previous: ReportFacts | undefined,
 ): Promise<ReportData> {
+  const status = await readStatus({ inventory, target: undefined, ring: undefined, health: options });
   const now = Date.now();
-  const status = await readStatus({ inventory, target: undefined, ring: undefined, health: options, now });
   const known = new Map(status.rows.flatMap(({ id, status: one }) => (one === undefined ? [] : [[id, one]])));
   const { rings, problem } = await readRingRows(options, status.withHealth ? known : undefined, now);
   const { rows, profiles, stacks } = status;

@@ -69,8 +69,8 @@ export interface AnswerReading {
   readonly receivedAt: number;
   /** The workload that is asked about. Undefined: that of the overlays. */
   readonly workload: string | undefined;
-  /** How often the engine compares what runs with Git, in milliseconds. */
-  readonly comparesEveryMs: number;
+  /** How often the engine compares what runs with Git, in milliseconds. Undefined: the device has no engine. */
+  readonly comparesEveryMs: number | undefined;
 }
 
 type Application = StatusAnswer["applications"][number];
@@ -81,12 +81,14 @@ type Application = StatusAnswer["applications"][number];
  */
 export function statusOfAnswer(answer: StatusAnswer, reading: AnswerReading): DeviceStatus {
   const { workload = OVERLAY_WORKLOAD, receivedAt, comparesEveryMs } = reading;
+  const at = iso(receivedAt);
+  const contact = { connected: true, observedAt: at, lastSeenAt: at, release: answer.release || undefined };
+  if (comparesEveryMs === undefined) return { ...contact, healthy: false };
   const application = answer.applications.find(({ name }) => name === workload);
   const others = answer.applications.filter((other) => other !== application);
   const ready = answer.engineState === "ready";
-  const compared = application === undefined ? undefined : ageOf(application.observedAt, answer.time);
-  const current = compared !== undefined && compared <= staleAfter(comparesEveryMs);
-  const since = application === undefined ? undefined : ageOf(application.since, answer.time);
+  const current = application !== undefined && isCurrent(application, answer.time, comparesEveryMs);
+  const since = ageOf(application?.since ?? "", answer.time);
   const problems = [
     ...(ready ? [] : [`engine ${answer.engineState || "of unknown state"}`]),
     ...(application === undefined ? [`Application ${workload} is missing`] : []),
@@ -94,12 +96,10 @@ export function statusOfAnswer(answer: StatusAnswer, reading: AnswerReading): De
     ...[application, ...others].flatMap(problemOf),
   ];
   return {
-    connected: true,
-    healthy: ready && current && application !== undefined && isWell(application),
+    ...contact,
+    healthy: ready && current && isWell(application),
     revision: application?.revision || undefined,
     since: since === undefined ? undefined : iso(receivedAt - since),
-    observedAt: iso(receivedAt),
-    lastSeenAt: iso(receivedAt),
     ...(problems.length === 0 ? {} : { problems: problems.slice(0, MAX_PROBLEMS) }),
   };
 }
@@ -109,9 +109,10 @@ function problemOf(application: Application | undefined): string[] {
   return words === "" ? [] : [`Application ${application?.name.slice(0, 63)}: ${words}`];
 }
 
-/** With the jitter of a half and one comparison that failed, and with the patience that a slow link asks for. */
-function staleAfter(comparesEveryMs: number): number {
-  return Math.max(3 * comparesEveryMs, 30 * 60_000);
+/** With the jitter of a half, one comparison that failed, and the patience that a slow link asks for. */
+function isCurrent({ observedAt }: Application, now: string, everyMs: number): boolean {
+  const age = ageOf(observedAt, now);
+  return age !== undefined && age <= Math.max(3 * everyMs, 30 * 60_000);
 }
 
 /** Milliseconds between two times of one clock, 0 where the first is later; undefined where one is not known. */

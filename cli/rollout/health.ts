@@ -17,6 +17,8 @@ export interface DeviceStatus {
   readonly observedAt: string;
   /** When the device itself was last heard of, in RFC 3339. Only then can one that went silent with the promotion be told. */
   readonly lastSeenAt?: string | undefined;
+  /** Release of its distribution, as it says itself. Absent: it was not asked. */
+  readonly release?: string | undefined;
   /** What is not well on it, or why it did not answer, a plain line each. Absent: nothing is told. */
   readonly problems?: readonly string[] | undefined;
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
 import { controlPlaneNamespace, type TreeDevice } from "../../components/gitops/index.ts";
-import { type Inventory, type Profile, resolveProfile } from "../../components/inventory/index.ts";
+import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { askDevices } from "./dial.ts";
 import type { DeviceStatus } from "./health.ts";
@@ -54,15 +54,14 @@ export function dialOption(): Option {
 /** Whose health is asked for. */
 export interface StatusQuestion {
   readonly inventory: Inventory;
-  readonly devices: readonly TreeDevice[];
+  /** Devices that are asked about. */
+  readonly devices: readonly Pick<TreeDevice, "id">[];
   /** Name of the workload whose Applications count. Undefined: that of the overlays. */
   readonly workload: string | undefined;
-  /** Milliseconds since 1970. */
-  readonly now: number;
 }
 
-/** How often engines compare what runs with Git, in milliseconds: as edge-fleet sets Argo CD and Flux. */
-const COMPARES_EVERY_MS = 10 * 60_000;
+/** How often Flux compares what runs with Git, in milliseconds: as edge-fleet pulls sets it. */
+const FLUX_EVERY_MS = 10 * 60_000;
 
 /**
  * Reads the status of devices.
@@ -71,57 +70,62 @@ const COMPARES_EVERY_MS = 10 * 60_000;
  */
 export async function readStatuses(
   options: StatusOptions,
-  question: StatusQuestion,
+  { inventory, devices, workload }: StatusQuestion,
 ): Promise<DeviceStatuses | undefined> {
   if (options.status !== undefined) return parseStatusFile(options.status, readStatusFile(options.status));
-  const { devices } = question;
-  const agents = devices.filter(({ engine }) => engine === "argocd-agent");
-  const others = devices.filter(({ engine }) => engine !== "argocd-agent");
-  const asksHub = agents.length > 0 && options.kubeconfig !== undefined;
-  const memory = options.dial && others.length > 0 ? await ask(question.inventory, others) : readMemory();
-  const known = statusesOf(others, memory, question.workload);
-  if (!asksHub && known.size === 0 && !(options.dial && others.length > 0)) return undefined;
-  const hub = asksHub ? await askHub(options, agents, question) : notAsked(agents, question.now);
-  return new Map([...hub, ...known]);
+  const wanted = new Set(devices.map(({ id }) => id));
+  const profiles = resolveFleet(inventory).filter(({ id }) => wanted.has(id));
+  const agents = profiles.filter(({ gitops }) => gitops.engine === "argocd-agent");
+  const others = profiles.filter(({ gitops }) => gitops.engine !== "argocd-agent");
+  const dials = options.dial === true && others.length > 0;
+  const asksHub = options.kubeconfig !== undefined && agents.length > 0;
+  const own = statusesOf(others, dials ? await ask(others) : readMemory(), workload);
+  if (!dials && !asksHub && own.size === 0) return undefined;
+  const hub = asksHub ? await askHub(options, agents, workload) : notAsked(agents);
+  return new Map([...hub, ...own]);
 }
 
-async function ask(inventory: Inventory, devices: readonly TreeDevice[]): Promise<Memory> {
-  const profiles: Profile[] = devices.map(({ id }) => resolveProfile(inventory, id));
+/** What they answer, beside what was known before: one that is silent now is known by its last answer. */
+async function ask(profiles: readonly Profile[]): Promise<Memory> {
   const asked = await askDevices(profiles);
-  // Of what it reads again: another command may have asked others meanwhile.
   const memory = remember(readMemory(), asked);
   if (profiles.some(({ hostKey }) => hostKey !== undefined)) writeMemory(memory);
   return memory;
 }
 
 function statusesOf(
-  devices: readonly TreeDevice[],
+  profiles: readonly Profile[],
   memory: Memory,
   workload: string | undefined,
 ): Map<string, DeviceStatus> {
   const statuses = new Map<string, DeviceStatus>();
-  for (const { id } of devices) {
-    const known = memory.get(id);
-    const status =
-      known === undefined ? undefined : statusOfKnown(known, { workload, comparesEveryMs: COMPARES_EVERY_MS });
-    if (status !== undefined) statuses.set(id, status);
+  for (const profile of profiles) {
+    const known = memory.get(profile.id);
+    const reading = { workload, comparesEveryMs: comparesEveryMs(profile) };
+    const status = known === undefined ? undefined : statusOfKnown(known, reading);
+    if (status !== undefined) statuses.set(profile.id, status);
   }
   return statuses;
 }
 
+function comparesEveryMs({ gitops: { engine, argocd } }: Profile): number | undefined {
+  if (engine === "none") return undefined;
+  return engine === "flux" ? FLUX_EVERY_MS : argocd.reconcileMinutes * 60_000;
+}
+
 async function askHub(
   { kubeconfig = "", maxStatusAge }: StatusOptions,
-  agents: readonly TreeDevice[],
-  { workload, now }: StatusQuestion,
+  agents: readonly Profile[],
+  workload: string | undefined,
 ): Promise<Map<string, DeviceStatus>> {
   const regions = [...new Set(agents.map(({ region }) => region))].sort();
   const applications = await listApplications(kubeconfig, regions.map(controlPlaneNamespace));
-  return statusesFromApplications(applications, workload, maxStatusAge, now);
+  return statusesFromApplications(applications, workload, maxStatusAge, Date.now());
 }
 
-function notAsked(agents: readonly TreeDevice[], now: number): Map<string, DeviceStatus> {
+function notAsked(agents: readonly Profile[]): Map<string, DeviceStatus> {
   const problems = ["no answer: the hub tells of it, and was not asked - use --kubeconfig <file>"];
-  const status = { connected: false, healthy: false, observedAt: new Date(now).toISOString(), problems };
+  const status = { connected: false, healthy: false, observedAt: new Date().toISOString(), problems };
   return new Map(agents.map(({ id }) => [id, status]));
 }
 

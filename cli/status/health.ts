@@ -26,7 +26,6 @@ export interface HealthAnswer {
 export async function readHealth(
   options: StatusOptions & RolloutOptions,
   profiles: readonly Profile[],
-  now: number,
 ): Promise<HealthAnswer> {
   const named = options.status !== undefined || options.kubeconfig !== undefined || options.dial === true;
   const hub = named ? {} : hubFromEnvironment();
@@ -35,15 +34,14 @@ export async function readHealth(
   try {
     const context = await openContext(options);
     const { inventory } = context;
-    const wanted = new Set(profiles.map(({ id }) => id));
-    const devices = context.devices.filter(({ id }) => wanted.has(id));
+    const devices = profiles.filter(({ state, joins }) => state === "present" && joins === undefined);
     const source = { ...options, ...(hubOf(inventory.fleet) === undefined ? {} : hub) };
-    const statuses = await readStatuses(source, { inventory, devices, workload: options.workload, now });
+    const statuses = await readStatuses(source, { inventory, devices, workload: options.workload });
     if (statuses === undefined && !named) return { health: undefined, problem: undefined };
     const rings = await ringsOf(context);
-    const deploying = new Set(devices.map(({ id }) => id));
-    const health = { statuses: statuses ?? new Map(), deploying, rings, maxAgeMs: options.maxStatusAge, now };
-    return { health, problem: undefined };
+    const deploying = new Set(context.devices.map(({ id }) => id));
+    const judged = { statuses: statuses ?? new Map(), deploying, rings, maxAgeMs: options.maxStatusAge };
+    return { health: { ...judged, now: Date.now() }, problem: undefined };
   } catch (error) {
     if (named && error instanceof UsageError) throw error;
     return { health: undefined, problem: (error as Error).message };

@@ -21,7 +21,7 @@ export interface StatusRow {
   readonly code: string;
   /** `<what> - <fix>`; empty where all is well. */
   readonly reason: string;
-  /** Release of the distribution; empty where it is not known. */
+  /** Release of the distribution, as the device says or its last run left it; empty where it is not known. */
   readonly release: string;
   /** When a run last changed its region's stack, in RFC 3339. */
   readonly lastRun: string | undefined;
@@ -70,7 +70,9 @@ function rowOf(profile: Profile, stack: StackReading | undefined, health: Health
   const { id, region, model, ring } = profile;
   const { lastRun } = stack ?? {};
   const status = health?.statuses.get(id);
-  return { id, region, model, ring, ...stateOf(profile, stack), lastRun, health: verdictOf(profile, health), status };
+  const { release, ...state } = stateOf(profile, stack);
+  const known = { ...state, release: status?.release ?? release };
+  return { id, region, model, ring, ...known, lastRun, health: verdictOf(profile, health), status };
 }
 
 function stateOf(

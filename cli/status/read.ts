@@ -17,8 +17,6 @@ export interface StatusQuestion {
   readonly ring: string | undefined;
   /** Where health is asked for. */
   readonly health: StatusOptions & RolloutOptions;
-  /** Milliseconds since 1970. */
-  readonly now: number;
 }
 
 /** What was found. */
@@ -38,14 +36,11 @@ export interface StatusAnswer {
  * @throws Error when nothing at all could be read
  */
 export async function readStatus(question: StatusQuestion): Promise<StatusAnswer> {
-  const { inventory, target, ring, now } = question;
+  const { inventory, target, ring } = question;
   const profiles = chooseProfiles(inventory, target, ring);
   const whole = ring === undefined && (target === undefined || inventory.regions.has(target));
   const regions = [...new Set(profiles.map(({ region }) => region))];
-  const [stacks, { health, problem }] = await Promise.all([
-    readStacks(regions),
-    readHealth(question.health, profiles, now),
-  ]);
+  const [stacks, { health, problem }] = await Promise.all([readStacks(regions), readHealth(question.health, profiles)]);
   const unread = [...stacks].flatMap(([region, reading]) =>
     reading.problem ? [{ region, error: reading.problem }] : [],
   );

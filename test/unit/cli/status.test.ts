@@ -277,7 +277,7 @@ test("health, commit and contact come from a status file, and old ones are told 
 });
 
 test("a hub that does not answer is told, and the stacks still are", async (context) => {
-  const clone = await rolloutRepository(context);
+  const clone = await rolloutRepository(context, "gitops: { engine: argocd-agent }\n");
   const environment = fakePulumi(context, { tokyo: { applied: { a: "v1" } } });
   const file = join(clone.directory, ".git/kubeconfig");
   const cluster = { name: "c", cluster: { server: "https://127.0.0.1:1" } };
