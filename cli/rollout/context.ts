@@ -74,7 +74,7 @@ export async function openContext(options: RolloutOptions): Promise<RolloutConte
   return {
     inventory,
     repository,
-    rules: rolloutRules(fleet),
+    rules: rolloutRules(fleet, workload),
     workload,
     rings: ringsOf(fleet.rings, workload),
     devices: treeInput(inventory, profiles).devices,

@@ -22,14 +22,29 @@ export interface RolloutRules {
 
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
 
-/** The fleet's rules; defaults 2h, 95% of a ring and 50% of each model, 2 failures, unsigned commits allowed. */
-export function rolloutRules({ rollout = {} }: Pick<FleetFile, "rollout">): RolloutRules {
+/**
+ * The fleet's rules; defaults 2h, 95% of a ring and 50% of each model, 2 failures, unsigned commits allowed.
+ * @param workload whose own rules go before. Default: none
+ */
+export function rolloutRules(
+  fleet: Pick<FleetFile, "rollout">,
+  workload?: Pick<TreeWorkload, "rollout">,
+): RolloutRules {
+  const {
+    soak = "2h",
+    minHealthy = "95%",
+    minHealthyPerModel = "50%",
+    maxFailures = 2,
+  } = {
+    ...fleet.rollout,
+    ...workload?.rollout,
+  };
   return {
-    soakMs: parseDuration(rollout.soak ?? "2h"),
-    minHealthyPercent: Number.parseInt(rollout.minHealthy ?? "95%", 10),
-    minHealthyPerModelPercent: Number.parseInt(rollout.minHealthyPerModel ?? "50%", 10),
-    maxFailures: rollout.maxFailures ?? 2,
-    signedCommits: rollout.signedCommits ?? false,
+    soakMs: parseDuration(soak),
+    minHealthyPercent: Number.parseInt(minHealthy, 10),
+    minHealthyPerModelPercent: Number.parseInt(minHealthyPerModel, 10),
+    maxFailures,
+    signedCommits: fleet.rollout?.signedCommits ?? false,
   };
 }
 

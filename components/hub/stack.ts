@@ -7,9 +7,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
 import { hubOf, type Inventory } from "../inventory/index.ts";
+import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
 import type { HubRegion } from "./args.ts";
 import { readClusterUid } from "./cluster.ts";
+import { hubGit } from "./git.ts";
 import { listHeldObjects } from "./held.ts";
 import { Hub } from "./index.ts";
 import {
@@ -53,6 +55,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     regions,
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
+    projects: fleet.projects ?? {},
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);
@@ -65,9 +68,10 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
 
 /** How each region stands. @throws Error when a token is counted for no region, or with no count */
 function hubRegions(
-  { regions }: Pick<Inventory, "regions">,
+  inventory: Inventory,
   tokenGenerations: StackSettings["tokenGenerations"],
 ): Record<string, HubRegion> {
+  const { regions } = inventory;
   for (const [region, generation] of Object.entries(tokenGenerations)) {
     const key = `edge-fleet:tokenGenerations.${region}`;
     if (!regions.has(region))
@@ -80,9 +84,21 @@ function hubRegions(
   }
   const standings = [...regions].map(([name, { state }]): [string, HubRegion] => [
     name,
-    { removed: state === "removed", tokenGeneration: tokenGenerations[name] ?? 1 },
+    { removed: state === "removed", tokenGeneration: tokenGenerations[name] ?? 1, ...gitOf(inventory, name) },
   ]);
   return Object.fromEntries(standings);
+}
+
+/** With the secrets of the stack's configuration, `edge-fleet:git-...`. */
+function gitOf(inventory: Inventory, region: string): Pick<HubRegion, "git"> {
+  const secrets = Object.fromEntries(
+    GIT_SECRET_KEYS.flatMap((key) => {
+      const value = pulumi.runtime.getConfig(`edge-fleet:${key}`);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const git = hubGit(inventory, region, secrets);
+  return git === undefined ? {} : { git };
 }
 
 /** One whose token is gone is past that: its deletion has begun. */

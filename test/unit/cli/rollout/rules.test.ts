@@ -13,8 +13,8 @@ import {
   withoutFreeze,
 } from "../../../../cli/rollout/freeze.ts";
 import { freezeMessage, rolloutMessage } from "../../../../cli/rollout/message.ts";
-import { RolloutFileError } from "../../../../cli/rollout/rings.ts";
 import { blastRadius, formatDuration, parseDuration, ringsOf, rolloutRules } from "../../../../cli/rollout/rules.ts";
+import { RolloutFileError } from "../../../../components/gitops/rings.ts";
 import { EXAMPLE } from "../../gitops/fleet.ts";
 
 const SHA = "0123456789abcdef0123456789abcdef01234567";
@@ -41,6 +41,12 @@ test("a fleet that says nothing gets a soak of 2h, 95% and 2 failures", () => {
       signedCommits: true,
     },
   );
+});
+
+test("a workload's own rules go before the fleet's, one by one, but for signatures", () => {
+  const fleet = { rollout: { soak: "1d", minHealthy: "90%", maxFailures: 0, signedCommits: true } };
+  const rules = rolloutRules(fleet, { rollout: { soak: "30m", minHealthyPerModel: "10%" } });
+  assert.deepEqual(rules, { ...rolloutRules(fleet), soakMs: 1_800_000, minHealthyPerModelPercent: 10 });
 });
 
 for (const [text, minutes] of [
