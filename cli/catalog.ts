@@ -93,6 +93,12 @@ const LOOK: CommandGroup = {
       load: async () => (await import("./commands/status.ts")).registerStatus,
     },
     {
+      name: "report",
+      summary: "write the fleet as one HTML page, or serve it",
+      example: "edge-fleet report --out fleet.html",
+      load: async () => (await import("./commands/report.ts")).registerReport,
+    },
+    {
       name: "overview",
       summary: "show what the fleet is: counts, ports, a picture",
       example: "edge-fleet overview --markdown",

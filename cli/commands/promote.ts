@@ -44,7 +44,6 @@ export function registerPromote(program: Command): void {
 }
 
 async function promote(ring: string, options: PromoteOptions): Promise<ExitCode> {
-  const now = Date.now();
   const reason = options.force?.trim();
   if (reason === "") throw new UsageError("--force needs a reason, which goes into the commit - say why");
   const context = await openContext(options);
@@ -61,7 +60,11 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   }
   const before = ringBefore(context, ring);
   const needed = before === undefined ? [] : devicesIn(context, before);
-  const statuses = await readStatuses(options, needed, context.workload?.name, now);
+  const statuses = await readStatuses(
+    { ...options, dial: true },
+    { inventory: context.inventory, devices: needed, workload: context.workload?.name },
+  );
+  const now = Date.now();
   const plan = await planPromotion(context, { ring, revision }, { statuses, maxAgeMs: options.maxStatusAge, now });
   const standing = plan.refusals.filter(({ forceable }) => reason === undefined || !forceable);
   const impact = await lookAtImpact(context, plan, options.diff && standing.length === 0);

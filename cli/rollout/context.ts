@@ -41,7 +41,7 @@ export interface RolloutContext {
   readonly workload: TreeWorkload | undefined;
   /** Rings that the workload passes through, in their order. */
   readonly rings: readonly string[];
-  /** Devices of the fleet that deploy anything: machines that join another one's cluster do not. */
+  /** Devices of the fleet that deploy anything: neither machines of another one's cluster nor those without an engine. */
   readonly devices: readonly TreeDevice[];
   /** Full SHA of the commit whose ring files and freezes count. */
   readonly ref: string;
@@ -68,11 +68,13 @@ export async function openContext(options: RolloutOptions): Promise<RolloutConte
   const repository = await openRepository(options.tree);
   const target = options.push ? { remote: options.remote ?? "origin", branch: fleet.git.branch ?? "main" } : undefined;
   const ref = target === undefined ? await resolveCommit(repository, "HEAD") : await fetchBranch(repository, target);
-  const profiles = resolveFleet(inventory).filter(({ joins }) => joins === undefined);
+  const profiles = resolveFleet(inventory).filter(
+    ({ joins, gitops }) => joins === undefined && gitops.engine !== "none",
+  );
   return {
     inventory,
     repository,
-    rules: rolloutRules(fleet),
+    rules: rolloutRules(fleet, workload),
     workload,
     rings: ringsOf(fleet.rings, workload),
     devices: treeInput(inventory, profiles).devices,
