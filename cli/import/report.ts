@@ -43,7 +43,7 @@ export function nextSteps({ devices, files, newRegions }: ImportResult, dryRun: 
 /** The report for --json. */
 export function importReport(source: string, result: ImportResult, dryRun: boolean): object {
   const account = (fields: readonly LeftOut[]) =>
-    fields.map(({ field, positions, mend }) => ({ field, at: positions.map(at), mend }));
+    fields.map(({ field, positions, mend }) => ({ field, at: positions.map(at), fix: mend }));
   return {
     source,
     dryRun,

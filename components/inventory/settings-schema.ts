@@ -104,7 +104,9 @@ const GitopsSchema = z
     engine: z
       .enum(["argocd-agent", "argocd", "flux"])
       .default("argocd-agent")
-      .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
+      .describe(
+        "What on the device pulls and heals; you install it there, and edge-fleet explain --pulls prints what it takes",
+      ),
   })
   .prefault({})
   .describe("How the device gets its workloads");
