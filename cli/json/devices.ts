@@ -122,7 +122,7 @@ const OutcomeSchema = z.strictObject({
   fingerprint: text("Of the host key").optional(),
   replacedFingerprint: text("Of the host key that was pinned before, where it is another one").optional(),
   clock: text("What is wrong with its clock, and the fix").optional(),
-  enrolment: z.looseObject({}).optional().describe("What went into the region's lock, see docs/inventory.md"),
+  enrollment: z.looseObject({}).optional().describe("What went into the region's lock, see docs/inventory.md"),
   code: why.code.optional(),
   reason: why.reason.optional(),
 });
