@@ -66,11 +66,11 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
   if (running === undefined)
     return [refuse("order", `ring ${before.ring} comes before ${ring} and deploys nothing yet - promote it first`)];
   if (!before.contains) {
-    const mend = `promote ${before.ring} to it first, or use --from ${before.ring}`;
+    const fix = `promote ${before.ring} to it first, or use --from ${before.ring}`;
     return [
       refuse(
         "order",
-        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${mend}`,
+        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${fix}`,
       ),
     ];
   }
@@ -102,5 +102,5 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
 function judgeHealth({ ring, verdict }: RingBefore): string[] {
   if (verdict === undefined)
     return [`the health of ring ${ring} is not known - use --status <file> or --kubeconfig <file>`];
-  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - mend its devices or roll it back`);
+  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - fix its devices or roll it back`);
 }

@@ -14,7 +14,7 @@ export interface DeviceStatus {
   readonly revision?: string | undefined;
   /** When this was so, in RFC 3339. */
   readonly observedAt: string;
-  /** When the device itself was last heard of, in RFC 3339. Only then can one that went dark with the promotion be told. */
+  /** When the device itself was last heard of, in RFC 3339. Only then can one that fell silent with the promotion be told. */
   readonly lastSeenAt?: string | undefined;
 }
 

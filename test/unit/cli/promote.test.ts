@@ -67,7 +67,7 @@ test("a hook that refuses the commit leaves file and index as they were", async 
   chmodSync(hook, 0o755);
   const { exitCode, stderr } = await clone.run("promote", "canary", "--to", "HEAD");
   assert.equal(exitCode, 1);
-  assert.match(stderr, /not on Fridays - mend it and run again; nothing was changed/);
+  assert.match(stderr, /not on Fridays - fix it and run again; nothing was changed/);
   assert.equal(clone.git("status", "--porcelain"), "");
   assert.ok(!existsSync(join(clone.directory, "fleet/rings/canary.yaml")));
 });
@@ -156,7 +156,7 @@ const early: [
     3,
     { a: {}, b: { healthy: false } },
     1,
-    /1 of 2 connected .*\(1 failed\).* - mend its devices or roll it back/,
+    /1 of 2 connected .*\(1 failed\).* - fix its devices or roll it back/,
   ],
   ["a device runs something else", 3, { a: {}, b: { revision: "0".repeat(40) } }, 1, /\(1 behind\)/],
   ["a status is stale", 3, { a: {}, b: { observedAt: hoursAgo(2).toISOString() } }, 1, /\(1 stale\)/],
