@@ -63,7 +63,7 @@ export async function commitChange(repository: Repository, change: FileChange): 
       : await runGit(inside.folder, ["commit", "--quiet", "--only", "--file=-", "--", path], { stdin: change.message });
   if (result.exitCode !== 0) {
     await undo();
-    throw new Error(`git commit of ${file} failed: ${gitReason(result)} - mend it and run again; nothing was changed`);
+    throw new Error(`git commit of ${file} failed: ${gitReason(result)} - fix it and run again; nothing was changed`);
   }
   return (await git(inside, ["rev-parse", "HEAD"])).trim();
 }

@@ -60,7 +60,7 @@ export interface StatusQuestion {
   readonly workload: string | undefined;
 }
 
-/** How often Flux compares what runs with Git, in milliseconds: as edge-fleet pulls sets it. */
+/** How often Flux compares what runs with Git, in milliseconds: as edge-fleet explain --pulls sets it. */
 const FLUX_EVERY_MS = 10 * 60_000;
 
 /**
