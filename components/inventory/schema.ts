@@ -23,19 +23,17 @@ export { PublicKeySchema, type Settings, SettingsSchema } from "./settings-schem
 const QUANTITY = /^[1-9][0-9]*(Mi|Gi)$/;
 const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
-/** Whether something is wanted. What merely disappears from the inventory is refused; a removal is declared. */
-const state = (what: string, whole: string) =>
-  z.enum(["present", "removed"]).default("present").describe(`${what}. ${whole}`);
-
 /** One device of a region. */
 export const DeviceSchema = SettingsSchema.extend({
   id: DeviceIdSchema,
   host: HostSchema.describe("Stable name or address on which the device's SSH server answers"),
   model: ModelNameSchema,
-  state: state(
-    "removed: the next run takes the device off the hub and, with `decommission: wipe`, erases its cluster and identity",
-    "The entry may be deleted in the change after that run; an entry that just disappears is refused",
-  ),
+  state: z
+    .enum(["present", "removed", "stolen"])
+    .default("present")
+    .describe(
+      "removed: the next run takes the device off the hub and, with `decommission: wipe`, erases its cluster and identity. stolen: somebody else has the machine: the next run shuts it out of the hub and never dials it. The entry may be deleted in the change after that run; an entry that just disappears is refused",
+    ),
   joins: DeviceIdSchema.optional().describe(
     "Id of the device whose cluster this machine joins as an agent. Both must be of one region, and the server comes first",
   ),
@@ -44,10 +42,12 @@ export const DeviceSchema = SettingsSchema.extend({
 /** `stacks/<region>.yaml`. */
 export const RegionSchema = SettingsSchema.extend({
   region: RegionNameSchema,
-  state: state(
-    "removed: every device of the region is removed as its own `state: removed` would, and then the region's part of the hub",
-    "The files of the region may be deleted in the change after that run; a region that just disappears is refused",
-  ),
+  state: z
+    .enum(["present", "removed"])
+    .default("present")
+    .describe(
+      "removed: every device of the region is removed as its own `state: removed` would, and then the region's part of the hub. The files of the region may be deleted in the change after that run; a region that just disappears is refused",
+    ),
   devices: z.array(DeviceSchema).optional().describe("Devices, inline"),
   devicesFrom: z
     .string()

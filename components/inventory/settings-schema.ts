@@ -4,6 +4,7 @@
  * The type of a profile, the defaults, the JSON Schemas and docs/inventory.md all follow from it.
  */
 import { z } from "zod";
+import { AgentSchema } from "./agent-schema.ts";
 import { DistributionSettings } from "./distribution-schema.ts";
 import { BackupSchema, RegistrySchema } from "./secret-schema.ts";
 
@@ -105,6 +106,7 @@ const GitopsSchema = z
       .enum(["argocd-agent", "argocd", "flux"])
       .default("argocd-agent")
       .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
+    agent: AgentSchema,
   })
   .prefault({})
   .describe("How the device gets its workloads");

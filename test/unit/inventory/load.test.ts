@@ -114,9 +114,9 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
     problems: [],
   },
   {
-    name: "a state is present or removed",
+    name: "a state is one of three",
     files: { "tokyo.yaml": `${REGION}    state: gone\n` },
-    problems: ["tokyo.yaml:6:12 devices[0].state: is not one of the allowed values - use present, removed"],
+    problems: ["tokyo.yaml:6:12 devices[0].state: is not one of the allowed values - use present, removed, stolen"],
   },
   {
     name: "a hub is a map or none",
