@@ -40,8 +40,13 @@ export async function loadArgoCd(version: string, lock: ArtifactsLock, directory
       `${join(directory, "artifacts.lock.yaml")} argocd.${version}: is missing - add it, or use one of: ${known}`,
     );
   }
+  const { controlPlane } = release;
+  if (controlPlane === undefined)
+    throw new Error(
+      `${join(directory, "artifacts.lock.yaml")} argocd.${version}.controlPlane: is missing - run edge-fleet lock`,
+    );
   const crds = await Promise.all(release.crds.map((file) => loadManifest(file, directory)));
-  return { crds: crds.flat(), namespaceInstall: await loadManifest(release.controlPlane, directory) };
+  return { crds: crds.flat(), namespaceInstall: await loadManifest(controlPlane, directory) };
 }
 
 async function loadManifest(file: ArtifactFile, directory: string): Promise<ManifestObject[]> {

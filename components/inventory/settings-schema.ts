@@ -4,8 +4,8 @@
  * The type of a profile, the defaults, the JSON Schemas and docs/inventory.md all follow from it.
  */
 import { z } from "zod";
-import { AgentSchema } from "./agent-schema.ts";
 import { DistributionSettings } from "./distribution-schema.ts";
+import { GitopsSchema } from "./gitops-schema.ts";
 import { BackupSchema, RegistrySchema } from "./secret-schema.ts";
 
 const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -99,17 +99,6 @@ const ArtifactsSchema = z
   })
   .prefault({})
   .describe("Where a device gets its binaries from. Every byte is checked against artifacts.lock.yaml");
-
-const GitopsSchema = z
-  .strictObject({
-    engine: z
-      .enum(["argocd-agent", "argocd", "flux"])
-      .default("argocd-agent")
-      .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
-    agent: AgentSchema,
-  })
-  .prefault({})
-  .describe("How the device gets its workloads");
 
 const ReadinessSchema = z
   .strictObject({
