@@ -6,6 +6,7 @@
  * over fleet. What a device is pinned to is in `<region>.lock.yaml`, see lock-schema.ts.
  */
 import { z } from "zod";
+import { PrincipalExposureSchema } from "./agent-schema.ts";
 import { WasmRuntimeSchema } from "./distribution-schema.ts";
 import { ArgoCdVersionSchema } from "./gitops-schema.ts";
 import type { LockedDevice } from "./lock-schema.ts";
@@ -110,6 +111,7 @@ const HubSchema = z.strictObject({
   argocd: z
     .strictObject({ version: ArgoCdVersionSchema.describe("Release of Argo CD") })
     .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
+  principal: PrincipalExposureSchema,
 });
 
 /** `stacks/fleet.yaml`. */
@@ -223,6 +225,10 @@ export const ArtifactsLockSchema = z.strictObject({
     )
     .optional()
     .describe("Argo CD by release"),
+  argocdAgent: z
+    .record(z.string(), z.strictObject({ image: ImageSchema }))
+    .optional()
+    .describe("argocd-agent by release: one image, the hub's and the devices'"),
 });
 
 /** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */

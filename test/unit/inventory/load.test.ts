@@ -257,7 +257,11 @@ test("a file with too many aliases is refused and named", () => {
 test("the hub is none, or complete with its defaults", () => {
   const hub = (text: string) => hubOf(loadInventory(inventoryFolder({ "fleet.yaml": text })).fleet);
   assert.equal(hub(FLEET.replace("hub:\n  argocd: {version: v3.2.0}", "hub: none")), undefined);
-  assert.deepEqual(hub(FLEET), { stack: "hub", argocd: { version: "v3.2.0" } });
+  assert.deepEqual(hub(FLEET), {
+    stack: "hub",
+    argocd: { version: "v3.2.0" },
+    principal: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
+  });
 });
 
 test("a lock is merged into the devices of its region, and points to its own file", () => {
