@@ -2,12 +2,12 @@
  * What the ApplicationSet controller will make of a region's sets, for tests that hold the sets against it: from the tree's
  * input and the rings' revisions to the Applications, each with the set that owns it.
  */
-import { deploymentsOf, renderApplication } from "../cli/pulls/pull.ts";
-import type { Revisions } from "../cli/rollout/rings.ts";
+import { deploymentsOf, renderHubApplication } from "../cli/pulls/pull.ts";
 import { type ApplicationInput, shardsOf } from "../components/gitops/applicationset.ts";
 import { applicationSetName, OVERLAY_WORKLOAD } from "../components/gitops/labels.ts";
 import type { Application } from "../components/gitops/objects.ts";
 import { bucketOf } from "../components/gitops/shards.ts";
+import type { Pins } from "../components/gitops/tree-input.ts";
 import type { WindowGroup } from "../components/gitops/windows.ts";
 
 /** An Application that the controller will make. */
@@ -26,8 +26,6 @@ export interface PredictedApplication {
 
 /** What a prediction may take into account. */
 export interface PredictionOptions {
-  /** Revisions by ring of each workload of its own, by its name. Default: none is pinned. */
-  readonly workloads?: ReadonlyMap<string, Revisions>;
   /** Leaves out devices whose windows are closed at this moment. Default: what will be once every window has opened. */
   readonly at?: Date;
 }
@@ -36,8 +34,8 @@ export interface PredictionOptions {
 export function predictApplications(
   region: string,
   input: ApplicationInput,
-  revisions: Revisions,
-  { workloads = new Map(), at }: PredictionOptions = {},
+  pins: Pins,
+  { at }: PredictionOptions = {},
 ): PredictedApplication[] {
   const devices = input.devices
     .filter((device) => device.region === region && device.engine === "argocd-agent")
@@ -46,10 +44,10 @@ export function predictApplications(
   return [undefined, ...(input.workloads ?? [])].flatMap((workload) => {
     const shards = shardsOf(region, input, workload);
     return devices.flatMap((device) =>
-      deploymentsOf(device, input, revisions, workloads)
+      deploymentsOf(device, input, pins)
         .filter((deployment) => deployment.workload === workload)
         .map((deployment) => {
-          const application = renderApplication(device, input.git, deployment);
+          const application = renderHubApplication(device, input.git, deployment);
           const shard = shards.find(({ buckets }) => buckets?.includes(bucketOf(device.id)) ?? true);
           return {
             name: application.metadata.name,

@@ -1,9 +1,9 @@
 /** `edge-fleet overview`: the architecture of this very fleet, as bullets and a picture. */
 import { type Command, Option } from "commander";
+import { readRings } from "../../components/gitops/rings.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
 import { buildOverview } from "../overview/model.ts";
 import { renderMarkdown, renderText } from "../overview/render.ts";
-import { readRings } from "../rollout/rings.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 

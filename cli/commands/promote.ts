@@ -1,6 +1,7 @@
 /** `edge-fleet promote`: pins a ring to a commit, once the ring before has run it long enough and well. */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
 import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
@@ -10,7 +11,6 @@ import type { Refusal } from "../rollout/gate.ts";
 import { resolveCommit } from "../rollout/git.ts";
 import { rolloutMessage } from "../rollout/message.ts";
 import { describeBefore, describeImpact, describeSigner } from "../rollout/report.ts";
-import { renderRing } from "../rollout/rings.ts";
 import { describeCommit, isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { readStatuses, statusOptions } from "../rollout/status-source.ts";
 import { describeDiff } from "./diff.ts";

@@ -1,11 +1,11 @@
 /** `edge-fleet pulls`: the objects by which the pull engine of one device knows what to run. */
 import type { Command } from "commander";
 import { formatObjects, treeInput } from "../../components/gitops/index.ts";
+import { readPins } from "../../components/gitops/rings.ts";
 import { resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { renderPull } from "../pulls/pull.ts";
 import { requireDevice } from "../require.ts";
-import { readRings } from "../rollout/rings.ts";
 import { inventoryOf, inventoryOption } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 
@@ -33,15 +33,11 @@ function pulls(id: string, options: { readonly inventory: string; readonly tree:
   const device = input.devices.find((candidate) => candidate.id === id);
   if (device === undefined)
     throw new UsageError(`device ${id} is a node of another one's cluster and pulls nothing - use the device it joins`);
-  const workloads = new Map((input.workloads ?? []).map(({ name }) => [name, readRings(options.tree, name)] as const));
-  const { cluster, namespace, objects } = renderPull(device, input, readRings(options.tree), workloads);
-  if (objects.length === 0) {
+  const { where, objects, deployed } = renderPull(device, input, readPins(options.tree, input.workloads));
+  if (deployed.length === 0)
     process.stderr.write(
       `ring ${device.ring} pins no commit: ${id} pulls nothing - use edge-fleet promote ${device.ring}\n`,
     );
-    return;
-  }
-  const where =
-    cluster === "hub" ? "on the hub, made by its ApplicationSets" : `for its own cluster, namespace ${namespace}`;
-  process.stdout.write(formatObjects([`What ${id} pulls with ${device.engine}, ${where}.`], objects));
+  if (objects.length > 0)
+    process.stdout.write(formatObjects([`What ${id} pulls with ${device.engine}: ${where}.`], objects));
 }

@@ -1,6 +1,7 @@
 /** `edge-fleet rollback`: takes a ring back to what it ran before, at once. Other rings are told, and left alone. */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
 import {
@@ -16,7 +17,6 @@ import { isAncestor, resolveCommit } from "../rollout/git.ts";
 import { earlierRevisions } from "../rollout/history.ts";
 import { rolloutMessage } from "../rollout/message.ts";
 import { describeImpact } from "../rollout/report.ts";
-import { renderRing } from "../rollout/rings.ts";
 import { describeCommit, nextStep, settle } from "../rollout/settle.ts";
 import { describeDiff } from "./diff.ts";
 import { printJson } from "./options.ts";

@@ -5,7 +5,6 @@
 import { controlPlaneNamespace } from "../../components/gitops/index.ts";
 import { hubOf, type Inventory, type Profile } from "../../components/inventory/index.ts";
 import { withoutCredentials } from "../init/answers.ts";
-import type { Revisions } from "../rollout/rings.ts";
 import { type Connection, inboundConnections, outboundConnections, siteConnections } from "./connections.ts";
 import { describeOffline, type OfflineBehaviour } from "./offline.ts";
 
@@ -91,7 +90,11 @@ export interface Overview {
  * @param profiles of the whole fleet
  * @param revisions full commit SHA by ring
  */
-export function buildOverview(inventory: Inventory, profiles: readonly Profile[], revisions: Revisions): Overview {
+export function buildOverview(
+  inventory: Inventory,
+  profiles: readonly Profile[],
+  revisions: ReadonlyMap<string, string>,
+): Overview {
   const { fleet, regions } = inventory;
   const { url, branch = "main", path = "fleet" } = fleet.git;
   const rings = ringOverviews(fleet.rings, profiles, revisions);
@@ -160,7 +163,11 @@ function modelOverviews({ models }: Inventory, profiles: readonly Profile[]): Mo
     });
 }
 
-function ringOverviews(names: readonly string[], profiles: readonly Profile[], revisions: Revisions): RingOverview[] {
+function ringOverviews(
+  names: readonly string[],
+  profiles: readonly Profile[],
+  revisions: ReadonlyMap<string, string>,
+): RingOverview[] {
   let reached = 0;
   return names.map((name) => {
     const own = profiles.filter(({ ring }) => ring === name);

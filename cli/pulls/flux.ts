@@ -5,9 +5,10 @@
  * https://fluxcd.io/flux/components/kustomize/kustomizations/
  */
 import { posix } from "node:path";
-import { sourceFolder, valueAnnotations } from "../../components/gitops/application.ts";
+import { sourceFolder } from "../../components/gitops/application.ts";
 import { DEVICE_ANNOTATION, OVERLAY_WORKLOAD, WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
 import type { TreeDevice, TreeGit, TreeWorkload } from "../../components/gitops/tree-input.ts";
+import { valueAnnotations } from "../../components/gitops/values.ts";
 
 /** Namespace of Flux on the device. */
 export const FLUX_NAMESPACE = "flux-system";

@@ -1,94 +1,99 @@
 /**
  * What the pull engine of one device takes: from the device and the commits that its ring pins to the objects by which
  * the engine knows what to run. With `argocd-agent` they are the Applications that the hub's ApplicationSets make; with
- * `argocd` and `flux` they belong into the device's own cluster, beside an engine that somebody has installed there.
+ * `argocd` what `up` brings to the device, and behind its root Application those of its entry in Git; with `flux` what
+ * somebody applies who has installed Flux there; with `none` there is no engine.
  */
-import { deviceSource, renderTemplate } from "../../components/gitops/application.ts";
-import { takesWorkload } from "../../components/gitops/applicationset.ts";
+import { renderHubTemplate } from "../../components/gitops/application.ts";
+import { renderDeviceEntry } from "../../components/gitops/device-entry.ts";
+import { deployedIn, type EntryWorkload, renderEntryApplication } from "../../components/gitops/entry.ts";
 import { controlPlaneNamespace, WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
-import type { Application } from "../../components/gitops/objects.ts";
-import type { TreeDevice, TreeGit, TreeInput, TreeWorkload } from "../../components/gitops/tree-input.ts";
-import type { Revisions } from "../rollout/rings.ts";
-import { FLUX_NAMESPACE, renderFlux } from "./flux.ts";
-
-/** Namespace of an Argo CD of the device's own. */
-export const ARGO_CD_NAMESPACE = "argocd";
+import type { Application, ApplicationSource } from "../../components/gitops/objects.ts";
+import { takesWorkload } from "../../components/gitops/select.ts";
+import type { Pins, TreeDevice, TreeGit, TreeInput } from "../../components/gitops/tree-input.ts";
+import { type DeviceSource, deviceSource, patchesOf, sourceType } from "../../components/gitops/values.ts";
+import { renderFlux } from "./flux.ts";
 
 /** Objects of an engine, and whose they are. */
 export interface Pull {
-  /** `hub`: the ApplicationSets make them. `device`: somebody applies them there, again after each promotion. */
-  readonly cluster: "hub" | "device";
-  /** Namespace of the engine in that cluster; undefined for the hub, where each object names its own. */
-  readonly namespace: string | undefined;
-  /** In the order in which they are applied; empty when the ring pins no commit. */
+  /** Where they are and who brings them there, for people. */
+  readonly where: string;
+  /** In the order in which they are applied. */
   readonly objects: readonly object[];
+  /** What the ring pins for the device; empty: it deploys nothing. */
+  readonly deployed: readonly EntryWorkload[];
 }
 
-/** A workload that a device deploys. */
-export interface Deployment {
-  /** Absent: the overlay of region and model. */
-  readonly workload?: TreeWorkload | undefined;
-  /** Full commit SHA that the device's ring pins for it. */
-  readonly revision: string;
-}
-
-/**
- * Renders the objects of a device.
- * @param revisions full commit SHA by ring, of the overlays
- * @param workloads revisions by ring of each workload of its own, by its name
- */
-export function renderPull(
-  device: TreeDevice,
-  input: Pick<TreeInput, "git" | "workloads">,
-  revisions: Revisions,
-  workloads: ReadonlyMap<string, Revisions>,
-): Pull {
-  const deployments = deploymentsOf(device, input, revisions, workloads);
+/** Renders the objects of a device. */
+export function renderPull(device: TreeDevice, input: TreeInput, pins: Pins): Pull {
+  const deployed = deploymentsOf(device, input, pins);
   if (device.engine === "flux")
-    return { cluster: "device", namespace: FLUX_NAMESPACE, objects: fluxObjects(device, input.git, deployments) };
-  const applications = deployments.map((deployment) => renderApplication(device, input.git, deployment));
-  return device.engine === "argocd"
-    ? { cluster: "device", namespace: ARGO_CD_NAMESPACE, objects: applications.map(ofDevice) }
-    : { cluster: "hub", namespace: undefined, objects: applications };
+    return {
+      where: "apply them where you have installed Flux, again after each promotion",
+      objects: fluxObjects(device, input.git, deployed),
+      deployed,
+    };
+  if (device.engine === "argocd-agent")
+    return {
+      where: "on the hub, made by its ApplicationSets",
+      objects: deployed.map((one) => renderHubApplication(device, input.git, one)),
+      deployed,
+    };
+  const children = deployed.map((one) => renderChild(device, input, one));
+  return {
+    where: "in its own cluster, brought by up, and the Applications below edge-root by Git",
+    objects: [...renderDeviceEntry(input, device), ...children],
+    deployed,
+  };
 }
 
-/** What a device deploys, the overlay first. Parameters as {@link renderPull}. */
+/** What a device deploys, the overlay first. */
 export function deploymentsOf(
   device: TreeDevice,
-  input: Pick<TreeInput, "workloads">,
-  revisions: Revisions,
-  workloads: ReadonlyMap<string, Revisions>,
-): Deployment[] {
-  return [undefined, ...(input.workloads ?? [])].flatMap((workload) => {
-    const revision = (workload === undefined ? revisions : workloads.get(workload.name))?.get(device.ring);
-    return revision === undefined || !takesWorkload(device, workload) ? [] : [{ workload, revision }];
-  });
+  { workloads = [] }: Pick<TreeInput, "workloads">,
+  pins: Pins,
+): EntryWorkload[] {
+  return deployedIn(device, workloads, pins).filter(({ workload }) => takesWorkload(device, workload));
 }
 
 /** The Application that the controller of the hub makes of a device and its ring file. */
-export function renderApplication(device: TreeDevice, git: TreeGit, { workload, revision }: Deployment): Application {
+export function renderHubApplication(
+  device: TreeDevice,
+  git: TreeGit,
+  { workload, revision }: EntryWorkload,
+): Application {
   const { id, region } = device;
-  const { metadata, spec } = renderTemplate({ ...device, idNormalized: id, revision }, git, workload);
+  const { metadata, spec } = renderHubTemplate({ ...device, idNormalized: id, revision }, git, workload);
+  const own = deviceSource(sourceType(workload), device);
   return {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "Application",
     metadata: { ...metadata, namespace: controlPlaneNamespace(region) },
-    spec: { ...spec, source: { ...spec.source, ...deviceSource(git.layout, device) } },
+    spec: { ...spec, source: withDevice(spec.source, own) },
   };
 }
 
-/** The hub's Application as an Argo CD on the device takes it: its own cluster, and the project that every Argo CD has. */
-function ofDevice({ metadata, spec, ...rest }: Application): object {
-  const { namespace } = spec.destination;
+/** The Application that the root Application of a device makes of the entry in Git. */
+function renderChild(
+  device: TreeDevice,
+  { git, patches }: TreeInput,
+  { workload, revision }: EntryWorkload,
+): Application {
+  const { spec, ...rest } = renderEntryApplication(git, device, revision, workload);
+  const own = deviceSource(sourceType(workload), device, patchesOf(patches, device, workload?.name));
+  return { ...rest, spec: { ...spec, source: withDevice(spec.source, own) } };
+}
+
+function withDevice(source: ApplicationSource, { kustomize, helm }: DeviceSource): ApplicationSource {
   return {
-    ...rest,
-    metadata: { ...metadata, namespace: ARGO_CD_NAMESPACE },
-    spec: { ...spec, project: "default", destination: { server: "https://kubernetes.default.svc", namespace } },
+    ...source,
+    ...(kustomize === undefined ? {} : { kustomize }),
+    ...(helm === undefined ? {} : { helm: { ...source.helm, ...helm } }),
   };
 }
 
 /** Flux makes no namespace by itself: each is applied before what goes into it. */
-function fluxObjects(device: TreeDevice, git: TreeGit, deployments: readonly Deployment[]): object[] {
+function fluxObjects(device: TreeDevice, git: TreeGit, deployments: readonly EntryWorkload[]): object[] {
   const namespaces = new Set(deployments.map(({ workload }) => workload?.namespace ?? WORKLOAD_NAMESPACE));
   return [
     ...[...namespaces].sort().map((name) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })),

@@ -3,9 +3,9 @@
  * Git generator matches `rings/*.yaml` in folders below too and would take it for a ring.
  */
 import { z } from "zod";
+import { RolloutFileError } from "../../components/gitops/rings.ts";
 import { formatYaml } from "../../components/gitops/yaml.ts";
 import { parseYamlFile } from "../../components/inventory/files.ts";
-import { RolloutFileError } from "./rings.ts";
 
 /** Path of the file below the tree. */
 export const FREEZE_FILE = "rollout/freeze.yaml";

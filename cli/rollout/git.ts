@@ -4,10 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";
+import { parseRing, RolloutFileError } from "../../components/gitops/rings.ts";
 import { UsageError } from "../exit.ts";
 import { type RunOptions, type RunResult, runProgram } from "../process.ts";
 import type { RingCommit } from "./history.ts";
-import { parseRing, RolloutFileError } from "./rings.ts";
 
 /** A repository and where the tree is in it. */
 export interface Repository {

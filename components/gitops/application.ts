@@ -7,16 +7,16 @@ import {
   applicationName,
   DEVICE_ANNOTATION,
   MODEL_LABEL,
-  OVERLAY_WORKLOAD,
   PROJECT_NAME,
   REGION_LABEL,
   RING_LABEL,
-  VALUE_ANNOTATION_PREFIX,
+  TYPE_LABEL,
   WORKLOAD_LABEL,
   WORKLOAD_NAMESPACE,
 } from "./labels.ts";
-import type { ApplicationSource, ApplicationTemplate, IgnoredDifference } from "./objects.ts";
-import type { TreeDevice, TreeGit, TreeWorkload } from "./tree-input.ts";
+import type { ApplicationSpec, ApplicationTemplate, IgnoredDifference } from "./objects.ts";
+import type { TreeGit, TreeWorkload } from "./tree-input.ts";
+import { sourceType } from "./values.ts";
 
 /** File of a rendered leaf that holds its manifests. */
 export const MANIFESTS_FILE = "manifests.yaml";
@@ -64,54 +64,51 @@ export function sourceFolder(
   { region, model }: Pick<ApplicationFacts, "region" | "model">,
   workload?: TreeWorkload,
 ): string {
-  if (layout === "rendered")
-    return workload === undefined
-      ? posix.join(RENDERED_FOLDER, region, model)
-      : posix.join(RENDERED_WORKLOADS, workload.name);
-  return workload === undefined ? posix.join("overlays", region, model) : workload.path;
+  const leaf = posix.join(region, model);
+  const rendered = layout === "rendered";
+  if (workload === undefined) return posix.join(rendered ? RENDERED_FOLDER : "overlays", leaf);
+  const { name, path, type } = workload;
+  if (type === "overlays")
+    return rendered ? posix.join(RENDERED_WORKLOADS, name, leaf) : posix.join(path, "overlays", leaf);
+  return rendered ? posix.join(RENDERED_WORKLOADS, name) : path;
 }
 
-/**
- * The values of a device as annotations of its cluster Secret, from where its Applications put them on every object.
- * @param values facts by key
- */
-export function valueAnnotations(values: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => [`${VALUE_ANNOTATION_PREFIX}${key}`, value]),
-  );
-}
+/** How every Application syncs, for the sake of poor links: tried for ever, with up to 10 minutes in between. */
+export const SYNC_POLICY: Pick<ApplicationSpec["syncPolicy"], "automated" | "retry"> = {
+  automated: { enabled: true, prune: true, selfHeal: true },
+  retry: { limit: -1, backoff: { duration: "5s", factor: 2, maxDuration: "10m" } },
+};
 
 /**
- * The Application's metadata and spec, without what depends on the device's values: that is {@link deviceSource}.
- * Poor links decide the policy: a sync is tried for ever with up to 10 minutes in between, only what differs is applied,
- * and what is gone from Git is removed last, after the rest is healthy.
+ * The Application's metadata and spec, without what depends on the device: that is {@link deviceSource}, and where it is.
+ * Only what differs is applied, and what is gone from Git is removed last, after the rest is healthy.
  * @param workload absent: the overlay of region and model
  */
-export function renderTemplate(facts: ApplicationFacts, git: TreeGit, workload?: TreeWorkload): ApplicationTemplate {
-  const { id, region, model, ring, revision } = facts;
+export function renderTemplate(
+  facts: Pick<ApplicationFacts, "region" | "model" | "ring" | "revision">,
+  git: TreeGit,
+  workload?: TreeWorkload,
+): Pick<ApplicationTemplate["metadata"], "labels"> & { readonly spec: Omit<ApplicationSpec, "destination"> } {
+  const { region, model, ring, revision } = facts;
+  const type = sourceType(workload);
   return {
-    metadata: {
-      name: applicationName(facts.idNormalized, workload?.name ?? OVERLAY_WORKLOAD),
-      labels: {
-        [REGION_LABEL]: region,
-        [MODEL_LABEL]: model,
-        [RING_LABEL]: ring,
-        ...(workload === undefined ? {} : { [WORKLOAD_LABEL]: workload.name }),
-      },
-      annotations: { [DEVICE_ANNOTATION]: id },
+    labels: {
+      [REGION_LABEL]: region,
+      [MODEL_LABEL]: model,
+      [RING_LABEL]: ring,
+      [TYPE_LABEL]: type,
+      ...(workload === undefined ? {} : { [WORKLOAD_LABEL]: workload.name }),
     },
     spec: {
-      project: workload?.project ?? PROJECT_NAME,
+      project: projectOf(workload),
       source: {
         repoURL: git.url,
         targetRevision: revision,
         path: posix.join(git.path, sourceFolder(git.layout, facts, workload)),
+        ...(type === "helm" ? { helm: chartValues(facts) } : {}),
       },
-      destination: { name: id, namespace: workload?.namespace ?? WORKLOAD_NAMESPACE },
       syncPolicy: {
-        automated: { enabled: true, prune: true, selfHeal: true },
+        automated: SYNC_POLICY.automated,
         syncOptions: [
           "CreateNamespace=true",
           "ServerSideApply=true",
@@ -119,7 +116,7 @@ export function renderTemplate(facts: ApplicationFacts, git: TreeGit, workload?:
           "PruneLast=true",
           "RespectIgnoreDifferences=true",
         ],
-        retry: { limit: -1, backoff: { duration: "5s", factor: 2, maxDuration: "10m" } },
+        retry: SYNC_POLICY.retry,
       },
       ignoreDifferences: [...IGNORED],
       revisionHistoryLimit: 2,
@@ -127,30 +124,34 @@ export function renderTemplate(facts: ApplicationFacts, git: TreeGit, workload?:
   };
 }
 
-/**
- * How a device's values reach its objects. Kustomize annotates every object and every pod template with the device's id
- * and its values, so that a container reads them through the downward API. A rendered leaf is applied as plain files,
- * without Kustomize, to a device that has no values.
- */
-export function deviceSource(
-  layout: TreeGit["layout"],
-  { id, values = {} }: Pick<TreeDevice, "id" | "values">,
-): Pick<ApplicationSource, "kustomize" | "directory"> {
-  if (layout === "rendered" && Object.keys(values).length === 0)
-    return { directory: { include: MANIFESTS_FILE, jsonnet: {} } };
-  return { kustomize: { commonAnnotations: { [DEVICE_ANNOTATION]: id, ...valueAnnotations(values) } } };
+/** The files of a chart's folder that hold the values of a region and a model; a later one has the last word. */
+function chartValues({ region, model }: Pick<ApplicationFacts, "region" | "model">) {
+  return {
+    valueFiles: [`values/region/${region}.yaml`, `values/model/${model}.yaml`],
+    ignoreMissingValueFiles: true,
+  };
 }
 
-/** {@link deviceSource} as the controller computes it from a cluster Secret: a Go template of a patch in JSON. */
-export function deviceSourcePatch(layout: TreeGit["layout"]): string {
-  const annotated = `{"spec":{"source":{"kustomize":{"commonAnnotations":{{ toJson $annotations }}}}}}`;
-  const plain = `{"spec":{"source":{"directory":{"include":"${MANIFESTS_FILE}"}}}}`;
-  return [
-    `{{- $annotations := dict "${DEVICE_ANNOTATION}" .name -}}`,
-    "{{- range $key, $value := .metadata.annotations -}}",
-    `{{- if hasPrefix "${VALUE_ANNOTATION_PREFIX}" $key -}}{{- $_ := set $annotations $key $value -}}{{- end -}}`,
-    "{{- end -}}",
-    layout === "rendered" ? `{{- if eq (len $annotations) 1 -}}${plain}{{- else -}}${annotated}{{- end -}}` : annotated,
-    "",
-  ].join("\n");
+/** The project of a workload. @param workload absent: the overlays */
+export function projectOf(workload?: Pick<TreeWorkload, "project">): string {
+  return workload?.project ?? PROJECT_NAME;
+}
+
+/** The namespace that a workload deploys to. @param workload absent: the overlays */
+export function namespaceOf(workload?: Pick<TreeWorkload, "namespace">): string {
+  return workload?.namespace ?? WORKLOAD_NAMESPACE;
+}
+
+/** The Application on the hub, as a set's template or as the controller makes it. Parameters as {@link renderTemplate}. */
+export function renderHubTemplate(facts: ApplicationFacts, git: TreeGit, workload?: TreeWorkload): ApplicationTemplate {
+  const { labels, spec } = renderTemplate(facts, git, workload);
+  const { source, project, ...rest } = spec;
+  return {
+    metadata: {
+      name: applicationName(facts.idNormalized, workload?.name),
+      labels,
+      annotations: { [DEVICE_ANNOTATION]: facts.id },
+    },
+    spec: { project, source, destination: { name: facts.id, namespace: namespaceOf(workload) }, ...rest },
+  };
 }

@@ -7,7 +7,7 @@
  * (applicationset/controllers/progressivesync of Argo CD).
  */
 import { posix } from "node:path";
-import { deviceSourcePatch, renderTemplate } from "./application.ts";
+import { renderHubTemplate } from "./application.ts";
 import {
   AGENT_LABEL,
   applicationName,
@@ -22,8 +22,10 @@ import {
   WORKLOAD_LABEL,
 } from "./labels.ts";
 import type { ApplicationSet, ClusterGenerator, GitFilesGenerator, LabelRequirement } from "./objects.ts";
+import { takesWorkload } from "./select.ts";
 import { planShards, type Shard, type STATUS_LIMIT_BYTES } from "./shards.ts";
 import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
+import { deviceSourceTemplate, sourceType } from "./values.ts";
 import { openWindowValues, windowGroup } from "./windows.ts";
 
 /** Above this many agents a region's principal takes long to start: its time grows with the square of them. */
@@ -51,7 +53,10 @@ export interface ApplicationInput extends Pick<TreeInput, "git" | "rings" | "dev
  * @throws Error when the region has more devices than 64 sets can carry
  */
 export function renderApplicationSets(region: string, input: ApplicationInput): ApplicationSet[] {
-  return [undefined, ...(input.workloads ?? [])].flatMap((workload) =>
+  const own = (input.workloads ?? []).filter(
+    ({ state, regions }) => state !== "removed" && (regions?.includes(region) ?? true),
+  );
+  return [undefined, ...own].flatMap((workload) =>
     shardsOf(region, input, workload).map((shard) => renderSet(region, input, shard, workload)),
   );
 }
@@ -69,14 +74,8 @@ export function shardsOf(region: string, input: ApplicationInput, workload?: Tre
  * pulls by itself: an Application for it on the hub would never be reconciled.
  * @param workload absent: the overlays
  */
-function hasApplication({ engine, model, ring }: TreeDevice, workload?: TreeWorkload): boolean {
-  return engine === "argocd-agent" && takesWorkload({ model, ring }, workload);
-}
-
-/** Whether a workload is meant for a device, by model and ring. @param workload absent: the overlays, which all take */
-export function takesWorkload({ model, ring }: Pick<TreeDevice, "model" | "ring">, workload?: TreeWorkload): boolean {
-  const { models, rings } = workload ?? {};
-  return (models === undefined || models.includes(model)) && (rings === undefined || rings.includes(ring));
+function hasApplication(device: TreeDevice, workload?: TreeWorkload): boolean {
+  return device.engine === "argocd-agent" && takesWorkload(device, workload);
 }
 
 /** Path of a ring's file below the tree. @param workload name of a workload that has commits of its own */
@@ -127,8 +126,8 @@ function renderSet(region: string, input: ApplicationInput, shard: Shard, worklo
         { matrix: { generators: [ringsGenerator(input, workload), devicesGenerator(region, input, shard, workload)] } },
       ],
       syncPolicy: { applicationsSync: "create-update", preserveResourcesOnDeletion: true },
-      template: renderTemplate(facts, git, workload),
-      templatePatch: deviceSourcePatch(git.layout),
+      template: renderHubTemplate(facts, git, workload),
+      templatePatch: deviceSourceTemplate(sourceType(workload), region),
     },
   };
 }
@@ -149,7 +148,7 @@ function devicesGenerator(
 ): ClusterGenerator {
   const own = devices.filter((device) => device.region === region);
   const open = openWindowValues(own.map(({ windows }) => windows ?? windowGroup([], "UTC")));
-  const { models } = workload ?? {};
+  const { models, labels = {} } = workload ?? {};
   // `index` yields "" for a label that is missing, so the path would end at the region: ask for the label.
   const matchExpressions: LabelRequirement[] = [
     models === undefined
@@ -160,6 +159,8 @@ function devicesGenerator(
     ...(buckets === undefined ? [] : [{ key: SHARD_LABEL, operator: "In" as const, values: [...buckets] }]),
   ];
   return {
-    clusters: { selector: { matchLabels: { [REGION_LABEL]: region, [RING_LABEL]: "{{.ring}}" }, matchExpressions } },
+    clusters: {
+      selector: { matchLabels: { ...labels, [REGION_LABEL]: region, [RING_LABEL]: "{{.ring}}" }, matchExpressions },
+    },
   };
 }

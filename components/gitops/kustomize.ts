@@ -13,6 +13,16 @@ const COMPONENT = { apiVersion: "kustomize.config.k8s.io/v1alpha1", kind: "Compo
 const KUSTOMIZATION = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" };
 const MEMORY_STEP_MIB = 32;
 
+/** Pod templates that an API server lets one change. `includeTemplates` would take in those of Jobs and volume claims too. */
+const TEMPLATES: readonly { readonly group: string; readonly kind: string; readonly path: string }[] = [
+  ...["Deployment", "StatefulSet", "DaemonSet"].map((kind) => ({
+    group: "apps",
+    kind,
+    path: "spec/template/metadata/labels",
+  })),
+  { group: "batch", kind: "CronJob", path: "spec/jobTemplate/spec/template/metadata/labels" },
+];
+
 /** What one sized workload gets on a model. */
 export interface WorkloadSize {
   /** Memory limit in MiB; the request is half of it. */
@@ -53,7 +63,7 @@ export function renderModelComponent(name: string, model: TreeModel, runtimes: M
     {
       ...COMPONENT,
       ...(runtimes.all.length === 0 ? {} : { components: runtimes.all.map((runtime) => `../../wasm/${runtime}`) }),
-      labels: [{ pairs: { [MODEL_LABEL]: name }, includeTemplates: true }],
+      labels: [label(MODEL_LABEL, name)],
       patches: [
         {
           target: { group: "apps", kind: "Deployment|StatefulSet|DaemonSet" },
@@ -67,6 +77,11 @@ export function renderModelComponent(name: string, model: TreeModel, runtimes: M
       ],
     },
   );
+}
+
+/** A label on every object and on the pods of those that run some, never in a selector. */
+function label(key: string, value: string): object {
+  return { pairs: { [key]: value }, fields: TEMPLATES.map((template) => ({ ...template, create: true })) };
 }
 
 function podPatch(spec: Readonly<Record<string, unknown>>): string {
@@ -105,7 +120,7 @@ export function renderRegionComponent(fleet: string, region: string, facts: Regi
     ],
     {
       ...COMPONENT,
-      labels: [{ pairs: { [REGION_LABEL]: region }, includeTemplates: true }],
+      labels: [label(REGION_LABEL, region)],
       configMapGenerator: [{ name: "edge-fleet-region", literals, options: { disableNameSuffixHash: true } }],
     },
   );

@@ -25,6 +25,13 @@ export const VALUE_ANNOTATION_PREFIX = "values.edge-fleet.dev/";
 export const SIZE_LABEL = "edge-fleet.dev/size";
 /** Label on a workload, set by the team: the WASM runtime that it needs, e.g. `spin`; the model adds its RuntimeClass. */
 export const WASM_LABEL = "edge-fleet.dev/wasm";
+/** Label on an Application: how its folder is rendered, `kustomize` or `helm`; decides how a device's values get there. */
+export const TYPE_LABEL = "edge-fleet.dev/type";
+/**
+ * Label on an object, set by the team: `false` lets a namespace, a volume claim or a custom resource definition go with
+ * its workload. Without it they stay, see values.ts.
+ */
+export const KEEP_LABEL = "edge-fleet.dev/keep";
 /** Label that makes a Secret a cluster for Argo CD. */
 export const SECRET_TYPE_LABEL = "argocd.argoproj.io/secret-type";
 /** Label that maps a cluster Secret to an agent; required by argocd-agent's principal. */
@@ -34,7 +41,13 @@ export const SKIP_RECONCILE_ANNOTATION = "argocd.argoproj.io/skip-reconcile";
 
 /** Namespace of the workloads on every device, and the only one that the project may deploy to. */
 export const WORKLOAD_NAMESPACE = "edge-apps";
-/** AppProject of all workloads, in each control plane's namespace. */
+/** Namespace of Argo CD on a device. */
+export const ARGO_CD_NAMESPACE = "argocd";
+/** Name of the Application on a device that reads its entry in Git, and of that Application's project. */
+export const ROOT_NAME = "edge-root";
+/** The cluster that an Argo CD runs in, as an Application's destination. */
+export const IN_CLUSTER = "https://kubernetes.default.svc";
+/** AppProject of all workloads, in each control plane's namespace and on each device. */
 export const PROJECT_NAME = "edge-workloads";
 /** Name that the overlays go by among the workloads: ends their Applications' names. */
 export const OVERLAY_WORKLOAD = "workloads";

@@ -14,7 +14,7 @@ export function deviceValues({ labels, values = {} }: ValueSource): Record<strin
 
 /** The device of a profile. @throws Error when it has windows in a time zone that is not known */
 export function treeDevice(profile: Profile): TreeDevice {
-  const { id, region, model, ring, gitops, wasm, maintenance, time } = profile;
+  const { id, region, model, ring, gitops, wasm, labels, maintenance, time } = profile;
   return {
     id,
     region,
@@ -23,6 +23,7 @@ export function treeDevice(profile: Profile): TreeDevice {
     engine: gitops.engine,
     wasm,
     values: deviceValues(profile),
+    labels,
     windows: windowGroup(maintenance, time.zone),
   };
 }

@@ -54,12 +54,24 @@ export interface TreeDevice {
   readonly wasm?: readonly WasmRuntime[];
   /** Facts for its workloads by key. Absent: none. */
   readonly values?: Readonly<Record<string, string>>;
+  /** Labels, which workloads and patches select by. Absent: none. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** When its Applications may change. Absent: always. */
   readonly windows?: WindowGroup;
 }
 
 /** A workload beside the overlays, with Applications of its own. */
 export type TreeWorkload = NonNullable<FleetFile["workloads"]>[number];
+/** What single devices change of a workload. */
+export type TreePatch = NonNullable<FleetFile["patches"]>[number];
+/** What AppProjects allow beside the namespaces of their workloads, by name. */
+export type TreeProjects = NonNullable<FleetFile["projects"]>;
+
+/**
+ * Full commit SHA by ring, by the workload's name; that of the overlays is {@link OVERLAY_WORKLOAD}. A ring that deploys
+ * nothing is not in it.
+ */
+export type Pins = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /** Everything that the tree is computed from. */
 export interface TreeInput {
@@ -73,4 +85,11 @@ export interface TreeInput {
   readonly regions?: Readonly<Record<string, RegionFacts>>;
   /** Absent: none. */
   readonly workloads?: readonly TreeWorkload[];
+  /** Absent: none. */
+  readonly patches?: readonly TreePatch[];
+  /** Absent: they allow what their workloads need. */
+  readonly projects?: TreeProjects;
 }
+
+/** What of the fleet an Argo CD on a device has to know. */
+export type EntryFleet = Pick<TreeInput, "git" | "workloads" | "patches" | "projects">;

@@ -6,6 +6,7 @@
 import type { Inventory, Profile } from "../inventory/types.ts";
 import { MANIFESTS_FILE, sourceFolder } from "./application.ts";
 import { renderApplicationSets } from "./applicationset.ts";
+import { renderEntries } from "./entry.ts";
 import {
   emittedHeader,
   renderModelComponent,
@@ -19,7 +20,7 @@ import { renderBase } from "./scaffold.ts";
 import { renderWasmSample } from "./scaffold-wasm.ts";
 import { checkTree } from "./tree-check.ts";
 import { regionFacts, treeDevice } from "./tree-facts.ts";
-import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
+import type { Pins, TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
 import { formatObjects } from "./yaml.ts";
 
 /** One file of the tree. */
@@ -53,15 +54,18 @@ export function treeInput({ fleet }: Inventory, all: readonly Profile[]): TreeIn
     devices: profiles.filter(({ joins }) => joins === undefined).map(treeDevice),
     regions: regionFacts(profiles),
     workloads: fleet.workloads ?? [],
+    patches: fleet.patches ?? [],
+    projects: fleet.projects ?? {},
   };
 }
 
 /**
  * Renders the tree. The same fleet gives the same bytes, in whatever order its devices come.
+ * @param pins what the rings deploy, see rings.ts. Default: nothing
  * @throws Error naming the device that is listed twice, or whose ring or model the fleet does not have, the workload that
  *   cannot be deployed as it is written, or the region that is too large
  */
-export function renderTree(fleet: TreeInput): Tree {
+export function renderTree(fleet: TreeInput, pins: Pins = new Map()): Tree {
   checkTree(fleet);
   const leaves = listLeaves(fleet.devices);
   const files = new Map<string, TreeFile>();
@@ -93,6 +97,7 @@ export function renderTree(fleet: TreeInput): Tree {
     emit(`overlays/${region}/${model}/kustomization.yaml`, renderOverlay(region, model, own));
     for (const runtime of own) scaffoldAll(renderWasmSample(runtime));
   }
+  for (const [path, content] of renderEntries(fleet, pins)) emit(path, content);
   for (const { source, target } of listBuilds(fleet)) {
     emit(`${target}/kustomization.yaml`, renderRenderedLeaf(source));
     files.set(`${target}/${MANIFESTS_FILE}`, { content: "", owner: "built" });

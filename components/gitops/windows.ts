@@ -1,17 +1,18 @@
 /**
- * Maintenance windows: from the windows of a device to the group of devices that share them, and to a condition for the
- * ApplicationSet controller.
+ * Maintenance windows: from the windows of a device to the group of devices that share them, to a condition for the
+ * ApplicationSet controller, and to sync windows for an Argo CD on the device.
  *
- * Argo CD's own sync windows (AppProject `syncWindows`) are not used: outside of one, its application-controller leaves
- * out autoSync altogether, and with it self-healing (controller/appcontroller.go of v3.2.0, "Sync prevented by sync
- * window"), so a device would not mend itself outside its window. Here the window stands before the Application instead:
- * a set's generator does not yield a device whose windows are all closed, and a set that only creates and updates leaves
+ * Outside of a sync window (AppProject `syncWindows`) the application-controller leaves out autoSync altogether, and with
+ * it self-healing (controller/appcontroller.go of v3.2.11, "Sync prevented by sync window"). So no workload is in a project
+ * that has one. On a device they hold back the root Application alone (device-entry.ts). On the hub, where a device has no
+ * root, the window stands before the Application instead: a set's generator does not yield a device whose windows are all closed, and a set that only creates and updates leaves
  * an Application that it does not yield as it is. That device keeps its commit and heals to it, and gets the ring's
  * commit when its window opens, at the controller's next look (within 3 minutes). The clock is that of the hub, the hours
  * are those of the device's time zone.
  */
 import { createHash } from "node:crypto";
 import type { MaintenanceWindow } from "../inventory/types.ts";
+import type { SyncWindow } from "./objects.ts";
 
 /** Devices that share their windows. */
 export interface WindowGroup {
@@ -37,6 +38,8 @@ export interface Span {
 export type Day = (typeof DAYS)[number];
 
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] as const;
+/** Cron counts the days of a week from Sunday. */
+const CRON_DAYS: readonly Day[] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const DAY_MINUTES = 24 * 60;
 /** Value of the window label of devices that may change at any time. */
 const ALWAYS = "always";
@@ -140,4 +143,28 @@ function checkZone(zone: string): void {
   } catch (cause) {
     throw new Error(`time.zone: ${zone} is not a time zone that is known here - write e.g. Asia/Tokyo`, { cause });
   }
+}
+
+/**
+ * The windows of a group as sync windows of Argo CD; empty for a group that may change at any time.
+ * @param application which Application they hold back
+ */
+export function syncWindows({ zone, spans }: WindowGroup, application: string): SyncWindow[] {
+  return spans.map(({ days, from, to }) => {
+    const [hours, minutes] = from.split(":").map(Number);
+    const week =
+      days.length === DAYS.length
+        ? "*"
+        : days
+            .map((day) => CRON_DAYS.indexOf(day))
+            .sort()
+            .join(",");
+    return {
+      kind: "allow",
+      schedule: `${minutes} ${hours} * * ${week}`,
+      duration: `${minutesOf(to) - minutesOf(from)}m`,
+      applications: [application],
+      timeZone: zone,
+    };
+  });
 }

@@ -1,6 +1,7 @@
 /** What the hub is made from, and what it hands to the regions: the contract between the hub and its control planes. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { ProjectWorkload } from "../registration/index.ts";
+import type { ProjectFleet } from "../gitops/projects.ts";
+import type { HubGit } from "./git.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
 import type { PrincipalPlan } from "./principal/plan.ts";
 
@@ -31,6 +32,8 @@ export interface HubRegion {
    * {@link HubArgs.regions} in a later run. Default false.
    */
   readonly removed?: boolean;
+  /** How the region's control plane logs in to the Git repository, see `hubGit`. Default: the repository is public. */
+  readonly git?: HubGit;
   /** Counts the tokens of the region's account: another number makes a new token and ends the old one. Default 1. */
   readonly tokenGeneration?: number;
   /** What the agents of the region's devices connect to, see `planPrincipal`. Default: no principal. */
@@ -47,7 +50,9 @@ export interface HubArgs {
   /** URL of the fleet's Git repository: the only source that workloads may come from. */
   readonly gitUrl: pulumi.Input<string>;
   /** Workloads of fleet.yaml: their namespaces and projects. Default: none. */
-  readonly workloads?: readonly ProjectWorkload[];
+  readonly workloads?: ProjectFleet["workloads"];
+  /** What their projects allow beside that. Absent: nothing. */
+  readonly projects?: ProjectFleet["projects"];
   /** Wait until the control planes run. False where no kubelet would ever start them. Default true. */
   readonly awaitReady?: boolean;
 }

@@ -9,6 +9,7 @@ import { type ControlPlane as ControlPlaneObjects, renderControlPlane } from "..
 import type { HubArgs, HubRegion, RegionAccess } from "./args.ts";
 import { hubProvider } from "./cluster.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
+import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import { installPrincipal } from "./principal/install.ts";
 
@@ -28,11 +29,17 @@ export class ControlPlane extends pulumi.ComponentResource {
   constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
     const { removed = false } = args;
     super("edge-fleet:index:ControlPlane", name, {}, { protect: !removed, ...opts });
-    const objects = renderControlPlane(args.region, args.gitUrl, args.workloads, args.tokenGeneration);
+    const objects = renderControlPlane(args.region, args.gitUrl, args, args.tokenGeneration);
     const namespace = objects.namespace.metadata.name;
     const child = { parent: this, provider: args.provider };
     const created = new kubernetes.core.v1.Namespace(`${name}-namespace`, objects.namespace, child);
     this.#installArgoCd(name, args, namespace, created);
+    for (const [index, secret] of (args.git?.credentials ?? []).entries())
+      new kubernetes.core.v1.Secret(
+        index === 0 ? `${name}-git` : `${name}-git-${index + 1}`,
+        { metadata: { ...secret.metadata }, stringData: pulumi.secret({ ...secret.stringData }) },
+        { ...child, dependsOn: [created], protect: false },
+      );
     this.#createProjects(name, objects, { ...child, dependsOn: [created] });
     const token = this.#createAccount(name, objects, { ...child, dependsOn: [created] });
     const { uid, server, certificateAuthorityData } = args.cluster;
@@ -67,7 +74,10 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
-      { objs: selectControlPlane(args.manifests.namespaceInstall), skipAwait: args.awaitReady === false },
+      {
+        objs: withGitTrust(selectControlPlane(args.manifests.namespaceInstall), args.git),
+        skipAwait: args.awaitReady === false,
+      },
       { parent: this, provider, dependsOn: [settings] },
     );
   }

@@ -8,9 +8,11 @@ import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
 import { FLEET_CA_KEY, openFleetAuthority } from "../identity/authority.ts";
 import { hubOf, type Inventory, resolveRegion } from "../inventory/index.ts";
+import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
 import type { HubRegion } from "./args.ts";
 import { readClusterUid } from "./cluster.ts";
+import { hubGit } from "./git.ts";
 import { listHeldObjects } from "./held.ts";
 import { Hub } from "./index.ts";
 import {
@@ -61,6 +63,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     regions,
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
+    projects: fleet.projects ?? {},
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);
@@ -100,10 +103,23 @@ function hubRegions(
         removed: state === "removed",
         tokenGeneration: tokenGenerations[name] ?? 1,
         ...(principal === undefined ? {} : { principal }),
+        ...gitOf(inventory, name),
       },
     ];
   });
   return Object.fromEntries(standings);
+}
+
+/** With the secrets of the stack's configuration, `edge-fleet:git-...`. */
+function gitOf(inventory: Inventory, region: string): Pick<HubRegion, "git"> {
+  const secrets = Object.fromEntries(
+    GIT_SECRET_KEYS.flatMap((key) => {
+      const value = pulumi.runtime.getConfig(`edge-fleet:${key}`);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const git = hubGit(inventory, region, secrets);
+  return git === undefined ? {} : { git };
 }
 
 /** One whose token is gone is past that: its deletion has begun. */

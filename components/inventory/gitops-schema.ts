@@ -1,6 +1,7 @@
 /** How a device gets its workloads: the part of the settings that chooses its pull engine and sets it up. */
 import { z } from "zod";
 import { AgentSchema } from "./agent-schema.ts";
+import { GitAccessSchema } from "./git-schema.ts";
 
 /** Release of Argo CD that is written where none is asked for, on the hub and on devices. */
 export const ARGO_CD_RELEASE = "v3.2.11";
@@ -38,6 +39,7 @@ export const GitopsSchema = z
       ),
     argocd: ArgoCdSchema,
     agent: AgentSchema,
+    access: GitAccessSchema.optional(),
   })
   .prefault({})
   .describe("How the device gets its workloads");

@@ -19,11 +19,11 @@ import {
   RingNameSchema,
   SettingsSchema,
 } from "./settings-schema.ts";
+import { DevicePatchSchema, ProjectSchema, RolloutSchema, TREE_PATH, WorkloadSchema } from "./workload-schema.ts";
 
 export { PublicKeySchema, type Settings, SettingsSchema } from "./settings-schema.ts";
 
 const QUANTITY = /^[1-9][0-9]*(Mi|Gi)$/;
-const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
 /** One device of a region. */
 export const DeviceSchema = SettingsSchema.extend({
@@ -68,44 +68,6 @@ export const ModelSchema = SettingsSchema.extend({
 /** `models.yaml`. */
 export const ModelsSchema = z.record(ModelNameSchema, ModelSchema);
 
-const WorkloadSchema = z.strictObject({
-  name: name(20).describe("Name of the workload; ends the Application's name"),
-  path: z
-    .string()
-    .regex(TREE_PATH, "is not a folder below the tree - write e.g. workloads/telemetry")
-    .describe("Kustomize folder below the tree's folder"),
-  namespace: name(63).describe("Namespace on the device"),
-  project: name(63).optional().describe("AppProject. Default: that of the region's workloads"),
-  models: z.array(ModelNameSchema).min(1).optional().describe("Only on these models. Default: all"),
-  rings: z
-    .array(RingNameSchema)
-    .min(1)
-    .optional()
-    .describe(
-      "Only on these rings. Default: all. Each ring pins the workload's own commit: rings/<workload>/<ring>.yaml",
-    ),
-});
-
-const RolloutSchema = z
-  .strictObject({
-    soak: z
-      .string()
-      .regex(/^\d+(m|h|d)$/, "is not a duration - write e.g. 90m, 2h or 1d")
-      .optional()
-      .describe("How long a ring must have run a commit before the next ring may take it. Default 2h"),
-    minHealthy: z
-      .string()
-      .regex(/^(100|\d{1,2})%$/, "is not a percentage - write e.g. 95%")
-      .optional()
-      .describe("Healthy share of the connected devices of the ring before. Default 95%"),
-    maxFailures: z.int().min(0).optional().describe("Connected devices that may fail. Default 2"),
-    signedCommits: z
-      .boolean()
-      .optional()
-      .describe("Only commits with a valid signature may be promoted. Default false"),
-  })
-  .describe("What a promotion must wait for");
-
 const HubSchema = z.strictObject({
   stack: z.string().min(1).default("hub").describe("Stack that installs the hub"),
   argocd: z
@@ -141,6 +103,16 @@ export const FleetSchema = SettingsSchema.extend({
     .optional()
     .describe(
       "Further workloads beside the overlay of each leaf, each an Application of its own on every selected device",
+    ),
+  patches: z
+    .array(DevicePatchSchema)
+    .optional()
+    .describe("What single devices change of a workload. They reach a device with `up`, not through the rings"),
+  projects: z
+    .record(name(63), ProjectSchema)
+    .optional()
+    .describe(
+      "What AppProjects allow beside the namespaces of their workloads, by name; edge-workloads is that of the overlays",
     ),
   rollout: RolloutSchema.optional(),
   policy: z

@@ -39,6 +39,12 @@ export const RingNameSchema = name(30).describe("Rollout group; must be one of t
 /** A model. */
 export const ModelNameSchema = name(30).describe("Hardware class; must be a key of models.yaml");
 
+/** Labels of a device. */
+export const DeviceLabelsSchema = z.record(
+  z.string().max(317).regex(LABEL_KEY, "is not a Kubernetes label key"),
+  z.string().max(63).regex(LABEL_VALUE, "is not a Kubernetes label value"),
+);
+
 /** Where an SSH server is. */
 export const HostSchema = z
   .string()
@@ -212,13 +218,7 @@ const DecommissionSchema = z
  */
 export const SettingsSchema = z.strictObject({
   ring: RingNameSchema.optional(),
-  labels: z
-    .record(
-      z.string().max(317).regex(LABEL_KEY, "is not a Kubernetes label key"),
-      z.string().max(63).regex(LABEL_VALUE, "is not a Kubernetes label value"),
-    )
-    .default({})
-    .describe("Labels for the node and for the device's cluster Secret on the hub"),
+  labels: DeviceLabelsSchema.default({}).describe("Labels for the node and for the device's cluster Secret on the hub"),
   taints: z
     .array(z.string().regex(TAINT, "is not a taint - write `key=value:NoSchedule`, NoExecute or PreferNoSchedule"))
     .default([])

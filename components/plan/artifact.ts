@@ -75,7 +75,7 @@ const MANIFEST_FOLDERS: Readonly<Record<Profile["distribution"], string>> = {
 };
 
 /** Definitions of Argo CD that a device needs, by the name of upstream's file, and what each is installed as. */
-const DEFINITIONS = {
+export const DEFINITIONS = {
   "application-crd.yaml": "edge-fleet-crd-application.yaml",
   "appproject-crd.yaml": "edge-fleet-crd-appproject.yaml",
 } as const;

@@ -2,7 +2,7 @@
  * The cluster Secret of a device on the hub: what makes it a destination that the region's ApplicationSet finds by its
  * labels. From a profile to the object. It holds no secret: the device dials out and nobody dials in.
  */
-import { valueAnnotations } from "../gitops/application.ts";
+
 import {
   AGENT_LABEL,
   controlPlaneNamespace,
@@ -18,6 +18,7 @@ import {
 import type { ObjectMeta } from "../gitops/objects.ts";
 import { bucketOf } from "../gitops/shards.ts";
 import { deviceValues } from "../gitops/tree-facts.ts";
+import { valueAnnotations } from "../gitops/values.ts";
 import { windowGroup } from "../gitops/windows.ts";
 import type { Profile } from "../inventory/types.ts";
 

@@ -2,9 +2,15 @@
  * What a region needs on the hub besides Argo CD itself: its namespace, its projects, and an account for its stack whose
  * rights end at that namespace. From the region's name and the Git URL to plain objects, in the order of their creation.
  */
-import { controlPlaneNamespace, PROJECT_NAME, REGION_LABEL, WORKLOAD_NAMESPACE } from "../gitops/labels.ts";
-import type { AppProject, GroupKind, ObjectMeta } from "../gitops/objects.ts";
-import type { TreeWorkload } from "../gitops/tree-input.ts";
+import { controlPlaneNamespace, REGION_LABEL } from "../gitops/labels.ts";
+import type { AppProject, ObjectMeta } from "../gitops/objects.ts";
+import {
+  type ProjectFleet,
+  type ProjectRules,
+  projectRules,
+  renderDefaultProject,
+  renderProject,
+} from "../gitops/projects.ts";
 
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
@@ -71,49 +77,34 @@ export interface ControlPlane<Url = string> {
   readonly token: TokenSecret;
 }
 
-/** Kinds that no workload may bring along: they would widen its rights or lift the namespace's limits. */
-const FORBIDDEN_KINDS: GroupKind[] = [
-  { group: "rbac.authorization.k8s.io", kind: "Role" },
-  { group: "rbac.authorization.k8s.io", kind: "RoleBinding" },
-  { group: "", kind: "ResourceQuota" },
-  { group: "", kind: "LimitRange" },
-];
-
 /** Everything the stack owns itself. */
 const MANAGE = ["get", "list", "watch", "create", "update", "patch", "delete"];
 /** Applications are made by the controller; the stack watches them, and deletes that of a device that leaves. */
 const OBSERVE_AND_DELETE = ["get", "list", "watch", "delete"];
 
-/** What of a workload of fleet.yaml decides where it may deploy to. */
-export type ProjectWorkload = Pick<TreeWorkload, "name" | "namespace" | "project">;
-
 /**
  * Renders the objects of a region.
  * @param region name of the region
  * @param gitUrl URL of the fleet's repository: the only source that its projects may deploy from
- * @param workloads those of fleet.yaml; each may deploy to its own namespace only, together with those of its project.
- *   Default: none
+ * @param fleet the workloads and projects of fleet.yaml. Default: none
  * @param tokenGeneration names the token: each number is another one. Default 1
  */
 export function renderControlPlane<Url = string>(
   region: string,
   gitUrl: Url,
-  workloads: readonly ProjectWorkload[] = [],
+  fleet: ProjectFleet = {},
   tokenGeneration = 1,
 ): ControlPlane<Url> {
   const namespace = controlPlaneNamespace(region);
   const metadata = (name: string) => ({ name, namespace, labels: { [REGION_LABEL]: region } });
+  const inRegion = { namespace, labels: { [REGION_LABEL]: region } };
+  const render = (rules: ProjectRules) => renderProject(rules, inRegion, gitUrl, { name: "*" });
+  const [overlays, ...own] = projectRules(fleet);
   return {
     namespace: renderNamespace(region),
-    project: renderProject(metadata(PROJECT_NAME), gitUrl, [
-      WORKLOAD_NAMESPACE,
-      ...namespacesOf(PROJECT_NAME, workloads),
-    ]),
-    workloadProjects: [...new Set(workloads.map(projectOf))]
-      .filter((project) => project !== PROJECT_NAME)
-      .sort()
-      .map((project) => renderProject(metadata(project), gitUrl, namespacesOf(project, workloads))),
-    defaultProject: renderDefaultProject(metadata("default")),
+    project: render(overlays),
+    workloadProjects: own.map(render),
+    defaultProject: renderDefaultProject(inRegion),
     ...renderAccount(metadata, tokenGeneration),
   };
 }
@@ -171,52 +162,6 @@ function renderNamespace(region: string): Namespace {
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/enforce-version": "latest",
       },
-    },
-  };
-}
-
-function projectOf({ project = PROJECT_NAME }: ProjectWorkload): string {
-  return project;
-}
-
-function namespacesOf(project: string, workloads: readonly ProjectWorkload[]): string[] {
-  return workloads.filter((workload) => projectOf(workload) === project).map(({ namespace }) => namespace);
-}
-
-/**
- * No `syncWindows`: outside of one a device would not heal either (gitops/windows.ts).
- * @param namespaces where the project may deploy to, on every cluster
- */
-function renderProject<Url>(
-  metadata: AppProject["metadata"],
-  gitUrl: Url,
-  namespaces: readonly string[],
-): AppProject<Url> {
-  return {
-    apiVersion: "argoproj.io/v1alpha1",
-    kind: "AppProject",
-    metadata,
-    spec: {
-      description: "Workloads of the region's devices. Managed by edge-fleet.",
-      sourceRepos: [gitUrl],
-      destinations: [...new Set(namespaces)].sort().map((namespace) => ({ name: "*", namespace })),
-      clusterResourceWhitelist: [{ group: "", kind: "Namespace" }],
-      namespaceResourceBlacklist: FORBIDDEN_KINDS,
-    },
-  };
-}
-
-function renderDefaultProject(metadata: AppProject["metadata"]): AppProject {
-  return {
-    apiVersion: "argoproj.io/v1alpha1",
-    kind: "AppProject",
-    metadata,
-    spec: {
-      description: "Emptied by edge-fleet: nothing may deploy through it.",
-      sourceRepos: [],
-      destinations: [],
-      clusterResourceWhitelist: [],
-      namespaceResourceBlacklist: [],
     },
   };
 }

@@ -1,3 +1,3 @@
 /** Registration: what a device and a region are on the hub. */
 export { type ClusterSecret, renderClusterSecret } from "./cluster-secret.ts";
-export { type ControlPlane, type ProjectWorkload, REGION_ACCOUNT, renderControlPlane } from "./control-plane.ts";
+export { type ControlPlane, REGION_ACCOUNT, renderControlPlane } from "./control-plane.ts";

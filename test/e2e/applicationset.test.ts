@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { renderRing } from "../../cli/rollout/rings.ts";
 import type { ApplicationInput } from "../../components/gitops/applicationset.ts";
 import { renderApplicationSets, ringPath } from "../../components/gitops/applicationset.ts";
+import { renderRing } from "../../components/gitops/rings.ts";
 import { renderTree, treeInput } from "../../components/gitops/tree.ts";
 import type { TreeInput } from "../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../components/gitops/writer.ts";
@@ -57,7 +57,7 @@ const DEVICES: readonly Profile[] = [
 describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () => {
   let lab: ControlPlaneLab;
   let profiles = DEVICES;
-  /** The commit of each ring by workload; "" is the overlays. */
+  /** The commit of each ring by workload; "workloads" is the overlays. */
   const rings = new Map<string, Map<string, string>>();
   let settings: Pick<ApplicationInput, "statusLimitBytes"> & { layout?: "live" | "rendered" } = {};
 
@@ -68,7 +68,7 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     return { ...treeInput(inventory as unknown as Inventory, profiles), ...rest };
   };
   const predict = (options: PredictionOptions = { at: new Date() }) =>
-    predictApplications(REGION, input(), rings.get("") ?? new Map(), { workloads: rings, ...options })
+    predictApplications(REGION, input(), rings, options)
       .map(({ application: { metadata, spec }, set }) => ({ ...metadata, set, spec }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   const seen = async () => (await lab.list("applications")).map(observed);
@@ -80,8 +80,8 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     const file = join(lab.checkout, "fleet", ringPath(ring, workload));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, renderRing(ring, revision, workload));
-    const known = rings.get(workload ?? "") ?? new Map<string, string>();
-    rings.set(workload ?? "", known.set(ring, revision));
+    const known = rings.get(workload ?? "workloads") ?? new Map<string, string>();
+    rings.set(workload ?? "workloads", known.set(ring, revision));
   };
   const agree = async (wanted = predict()) => {
     assert.ok(wanted.length > 0);
@@ -91,7 +91,7 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
   before(async () => {
     const parts = ["hub-apiserver", "kustomize", ...ARGO_CD_PARTS] as const;
     const toolchain = await ensureToolchain((line) => process.stderr.write(`${line}\n`), parts);
-    lab = await ControlPlaneLab.start(toolchain, REGION, WORKLOADS);
+    lab = await ControlPlaneLab.start(toolchain, REGION, { workloads: WORKLOADS });
     const tree = `${lab.checkout}/fleet`;
     writeTree(tree, planTree(tree, renderTree(input())));
   });

@@ -223,11 +223,21 @@ async function writeInventory(
     k3s: Object.fromEntries(k3s),
     argocd: {
       [version]: {
-        crds: ["application", "applicationset", "appproject"].map((kind) => lockFile(`crds/${kind}-crd.yaml`)),
+        crds: ["application", "applicationset", "appproject"].map((kind) => {
+          const name = `${kind}-crd.yaml`;
+          cpSync(join(directory, "crds", name), join(artifacts, name));
+          return { ...lockFile(`crds/${name}`), url: `${artifactsUrl}/${name}` };
+        }),
         controlPlane: lockFile("namespace-install.yaml"),
+        images: { argocd: image("argocd"), redis: image("redis") },
       },
     },
   });
+}
+
+/** An image that no device of the lab has. */
+function image(name: string): string {
+  return `lab.invalid/absent/${name}:v1@sha256:${sha256(name)}`;
 }
 
 /** Publishes the stand-in of one K3s release for both architectures and returns its lock entry. */

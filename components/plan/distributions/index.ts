@@ -5,6 +5,7 @@
  */
 import type { Profile } from "../../inventory/types.ts";
 import { checkBackup } from "../backup.ts";
+import { checkGitAccess } from "../git-access.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import type { Finding } from "./finding.ts";
 import { checkK0s, checkMicroK8s } from "./k0s/checks.ts";
@@ -36,9 +37,13 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 }
 
 /**
- * What stands against the profile on the distribution that it names, and against sending its copies away.
+ * What stands against the profile on the distribution that it names, against sending its copies away, and against its access to Git.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
-  return [...DISTRIBUTIONS[profile.distribution].check(profile, context), ...checkBackup(profile)];
+  return [
+    ...DISTRIBUTIONS[profile.distribution].check(profile, context),
+    ...checkBackup(profile),
+    ...checkGitAccess(profile),
+  ];
 }

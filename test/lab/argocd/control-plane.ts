@@ -67,7 +67,7 @@ export class ControlPlaneLab {
   static async start(
     toolchain: Toolchain,
     region: string,
-    workloads: Parameters<typeof renderControlPlane>[2],
+    fleet: Parameters<typeof renderControlPlane>[2],
   ): Promise<ControlPlaneLab> {
     const directory = mkdtempSync(join(tmpdir(), "edge-fleet-argocd-"));
     mkdirSync(join(directory, "repositories"));
@@ -75,7 +75,7 @@ export class ControlPlaneLab {
     initRepository(directory);
     const hub = await startHub({ toolchain, directory: join(directory, "hub") });
     const kubeconfig = readFileSync(hub.kubeconfigPath, "utf8");
-    const objects = renderControlPlane(region, `${git.url}/fleet.git`, workloads);
+    const objects = renderControlPlane(region, `${git.url}/fleet.git`, fleet);
     const namespace = objects.namespace.metadata.name;
     await install(kubeconfig, objects);
     mkdirSync(join(directory, "argocd"));

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { renderRing } from "../../../cli/rollout/rings.ts";
+import { renderRing } from "../../../components/gitops/rings.ts";
 import { edgeFleet } from "./command.ts";
 import { writeInventory } from "./inventory.ts";
 
@@ -25,14 +25,24 @@ function pulls(context: TestContext, pinned: boolean) {
 }
 
 for (const [device, engine, kinds, place] of [
-  ["a", "flux", ["Namespace", "GitRepository", "Kustomization"], "for its own cluster, namespace flux-system"],
-  ["b", "argocd", ["Application"], "for its own cluster, namespace argocd"],
+  [
+    "a",
+    "flux",
+    ["Namespace", "GitRepository", "Kustomization"],
+    "apply them where you have installed Flux, again after each promotion",
+  ],
+  [
+    "b",
+    "argocd",
+    ["AppProject", "AppProject", "AppProject", "Application", "Application"],
+    "in its own cluster, brought by up, and the Applications below edge-root by Git",
+  ],
   ["c", "argocd-agent", ["Application"], "on the hub, made by its ApplicationSets"],
 ] as const) {
   test(`prints what a device pulls with ${engine} at the commit that its ring pins`, async (context) => {
     const { exitCode, stdout, stderr } = await pulls(context, true)(device);
     assert.deepEqual([exitCode, stderr], [0, ""]);
-    assert.ok(stdout.startsWith(`# What ${device} pulls with ${engine}, ${place}.\n`), stdout);
+    assert.ok(stdout.startsWith(`# What ${device} pulls with ${engine}: ${place}.\n`), stdout);
     const documents = parseAllDocuments(stdout, { version: "1.1" }).map((document) => document.toJS());
     assert.deepEqual(
       documents.map(({ kind }) => kind),

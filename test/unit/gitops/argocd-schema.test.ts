@@ -21,7 +21,7 @@ import { validate as validateBySchemas, writeArgoCdSchemas } from "./schemas.ts"
 const { project, defaultProject, workloadProjects, ...core } = renderControlPlane(
   "tokyo",
   FULL_EXAMPLE.git.url,
-  FULL_EXAMPLE.workloads,
+  FULL_EXAMPLE,
 );
 const RENDERED = { ...FULL_EXAMPLE, git: { ...FULL_EXAMPLE.git, layout: "rendered" as const } };
 const applicationSets = [FULL_EXAMPLE, RENDERED, { ...FULL_EXAMPLE, statusLimitBytes: 600 }].flatMap((input) =>
@@ -83,11 +83,10 @@ test("the ApplicationSet files of the tree are valid as they lie on disk", () =>
 
 test("every predicted Application is valid, in either layout", () => {
   const revisions = new Map(FULL_EXAMPLE.rings.map((ring) => [ring, "a".repeat(40)]));
-  const workloads = new Map((FULL_EXAMPLE.workloads ?? []).map(({ name }) => [name, revisions]));
+  const names = ["workloads", ...(FULL_EXAMPLE.workloads ?? []).map(({ name }) => name)];
+  const pins = new Map(names.map((name) => [name, revisions]));
   for (const input of [FULL_EXAMPLE, RENDERED]) {
-    const predicted = ["osaka", "tokyo"].flatMap((region) =>
-      predictApplications(region, input, revisions, { workloads }),
-    );
+    const predicted = ["osaka", "tokyo"].flatMap((region) => predictApplications(region, input, pins));
     assert.ok(predicted.length > 10);
     const list = predicted.map(({ application }) => JSON.stringify(application)).join("\n---\n");
     assert.match(validateText(list), new RegExp(`Valid: ${predicted.length}, Invalid: 0, Errors: 0, Skipped: 0`));

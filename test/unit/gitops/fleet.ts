@@ -95,7 +95,7 @@ const arbitraryDevice = fc.record({
   values: fc.constantFrom(...VALUES),
 });
 
-/** Any fleet of up to 40 devices, in either layout, with up to two workloads of its own. */
+/** Any fleet of up to 40 devices, in either layout, with up to three workloads of its own. */
 export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
   .record({
     regions: names,
@@ -103,7 +103,7 @@ export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
     rings: names,
     picks: fc.array(arbitraryDevice, { maxLength: 40 }),
     layout: fc.constantFrom("live" as const, "rendered" as const),
-    workloads: fc.subarray(["telemetry-of-all", "vision-of-some"]),
+    workloads: fc.subarray(["chart-of-all", "telemetry-of-all", "vision-of-some"]),
   })
   .map(({ regions, models, rings, picks, layout, workloads }) => ({
     fleetName: "acme",
@@ -130,6 +130,7 @@ export const arbitraryFleet: fc.Arbitrary<TreeInput> = fc
         name,
         path: `workloads/${name}`,
         namespace: name,
+        ...(name === "chart-of-all" ? { type: "helm" } : {}),
         ...(name === "vision-of-some" ? { models: models.slice(0, 1), rings: rings.slice(0, 1) } : {}),
       }),
     ),

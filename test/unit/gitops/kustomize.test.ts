@@ -1,11 +1,9 @@
 /** Real kustomize builds every leaf; the checks read what a device would get. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
-import { deviceSource } from "../../../components/gitops/application.ts";
 import { workloadSize } from "../../../components/gitops/kustomize.ts";
 import { listLeaves, renderTree } from "../../../components/gitops/tree.ts";
 import type { TreeInput } from "../../../components/gitops/tree-input.ts";
@@ -187,25 +185,6 @@ test("region facts are in a ConfigMap that workloads read, whatever characters t
       key: "time-zone",
       optional: true,
     });
-  });
-});
-
-test("a device's values reach every object and pod as Kustomize's command line takes them from the Application", () => {
-  inFolder((directory) => {
-    write(directory, FULL_EXAMPLE);
-    const values = { coordinates: "35.68,139.77", url: "https://x.example:1/?a=b,c", number: "12", lines: "a\nb: c" };
-    const { kustomize } = deviceSource("live", { id: "tokyo-0001", values });
-    const annotations = kustomize?.commonAnnotations ?? {};
-    const leaf = join(directory, "overlays/tokyo/rpi4-4g");
-    // As util/kustomize of Argo CD does it.
-    const pairs = Object.entries(annotations).map(([key, value]) => `${key}:${value}`);
-    const edit = spawnSync("kustomize", ["edit", "add", "annotation", ...pairs], { cwd: leaf, encoding: "utf8" });
-    assert.equal(edit.status, 0, edit.stderr);
-    assert.equal(annotations["values.edge-fleet.dev/url"], values.url);
-    for (const { metadata, spec } of read(runTool("kustomize", ["build", leaf]))) {
-      assert.deepEqual({ ...metadata.annotations, ...annotations }, metadata.annotations);
-      if (spec?.template !== undefined) assert.deepEqual(spec.template.metadata.annotations, annotations);
-    }
   });
 });
 

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { type ApplicationInput, renderApplicationSets } from "../../../components/gitops/applicationset.ts";
 import type { ApplicationSet, ClusterGenerator, LabelSelector } from "../../../components/gitops/objects.ts";
 import { renderTree } from "../../../components/gitops/tree.ts";
-import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
+import type { Pins, TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
 import { type ClusterSecret, renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
 import { assertGolden } from "../../golden.ts";
 import { isOpen, predictApplications } from "../../prediction.ts";
@@ -15,12 +15,12 @@ const REVISIONS = new Map([
   ["canary", "a".repeat(40)],
   ["early", "b".repeat(40)],
 ]);
-type RevisionsByWorkload = ReadonlyMap<string, ReadonlyMap<string, string>>;
+const PINS: Pins = new Map([["workloads", REVISIONS]]);
 
-/** A revision for some rings of every workload; "" is the overlays. */
+/** A revision for some rings of every workload; "workloads" is the overlays. */
 const pinned = (fleet: TreeInput) =>
-  fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }).map((coins): RevisionsByWorkload => {
-    const names = ["", ...(fleet.workloads ?? []).map(({ name }) => name)];
+  fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }).map((coins): Pins => {
+    const names = ["workloads", ...(fleet.workloads ?? []).map(({ name }) => name)];
     const revisions = (offset: number) =>
       fleet.rings.flatMap((ring, index): [string, string][] =>
         coins[offset * 4 + index] ? [[ring, `${offset}${index}`.padStart(40, "0")]] : [],
@@ -34,7 +34,7 @@ test("the prediction is what the sets' generators and templates yield over the c
     fc.property(cases, ([fleet, revisions, divided]) => {
       const input: ApplicationInput & TreeInput = { ...fleet, ...(divided ? { statusLimitBytes: 1200 } : {}) };
       for (const region of new Set(fleet.devices.map((device) => device.region))) {
-        const predicted = predictApplications(region, input, revisions.get("") ?? new Map(), { workloads: revisions });
+        const predicted = predictApplications(region, input, revisions);
         const seen = predicted.map(({ name, path, revision, cluster, set }) => ({
           name,
           path,
@@ -53,7 +53,7 @@ test("every predicted path is in the tree, and each device with an agent and a p
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
       const tree = renderTree(fleet);
-      const revisions = new Map(fleet.rings.map((ring) => [ring, "c".repeat(40)]));
+      const revisions = new Map([["workloads", new Map(fleet.rings.map((ring) => [ring, "c".repeat(40)]))]]);
       const regions = [...new Set(fleet.devices.map((device) => device.region))];
       const predicted = regions
         .flatMap((region) => predictApplications(region, fleet, revisions))
@@ -70,28 +70,27 @@ test("every predicted path is in the tree, and each device with an agent and a p
 });
 
 test("the predicted objects of the full example are the golden ones", () => {
-  const workloads = new Map([
+  const pins = new Map([
+    ["workloads", REVISIONS],
     ["telemetry", REVISIONS],
     ["vision", REVISIONS],
   ]);
-  const predicted = ["osaka", "tokyo"].flatMap((region) =>
-    predictApplications(region, FULL_EXAMPLE, REVISIONS, { workloads }),
-  );
+  const predicted = ["osaka", "tokyo"].flatMap((region) => predictApplications(region, FULL_EXAMPLE, pins));
   assertGolden("gitops/predicted-applications.json", `${JSON.stringify(predicted, null, 2)}\n`);
 });
 
 test("a ring without a revision deploys nothing, and a device that pulls without an agent needs no Application", () => {
-  const names = predictApplications("tokyo", EXAMPLE, REVISIONS).map(({ name }) => name);
+  const names = predictApplications("tokyo", EXAMPLE, PINS).map(({ name }) => name);
   assert.deepEqual(names, ["tokyo-0001-workloads", "tokyo-0002-workloads"]);
   assert.deepEqual(predictApplications("tokyo", EXAMPLE, new Map()), []);
 });
 
 test("at a moment, only devices whose windows are open change", () => {
   const night = new Date("2026-03-02T17:00:00Z");
-  const names = (at: Date) => predictApplications("tokyo", FULL_EXAMPLE, REVISIONS, { at }).map(({ name }) => name);
+  const names = (at: Date) => predictApplications("tokyo", FULL_EXAMPLE, PINS, { at }).map(({ name }) => name);
   assert.deepEqual(names(night), ["tokyo-0001-workloads", "tokyo-0002-workloads"]);
   assert.deepEqual(names(new Date("2026-03-02T03:00:00Z")), []);
-  const osaka = predictApplications("osaka", FULL_EXAMPLE, REVISIONS, { at: night });
+  const osaka = predictApplications("osaka", FULL_EXAMPLE, PINS, { at: night });
   assert.ok(osaka.length > 0, "devices without windows change at any time");
   for (const { windows } of FULL_EXAMPLE.devices.filter(({ region }) => region === "tokyo"))
     assert.ok(windows && isOpen(windows, night));
@@ -100,7 +99,7 @@ test("at a moment, only devices whose windows are open change", () => {
 test("the order of devices does not change the prediction", () => {
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
-      const revisions = new Map(fleet.rings.map((ring) => [ring, "d".repeat(40)]));
+      const revisions = new Map([["workloads", new Map(fleet.rings.map((ring) => [ring, "d".repeat(40)]))]]);
       const other = { ...fleet, devices: [...fleet.devices].reverse() };
       for (const region of new Set(fleet.devices.map((device) => device.region)))
         assert.deepEqual(predictApplications(region, other, revisions), predictApplications(region, fleet, revisions));
@@ -117,7 +116,7 @@ test("names stay within Kubernetes' limits at the longest id and region", () => 
     ring: "canary",
     engine: "argocd-agent",
   };
-  const [application] = predictApplications(device.region, { ...EXAMPLE, devices: [device] }, REVISIONS);
+  const [application] = predictApplications(device.region, { ...EXAMPLE, devices: [device] }, PINS);
   assert.equal(application?.name.length, 63);
   assert.equal(application?.application.metadata.namespace.length, 37);
 });
@@ -147,15 +146,15 @@ function secretsOf({ devices }: TreeInput): ClusterSecret[] {
 function interpret(
   sets: readonly ApplicationSet[],
   secrets: readonly ClusterSecret[],
-  revisions: RevisionsByWorkload,
+  revisions: Pins,
   { rings, workloads = [] }: TreeInput,
 ): Yielded[] {
   const files = new Map<string, { ring: string; revision: string }>();
-  for (const name of ["", ...workloads.map((workload) => workload.name)])
+  for (const name of ["workloads", ...workloads.map((workload) => workload.name)])
     for (const ring of rings) {
       const revision = revisions.get(name)?.get(ring);
       if (revision !== undefined)
-        files.set(`fleet/rings/${name === "" ? "" : `${name}/`}${ring}.yaml`, { ring, revision });
+        files.set(`fleet/rings/${name === "workloads" ? "" : `${name}/`}${ring}.yaml`, { ring, revision });
     }
   return sets.flatMap((set) => {
     const [git, clusters] = set.spec.generators[0]?.matrix.generators ?? [];
@@ -208,7 +207,7 @@ function stamp(set: ApplicationSet, secret: ClusterSecret, file: { ring: string;
     name: fill(metadata.name),
     path: fill(spec.source.path),
     revision: fill(spec.source.targetRevision),
-    cluster: fill(spec.destination.name),
+    cluster: fill(spec.destination.name ?? ""),
     set: set.metadata.name,
   };
 }

@@ -90,7 +90,7 @@ test("the devices are the sum of the leaves, and every leaf of a device with an 
     leaves.reduce((sum, leaf) => sum + leaf.devices, 0),
     DEVICES,
   );
-  const revisions = new Map(FLEET.rings.map((ring) => [ring, "a".repeat(40)]));
+  const revisions = new Map([["workloads", new Map(FLEET.rings.map((ring) => [ring, "a".repeat(40)]))]]);
   const regions = [...new Set(devices.map(({ region }) => region))];
   const predicted = regions.flatMap((region) => predictApplications(region, FLEET, revisions));
   assert.equal(predicted.length, devices.filter(({ engine }) => engine === "argocd-agent").length);

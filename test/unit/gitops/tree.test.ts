@@ -38,9 +38,9 @@ test("only pairs of region and model that have devices get a leaf", () => {
   ]);
 });
 
-test("no path of the tree names a device or a ring", () => {
+test("no path of the tree names a device, and none but an entry a ring", () => {
   const names = new Set([...EXAMPLE.devices.map(({ id }) => id), ...EXAMPLE.rings]);
-  const segments = [...renderTree(EXAMPLE).keys()].flatMap((path) => path.split(/[/.]/));
+  const segments = [...renderTree(EXAMPLE).keys()].flatMap((path) => path.replace(/^entry\/\w+\//, "").split(/[/.]/));
   assert.deepEqual(
     segments.filter((segment) => names.has(segment)),
     [],
@@ -162,11 +162,14 @@ test("the input is taken from the inventory with Git's defaults and the resolved
         engine: "flux",
         wasm: ["spin"],
         values: { site: "shibuya", lane: "3" },
+        labels: { site: "shibuya" },
         windows: { name: "always", zone: "UTC", spans: [] },
       },
     ],
     regions: { tokyo: { timeZone: "UTC", networkShape: "single" } },
     workloads: [],
+    patches: [],
+    projects: {},
   });
 });
 

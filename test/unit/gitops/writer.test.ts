@@ -59,6 +59,7 @@ test("only what changed is written, what fell out is deleted and its empty folde
       [
         "applicationsets/osaka.yaml",
         "components/region/osaka/kustomization.yaml",
+        ...EXAMPLE.rings.toSorted().map((ring) => `entry/${ring}/osaka/n100-8g/kustomization.yaml`),
         "overlays/osaka/n100-8g/kustomization.yaml",
         "overlays/osaka/rpi4-4g/kustomization.yaml",
       ],

@@ -19,7 +19,7 @@ const WORKLOADS = [
   { name: "vision", namespace: "vision", project: "video" },
   { name: "recorder", namespace: "recorder", project: "video" },
 ];
-const CONTROL_PLANE = renderControlPlane("tokyo", GIT, WORKLOADS);
+const CONTROL_PLANE = renderControlPlane("tokyo", GIT, { workloads: WORKLOADS });
 
 test("a device's cluster Secret is the golden one", () => {
   assertGolden("registration/cluster-secret.yaml", stringify(renderClusterSecret(DEVICE)));
@@ -38,7 +38,7 @@ test("the Secret of a removed device is none of Argo CD's clusters and keeps its
 
 test("each generation of a region's token is a Secret of its own, of the same account", () => {
   const first = CONTROL_PLANE.token.metadata;
-  const second = renderControlPlane("tokyo", GIT, WORKLOADS, 2).token.metadata;
+  const second = renderControlPlane("tokyo", GIT, { workloads: WORKLOADS }, 2).token.metadata;
   assert.equal(first.name, "edge-fleet-region-token");
   assert.equal(second.name, "edge-fleet-region-token-2");
   assert.deepEqual(second.annotations, first.annotations);

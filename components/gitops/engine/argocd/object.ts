@@ -104,7 +104,7 @@ export function podTemplate(
           securityContext: CONFINED,
         },
       ],
-      volumes,
+      ...(volumes.length === 0 ? {} : { volumes }),
     },
   };
 }

@@ -40,7 +40,7 @@ export function networkPolicies(): NetworkPolicy[] {
     policy(CONTROLLER, { egress: [DNS, to(REDIS), to(REPO_SERVER), { ports: API_PORTS.map(tcp) }] }),
     // Git, chart and image registries may be at any address and port: fleet.yaml and the team's charts name them.
     policy(REPO_SERVER, { ingress: from(CONTROLLER), egress: [DNS, to(REDIS), { ports: [{ protocol: "TCP" }] }] }),
-    policy(REDIS, { ingress: from(CONTROLLER, REPO_SERVER), egress: [] }),
+    policy(REDIS, { ingress: from(CONTROLLER, REPO_SERVER) }),
   ];
 }
 
@@ -52,9 +52,11 @@ const PORTS: Readonly<Partial<Record<EngineProcess, number>>> = {
 interface Flows {
   /** Processes that may connect. Absent: none. */
   readonly ingress?: readonly EngineProcess[];
-  readonly egress: Egress[];
+  /** Absent: none. */
+  readonly egress?: Egress[];
 }
 
+/** An empty list is left out: what a server drops as empty, a server-side apply would change each time. */
 function policy(process: EngineProcess, { ingress = [], egress }: Flows): NetworkPolicy {
   const port = PORTS[process];
   const peers = ingress.map((peer) => ({ podSelector: { matchLabels: podLabels(peer) } }));
@@ -65,8 +67,8 @@ function policy(process: EngineProcess, { ingress = [], egress }: Flows): Networ
     spec: {
       podSelector: { matchLabels: podLabels(process) },
       policyTypes: ["Ingress", "Egress"],
-      ingress: peers.length === 0 || port === undefined ? [] : [{ from: peers, ports: [tcp(port)] }],
-      egress,
+      ...(peers.length === 0 || port === undefined ? {} : { ingress: [{ from: peers, ports: [tcp(port)] }] }),
+      ...(egress === undefined ? {} : { egress }),
     },
   };
 }

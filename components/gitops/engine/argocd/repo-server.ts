@@ -44,7 +44,7 @@ for checkout in */; do
   chmod 700 "$checkout"
   if git --git-dir "$checkout.git" rev-parse --git-dir >/dev/null 2>&1; then
     rm -f "$checkout.git/index"
-    find "$checkout.git" -name '*.lock' -type f -delete
+    find "$checkout.git" -name '*.lock' -type f -exec rm -f {} +
   else
     rm -rf "$checkout"
   fi
@@ -158,14 +158,14 @@ function volumes(): types.input.core.v1.Volume[] {
 
 /** The volume of the checkouts and the claim on it. Its size is a formality: nothing enforces it. */
 export function checkoutVolume(): [types.input.core.v1.PersistentVolume, types.input.core.v1.PersistentVolumeClaim] {
-  const claim = { accessModes: ["ReadWriteOnce"], storageClassName: "" };
+  const accessModes = ["ReadWriteOnce"];
   return [
     {
       apiVersion: "v1",
       kind: "PersistentVolume",
       metadata: clusterMeta(CLAIM),
       spec: {
-        ...claim,
+        accessModes,
         capacity: { storage: "1Gi" },
         persistentVolumeReclaimPolicy: "Retain",
         claimRef: { namespace: ENGINE_NAMESPACE, name: CLAIM },
@@ -181,7 +181,8 @@ export function checkoutVolume(): [types.input.core.v1.PersistentVolume, types.i
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: engineMeta(CLAIM),
-      spec: { ...claim, volumeName: CLAIM, resources: { requests: { storage: "1Gi" } } },
+      // No class: the default one's provisioner would make a volume of its own.
+      spec: { accessModes, storageClassName: "", volumeName: CLAIM, resources: { requests: { storage: "1Gi" } } },
     },
   ];
 }

@@ -23,13 +23,14 @@ interface AnyObject {
 }
 
 const REVISIONS = new Map(FULL_EXAMPLE.rings.map((ring) => [ring, "a".repeat(40)]));
-const WORKLOADS = new Map((FULL_EXAMPLE.workloads ?? []).map(({ name }) => [name, REVISIONS]));
+const NAMES = ["workloads", ...(FULL_EXAMPLE.workloads ?? []).map(({ name }) => name)];
+const PINS = new Map(NAMES.map((name) => [name, REVISIONS]));
 const VALUES = { "shop-lane": "3", coordinates: "35.68,139.77" };
 
 const pullOf = (engine: TreeDevice["engine"], input = FULL_EXAMPLE): Pull => {
   const [device] = input.devices.filter(({ region, model }) => region === "tokyo" && model === "rpi4-4g");
   assert.ok(device);
-  return renderPull({ ...device, engine, values: VALUES }, input, REVISIONS, WORKLOADS);
+  return renderPull({ ...device, engine, values: VALUES }, input, PINS);
 };
 const named = ({ objects }: Pull) =>
   (objects as AnyObject[]).map(({ kind, metadata: { name, namespace } }) => `${kind} ${namespace ?? "-"}/${name}`);
@@ -61,9 +62,11 @@ test("the schemas refuse a field that Flux does not know", () => {
 });
 
 test("every device gets the same workloads whatever its engine, each in the namespace of the engine", () => {
-  const agent = named(pullOf("argocd-agent")).map((name) => name.replace("argocd-tokyo/", "argocd/"));
-  assert.deepEqual(named(pullOf("argocd")), agent);
-  const workloads = agent.map((name) => name.replace(/^Application argocd\/tokyo-0\d+-/, ""));
+  const workloads = named(pullOf("argocd-agent")).map((name) =>
+    name.replace(/^Application argocd-tokyo\/tokyo-0\d+-/, ""),
+  );
+  const own = named(pullOf("argocd")).flatMap((name) => /^Application argocd\/(.*)$/.exec(name)?.[1] ?? []);
+  assert.deepEqual(own, ["edge-root", ...workloads]);
   assert.deepEqual(
     named(pullOf("flux")).flatMap((name) => /^Kustomization flux-system\/(.*)$/.exec(name)?.[1] ?? []),
     workloads,
@@ -84,10 +87,10 @@ test("the real kustomize builds what Flux and Argo CD are pointed at", () => {
   try {
     const input = { ...FULL_EXAMPLE, workloads: [] };
     const tree = join(folder, input.git.path);
-    writeTree(tree, planTree(tree, renderTree(input)));
+    writeTree(tree, planTree(tree, renderTree(input, PINS)));
     for (const engine of ["argocd", "flux"] as const)
-      for (const { kind, spec } of pullOf(engine, input).objects as AnyObject[])
-        if (kind === "Application" || kind === "Kustomization")
+      for (const { kind, metadata, spec } of pullOf(engine, input).objects as AnyObject[])
+        if ((kind === "Application" && metadata.name !== "edge-root") || kind === "Kustomization")
           assert.match(
             runTool("kustomize", ["build", join(folder, spec.path ?? spec.source.path)]),
             /^kind: Deployment$/m,
@@ -100,18 +103,18 @@ test("the real kustomize builds what Flux and Argo CD are pointed at", () => {
 test("in any fleet, the agents' objects are those that the hub will hold, and a ring without a commit pulls nothing", () => {
   fc.assert(
     fc.property(arbitraryFleet, (fleet) => {
-      const revisions = new Map(fleet.rings.map((ring) => [ring, "b".repeat(40)]));
+      const pins = new Map([["workloads", new Map(fleet.rings.map((ring) => [ring, "b".repeat(40)]))]]);
       const held = [...new Set(fleet.devices.map(({ region }) => region))].flatMap((region) =>
-        predictApplications(region, fleet, revisions).map(({ application }) => application),
+        predictApplications(region, fleet, pins).map(({ application }) => application),
       );
       const agents = fleet.devices.filter(({ engine }) => engine === "argocd-agent");
-      const pulled = agents.flatMap((device) => renderPull(device, fleet, revisions, new Map()).objects);
+      const pulled = agents.flatMap((device) => renderPull(device, fleet, pins).objects);
       assert.deepEqual(
         new Set(pulled.map((object) => JSON.stringify(object))),
         new Set(held.map((object) => JSON.stringify(object))),
       );
       for (const device of fleet.devices)
-        assert.deepEqual(renderPull(device, fleet, new Map(), new Map()).objects, [], device.id);
+        assert.deepEqual(renderPull(device, fleet, new Map()).deployed, [], device.id);
     }),
     { numRuns: 30 },
   );

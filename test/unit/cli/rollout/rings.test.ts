@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { parseRing, RolloutFileError, readRings, renderRing } from "../../../../cli/rollout/rings.ts";
 import { ringPath } from "../../../../components/gitops/index.ts";
+import { parseRing, RolloutFileError, readRings, renderRing } from "../../../../components/gitops/rings.ts";
 import { inFolder, TREACHEROUS_NAMES } from "../../gitops/fleet.ts";
 
 const SHA = "0123456789abcdef0123456789abcdef01234567";

@@ -13,8 +13,8 @@ import {
   withoutFreeze,
 } from "../../../../cli/rollout/freeze.ts";
 import { freezeMessage, rolloutMessage } from "../../../../cli/rollout/message.ts";
-import { RolloutFileError } from "../../../../cli/rollout/rings.ts";
 import { blastRadius, formatDuration, parseDuration, ringsOf, rolloutRules } from "../../../../cli/rollout/rules.ts";
+import { RolloutFileError } from "../../../../components/gitops/rings.ts";
 import { EXAMPLE } from "../../gitops/fleet.ts";
 
 const SHA = "0123456789abcdef0123456789abcdef01234567";

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,8 +82,14 @@ func (n node) endPod(ctx context.Context, pod *corev1.Pod) error {
 	return n.own.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, *at)
 }
 
+// absent begins the name of an image that no registry has, as far as this node knows.
+const absent = "lab.invalid/absent/"
+
 func (n node) runPod(ctx context.Context, pod *corev1.Pod) error {
 	now := metav1.Now()
+	if image := pod.Spec.Containers[0].Image; strings.HasPrefix(image, absent) {
+		return n.awaitImage(ctx, pod, image)
+	}
 	pod.Status.Phase = corev1.PodRunning
 	pod.Status.StartTime = &now
 	for _, condition := range []corev1.PodConditionType{corev1.PodInitialized, corev1.ContainersReady, corev1.PodReady} {
@@ -96,6 +103,19 @@ func (n node) runPod(ctx context.Context, pod *corev1.Pod) error {
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		})
 	}
+	_, err := n.own.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+	return err
+}
+
+// awaitImage says what a kubelet says of an image that it cannot pull.
+func (n node) awaitImage(ctx context.Context, pod *corev1.Pod, image string) error {
+	if len(pod.Status.ContainerStatuses) > 0 {
+		return nil
+	}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, Image: image,
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}},
+	}}
 	_, err := n.own.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
 	return err
 }

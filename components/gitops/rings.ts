@@ -6,9 +6,11 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import { z } from "zod";
-import { inspect } from "../../components/gitops/disk.ts";
-import { formatYaml } from "../../components/gitops/yaml.ts";
-import { parseYamlFile } from "../../components/inventory/files.ts";
+import { parseYamlFile } from "../inventory/files.ts";
+import { inspect } from "./disk.ts";
+import { OVERLAY_WORKLOAD } from "./labels.ts";
+import type { Pins, TreeWorkload } from "./tree-input.ts";
+import { formatYaml } from "./yaml.ts";
 
 const RING_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const REVISION = /^[0-9a-f]{40}$/;
@@ -24,9 +26,6 @@ const RingSchema = z.strictObject({
 
 /** A ring file's content. */
 export type Ring = z.infer<typeof RingSchema>;
-
-/** Full commit SHA by ring. */
-export type Revisions = ReadonlyMap<string, string>;
 
 /** Thrown with every problem of ring files or freezes, one line each: `file:line:column field: what - mend`. */
 export class RolloutFileError extends Error {
@@ -49,14 +48,20 @@ export function parseRing(file: string, text: string, workload?: string): Ring {
   return ring;
 }
 
+/** What every ring of a tree pins. @param directory as {@link readRings} @throws RolloutFileError with the problems of all files */
+export function readPins(directory: string, workloads: readonly Pick<TreeWorkload, "name">[] = []): Pins {
+  const names = workloads.map(({ name }) => [name, readRings(directory, name)] as const);
+  return new Map([[OVERLAY_WORKLOAD, readRings(directory)], ...names]);
+}
+
 /**
- * Reads all ring files of a tree.
+ * Reads the ring files of one workload.
  * @param directory the tree's folder; need not exist
  * @param workload read the files of this workload. Default: those of the overlays
  * @returns full commit SHA by ring; a ring without a file deploys nothing and is not in it
  * @throws RolloutFileError with the problems of all files
  */
-export function readRings(directory: string, workload?: string): Revisions {
+export function readRings(directory: string, workload?: string): ReadonlyMap<string, string> {
   const problems: string[] = [];
   const revisions = new Map<string, string>();
   const folder = posix.join("rings", workload ?? "");
