@@ -13,6 +13,7 @@ const BENCHMARKS = [
   "emit",
   "diff",
   "payload",
+  "certificates",
   "dial",
   "change",
   "preview",
