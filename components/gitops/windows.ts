@@ -3,7 +3,7 @@
  * ApplicationSet controller.
  *
  * Argo CD's own sync windows (AppProject `syncWindows`) are not used: outside of one, its application-controller leaves
- * out autoSync altogether, and with it self-healing (controller/appcontroller.go of v3.2.11, "Sync prevented by sync
+ * out autoSync altogether, and with it self-healing (controller/appcontroller.go of v3.2.0, "Sync prevented by sync
  * window"), so a device would not mend itself outside its window. Here the window stands before the Application instead:
  * a set's generator does not yield a device whose windows are all closed, and a set that only creates and updates leaves
  * an Application that it does not yield as it is. That device keeps its commit and heals to it, and gets the ring's
