@@ -22,7 +22,7 @@ const ArgoCdSchema = z
       .max(1440)
       .default(10)
       .describe(
-        "How long after one look at the Git branch the next one comes, at the earliest; up to half as much again is added at random, so that a fleet does not ask in step",
+        "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
       ),
   })
   .prefault({})
