@@ -63,13 +63,13 @@ export async function commitChange(repository: Repository, change: FileChange): 
   const source = treeOnDisk(repository);
   const files = await filesOf(change, source);
   const names = [...files.keys()];
-  const [decided = "", ...following] = names.map((name) => `:(top)${repository.prefix}${name}`);
-  if (following.length > 0) await refuseChanged(repository, following);
   const before = new Map((await source.read(names)).map((content, index) => [names[index] ?? "", content]));
+  const differing = names.filter((name) => name !== change.path && before.get(name) !== files.get(name));
+  if (differing.length > 0) await refuseChanged(repository, differing);
   writeFiles(repository, files);
   // Where the folder did not exist, git could not be run in it before.
   const inside: Repository = { ...repository, folder: existsSync(tree) ? tree : repository.folder };
-  const paths = [decided, ...following];
+  const paths = names.map((name) => `:(top)${repository.prefix}${name}`);
   const tracked = await git(inside, ["ls-files", "-z", "--full-name", "--", ...paths]);
   const known = new Set(tracked.split("\0").map((name) => `:(top)${name}`));
   const young = paths.filter((path) => !known.has(path));
@@ -96,7 +96,8 @@ export async function commitChange(repository: Repository, change: FileChange): 
 }
 
 /** A commit of them would take along what the user has not committed. */
-async function refuseChanged(repository: Repository, paths: readonly string[]): Promise<void> {
+async function refuseChanged(repository: Repository, names: readonly string[]): Promise<void> {
+  const paths = names.map((name) => `:(top)${repository.prefix}${name}`);
   const [first] = (await git(repository, ["status", "--porcelain", "--", ...paths])).split("\n");
   if (first !== undefined && first !== "")
     throw new UsageError(
