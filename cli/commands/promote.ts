@@ -21,12 +21,14 @@ import { describeBefore, describeImpact, describeSigner } from "../rollout/repor
 import { describeCommit, isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { readStatuses, statusOptions } from "../rollout/status-source.ts";
 import { describeDiff } from "./diff.ts";
+import { addNewLeaves } from "./new-leaves.ts";
 import { printJson } from "./options.ts";
 import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";
 
 interface PromoteOptions extends RolloutCommandOptions {
   readonly to?: string;
   readonly from?: string;
+  readonly newLeaves?: true;
   readonly force?: string;
   readonly status?: string;
   readonly kubeconfig?: string;
@@ -42,6 +44,7 @@ export function registerPromote(program: Command): void {
     .argument("<ring>", "ring of the fleet, e.g. canary")
     .option("--to <commit>", "commit to deploy; a tag or a branch is resolved to its full SHA now")
     .option("--from <ring>", "the commit that another ring deploys. Default: that of the ring before")
+    .option("--new-leaves", "release nothing, but add the leaves of new regions and models to what the ring deploys")
     .option("--force <reason>", "promote against order, soak and health; the reason goes into the commit")
     .option("--no-diff", "leave out the rendered difference");
   for (const option of statusOptions()) command.addOption(option);
@@ -56,6 +59,11 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   if (reason === "") throw new UsageError("--force needs a reason, which goes into the commit - say why");
   const context = await openContext(options);
   requireRing(context, ring);
+  if (options.newLeaves) {
+    if (options.to !== undefined || options.from !== undefined || reason !== undefined)
+      throw new UsageError("--new-leaves takes neither --to, --from nor --force: it stays on what the ring deploys");
+    return addNewLeaves(context, ring, options);
+  }
   const revision = await resolveCommit(context.repository, await wantedRevision(context, ring, options));
   const file = ringChange(context, ring, revision, "");
   if (await isSettled(context, file)) {

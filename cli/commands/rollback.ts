@@ -15,6 +15,7 @@ import { lookAtImpact, missingFolders } from "../rollout/decide.ts";
 import { isAncestor, resolveCommit } from "../rollout/git.ts";
 import { earlierRevisions } from "../rollout/history.ts";
 import { rolloutMessage } from "../rollout/message.ts";
+import { releaseOf } from "../rollout/release.ts";
 import { describeImpact } from "../rollout/report.ts";
 import { describeCommit, nextStep, settle } from "../rollout/settle.ts";
 import { describeDiff } from "./diff.ts";
@@ -81,7 +82,10 @@ function conclude(settled: Settled, later: readonly string[], next: string | und
 
 async function targetOf(context: RolloutContext, state: RingState, wanted: string | undefined): Promise<string> {
   const { repository } = context;
-  const earlier = earlierRevisions(state.stretches);
+  const running = state.current === undefined ? undefined : await releaseOf(repository, state.current.revision);
+  const earlier: string[] = [];
+  for (const revision of earlierRevisions(state.stretches))
+    if ((await releaseOf(repository, revision)) !== running) earlier.push(revision);
   const [previous] = earlier;
   if (previous === undefined)
     throw new UsageError(`ring ${state.ring} has run no other commit before - promote it to a good one instead`);

@@ -158,6 +158,8 @@ function requireWorkload({ fleet }: Inventory, name: string | undefined): TreeWo
   if (name === undefined) return undefined;
   const workloads = fleet.workloads ?? [];
   const workload = workloads.find((candidate) => candidate.name === name);
+  if (workload?.state === "removed")
+    throw new UsageError(`workload ${name} is removed in fleet.yaml, so no ring deploys it - set it to present first`);
   if (workload !== undefined) return workload;
   const known = workloads.map((candidate) => candidate.name).join(", ") || "none yet";
   throw new UsageError(`workload ${name} is not one of fleet.yaml's - use one of ${known}`);
