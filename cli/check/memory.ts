@@ -1,6 +1,6 @@
 /**
  * Memory of workloads against the memory of a model: from rendered objects to MiB, and from the model's RAM to what the
- * kubelet's reservations leave for pods.
+ * kubelet's reservations and the pull engine leave for them.
  */
 import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../../components/plan/distributions/reservations.ts";
 import { asList, asMap, isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";
@@ -29,12 +29,13 @@ export interface WorkloadMemory {
 }
 
 /**
- * MiB that the kubelet leaves for pods on a model.
+ * MiB that kubelet and pull engine leave for workloads on a model.
  * @param memoryMiB RAM of the model
+ * @param engineMiB what the pull engine's own pods request
  * @returns undefined for a model that is too small for a server
  */
-export function podMemory(memoryMiB: number): number | undefined {
-  return memoryMiB < MINIMUM_MEMORY_MIB ? undefined : podMemoryMiB(memoryMiB);
+export function workloadMemory(memoryMiB: number, engineMiB: number): number | undefined {
+  return memoryMiB < MINIMUM_MEMORY_MIB ? undefined : podMemoryMiB(memoryMiB) - engineMiB;
 }
 
 /** What each workload of a device asks for, the largest first; workloads that ask for nothing are left out. */

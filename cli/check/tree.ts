@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, posix } from "node:path";
+import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
 import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
 import type { FleetFile } from "../../components/inventory/schema.ts";
 import { buildFolder, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
@@ -21,7 +22,7 @@ import {
   type TreeProblem,
 } from "../manifests/objects.ts";
 import { mapBounded } from "../parallel.ts";
-import { podMemory, requestedMemory } from "./memory.ts";
+import { requestedMemory, workloadMemory } from "./memory.ts";
 import { judgeImage, judgeRuntimeClass } from "./rules.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./source.ts";
 
@@ -146,10 +147,12 @@ async function checkBuilds(
     const all = [leaf, ...taken.map(({ rendered }) => rendered)];
     const [first, ...rest] = devices.filter((device) => device.region === region && device.model === model);
     const wasm = (first?.wasm ?? []).filter((runtime) => rest.every((device) => device.wasm?.includes(runtime)));
+    const memoryMiB = models[model]?.memoryMiB ?? 0;
+    const engineMiB = [first, ...rest].some((device) => device?.engine === "argocd") ? engineRequestMiB(memoryMiB) : 0;
     return [
       ...checkImages(leaf, requireDigests),
       ...all.flatMap((rendered) => checkRuntimeClasses(rendered, model, wasm)),
-      ...checkMemory(leaf.path, all, model, models[model]?.memoryMiB ?? 0),
+      ...checkMemory(leaf.path, all, { model, memoryMiB, engineMiB }),
     ];
   });
   return [...own.flatMap(({ rendered }) => checkImages(rendered, requireDigests)), ...leaves.flat()];
@@ -189,15 +192,22 @@ function checkRuntimeClasses({ path, objects }: Rendered, model: string, wasm: r
   );
 }
 
-function checkMemory(path: string, all: readonly Rendered[], model: string, memoryMiB: number): Finding[] {
-  const budget = podMemory(memoryMiB);
+/** The memory of a model, and what its pull engine requests of it. */
+interface ModelMemory {
+  readonly model: string;
+  readonly memoryMiB: number;
+  readonly engineMiB: number;
+}
+
+function checkMemory(path: string, all: readonly Rendered[], { model, memoryMiB, engineMiB }: ModelMemory): Finding[] {
+  const budget = workloadMemory(memoryMiB, engineMiB);
   const workloads = requestedMemory(all.flatMap(({ objects }) => objects));
   const requested = workloads.reduce((sum, { mebibytes }) => sum + mebibytes, 0);
   if (budget === undefined || requested <= budget) return [];
   const largest = workloads.slice(0, 3).map(({ name, mebibytes }) => `${name} ${Math.ceil(mebibytes)} MiB`);
   const message =
-    `the workloads request ${Math.ceil(requested)} MiB, of the ${memoryMiB} MiB of model ${model} ${budget} MiB are left for pods ` +
-    `(${largest.join(", ")}) - lower requests or replicas for the model`;
+    `the workloads request ${Math.ceil(requested)} MiB, of the ${memoryMiB} MiB of model ${model} ${budget} MiB are left for ` +
+    `them${engineMiB === 0 ? "" : ` beside the pull engine's ${engineMiB} MiB`} (${largest.join(", ")}) - lower requests or replicas for the model`;
   return [{ rule: "memory", path, where: "resources.requests.memory", message, value: undefined }];
 }
 

@@ -3,18 +3,19 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
 import { isLoopback } from "../../components/artifacts/http.ts";
+import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { type Project, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/artifact.ts";
 import { besideProblems } from "../lock/beside.ts";
 import { entryAfter, type LockDecision, missingMessage, refusalMessage } from "../lock/decide.ts";
 import { findUnpinned, imagesBlock, suggestDigests } from "../lock/images.ts";
-import { checkMirror, fillMirror, type MirrorOutcome } from "../lock/mirror.ts";
+import { checkMirror, fillMirror, listImages, type MirrorOutcome } from "../lock/mirror.ts";
 import { planMirror } from "../lock/mirror-layout.ts";
 import { LOCK_FILE, planLock } from "../lock/plan.ts";
 import { decisionReport, mirrorProblems, printDecisions, printImages, printMirror } from "../lock/report.ts";
 import { runLock } from "../lock/run.ts";
 import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";
-import { writeLock } from "../lock/write.ts";
+import { imageByDigest, writeLock } from "../lock/write.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 
 interface LockOptions {
@@ -41,8 +42,9 @@ For every release and architecture that a device uses: K3s and K0s binaries (and
 by the hash list of their release, a new K0s binary also by its signature; MicroK8s snaps by the digest that the Snap Store signs, with their assertions; WASM
 shims (default releases: ${Object.entries(DEFAULT_SHIMS)
   .map(([name, version]) => `${name} ${version}`)
-  .join(", ")}) and the hub's Argo CD
-manifests by downloading and hashing. Releases are exact: no channel is ever resolved. All or nothing is written; what is
+  .join(", ")}) and Argo CD's
+manifests by downloading and hashing; the images of the engine on devices by the digest that their registry has of the tag
+that Argo CD's manifests name. A mirror gets those as a list, images.txt, for a registry: skopeo copy --all, one a line. Releases are exact: no channel is ever resolved. All or nothing is written; what is
 locked stays as it is where nobody answers. Exit codes: 0 done, 1 something failed, was refused or (--check) is not there,
 2 wrong usage or inventory.`;
 
@@ -130,8 +132,14 @@ async function check(file: string, used: readonly UsedArtifact[], options: LockO
   const missing = used.filter(({ locked }) => locked === undefined);
   const beside = besideProblems(options.inventory, used);
   const { mirror: folder } = options;
-  const locked = used.flatMap(({ field, locked }) => (locked === undefined ? [] : [{ field, file: locked }]));
-  const mirror = folder === undefined ? [] : await checkMirror(folder, planMirror(locked));
+  const locked = used.flatMap(({ field, hash, locked }) =>
+    locked === undefined ? [] : [{ field, hash, file: locked }],
+  );
+  const { files, images } = mirrored(locked);
+  const mirror =
+    folder === undefined
+      ? []
+      : [...(await checkMirror(folder, planMirror(files))), ...listImages(folder, images, false)];
   if (options.json)
     printJson({ file, missing: missing.map(({ field, usedBy }) => ({ field, usedBy })), mirror, problems: beside });
   else {
@@ -144,8 +152,25 @@ async function check(file: string, used: readonly UsedArtifact[], options: LockO
 
 async function fill(options: LockOptions, decisions: readonly LockDecision[]): Promise<MirrorOutcome[]> {
   if (options.mirror === undefined) return [];
-  const entries = decisions.map((decision) => ({ field: decision.used.field, file: entryAfter(decision) }));
-  return fillMirror(options.mirror, planMirror(entries), { directory: options.inventory, cache: options.cache });
+  const { files, images } = mirrored(
+    decisions.map((decision) => {
+      const { field, hash } = decision.used;
+      return { field, hash, file: entryAfter(decision) };
+    }),
+  );
+  const sources = { directory: options.inventory, cache: options.cache };
+  const outcomes = await fillMirror(options.mirror, planMirror(files), sources);
+  return [...outcomes, ...listImages(options.mirror, images, true)];
+}
+
+/** What of the lock a web server can offer, and what only a registry can. */
+function mirrored<Entry extends Pick<UsedArtifact, "field" | "hash"> & { readonly file: ArtifactFile }>(
+  entries: readonly Entry[],
+): { readonly files: readonly Entry[]; readonly images: readonly string[] } {
+  const { true: images = [], false: files = [] } = Object.groupBy(entries, ({ hash }) =>
+    hash.kind === "image" ? "true" : "false",
+  );
+  return { files, images: images.map(({ file }) => imageByDigest(file)) };
 }
 
 async function suggestImages(folder: string, json: boolean): Promise<ExitCode> {

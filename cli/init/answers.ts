@@ -3,9 +3,11 @@
  * From text to a value, or to a message that mends it.
  */
 import { z } from "zod";
+import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
 import { memoryMiB } from "../../components/inventory/profile.ts";
 import { FleetSchema, ModelSchema } from "../../components/inventory/schema.ts";
 import { ModelNameSchema, RegionNameSchema } from "../../components/inventory/settings-schema.ts";
+import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../../components/plan/distributions/reservations.ts";
 import { UsageError } from "../exit.ts";
 
 /** Kubernetes distributions. */
@@ -45,9 +47,6 @@ export const RELEASES: Readonly<Record<InitDistribution, string>> = {
   microk8s: "v1.36.2",
 };
 
-/** Argo CD of the hub. */
-export const ARGOCD_RELEASE = "v3.2.0";
-
 /** Answers where nobody gives one. The name, the URL and the regions have no default. */
 export const DEFAULTS = {
   devices: 0,
@@ -59,8 +58,8 @@ export const DEFAULTS = {
   ci: "github",
 } as const;
 
-/** RAM below which a device gets the small pull engine: Argo CD's three processes do not fit beside Kubernetes. */
-const SMALL_MIB = 3072;
+/** Memory that workloads want at least, in MiB, for a pull engine to be of use. */
+const WORKLOADS_MIB = 256;
 /** RAM below which MicroK8s is refused. */
 const MICROK8S_MIB = 4096;
 
@@ -112,9 +111,10 @@ export function requireValid(flag: Checked, text: string): void {
   if (problem !== undefined) throw new UsageError(`--${flag} ${withoutCredentials(text)}: ${problem}`);
 }
 
-/** The pull engine that fits the memory. */
-export function engineFor(memory: string): "argocd-agent" | "flux" {
-  return memoryMiB(memory) < SMALL_MIB ? "flux" : "argocd-agent";
+/** Whether Argo CD leaves workloads room on a device with this memory. */
+export function fitsArgoCd(memory: string): boolean {
+  const whole = memoryMiB(memory);
+  return whole >= MINIMUM_MEMORY_MIB && podMemoryMiB(whole) - engineRequestMiB(whole) >= WORKLOADS_MIB;
 }
 
 /** Name of a model where nobody gives one, e.g. `arm64-4g`. */

@@ -2,8 +2,9 @@
  * The inventory of a new fleet: from the answers to the text of its files, with comments that teach. Pure.
  */
 import { stringify } from "yaml";
+import { ARGO_CD_RELEASE } from "../../components/inventory/gitops-schema.ts";
 import { appendCsv } from "../inventory-edit/append.ts";
-import { type Answers, ARGOCD_RELEASE, engineFor } from "./answers.ts";
+import { type Answers, fitsArgoCd } from "./answers.ts";
 import type { DeviceRow } from "./devices.ts";
 
 /**
@@ -55,7 +56,7 @@ hub:
   # The Pulumi stack that installs the hub.
   stack: hub
   argocd:
-    version: ${ARGOCD_RELEASE}
+    version: ${ARGO_CD_RELEASE}
 
 # From here on: settings, the lowest of the four layers.
 ring: broad
@@ -70,13 +71,12 @@ ssh:
 }
 
 function modelsText({ model, architecture, memory }: Answers, schemas: string): string {
-  const engine =
-    engineFor(memory) === "flux"
-      ? `  gitops:
-    # Argo CD does not fit beside Kubernetes in this memory.
-    engine: flux
-`
-      : "";
+  const engine = fitsArgoCd(memory)
+    ? ""
+    : `  gitops:
+    # Argo CD leaves workloads no room beside Kubernetes in this memory, so nothing pulls them.
+    engine: none
+`;
   return `${schemaLine(schemas, "models")}# Hardware classes. A setting here wins over fleet.yaml; memory decides what the kubelet keeps back.
 ${model}:
   architecture: ${architecture}

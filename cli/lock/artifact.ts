@@ -65,7 +65,12 @@ export type HashSource =
   /** The file itself, large: downloaded once, when it is not locked. `published`: a hash that upstream tells elsewhere. */
   | { readonly kind: "archive"; readonly published?: string }
   /** The Snap Store, when it is not locked. */
-  | { readonly kind: "snap"; readonly snap: SnapPart };
+  | { readonly kind: "snap"; readonly snap: SnapPart }
+  /**
+   * An image: the registry's digest, when it is not locked, of the reference that a manifest of the release has of the
+   * image whose repository ends with this name. Locked as one text; a file's URL is its reference then.
+   */
+  | { readonly kind: "image"; readonly name: string; readonly manifest: string };
 
 /** A word or number that stands beside files in the lock file. */
 export interface LockScalar {
@@ -82,7 +87,7 @@ export interface UsedArtifact {
   readonly field: string;
   /** Who needs it, e.g. `2 devices, e.g. tokyo-0002`. */
   readonly usedBy: string;
-  /** Where upstream, or the base that was given instead, has it. */
+  /** Where upstream, or the base that was given instead, has it; of an image the end of its repository's name. */
   readonly url: string;
   readonly hash: HashSource;
   /** What the lock file says now of this release. */

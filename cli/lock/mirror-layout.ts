@@ -6,6 +6,9 @@
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { isLocalPath } from "../../components/plan/artifact.ts";
 
+/** The list of images that devices pull by digest, one a line: a registry holds them, not this folder. */
+export const IMAGES_FILE = "images.txt";
+
 /** A file of the mirror. */
 export interface MirrorFile {
   /** Path below the mirror's folder, with `/`. */
@@ -54,7 +57,7 @@ export function mirrorPath(url: string, field: string): string {
   const path = decodePath(pathname.slice(1));
   if (!path.split("/").every((name) => /^[A-Za-z0-9_@+~][A-Za-z0-9._@+~:,=-]*$/.test(name)))
     throw refuse("has a name that is hidden or has other characters than letters, digits and . _ @ + ~ : , = -");
-  if (path === SUMS_FILE || path.endsWith(".part") || path.endsWith(".tmp"))
+  if (path === SUMS_FILE || path === IMAGES_FILE || path.endsWith(".part") || path.endsWith(".tmp"))
     throw refuse("has a name that the mirror uses itself");
   return path;
 }

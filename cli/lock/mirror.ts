@@ -10,7 +10,7 @@ import { replaceFile } from "../../components/gitops/disk.ts";
 import { isLocalPath } from "../../components/plan/artifact.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
-import { type MirrorFile, mirrorSums, SUMS_FILE } from "./mirror-layout.ts";
+import { IMAGES_FILE, type MirrorFile, mirrorSums, SUMS_FILE } from "./mirror-layout.ts";
 
 /** What came of one file. */
 export interface MirrorOutcome {
@@ -60,6 +60,26 @@ export async function fillMirror(
   const after = mirrorSums(before, there, files);
   if (after !== before) replaceFile(list, after, `${list}.${process.pid}.tmp`);
   return outcomes;
+}
+
+/**
+ * Looks after {@link IMAGES_FILE}: images of other fleets that share the mirror stay in it.
+ * @param images by digest
+ * @param write adds what is missing. Else that is told
+ */
+export function listImages(folder: string, images: readonly string[], write: boolean): MirrorOutcome[] {
+  if (images.length === 0) return [];
+  const list = join(folder, IMAGES_FILE);
+  const before = existsSync(list) ? readFileSync(list, "utf8").split("\n").filter(Boolean) : [];
+  const missing = images.filter((image) => !before.includes(image));
+  if (missing.length === 0) return [{ path: IMAGES_FILE, state: "present", message: "" }];
+  if (!write) {
+    const message = `lacks ${missing.join(", ")} - run edge-fleet lock --mirror without --check`;
+    return [{ path: IMAGES_FILE, state: "missing", message }];
+  }
+  const lines = [...new Set([...before, ...images])].sort();
+  replaceFile(list, `${lines.join("\n")}\n`, `${list}.${process.pid}.tmp`);
+  return [{ path: IMAGES_FILE, state: "fetched", message: "" }];
 }
 
 async function eachFile(

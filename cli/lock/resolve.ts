@@ -5,10 +5,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
 import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
 import { contentLength, download, type HttpBounds, PassingError } from "../../components/artifacts/http.ts";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
+import { imagesOf } from "./images.ts";
+import { parseImage, resolveImageDigest } from "./registry.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
 import { decideKey, isSigned, parseKey, parseSignature } from "./sources/signature.ts";
 
@@ -59,6 +62,7 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
   const { url, hash, locked, scalars = [] } = used;
   if (hash.kind === "snap")
     return locked === undefined ? resolveSnap(hash.snap, used, context) : { file: locked, scalars };
+  if (hash.kind === "image") return { file: locked ?? (await resolveImage(hash, context.bounds)), scalars };
   if (hash.kind === "list") {
     const file = await resolveListed(hash, context.bounds);
     const isNew = locked === undefined || (context.acceptChanged && locked.sha256 !== file.sha256);
@@ -74,6 +78,18 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
   const content = await download(url, MAX_MANIFEST_BYTES, context.bounds);
   if (content.length === 0) throw new Error(`${url}: is empty - check the base URL`);
   return { file: { url, sha256: createHash("sha256").update(content).digest("hex"), size: content.length }, scalars };
+}
+
+async function resolveImage(
+  { name, manifest }: Extract<UsedArtifact["hash"], { kind: "image" }>,
+  bounds: HttpBounds | undefined,
+): Promise<ArtifactFile> {
+  const text = (await download(manifest, MAX_MANIFEST_BYTES, bounds)).toString("utf8");
+  const references = parseAllDocuments(text).flatMap((document) => imagesOf(document.toJS()));
+  const reference = references.find((image) => parseImage(image).repository.split("/").at(-1) === name);
+  if (reference === undefined) throw new Error(`${manifest}: names no image ${name} - check the base URL`);
+  const digest = await resolveImageDigest(parseImage(reference), bounds);
+  return { url: reference.replace(/@.*$/, ""), sha256: digest.replace("sha256:", "") };
 }
 
 async function resolveListed(

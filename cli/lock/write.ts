@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { replaceFile } from "../../components/gitops/disk.ts";
+import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import type { LockDecision } from "./decide.ts";
 import { LOCK_FILE } from "./plan.ts";
@@ -43,6 +44,10 @@ export function editLock(text: string, changes: readonly LockDecision[]): string
   for (const { used } of changes) for (const path of used.replaces ?? []) document.deleteIn(path);
   for (const { used, resolved, rest } of changes) {
     for (const { path, value } of rest.scalars) document.setIn(path, value);
+    if (used.hash.kind === "image") {
+      document.setIn(used.path, imageByDigest(resolved));
+      continue;
+    }
     if (!document.hasIn(used.path)) {
       document.setIn(used.path, document.createNode({ ...resolved }));
       continue;
@@ -53,6 +58,11 @@ export function editLock(text: string, changes: readonly LockDecision[]): string
     else document.setIn([...used.path, "size"], resolved.size);
   }
   return document.toString({ lineWidth: 0 });
+}
+
+/** An image as the lock file has it. */
+export function imageByDigest({ url, sha256 }: ArtifactFile): string {
+  return `${url}@sha256:${sha256}`;
 }
 
 function createFile(file: string, text: string): void {

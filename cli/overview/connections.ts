@@ -74,7 +74,7 @@ export function outboundConnections(inventory: Inventory, profiles: readonly Pro
   const git = endpointOf(inventory.fleet.git.url);
   return gather(
     profiles.flatMap((profile) => {
-      const pulls = profile.joins === undefined;
+      const pulls = profile.joins === undefined && profile.gitops.engine !== "none";
       const connections: Endpoint[] = pulls ? git.map((peer) => ({ ...peer, purpose: "workloads from Git" })) : [];
       if (pulls && profile.gitops.engine === "argocd-agent") connections.push(PRINCIPAL);
       connections.push(

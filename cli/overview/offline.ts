@@ -11,6 +11,7 @@ const ENGINES: Readonly<Record<Profile["gitops"]["engine"], string>> = {
   "argocd-agent":
     "argocd-agent: heals drift from the checkout of its ring's commit; takes the current commit when the hub answers again",
   argocd: "argocd: heals drift from the checkout of its ring's commit; takes the current commit when Git answers again",
+  none: "none: nothing pulls or heals workloads",
   flux: "flux: heals drift from the last artifact it fetched; takes the current commit when Git answers again",
 };
 

@@ -1,7 +1,7 @@
 /**
  * The shapes of the Argo CD objects that edge-fleet emits: the subset of the v1alpha1 schemas that it uses, in the
  * schemas' own words. Lists are mutable so that the objects fit resource arguments as they are.
- * Source: manifests/crds of github.com/argoproj/argo-cd/v3 v3.2.0.
+ * Source: manifests/crds of github.com/argoproj/argo-cd/v3 v3.2.11.
  */
 
 /** Name, place and marks of a Kubernetes object. */

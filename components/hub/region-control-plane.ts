@@ -62,7 +62,7 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
-      { objs: selectControlPlane(args.manifests.namespaceInstall), skipAwait: args.awaitReady === false },
+      { objs: selectControlPlane(args.manifests), skipAwait: args.awaitReady === false },
       { parent: this, provider, dependsOn: [settings] },
     );
   }

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { WasmRuntimeSchema } from "./distribution-schema.ts";
+import { ArgoCdVersionSchema } from "./gitops-schema.ts";
 import type { LockedDevice } from "./lock-schema.ts";
 import {
   DeviceIdSchema,
@@ -69,12 +70,7 @@ export const ModelsSchema = z.record(ModelNameSchema, ModelSchema);
 const HubSchema = z.strictObject({
   stack: z.string().min(1).default("hub").describe("Stack that installs the hub"),
   argocd: z
-    .strictObject({
-      version: z
-        .string()
-        .regex(/^v\d+\.\d+\.\d+$/, "is not a release - write e.g. v3.2.0")
-        .describe("Release of Argo CD"),
-    })
+    .strictObject({ version: ArgoCdVersionSchema.describe("Release of Argo CD") })
     .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
 });
 
@@ -131,6 +127,13 @@ const ArtifactFileSchema = z.strictObject({
   size: z.int().positive().optional().describe("Bytes"),
 });
 
+const ImageSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?@sha256:[0-9a-f]{64}$/,
+    "is not an image by digest - write <registry>/<name>:<tag>@sha256:<digest>, or run edge-fleet lock",
+  );
+
 const LockedArchitecturesSchema = z.strictObject({
   amd64: ArtifactFileSchema.optional(),
   arm64: ArtifactFileSchema.optional(),
@@ -179,9 +182,19 @@ export const ArtifactsLockSchema = z.strictObject({
     .optional()
     .describe("Shim archives (tar.gz with one binary `containerd-shim-<runtime>-v<n>`) by runtime"),
   argocd: z
-    .record(z.string(), z.strictObject({ crds: z.array(ArtifactFileSchema), controlPlane: ArtifactFileSchema }))
+    .record(
+      z.string(),
+      z.strictObject({
+        crds: z.array(ArtifactFileSchema).describe("Custom resource definitions"),
+        controlPlane: ArtifactFileSchema.optional().describe("The namespaced install of one control plane of the hub"),
+        images: z
+          .strictObject({ argocd: ImageSchema.optional(), redis: ImageSchema.optional() })
+          .optional()
+          .describe("Images by digest, as the release's own manifests name them by tag"),
+      }),
+    )
     .optional()
-    .describe("Argo CD manifests by release: the CRDs, and the namespaced install of one control plane"),
+    .describe("Argo CD by release"),
 });
 
 /** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */

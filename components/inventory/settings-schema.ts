@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { DistributionSettings } from "./distribution-schema.ts";
+import { GitopsSchema } from "./gitops-schema.ts";
 import { BackupSchema, RegistrySchema } from "./secret-schema.ts";
 
 const DNS_1123 = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -104,16 +105,6 @@ const ArtifactsSchema = z
   })
   .prefault({})
   .describe("Where a device gets its binaries from. Every byte is checked against artifacts.lock.yaml");
-
-const GitopsSchema = z
-  .strictObject({
-    engine: z
-      .enum(["argocd-agent", "argocd", "flux"])
-      .default("argocd-agent")
-      .describe("What on the device pulls and heals; you install it there, and edge-fleet pulls prints what it takes"),
-  })
-  .prefault({})
-  .describe("How the device gets its workloads");
 
 const ReadinessSchema = z
   .strictObject({

@@ -2,8 +2,13 @@
  * From a profile and the artifacts lock to the files that the device needs: where each comes from, what it must hash to,
  * where the device stores it and where it ends up. Pure.
  */
+import { createHash } from "node:crypto";
+import { renderEngine } from "../gitops/engine/argocd/index.ts";
+import { type EngineSettings, runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
+import { K0S_MANIFESTS } from "./distributions/k0s/config.ts";
+import { MANIFESTS } from "./distributions/k3s/paths.ts";
 
 /** A file, resolved for one device. */
 export interface ResolvedArtifact {
@@ -12,20 +17,26 @@ export interface ResolvedArtifact {
   /**
    * `binary`: installed as it is. `shim`: a tar.gz with one binary of the name that {@link installPath} ends with.
    * `images`: an archive that the distribution imports. `snap` and `assertions`: given to snapd from the store.
+   * `manifest`: Kubernetes objects that the cluster has as long as the file is there; a change restarts nothing.
    */
-  readonly kind: "binary" | "shim" | "images" | "snap" | "assertions";
-  /** http(s) URL without blanks, mirror applied; the path beside the lock file where {@link local} is true. */
+  readonly kind: "binary" | "shim" | "images" | "snap" | "assertions" | "manifest";
+  /**
+   * http(s) URL without blanks, mirror applied; the path beside the lock file where {@link local} is true; empty where the
+   * {@link content} is known.
+   */
   readonly url: string;
   /**
    * True for assertions that `edge-fleet lock` has put beside the lock file (the store has no one URL for them) where no
    * mirror serves them: only the dial can bring them.
    */
   readonly local: boolean;
-  /** SHA-256 in lower-case hex, from the lock. */
+  /** What edge-fleet makes itself. Absent: it is fetched. */
+  readonly content?: string;
+  /** SHA-256 in lower-case hex, from the lock or of the {@link content}. */
   readonly sha256: string;
   /** Bytes, where the lock tells. */
   readonly size?: number;
-  /** The device's `artifacts.delivery`; always `push` where {@link local} is true. */
+  /** The device's `artifacts.delivery`; always `push` where {@link local} is true or the {@link content} is known. */
   readonly delivery: "fetch" | "push";
   /** Path on the device where the device program puts it and looks for it. */
   readonly storePath: string;
@@ -52,6 +63,23 @@ export const SHIM_BINARIES: Readonly<Record<WasmRuntime, string>> = {
  */
 const IMAGE_FOLDERS = { k3s: "/var/lib/rancher/k3s/agent/images", k0s: "/var/lib/k0s/images" } as const;
 
+/**
+ * Folder whose manifests are applied as long as they are there: K3s' and K0s' own (in K0s a folder is a stack of its own);
+ * MicroK8s has none, so there the device program applies them.
+ * https://docs.k3s.io/installation/packaged-components, https://docs.k0sproject.io/stable/manifests/
+ */
+const MANIFEST_FOLDERS: Readonly<Record<Profile["distribution"], string>> = {
+  k3s: MANIFESTS,
+  k0s: K0S_MANIFESTS,
+  microk8s: "/var/lib/edge-fleet/manifests",
+};
+
+/** Definitions of Argo CD that a device needs, by the name of upstream's file, and what each is installed as. */
+export const DEFINITIONS = {
+  "application-crd.yaml": "edge-fleet-crd-application.yaml",
+  "appproject-crd.yaml": "edge-fleet-crd-appproject.yaml",
+} as const;
+
 /** Endings by which K3s tells how an image archive is packed. */
 const IMAGE_ENDINGS = /\.tar(\.gz|\.zst|\.lz4|\.bz2)?$/;
 
@@ -60,13 +88,18 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 /**
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
  * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
- * runtime, in the profile's order.
+ * runtime, in the profile's order; then the pull engine's definitions and objects.
  * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
 export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   const distribution = profile.distribution === "microk8s" ? microk8s(profile, lock) : binaries(profile, lock);
-  return [...distribution, ...profile.wasm.map((runtime) => shim(profile, lock, runtime))];
+  return [...distribution, ...profile.wasm.map((runtime) => shim(profile, lock, runtime)), ...engine(profile, lock)];
+}
+
+/** Folder on the device whose manifests its cluster has as long as they are there. */
+export function manifestFolder(distribution: Profile["distribution"]): string {
+  return MANIFEST_FOLDERS[distribution];
 }
 
 /**
@@ -132,9 +165,54 @@ function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): Reso
   return resolve(profile, `wasm.${runtime}.${architecture}`, lock.wasm?.[runtime]?.[architecture], place);
 }
 
+/** Argo CD, on the machine that runs the API server. */
+function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  if (!runsArgoCd(profile)) return [];
+  const { version } = profile.gitops.argocd;
+  const folder = manifestFolder(profile.distribution);
+  const locked = lock.argocd?.[version];
+  const definitions = Object.entries(DEFINITIONS).map(([name, installed]) =>
+    resolve(profile, `argocd.${version}.crds (${name})`, findDefinition(locked?.crds, name), {
+      name: `argocd-${name.replace(".yaml", "")}`,
+      kind: "manifest",
+      installPath: `${folder}/${installed}`,
+      mode: "0600",
+    }),
+  );
+  const content = renderEngine(engineSettings(profile, lock));
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  const objects: ResolvedArtifact = {
+    name: `argocd ${version}`,
+    kind: "manifest",
+    url: "",
+    local: false,
+    content,
+    sha256,
+    size: Buffer.byteLength(content),
+    delivery: "push",
+    storePath: `${ARTIFACT_STORE}/${sha256}`,
+    installPath: `${folder}/edge-fleet-engine-argocd.yaml`,
+    mode: "0600",
+  };
+  return [...definitions, objects];
+}
+
+function engineSettings(profile: Profile, lock: ArtifactsLock): EngineSettings {
+  const { version, reconcileMinutes } = profile.gitops.argocd;
+  const { argocd, redis } = lock.argocd?.[version]?.images ?? {};
+  if (argocd === undefined) throw missing(profile, `argocd.${version}.images.argocd`);
+  if (redis === undefined) throw missing(profile, `argocd.${version}.images.redis`);
+  return { images: { argocd, redis }, memoryMiB: profile.memoryMiB, reconcileMinutes };
+}
+
+/** A manifest is found by its file name, wherever its locked URL points. */
+export function findDefinition(crds: readonly ArtifactFile[] | undefined, name: string): ArtifactFile | undefined {
+  return crds?.find(({ url }) => url.split("/").at(-1) === name);
+}
+
 function resolve(profile: Profile, path: string, locked: ArtifactFile | undefined, place: Locate): ResolvedArtifact {
   if (locked === undefined) throw missing(profile, path);
-  const beside = place.kind === "assertions" && isLocalPath(locked.url);
+  const beside = (place.kind === "assertions" || place.kind === "manifest") && isLocalPath(locked.url);
   const { url, local } = artifactUrl(locked.url, beside, profile, `artifacts.lock.yaml: ${path}`);
   return {
     ...place,

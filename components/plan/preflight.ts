@@ -148,6 +148,7 @@ const ASSUMED_SIZE: Readonly<Record<ResolvedArtifact["kind"], number>> = {
   images: 256 * 1024 * 1024,
   snap: 256 * 1024 * 1024,
   assertions: 0,
+  manifest: 512 * 1024,
 };
 
 /** Room for the download, the installed copy and what it unpacks (about 200 MB for the binary of K3s). */

@@ -39,8 +39,8 @@ export interface ClusterSecret {
 }
 
 /** The fields of a profile that its cluster Secret is made from. */
-export type RegisteredProfile = Pick<Profile, "id" | "region" | "model" | "ring" | "labels" | "gitops"> &
-  Partial<Pick<Profile, "values" | "maintenance" | "time">>;
+export type RegisteredProfile = Pick<Profile, "id" | "region" | "model" | "ring" | "labels"> &
+  Partial<Pick<Profile, "values" | "maintenance" | "time">> & { readonly gitops: Pick<Profile["gitops"], "engine"> };
 
 /**
  * Renders a device's cluster Secret. The labels of the profile are taken over; edge-fleet's and Argo CD's own win over

@@ -18,7 +18,7 @@ import { ControlPlaneLab, type StoredObject } from "../lab/argocd/control-plane.
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { ARGO_CD_PARTS } from "../lab/toolchain/parts.ts";
 import { type PredictionOptions, predictApplications } from "../prediction.ts";
-import { buildProfile } from "../unit/device/profile.ts";
+import { buildProfile, gitopsOf } from "../unit/device/profile.ts";
 
 const REGION = "tokyo";
 const RINGS = ["canary", "early", "broad"];
@@ -50,7 +50,7 @@ const DEVICES: readonly Profile[] = [
   device("tokyo-0003", { ...ARM, ring: "early" }),
   device("tokyo-0004", { ring: "broad", maintenance: OPEN }),
   device("tokyo-0005", { maintenance: CLOSED }),
-  device("tokyo-0006", { gitops: { engine: "flux" } }),
+  device("tokyo-0006", { gitops: gitopsOf("flux") }),
   device("tokyo-0007", { ...ARM, ring: "broad" }),
 ];
 

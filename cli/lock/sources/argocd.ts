@@ -1,26 +1,68 @@
-/** The hub's Argo CD: the custom resource definitions and the namespaced install of its release's Git tag. */
-import { hubOf } from "../../../components/inventory/index.ts";
+/**
+ * Argo CD: of its release's Git tag the custom resource definitions and, for the hub, the namespaced install; for devices
+ * also the images that this install names. Pure.
+ */
+
+import { runsArgoCd } from "../../../components/gitops/engine/argocd/settings.ts";
+import { hubOf, type Profile } from "../../../components/inventory/index.ts";
+import { DEFINITIONS } from "../../../components/plan/artifact.ts";
 import type { LockContext, UsedArtifact } from "../artifact.ts";
+import { nameUsers } from "./users.ts";
 
 /** In the order in which the hub gets them. */
-const CRDS = ["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"] as const;
+const HUB_DEFINITIONS = ["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"];
 
-/** Plans Argo CD; nothing where the fleet has no hub. A manifest is found again by its file name, wherever its locked URL points. */
-export function planArgoCd({ inventory, bases }: LockContext): UsedArtifact[] {
-  const hub = hubOf(inventory.fleet);
-  if (hub === undefined) return [];
-  const { version } = hub.argocd;
+/** Names that the images of a device's engine end with. */
+const IMAGES = ["argocd", "redis"] as const;
+
+/** Who uses a release. */
+interface Users {
+  readonly hub: boolean;
+  /** Devices that run it. */
+  readonly devices: readonly Profile[];
+}
+
+/** Plans Argo CD: the hub's release first, then those of devices. */
+export function planArgoCd(context: LockContext): UsedArtifact[] {
+  const hub = hubOf(context.inventory.fleet)?.argocd.version;
+  const devices = Map.groupBy(context.profiles.filter(runsArgoCd), ({ gitops }) => gitops.argocd.version);
+  const versions = new Set([...(hub === undefined ? [] : [hub]), ...[...devices.keys()].sort()]);
+  return [...versions].flatMap((version) =>
+    planRelease(version, { hub: version === hub, devices: devices.get(version) ?? [] }, context),
+  );
+}
+
+/** A manifest is found again by its file name, wherever its locked URL points. */
+function planRelease(version: string, { hub, devices }: Users, { inventory, bases }: LockContext): UsedArtifact[] {
   const release = inventory.artifacts.argocd?.[version];
   const manifests = `${bases.argocd}/${version}/manifests`;
-  const common = { project: "argocd", usedBy: "the hub", hash: { kind: "file" } } as const;
+  const install = `${manifests}/namespace-install.yaml`;
+  const usedBy = [...(hub ? ["the hub"] : []), ...(devices.length > 0 ? [nameUsers(devices)] : [])].join(" and ");
+  const common = { project: "argocd", hash: { kind: "file" } } as const;
   let free = release?.crds.length ?? 0;
-  const crds = CRDS.map((name): UsedArtifact => {
+  const crds = HUB_DEFINITIONS.filter((name) => hub || name in DEFINITIONS).map((name): UsedArtifact => {
     const found = release?.crds.findIndex(({ url }) => url.split("/").at(-1) === name) ?? -1;
     const path = ["argocd", version, "crds", found < 0 ? free++ : found];
     const field = `argocd.${version}.crds (${name})`;
-    return { ...common, path, field, url: `${manifests}/crds/${name}`, locked: release?.crds[found] };
+    const users = name in DEFINITIONS ? usedBy : "the hub";
+    return { ...common, path, field, usedBy: users, url: `${manifests}/crds/${name}`, locked: release?.crds[found] };
   });
   const path = ["argocd", version, "controlPlane"];
-  const url = `${manifests}/namespace-install.yaml`;
-  return [...crds, { ...common, path, field: path.join("."), url, locked: release?.controlPlane }];
+  const controlPlane = { ...common, path, field: path.join("."), usedBy: "the hub", url: install };
+  const images = IMAGES.map((name): UsedArtifact => {
+    const path = ["argocd", version, "images", name];
+    const hash = { kind: "image", name, manifest: install } as const;
+    const locked = lockedImage(release?.images?.[name]);
+    return { ...common, path, field: path.join("."), usedBy: nameUsers(devices), url: name, hash, locked };
+  });
+  return [
+    ...crds,
+    ...(hub ? [{ ...controlPlane, locked: release?.controlPlane }] : []),
+    ...(devices.length > 0 ? images : []),
+  ];
+}
+
+function lockedImage(reference: string | undefined): UsedArtifact["locked"] {
+  const [url, sha256] = reference?.split("@sha256:") ?? [];
+  return url === undefined || sha256 === undefined ? undefined : { url, sha256 };
 }

@@ -1,13 +1,18 @@
 /** From a profile to the labels of its node. */
+import { ENGINE_NODE_LABEL } from "../../gitops/engine/argocd/object.ts";
+import { runsArgoCd } from "../../gitops/engine/argocd/settings.ts";
 import type { Profile } from "../../inventory/types.ts";
 
 /** Labels as `key=value`, sorted; the inventory's own keys win over labels of the same name. */
-export function nodeLabels(profile: Pick<Profile, "labels" | "region" | "model" | "ring">): string[] {
+export function nodeLabels(
+  profile: Pick<Profile, "labels" | "region" | "model" | "ring" | "joins" | "gitops">,
+): string[] {
   const labels = {
     ...profile.labels,
     "edge-fleet.dev/region": profile.region,
     "edge-fleet.dev/model": profile.model,
     "edge-fleet.dev/ring": profile.ring,
+    ...(runsArgoCd(profile) ? { [ENGINE_NODE_LABEL]: "argocd" } : {}),
   };
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)

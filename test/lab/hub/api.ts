@@ -34,13 +34,13 @@ export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
   return callApi(kubeconfig, "GET", path);
 }
 
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE";
 
 /**
  * One request, repeated after a second for up to 10 s while the server answers 429, as every Kubernetes client does: it
  * says so of a resource whose first reader has just made it build its cache.
  * @param kubeconfig its text
- * @param object what is sent, as JSON; with PATCH as a merge patch (RFC 7386)
+ * @param object what is sent, as JSON; with PATCH as a merge patch (RFC 7386), with APPLY as what is applied by the server
  */
 export async function callApi(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
   for (let tries = 1; ; tries++) {
@@ -51,7 +51,10 @@ export async function callApi(kubeconfig: string, method: Method, path: string, 
 }
 
 /** Content types other than plain JSON. */
-const CONTENT_TYPE: Partial<Record<Method, string>> = { PATCH: "application/merge-patch+json" };
+const CONTENT_TYPE: Partial<Record<Method, string>> = {
+  PATCH: "application/merge-patch+json",
+  APPLY: "application/apply-patch+yaml",
+};
 
 function send(kubeconfig: string, method: Method, path: string, object?: object): Promise<ApiAnswer> {
   const { clusters, users } = parse(kubeconfig) as Kubeconfig;
@@ -61,12 +64,12 @@ function send(kubeconfig: string, method: Method, path: string, object?: object)
   const payload = object === undefined ? undefined : Buffer.from(JSON.stringify(object));
   return new Promise((resolve, reject) => {
     const call = request(
-      `${server}${path}`,
+      `${server}${path}${method === "APPLY" ? "?fieldManager=edge-fleet-lab" : ""}`,
       {
         ca: pem(ca),
         cert: pem(cert),
         key: pem(key),
-        method,
+        method: method === "APPLY" ? "PATCH" : method,
         timeout: 10_000,
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

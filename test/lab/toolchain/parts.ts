@@ -60,7 +60,7 @@ const KUBERNETES = "v1.36.2";
 const KUBERNETES_PROVIDER = "v4.0.0-20260115033456-f47bc2d6f199";
 
 /** Version of Argo CD: the newest one that builds as the Go module that was released. */
-const ARGO_CD = "v3.2.0";
+const ARGO_CD = "v3.2.11";
 
 /** Version of the Redis in memory that Argo CD's repo-server caches in. */
 const MINIREDIS = "v2.35.0";

@@ -61,7 +61,7 @@ test("a new fleet with devices is written as the golden files show, and its tree
   const profiles = resolveFleet(loadInventory(join(cwd, "stacks")));
   assert.deepEqual(
     profiles.map(({ ring, gitops }) => [ring, gitops.engine]),
-    ["canary", "early", ...Array(9).fill("broad"), "early"].map((ring) => [ring, "flux"]),
+    ["canary", "early", ...Array(9).fill("broad"), "early"].map((ring) => [ring, "argocd"]),
   );
   assert.match(stdout, /^Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll tokyo/m);
   assert.equal(readFileSync(join(cwd, "Pulumi.yaml"), "utf8"), readFileSync(join(MAIN, "../../Pulumi.yaml"), "utf8"));
@@ -101,10 +101,10 @@ test("5,000 devices in 13 regions load, have a tree, and are all different", asy
   assert.equal(check.exitCode, 0, check.stdout);
 });
 
-test("a region that outgrows its control plane is named", async (context) => {
-  const { exitCode, stderr } = await initIn(context, ...FLAGS, "--region", "tokyo", "--devices", "500");
-  assert.equal(exitCode, 0);
-  assert.match(stderr, /^warning: region tokyo has 500 devices with gitops\.engine argocd-agent/m);
+test("a model without room for Argo CD pulls nothing, and says so", async (context) => {
+  const { cwd } = await initIn(context, ...FLAGS, "--region", "tokyo", "--devices", "1", "--memory", "1Gi");
+  const [profile] = resolveFleet(loadInventory(join(cwd, "stacks")));
+  assert.equal(profile?.gitops.engine, "none");
 });
 
 test("devices from a CSV file, spread by its column region", async (context) => {

@@ -105,6 +105,7 @@ ring: canary
 k3s: { version: v1.36.2+k3s1 }
 artifacts: { mirror: "https://mirror.example.com/edge" }
 hub: { argocd: { version: v3.2.0 } }
+gitops: { engine: none }
 `,
     "models.yaml": "nuc: { architecture: amd64, memory: 4Gi }\n",
     "tokyo.yaml": "region: tokyo\ndevices:\n  - { id: a, host: h, model: nuc }\n",

@@ -24,6 +24,7 @@ ring: canary
 distribution: k0s
 k0s: { version: ${NEW} }
 hub: { argocd: { version: v3.2.0 } }
+gitops: { engine: none }
 `;
 const ARGOCD = `argocd:
   v3.2.0:

@@ -23,6 +23,7 @@ k3s: { version: v1.36.2+k3s1 }
 k0s: { version: v1.36.3+k0s.2 }
 microk8s: { version: v1.36.2 }
 hub: { argocd: { version: v3.2.0 } }
+gitops: { engine: none }
 `;
 const MODELS = "nuc: { architecture: amd64, memory: 8Gi }\npi: { architecture: arm64, memory: 4Gi }\n";
 const ARGOCD = `argocd:

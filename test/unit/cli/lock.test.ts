@@ -17,6 +17,7 @@ rings: [canary]
 ring: canary
 k3s: { version: v1.36.2+k3s1 }
 hub: { argocd: { version: v3.2.0 } }
+gitops: { engine: none }
 `;
 const MODELS = `nuc: { architecture: amd64, memory: 4Gi }
 pi: { architecture: arm64, memory: 4Gi }

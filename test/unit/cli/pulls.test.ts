@@ -13,7 +13,7 @@ const TOKYO = `region: tokyo
 devices:
   - { id: a, host: 10.0.0.1, model: box, ring: canary, gitops: { engine: flux } }
   - { id: b, host: 10.0.0.2, model: box, ring: canary, gitops: { engine: argocd } }
-  - { id: c, host: 10.0.0.3, model: box, ring: canary }
+  - { id: c, host: 10.0.0.3, model: box, ring: canary, gitops: { engine: argocd-agent } }
   - { id: d, host: 10.0.0.4, model: box, ring: canary, joins: c }
 `;
 

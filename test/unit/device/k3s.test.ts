@@ -6,7 +6,7 @@ import type { RenderContext } from "../../../components/plan/distributions/distr
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf, flagsOf, hasFile, PATHS, writeFiles, yamlOf } from "./plan-files.ts";
-import { buildProfile, MODELS } from "./profile.ts";
+import { buildProfile, gitopsOf, MODELS } from "./profile.ts";
 
 const { k3s, network } = buildProfile();
 
@@ -237,14 +237,17 @@ test("CoreDNS is waited for unless it is disabled", () => {
   assert.deepEqual(renderDistribution(buildProfile({ k3s: { ...k3s, disable: ["coredns"] } })).deployments, []);
 });
 
-test("only the pull engine's namespace and kube-system are exempt from the restricted level", () => {
-  for (const [engine, namespace] of [
-    ["argocd-agent", "argocd"],
-    ["flux", "flux-system"],
+test("only kube-system, and the namespace of an engine that others install, are exempt from the restricted level", () => {
+  for (const [engine, namespaces] of [
+    ["argocd", `"kube-system"`],
+    ["argocd-agent", `"kube-system","argocd"`],
+    ["flux", `"kube-system","flux-system"`],
+    ["none", `"kube-system"`],
   ] as const) {
-    const text = JSON.stringify(yamlOf(renderDistribution(buildProfile({ gitops: { engine } })), PATHS.admission));
+    const plan = renderDistribution(buildProfile({ gitops: gitopsOf(engine) }));
+    const text = JSON.stringify(yamlOf(plan, PATHS.admission));
     assert.match(text, /"enforce":"restricted"/);
-    assert.match(text, new RegExp(`"namespaces":\\["kube-system","${namespace}"\\]`));
+    assert.match(text, new RegExp(`"namespaces":\\[${namespaces}\\]`));
   }
 });
 

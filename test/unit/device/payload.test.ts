@@ -7,7 +7,7 @@ import { renderScript } from "../../../components/device/script.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
-import { ARTIFACTS, buildProfile, LOCK, MODELS } from "./profile.ts";
+import { ARTIFACTS, buildProfile, gitopsOf, LOCK, MODELS } from "./profile.ts";
 
 const base = buildProfile();
 const hashOf = (changes: Partial<Profile>): string => renderPayload(buildProfile(changes), LOCK).hash;
@@ -54,7 +54,7 @@ for (const [what, changes] of [
   ["the ring", { ring: "broad" }],
   ["the memory", { memoryMiB: 2048 }],
   ["the architecture, hence the binary", { architecture: "arm64" }],
-  ["the pull engine", { gitops: { engine: "flux" } }],
+  ["the pull engine", { gitops: gitopsOf("flux") }],
 ] satisfies [string, Partial<Profile>][]) {
   test(`${what} is part of the desired state`, () => assert.notEqual(hashOf(changes), hashOf({})));
 }

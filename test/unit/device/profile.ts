@@ -2,11 +2,19 @@
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 
+/** The release of Argo CD in the lock. */
+const ARGO_CD = "v3.2.11";
+
+/** A pull engine with the defaults of its settings. */
+export function gitopsOf(engine: Profile["gitops"]["engine"]): Profile["gitops"] {
+  return { engine, argocd: { version: ARGO_CD, reconcileMinutes: 10 } };
+}
+
 /** Hardware classes of the golden scripts. */
 export const MODELS: Readonly<Record<string, Pick<Profile, "model" | "architecture" | "memoryMiB" | "gitops">>> = {
-  "rpi4-4g": { model: "rpi4-4g", architecture: "arm64", memoryMiB: 4096, gitops: { engine: "argocd-agent" } },
-  "iot-2g": { model: "iot-2g", architecture: "arm64", memoryMiB: 2048, gitops: { engine: "flux" } },
-  "nuc-4g": { model: "nuc-4g", architecture: "amd64", memoryMiB: 4096, gitops: { engine: "argocd" } },
+  "rpi4-4g": { model: "rpi4-4g", architecture: "arm64", memoryMiB: 4096, gitops: gitopsOf("argocd-agent") },
+  "iot-2g": { model: "iot-2g", architecture: "arm64", memoryMiB: 2048, gitops: gitopsOf("flux") },
+  "nuc-4g": { model: "nuc-4g", architecture: "amd64", memoryMiB: 4096, gitops: gitopsOf("argocd") },
 };
 
 /** How artifacts reach a device by default. */
@@ -58,7 +66,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     time: { zone: "UTC", ntpServers: [] },
     maintenance: [],
     artifacts: ARTIFACTS,
-    gitops: { engine: "argocd-agent" },
+    gitops: gitopsOf("argocd-agent"),
     readiness: { timeoutSeconds: 300 },
     rollback: { afterSeconds: 1200 },
     init: "systemd",
@@ -84,6 +92,19 @@ export const LOCK: ArtifactsLock = {
       arm64: {
         url: "https://github.com/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1/k3s-arm64",
         sha256: "b".repeat(64),
+      },
+    },
+  },
+  argocd: {
+    [ARGO_CD]: {
+      crds: ["application", "appproject"].map((kind, index) => ({
+        url: `https://raw.githubusercontent.com/argoproj/argo-cd/${ARGO_CD}/manifests/crds/${kind}-crd.yaml`,
+        sha256: String(index).repeat(64),
+        size: 300_000,
+      })),
+      images: {
+        argocd: `quay.io/argoproj/argocd:${ARGO_CD}@sha256:${"c".repeat(64)}`,
+        redis: `public.ecr.aws/docker/library/redis:8.2.2-alpine@sha256:${"d".repeat(64)}`,
       },
     },
   },

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { runTool } from "./tools.ts";
 
-const ARGOCD_MODULE = "github.com/argoproj/argo-cd/v3@v3.2.0";
+const ARGOCD_MODULE = "github.com/argoproj/argo-cd/v3@v3.2.11";
 const FLUX_CRDS = [
   ["github.com/fluxcd/source-controller@v1.9.1", "source.toolkit.fluxcd.io_gitrepositories.yaml"],
   ["github.com/fluxcd/kustomize-controller@v1.9.1", "kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
@@ -19,6 +19,8 @@ const DOCUMENTS: readonly (readonly [group: string, file: string])[] = [
   ["", "api__v1_openapi.json"],
   ["apps", "apis__apps__v1_openapi.json"],
   ["networking.k8s.io", "apis__networking.k8s.io__v1_openapi.json"],
+  ["rbac.authorization.k8s.io", "apis__rbac.authorization.k8s.io__v1_openapi.json"],
+  ["scheduling.k8s.io", "apis__scheduling.k8s.io__v1_openapi.json"],
 ];
 
 /** A JSON schema. */

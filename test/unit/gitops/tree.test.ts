@@ -9,7 +9,7 @@ import { regionFacts } from "../../../components/gitops/tree-facts.ts";
 import type { TreeInput } from "../../../components/gitops/tree-input.ts";
 import type { Inventory } from "../../../components/inventory/types.ts";
 import { assertGolden } from "../../golden.ts";
-import { buildProfile } from "../device/profile.ts";
+import { buildProfile, gitopsOf } from "../device/profile.ts";
 import { arbitraryFleet, EXAMPLE, FULL_EXAMPLE } from "./fleet.ts";
 
 const overlaysOf = (fleet: TreeInput) => [...renderTree(fleet).keys()].filter((path) => path.startsWith("overlays/"));
@@ -144,7 +144,7 @@ for (const [memoryMiB, limitMiB, replicas] of [
 }
 
 test("the input is taken from the inventory with Git's defaults and the resolved profiles", () => {
-  const own = { model: "rpi4-4g", architecture: "arm64", gitops: { engine: "flux" }, wasm: ["spin"] } as const;
+  const own = { model: "rpi4-4g", architecture: "arm64", gitops: gitopsOf("flux"), wasm: ["spin"] } as const;
   const profile = buildProfile({ id: "tokyo-0001", labels: { site: "shibuya" }, values: { lane: "3" }, ...own });
   const git = { url: "https://x.example/f.git" };
   const inventory = { fleet: { fleet: "acme", git, rings: ["canary"] } } as unknown as Inventory;

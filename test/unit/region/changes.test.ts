@@ -22,6 +22,7 @@ const BEFORE = { "tokyo.yaml": REGION, "tokyo.lock.yaml": PINS, "models.yaml": M
 
 const LOCKED = LOCK.k3s?.["v1.36.2+k3s1"];
 const RELEASES = {
+  ...LOCK,
   k3s: { "v1.36.2+k3s1": LOCKED, "v1.36.3+k3s1": { ...LOCKED, amd64: { ...LOCKED?.amd64, sha256: "b".repeat(64) } } },
 };
 

@@ -6,6 +6,8 @@ import { kubeletDropIn } from "../kubelet.ts";
 export const K0S_CONFIG = "/etc/k0s";
 /** Folder of K0s' data on a device. */
 export const K0S_DATA = "/var/lib/k0s";
+/** Manifests that K0s applies at its start and whenever they change: the folder is a stack of its own. */
+export const K0S_MANIFESTS = `${K0S_DATA}/manifests/edge-fleet`;
 
 /**
  * The cluster's configuration. The datastore is kine's SQLite with K0s' own, tuned data source: one that is set here

@@ -16,7 +16,7 @@ import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
 import { runtimeClasses, wasmLabels } from "../wasm.ts";
 import { yamlText } from "../yaml.ts";
 import { checkK0s } from "./checks.ts";
-import { clusterConfig, K0S_CONFIG, K0S_DATA } from "./config.ts";
+import { clusterConfig, K0S_CONFIG, K0S_MANIFESTS } from "./config.ts";
 import {
   CONTAINERD_2_MINOR,
   type ContainerdVersion,
@@ -30,7 +30,6 @@ const BINARY = "/usr/local/bin/k0s";
 const SERVICE = "k0scontroller";
 const LABELS = `${K0S_CONFIG}/labels.env`;
 const DROP_INS = `${K0S_CONFIG}/containerd.d`;
-const MANIFESTS = `${K0S_DATA}/manifests/edge-fleet`;
 
 /**
  * Plans K0s for one device.
@@ -94,7 +93,7 @@ function dropIns(profile: Profile, secrets: RenderContext["secrets"]): DeviceFil
 function manifests({ wasm }: Profile): DeviceFile[] {
   const classes = runtimeClasses(wasm, false);
   if (classes.length === 0) return [];
-  return [live(`${MANIFESTS}/runtimeclasses.yaml`, classes.map(yamlText).join("---\n"))];
+  return [live(`${K0S_MANIFESTS}/runtimeclasses.yaml`, classes.map(yamlText).join("---\n"))];
 }
 
 function unit(profile: Profile): string {

@@ -5,10 +5,12 @@
  */
 import type { Profile } from "../../../inventory/types.ts";
 
-const ENGINE_NAMESPACE: Readonly<Record<Profile["gitops"]["engine"], string>> = {
-  "argocd-agent": "argocd",
-  argocd: "argocd",
-  flux: "flux-system",
+/** Namespaces of engines that others install. The Argo CD that edge-fleet installs is restricted like everything else. */
+const FOREIGN_NAMESPACES: Readonly<Record<Profile["gitops"]["engine"], readonly string[]>> = {
+  argocd: [],
+  "argocd-agent": ["argocd"],
+  flux: ["flux-system"],
+  none: [],
 };
 
 /**
@@ -22,7 +24,7 @@ const EVENT_LIMITS = [
 ];
 
 /**
- * Restricted everywhere but in kube-system and in the namespace of the pull engine; events are bounded.
+ * Restricted everywhere but in kube-system and in the namespace of an engine that others install; events are bounded.
  * https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/
  */
 export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Record<string, unknown> {
@@ -40,7 +42,7 @@ export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Rec
           apiVersion: "pod-security.admission.config.k8s.io/v1",
           kind: "PodSecurityConfiguration",
           defaults: Object.fromEntries(levels),
-          exemptions: { usernames: [], runtimeClasses: [], namespaces: ["kube-system", ENGINE_NAMESPACE[engine]] },
+          exemptions: { usernames: [], runtimeClasses: [], namespaces: ["kube-system", ...FOREIGN_NAMESPACES[engine]] },
         },
       },
       {

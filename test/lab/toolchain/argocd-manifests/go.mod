@@ -3,4 +3,4 @@ module edge-fleet.invalid/lab/argocd-manifests
 
 go 1.26.0
 
-require github.com/argoproj/argo-cd/v3 v3.2.0
+require github.com/argoproj/argo-cd/v3 v3.2.11

@@ -1,7 +1,7 @@
 /** The rules of the tree's checks, value by value, and the memory budget. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseQuantity, podMemory, requestedMemory } from "../../../../cli/check/memory.ts";
+import { parseQuantity, requestedMemory, workloadMemory } from "../../../../cli/check/memory.ts";
 import { isRemote, judgeImage, judgeRuntimeClass, pathsOf, plaintextOf } from "../../../../cli/check/rules.ts";
 import { imagesOf, runtimeClassesOf } from "../../../../cli/manifests/objects.ts";
 import { kubeletReservations } from "../../../../components/plan/distributions/reservations.ts";
@@ -205,7 +205,7 @@ for (const [what, object, mebibytes] of budgets) {
 test("what is left for pods is what the kubelet keeps not back", () => {
   for (const memoryMiB of [1024, 2048, 4096, 8192]) {
     const { systemMiB, kubernetesMiB, evictionMiB } = kubeletReservations(memoryMiB);
-    assert.equal(podMemory(memoryMiB), memoryMiB - systemMiB - kubernetesMiB - evictionMiB);
+    assert.equal(workloadMemory(memoryMiB, 0), memoryMiB - systemMiB - kubernetesMiB - evictionMiB);
   }
-  assert.equal(podMemory(512), undefined);
+  assert.equal(workloadMemory(512, 0), undefined);
 });

@@ -209,8 +209,21 @@ test("workloads that do not fit into a model are refused for that model, with th
   assert.equal(problems.length, 1, problems.join("\n"));
   assert.match(
     problems[0] ?? "",
-    /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .* request 14\d\d MiB, of the 2048 MiB of model rpi4-2g 1128 MiB are left for pods \(Deployment edge-apps\/app 1400 MiB, /,
+    /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .* request 14\d\d MiB, of the 2048 MiB of model rpi4-2g 1128 MiB are left for them \(Deployment edge-apps\/app 1400 MiB, /,
   );
+});
+
+test("what the pull engine requests is missing for workloads", async (context) => {
+  const app = deployment("app", `example.com/app@${DIGEST}`, "", "900Mi");
+  const directory = tree(context, {
+    ...team("components/region/tokyo/team", "app.yaml"),
+    "components/region/tokyo/team/app.yaml": app,
+  });
+  assert.deepEqual(await check(directory), []);
+  const devices = INPUT.devices.map((device) => ({ ...device, engine: "argocd" as const }));
+  const problems = await check(directory, { ...INPUT, devices });
+  assert.equal(problems.length, 1, problems.join("\n"));
+  assert.match(problems[0] ?? "", /model rpi4-2g 824 MiB are left for them beside the pull engine's 304 MiB \(/);
 });
 
 test("a workload of its own counts on the models that it is for", async (context) => {

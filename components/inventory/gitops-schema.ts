@@ -1,0 +1,41 @@
+/** How a device gets its workloads: the part of the settings that chooses its pull engine and sets it up. */
+import { z } from "zod";
+
+/** Release of Argo CD that is written where none is asked for, on the hub and on devices. */
+export const ARGO_CD_RELEASE = "v3.2.11";
+
+/** A release of Argo CD: the name of its Git tag. */
+export const ArgoCdVersionSchema = z
+  .string()
+  .regex(/^v\d+\.\d+\.\d+$/, `is not a release of Argo CD - write e.g. ${ARGO_CD_RELEASE}`);
+
+const ArgoCdSchema = z
+  .strictObject({
+    version: ArgoCdVersionSchema.default(ARGO_CD_RELEASE).describe(
+      "Release on the device; artifacts.lock.yaml pins its images and definitions",
+    ),
+    reconcileMinutes: z
+      .int()
+      .min(1)
+      .max(1440)
+      .default(10)
+      .describe(
+        "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
+      ),
+  })
+  .prefault({})
+  .describe("Argo CD on the device, with `engine: argocd`");
+
+/** `gitops` of every layer. */
+export const GitopsSchema = z
+  .strictObject({
+    engine: z
+      .enum(["argocd", "argocd-agent", "flux", "none"])
+      .default("argocd")
+      .describe(
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet pulls prints what it takes. none: nothing pulls",
+      ),
+    argocd: ArgoCdSchema,
+  })
+  .prefault({})
+  .describe("How the device gets its workloads");
