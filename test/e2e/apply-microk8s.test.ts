@@ -222,6 +222,7 @@ underEachShellAs(MicroK8sDevice, "MicroK8s on a device", (get) => {
   });
 
   test("manifests, for which the snap has no folder, are applied by the program, and again when one is gone or has changed", () => {
+    device.sh("snap remove microk8s --purge; :");
     device.wipe();
     const pulling = { ...old, gitops: gitopsOf("argocd") };
     assert.equal(apply(pulling).result, "applied");
