@@ -30,7 +30,7 @@ async function startDevice(context: TestContext, client: SshClient, id: string):
     writeFileSync(path, `#!/bin/sh\n[ "$1" = status ] || exit 9\n${shell}\n`, { mode: 0o755 });
   };
   const say = (change: AnswerChange): void => {
-    const line = answerLine({ device: id, time: new Date().toISOString(), ...change });
+    const line = answerLine({ device: id, at: new Date().toISOString(), ...change });
     program(`cat <<'END'\n${line}\nEND`);
   };
   return { port, hostKey, program, say };
@@ -63,8 +63,8 @@ const region = (...entries: string[]): string =>
 
 /** Facts of an Application that runs a commit since so many hours. */
 const running = (revision: string, hours: number): Record<string, string> => ({
-  ...{ targetRevision: revision, revision, since: hoursAgo(hours).toISOString() },
-  observedAt: new Date().toISOString(),
+  ...{ revision, deployedAt: hoursAgo(hours).toISOString(), healthSince: hoursAgo(hours).toISOString() },
+  reconciledAt: new Date().toISOString(),
 });
 
 /** No stack: what is shown comes from devices alone. */
@@ -104,13 +104,13 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
   await clone.run("promote", "canary", "--to", sha);
 
   well?.say({ app: running(sha, 3) });
-  ill?.say({ app: { ...running(sha, 3), health: "Degraded" }, engineState: "waiting: \u001b]0;x\u0007\u001b[2Jpull" });
+  ill?.say({ app: { ...running(sha, 3), health: "Degraded" }, state: "waiting: \u001b]0;x\u0007\u001b[2Jpull" });
   liar?.say({ device: "well", app: running(sha, 3) });
   garbage?.program("echo '<html>{}'");
   huge?.program("cat /dev/zero | tr '\\0' x");
   old?.program("echo 'usage: edge-fleet-device apply <PAYLOAD | remove DEVICE' >&2; exit 2");
   slow?.program("sleep 60");
-  none?.say({ device: "bare", engine: "none", engineState: "none", apps: [], release: "v9" } as AnswerChange);
+  none?.say({ device: "bare", engine: "none", state: "", apps: [], release: "v9" });
 
   const started = Date.now();
   const { exitCode, stdout, stderr } = await run(clone, "status", "--dial");
