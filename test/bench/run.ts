@@ -13,6 +13,7 @@ const BENCHMARKS = [
   "emit",
   "diff",
   "payload",
+  "status",
   "dial",
   "change",
   "preview",
