@@ -1,10 +1,17 @@
 /** `edge-fleet promote`: pins a ring to a commit, once the ring before has run it long enough and well. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
-import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
+import {
+  devicesIn,
+  fileOfRing,
+  openContext,
+  type RolloutContext,
+  readRing,
+  requireRing,
+  ringChange,
+} from "../rollout/context.ts";
 import { type ChangeImpact, lookAtImpact, type PromotionPlan, planPromotion, ringBefore } from "../rollout/decide.ts";
 import { FREEZE_FILE } from "../rollout/freeze.ts";
 import type { Refusal } from "../rollout/gate.ts";
@@ -56,10 +63,7 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   const context = await openContext(options);
   requireRing(context, ring);
   const revision = await resolveCommit(context.repository, await wantedRevision(context, ring, options));
-  const file = {
-    path: fileOfRing(context, ring),
-    content: renderRing(ring, revision, context.workload?.name),
-  };
+  const file = ringChange(context, ring, revision, "");
   if (await isSettled(context, file)) {
     if (options.json) printJson({ ring, revision, previous: revision, file: file.path, written: false });
     else process.stdout.write(`${ring}: already at ${revision}, nothing to commit\n`);

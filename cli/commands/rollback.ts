@@ -1,16 +1,15 @@
 /** `edge-fleet rollback`: takes a ring back to what it ran before, at once. Other rings are told, and left alone. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
 import {
-  fileOfRing,
   openContext,
   type RingState,
   type RolloutContext,
   readRing,
   requireRing,
+  ringChange,
 } from "../rollout/context.ts";
 import { lookAtImpact, missingFolders } from "../rollout/decide.ts";
 import { isAncestor, resolveCommit } from "../rollout/git.ts";
@@ -53,7 +52,7 @@ async function rollback(ring: string, options: RollbackOptions): Promise<ExitCod
   const { previous, devices, blast, diff } = impact;
   const facts = { ring, workload: workload?.name, revision, previous, devices: devices.length };
   const message = rolloutMessage({ verb: "Roll back", ...facts, reason: options.reason });
-  const change = { path: fileOfRing(context, ring), content: renderRing(ring, revision, workload?.name), message };
+  const change = ringChange(context, ring, revision, message);
   const settled = await settle(context, change, [change.path], options);
   if (options.json) {
     const { written, commit = null, pushed } = settled;

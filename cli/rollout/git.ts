@@ -219,7 +219,7 @@ function revisionOf(path: string, text: string | undefined, workload: string | u
 }
 
 /** Contents of many objects in one run of git; undefined for those that are not there. */
-async function readBlobs(repository: Repository, names: readonly string[]): Promise<(string | undefined)[]> {
+export async function readBlobs(repository: Repository, names: readonly string[]): Promise<(string | undefined)[]> {
   if (names.length === 0) return [];
   const output = await git(repository, ["cat-file", "--batch"], { stdin: `${names.join("\n")}\n` });
   const bytes = Buffer.from(output);

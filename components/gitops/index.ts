@@ -8,6 +8,7 @@ export {
   ringPath,
 } from "./applicationset.ts";
 export { renderDeviceEntry } from "./device-entry.ts";
+export { planFleet } from "./fleet-plan.ts";
 export * from "./labels.ts";
 export { MANIFEST_FILE } from "./manifest.ts";
 export type { Application, ApplicationSet, AppProject } from "./objects.ts";

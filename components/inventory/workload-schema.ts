@@ -2,6 +2,7 @@
  * What fleet.yaml may say about workloads beside the overlays: which devices take one, where it lies in the tree, how it
  * is rolled out, what its project may deploy, and what single devices change of it.
  */
+import { parse } from "yaml";
 import { z } from "zod";
 import {
   DeviceIdSchema,
@@ -98,7 +99,10 @@ export const DevicePatchSchema = z
       })
       .optional()
       .describe("Which objects, as Kustomize's `patches` selects them. Default: the one that the patch names"),
-    patch: z.string().min(1).describe("Strategic merge patch, or a list of JSON patches, as text"),
+    patch: z
+      .string()
+      .refine(isPatch, "is no patch - write a map with apiVersion, kind and metadata.name, or a list of JSON patches")
+      .describe("Strategic merge patch, or a list of JSON patches, as text"),
   })
   .refine(({ devices, labels }) => devices !== undefined || labels !== undefined, {
     error: "names no devices - add `devices` or `labels`; what all take belongs into the tree",
@@ -126,3 +130,18 @@ export const ProjectSchema = z.strictObject({
     .optional()
     .describe("Namespaces that its workloads may deploy to beside their own, e.g. kube-system"),
 });
+
+/** What Kustomize takes for a patch; it wants the name of an object even where a target says which. */
+function isPatch(text: string): boolean {
+  const Merge = z.looseObject({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: z.looseObject({ name: z.string() }),
+  });
+  const Json = z.array(z.looseObject({ op: z.string(), path: z.string() })).min(1);
+  try {
+    return z.union([Merge, Json]).safeParse(parse(text)).success;
+  } catch {
+    return false;
+  }
+}
