@@ -10,14 +10,20 @@ import { type Cell, formatTable, usesColour } from "../terminal.ts";
 import { printJson } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
+const HELP = `
+Devices without an agent are asked over SSH how they are, 64 at a time and 20 s each; those with one by the hub
+(--kubeconfig); or all by a file (--status). SOAK LEFT counts from when enough of a ring's devices run its commit well.`;
+
 /** Registers the command. */
 export function registerRings(program: Command): void {
   const command = program
     .command("rings")
     .description("show what each ring runs, since when, what it still soaks, and how its devices are");
-  addHealthOptions(command).action(async (options: HealthCommandOptions) => {
-    process.exitCode = await rings(options);
-  });
+  addHealthOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (options: HealthCommandOptions) => {
+      process.exitCode = await rings(options);
+    });
 }
 
 async function rings(options: HealthCommandOptions): Promise<ExitCode> {

@@ -33,7 +33,7 @@ export interface ReportDevice {
   readonly state: (typeof STATES)[number];
   /** Short and stable; empty where all is well. */
   readonly code: string;
-  /** `<what> - <fix>`; empty where all is well. */
+  /** `<what> - <fix>` of its last run, else what its health says; empty where all is well. */
   readonly reason: string;
   /** Release of the distribution that it runs; empty where that is not known. */
   readonly release: string;
@@ -128,8 +128,9 @@ function ringOf({ ring, revision, since, soakLeftMs, frozen, health }: RingRow):
   return { name: ring, revision, since, soakLeftMs, frozen: frozen === null ? null : (frozen.reason ?? ""), unwell };
 }
 
-function deviceOf({ id, region, model, ring, state, code, reason, ...row }: StatusRow, wanted: string): ReportDevice {
+function deviceOf({ id, region, model, ring, state, code, ...row }: StatusRow, wanted: string): ReportDevice {
   const { release, health = "", status } = row;
+  const reason = row.reason || (status?.problems ?? []).join("; ");
   const revision = status?.revision ?? "";
   const contact = lastContact(status) ?? "";
   return { id, region, model, ring, state, code, reason, release, wanted, revision, health, contact };

@@ -20,16 +20,20 @@ const word = (max: number) =>
 const time = z.union([z.literal(""), z.iso.datetime({ offset: true })]);
 const text = z
   .string()
-  .max(1000)
+  .max(4000)
   .transform((value) => printable(value, 200));
 
-/** What a device may say. An empty text is what it does not know. */
+/** What of the line is read, see program/status.sh. An empty text is what the device does not know. */
 export const AnswerSchema = z.object({
+  edgeFleetStatus: z.literal(1),
   device: word(63),
-  time,
+  /** The device's clock. */
+  at: time,
   release: word(100),
-  engine: word(32),
-  engineState: text,
+  /** Whether its cluster answers: without it nothing is known of Applications. */
+  api: z.boolean(),
+  /** Of its pull engine: `ready`, `waiting: <reason>`, or empty. */
+  state: text,
   applications: z
     .array(
       z.object({
@@ -37,13 +41,14 @@ export const AnswerSchema = z.object({
           .string()
           .max(253)
           .regex(/^[a-z0-9][a-z0-9.-]*$/),
-        targetRevision: word(256),
         revision: word(256),
         sync: word(32),
         health: word(32),
+        healthSince: time,
+        deployedAt: time,
         phase: word(32),
-        since: time,
-        observedAt: time,
+        reconciledAt: time,
+        conditions: text,
       }),
     )
     .max(200),
@@ -85,33 +90,44 @@ export function statusOfAnswer(answer: StatusAnswer, reading: AnswerReading): De
   const contact = { connected: true, observedAt: at, lastSeenAt: at, release: answer.release || undefined };
   if (comparesEveryMs === undefined) return { ...contact, healthy: false };
   const application = answer.applications.find(({ name }) => name === workload);
-  const others = answer.applications.filter((other) => other !== application);
-  const ready = answer.engineState === "ready";
-  const current = application !== undefined && isCurrent(application, answer.time, comparesEveryMs);
-  const since = ageOf(application?.since ?? "", answer.time);
-  const problems = [
-    ...(ready ? [] : [`engine ${answer.engineState || "of unknown state"}`]),
-    ...(application === undefined ? [`Application ${workload} is missing`] : []),
-    ...(application === undefined || current ? [] : [`Application ${workload} was not compared lately`]),
-    ...[application, ...others].flatMap(problemOf),
-  ];
+  const current = application !== undefined && isCurrent(application, answer.at, comparesEveryMs);
+  const since = application === undefined ? undefined : sinceOf(application, answer.at);
+  const problems = problemsOf(answer, workload, current);
   return {
     ...contact,
-    healthy: ready && current && isWell(application),
+    healthy: answer.state === "ready" && current && isWell(application),
     revision: application?.revision || undefined,
     since: since === undefined ? undefined : iso(receivedAt - since),
     ...(problems.length === 0 ? {} : { problems: problems.slice(0, MAX_PROBLEMS) }),
   };
 }
 
-function problemOf(application: Application | undefined): string[] {
-  const words = application === undefined ? "" : describeState(application);
-  return words === "" ? [] : [`Application ${application?.name.slice(0, 63)}: ${words}`];
+function problemsOf({ api, state, applications }: StatusAnswer, workload: string, current: boolean): string[] {
+  if (!api) return ["its cluster does not answer"];
+  const own = applications.filter(({ name }) => name === workload);
+  return [
+    ...(state === "ready" ? [] : [`engine ${state || "not installed"}`]),
+    ...(own.length === 0 ? [`Application ${workload} is missing`] : []),
+    ...(own.length === 0 || current ? [] : [`Application ${workload} was not compared lately`]),
+    ...[...own, ...applications.filter(({ name }) => name !== workload)].flatMap(problemOf),
+  ];
+}
+
+function problemOf(application: Application): string[] {
+  const errors = application.conditions.split(" ").filter((type) => type.endsWith("Error"));
+  const words = [describeState(application), ...new Set(errors)].filter((word) => word !== "").join(", ");
+  return words === "" ? [] : [`Application ${application.name.slice(0, 63)}: ${words}`];
+}
+
+/** For how long it runs its revision whole, and is as well as it is: whichever is shorter. */
+function sinceOf({ deployedAt, healthSince }: Application, now: string): number | undefined {
+  const deployed = ageOf(deployedAt, now);
+  return deployed === undefined ? undefined : Math.min(deployed, ageOf(healthSince, now) ?? deployed);
 }
 
 /** With the jitter of a half, one comparison that failed, and the patience that a slow link asks for. */
-function isCurrent({ observedAt }: Application, now: string, everyMs: number): boolean {
-  const age = ageOf(observedAt, now);
+function isCurrent({ reconciledAt }: Application, now: string, everyMs: number): boolean {
+  const age = ageOf(reconciledAt, now);
   return age !== undefined && age <= Math.max(3 * everyMs, 30 * 60_000);
 }
 

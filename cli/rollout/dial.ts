@@ -2,7 +2,7 @@
  * Asks devices over SSH how they are: from profiles to what each answered, or why it did not. Reads only, and is bounded:
  * in connections at a time, in time per device and so in all, and in bytes.
  */
-import { notEnrolled } from "../../components/device/result.ts";
+import { notEnrolled, parseDeviceAnswer } from "../../components/device/result.ts";
 import type { Profile } from "../../components/inventory/index.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { mapBounded } from "../parallel.ts";
@@ -77,6 +77,11 @@ export function judge({ id, region }: Pick<Profile, "id" | "region">, answer: Ss
       code: "identity",
       reason: `the device says that it is ${said.device} - compare host of both in the inventory`,
     };
+  }
+  const own = loggedIn ? parseDeviceAnswer(stdout) : undefined;
+  if (own?.result === "failed") {
+    const reason = own.reason.startsWith(`${own.code}: `) ? own.reason.slice(own.code.length + 2) : own.reason;
+    return { code: printable(own.code, 40) || "device", reason: printable(reason) };
   }
   if (loggedIn && exitCode === 124)
     return { code: "slow", reason: `it did not tell its status in ${SECONDS - 5} s - run edge-fleet logs ${id}` };

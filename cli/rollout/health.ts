@@ -11,7 +11,10 @@ export interface DeviceStatus {
   readonly healthy: boolean;
   /** Full SHA of the commit that it runs; undefined when unknown. */
   readonly revision?: string | undefined;
-  /** Since when it runs that, in RFC 3339; undefined when unknown: then only since {@link observedAt}. */
+  /**
+   * Since when it runs that and is as well as it is, in RFC 3339; undefined when unknown: then only since
+   * {@link observedAt}.
+   */
   readonly since?: string | undefined;
   /** When this was so, in RFC 3339. */
   readonly observedAt: string;

@@ -60,9 +60,6 @@ export interface StatusQuestion {
   readonly workload: string | undefined;
 }
 
-/** How often Flux compares what runs with Git, in milliseconds: as edge-fleet explain --pulls sets it. */
-const FLUX_EVERY_MS = 10 * 60_000;
-
 /**
  * Reads the status of devices.
  * @returns undefined without a source
@@ -75,14 +72,19 @@ export async function readStatuses(
   if (options.status !== undefined) return parseStatusFile(options.status, readStatusFile(options.status));
   const wanted = new Set(devices.map(({ id }) => id));
   const profiles = resolveFleet(inventory).filter(({ id }) => wanted.has(id));
-  const agents = profiles.filter(({ gitops }) => gitops.engine === "argocd-agent");
-  const others = profiles.filter(({ gitops }) => gitops.engine !== "argocd-agent");
-  const dials = options.dial === true && others.length > 0;
+  const { agents = [], flux = [], own = [] } = Object.groupBy(profiles, sourceOf);
+  const dials = options.dial === true && own.length > 0;
   const asksHub = options.kubeconfig !== undefined && agents.length > 0;
-  const own = statusesOf(others, dials ? await ask(others) : readMemory(), workload);
-  if (!dials && !asksHub && own.size === 0) return undefined;
-  const hub = asksHub ? await askHub(options, agents, workload) : notAsked(agents);
-  return new Map([...hub, ...own]);
+  const told = statusesOf(own, dials ? await ask(own) : readMemory(), workload);
+  if (!dials && !asksHub && told.size === 0) return undefined;
+  const hub = asksHub
+    ? await askHub(options, agents, workload)
+    : notAsked(agents, "the hub tells of it, and was not asked - use --kubeconfig <file>");
+  return new Map([...hub, ...notAsked(flux, "what Flux does there is not told - use --status <file>"), ...told]);
+}
+
+function sourceOf({ gitops: { engine } }: Profile): "agents" | "flux" | "own" {
+  return engine === "argocd-agent" ? "agents" : engine === "flux" ? "flux" : "own";
 }
 
 /** What they answer, beside what was known before: one that is silent now is known by its last answer. */
@@ -101,16 +103,12 @@ function statusesOf(
   const statuses = new Map<string, DeviceStatus>();
   for (const profile of profiles) {
     const known = memory.get(profile.id);
-    const reading = { workload, comparesEveryMs: comparesEveryMs(profile) };
-    const status = known === undefined ? undefined : statusOfKnown(known, reading);
+    const { engine, argocd } = profile.gitops;
+    const comparesEveryMs = engine === "none" ? undefined : argocd.reconcileMinutes * 60_000;
+    const status = known === undefined ? undefined : statusOfKnown(known, { workload, comparesEveryMs });
     if (status !== undefined) statuses.set(profile.id, status);
   }
   return statuses;
-}
-
-function comparesEveryMs({ gitops: { engine, argocd } }: Profile): number | undefined {
-  if (engine === "none") return undefined;
-  return engine === "flux" ? FLUX_EVERY_MS : argocd.reconcileMinutes * 60_000;
 }
 
 async function askHub(
@@ -123,10 +121,10 @@ async function askHub(
   return statusesFromApplications(applications, workload, maxStatusAge, Date.now());
 }
 
-function notAsked(agents: readonly Profile[]): Map<string, DeviceStatus> {
-  const problems = ["no answer: the hub tells of it, and was not asked - use --kubeconfig <file>"];
-  const status = { connected: false, healthy: false, observedAt: new Date().toISOString(), problems };
-  return new Map(agents.map(({ id }) => [id, status]));
+function notAsked(profiles: readonly Profile[], why: string): Map<string, DeviceStatus> {
+  const observedAt = new Date().toISOString();
+  const status = { connected: false, healthy: false, observedAt, problems: [`no answer: ${why}`] };
+  return new Map(profiles.map(({ id }) => [id, status]));
 }
 
 function readStatusFile(path: string): string {

@@ -68,7 +68,7 @@ export interface ObservedApplication {
   /** Absent until it was reconciled once. */
   readonly status?: {
     readonly sync?: { readonly status?: string; readonly revision?: string };
-    readonly health?: { readonly status?: string };
+    readonly health?: { readonly status?: string; readonly lastTransitionTime?: string };
     readonly operationState?: { readonly phase?: string };
     /** Syncs of everything that succeeded, the oldest first. */
     readonly history?: readonly { readonly revision?: string | undefined; readonly deployedAt?: string | undefined }[];
@@ -138,12 +138,15 @@ export function describeState({ sync, health, phase }: ApplicationState): string
 }
 
 /**
- * Since when an Application runs its revision: the first of the last syncs in a row of it. A revision that changes nothing
- * for a device is Synced without a sync, so what it says has run since the last one.
+ * Since when an Application runs its revision whole, and is as well as it is: from the first of the last syncs in a row of
+ * it, or from when its health last changed. A revision that changes nothing for a device is Synced without a sync, so what
+ * it says has run since the last one.
  * https://github.com/argoproj/argo-cd/blob/v3.2.11/controller/sync.go: history has no entry of a partial sync
  */
-function runsSince({ history = [] }: NonNullable<ObservedApplication["status"]>): string | undefined {
+function runsSince({ history = [], health }: NonNullable<ObservedApplication["status"]>): string | undefined {
   const last = history.at(-1);
   const first = history.findLastIndex(({ revision }) => revision !== last?.revision) + 1;
-  return history[first]?.deployedAt;
+  const deployedAt = history[first]?.deployedAt;
+  const { lastTransitionTime = deployedAt } = health ?? {};
+  return Date.parse(lastTransitionTime ?? "") > Date.parse(deployedAt ?? "") ? lastTransitionTime : deployedAt;
 }

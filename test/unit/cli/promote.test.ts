@@ -149,7 +149,7 @@ const early: [
     30,
     { a: {}, b: { since: hoursAgo(1).toISOString() } },
     3,
-    /ring canary has run \w+ on 95% of its devices for 1h of 2h - promote broad in 1h$/m,
+    /ring canary has run \w+ on 95% of its devices for 1h( \d+m)? of 2h - promote broad in /,
   ],
   [
     "nobody knows its health",

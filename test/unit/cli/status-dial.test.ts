@@ -30,7 +30,7 @@ async function startDevice(context: TestContext, client: SshClient, id: string):
     writeFileSync(path, `#!/bin/sh\n[ "$1" = status ] || exit 9\n${shell}\n`, { mode: 0o755 });
   };
   const say = (change: AnswerChange): void => {
-    const line = answerLine({ device: id, time: new Date().toISOString(), ...change });
+    const line = answerLine({ device: id, at: new Date().toISOString(), ...change });
     program(`cat <<'END'\n${line}\nEND`);
   };
   return { port, hostKey, program, say };
@@ -63,8 +63,8 @@ const region = (...entries: string[]): string =>
 
 /** Facts of an Application that runs a commit since so many hours. */
 const running = (revision: string, hours: number): Record<string, string> => ({
-  ...{ targetRevision: revision, revision, since: hoursAgo(hours).toISOString() },
-  observedAt: new Date().toISOString(),
+  ...{ revision, deployedAt: hoursAgo(hours).toISOString(), healthSince: hoursAgo(hours).toISOString() },
+  reconciledAt: new Date().toISOString(),
 });
 
 /** No stack: what is shown comes from devices alone. */
@@ -95,6 +95,8 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
     entry("mute", await startMute(context), otherKey(2)),
     entry("new", await freePort(), undefined),
     entry("bare", none?.port ?? 0, none?.hostKey, ", gitops: { engine: none }"),
+    entry("flux", await freePort(), otherKey(4), ", gitops: { engine: flux }"),
+    entry("agent", await freePort(), otherKey(5), ", gitops: { engine: argocd-agent }"),
     entry("node", await freePort(), otherKey(3), ", joins: well"),
   ];
   const shown = ids.slice(0, -1).map((id, index) => entry(id, devices[index]?.port ?? 0, devices[index]?.hostKey));
@@ -104,13 +106,13 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
   await clone.run("promote", "canary", "--to", sha);
 
   well?.say({ app: running(sha, 3) });
-  ill?.say({ app: { ...running(sha, 3), health: "Degraded" }, engineState: "waiting: \u001b]0;x\u0007\u001b[2Jpull" });
+  ill?.say({ app: { ...running(sha, 3), health: "Degraded" }, state: "waiting: \u001b]0;x\u0007\u001b[2Jpull" });
   liar?.say({ device: "well", app: running(sha, 3) });
   garbage?.program("echo '<html>{}'");
   huge?.program("cat /dev/zero | tr '\\0' x");
   old?.program("echo 'usage: edge-fleet-device apply <PAYLOAD | remove DEVICE' >&2; exit 2");
   slow?.program("sleep 60");
-  none?.say({ device: "bare", engine: "none", engineState: "none", apps: [], release: "v9" } as AnswerChange);
+  none?.say({ device: "bare", engine: "none", state: "", apps: [], release: "v9" });
 
   const started = Date.now();
   const { exitCode, stdout, stderr } = await run(clone, "status", "--dial");
@@ -127,17 +129,19 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
     ["slow", /unknown .*no answer: slow: it did not tell its status in 15 s/],
     ["dark", /unknown .*no answer: refused: /],
     ["mute", /unknown .*no answer: silent: /],
+    ["flux", /unknown .*no answer: what Flux does there is not told - use --status <file>$/],
+    ["agent", /unknown .*no answer: the hub tells of it, and was not asked - use --kubeconfig <file>$/],
     ["new", /unknown .*no answer: not-enrolled: no host key is pinned - run edge-fleet enroll tokyo$/],
   ];
   for (const [id, pattern] of expected) assert.match(line(id), pattern);
   assert.match(line("bare"), /^bare .* v9 +canary +0m ago/, "it answers, and deploys nothing that could be healthy");
-  assert.match(stdout, /^health: 1 healthy, 1 failed, 8 unknown$/m);
+  assert.match(stdout, /^health: 1 healthy, 1 failed, 10 unknown$/m);
   assert.equal(plainLines(stdout), stdout);
 
   const rings = await run(clone, "rings", "--json");
   const [canary] = (JSON.parse(rings.stdout) as { rings: { devices: number; health: { counts: object } }[] }).rings;
-  assert.equal(canary?.devices, 10, "neither a machine of another one's cluster nor one without an engine");
-  assert.deepEqual(canary.health.counts, { healthy: 1, failed: 1, behind: 0, lost: 0, unknown: 8 });
+  assert.equal(canary?.devices, 12, "neither a machine of another one's cluster nor one without an engine");
+  assert.deepEqual(canary.health.counts, { healthy: 1, failed: 1, behind: 0, lost: 0, unknown: 10 });
 });
 
 test("a promotion asks the devices of the ring before, and waits until they have run its commit for long enough", {

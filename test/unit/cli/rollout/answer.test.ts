@@ -35,21 +35,35 @@ const verdicts: [what: string, line: string, verdict: string, problems?: string[
   ["of unknown sync", answerLine({ app: { sync: "Unknown" } }), "failed", ["Application workloads: Unknown"]],
   ["without its Application", answerLine({ apps: [] }), "behind", ["Application workloads is missing"]],
   [
+    "with a cluster that does not answer",
+    answerLine({ api: false, state: "waiting: the API does not answer", apps: [] }),
+    "behind",
+    ["its cluster does not answer"],
+  ],
+  [
+    "with errors of its Application",
+    answerLine({
+      app: { sync: "Unknown", conditions: "ComparisonError SyncError ComparisonError ExcludedResourceWarning" },
+    }),
+    "failed",
+    ["Application workloads: Unknown, ComparisonError, SyncError"],
+  ],
+  [
     "with an engine that waits",
-    answerLine({ engineState: "waiting: ImagePullBackOff argocd" }),
+    answerLine({ state: "waiting: ImagePullBackOff argocd" }),
     "failed",
     ["engine waiting: ImagePullBackOff argocd"],
   ],
-  ["with an engine of which it knows nothing", answerLine({ engineState: "" }), "failed", ["engine of unknown state"]],
+  ["without an engine", answerLine({ state: "" }), "failed", ["engine not installed"]],
   [
     "with an engine that hangs since yesterday",
-    answerLine({ app: { observedAt: "2026-04-30T12:00:00Z" } }),
+    answerLine({ app: { reconciledAt: "2026-04-30T12:00:00Z" } }),
     "failed",
     ["Application workloads was not compared lately"],
   ],
   [
     "never compared",
-    answerLine({ app: { observedAt: "" } }),
+    answerLine({ app: { reconciledAt: "" } }),
     "failed",
     ["Application workloads was not compared lately"],
   ],
@@ -77,12 +91,23 @@ test("a workload of its own is judged by its own Application", () => {
 test("a device whose clock is wrong is judged by the ages that it tells", () => {
   const [wrong, right] = ["1970-01-01T04:00:00Z", "2026-05-01T12:00:00Z"].map((time) => {
     const hoursBefore = (hours: number) => new Date(Date.parse(time) - hours * HOUR).toISOString();
-    return read(answerLine({ time, app: { since: hoursBefore(3), observedAt: hoursBefore(0.1) } }));
+    return read(
+      answerLine({
+        at: time,
+        app: { healthSince: hoursBefore(3), deployedAt: hoursBefore(4), reconciledAt: hoursBefore(0.1) },
+      }),
+    );
   });
   assert.deepEqual(wrong, right);
   assert.equal(right?.since, "2026-05-01T09:00:00.000Z");
-  assert.equal(read(answerLine({ time: "" })).healthy, false, "ages that nobody can tell are none");
-  const ahead = read(answerLine({ app: { since: "2030-01-01T00:00:00Z" } }));
+  assert.equal(
+    read(answerLine({ app: { deployedAt: "" } })).since,
+    undefined,
+    "healthy since, but nobody knows of what",
+  );
+  assert.equal(read(answerLine({ app: { healthSince: "" } })).since, "2026-05-01T08:59:00.000Z");
+  assert.equal(read(answerLine({ at: "" })).healthy, false, "ages that nobody can tell are none");
+  const ahead = read(answerLine({ app: { deployedAt: "2030-01-01T00:00:00Z" } }));
   assert.equal(ahead.since, "2026-05-01T12:00:00.000Z", "never from the future");
 });
 
@@ -98,13 +123,13 @@ for (const [what, line] of [
   ["a name that steers the terminal", answerLine({ more: [{ name: "x\u001b[2J" }] })],
   ["a revision with a control character", answerLine({ app: { revision: `${SHA}\u0000` } })],
   ["a revision without end", answerLine({ app: { revision: "a".repeat(300) } })],
-  ["a date that is none", answerLine({ app: { since: "yesterday" } })],
+  ["a date that is none", answerLine({ app: { deployedAt: "yesterday" } })],
   ["a number for a text", answerLine({}).replace('"ready"', "1")],
 ] as const)
   test(`${what} is no answer`, () => assert.equal(parseAnswer(line), undefined));
 
 test("text of a device is plain and short wherever it ends", () => {
-  const line = answerLine({ engineState: `waiting: \u001b]0;title\u0007 a\nb\u009b2J ${"x".repeat(900)}` });
+  const line = answerLine({ state: `waiting: \u001b]0;title\u0007 a\nb\u009b2J ${"x".repeat(900)}` });
   const [problem = ""] = read(line).problems ?? [];
   assert.match(problem, /^engine waiting: {2}\]0;title {2}a b 2J x+…$/);
   assert.ok(problem.length <= 210);
@@ -121,11 +146,11 @@ test("what comes before the last line is not read, and unknown fields are left a
 test("whatever a device writes, it is an answer or none, and without a good one it is never healthy", () => {
   const word = fc.constantFrom("", "Synced", "Healthy", "ready", "Failed", SHA, "2026-05-01T11:59:00Z", "x\u001b");
   const application = fc.record({
-    ...{ name: fc.constantFrom("workloads", "edge-root"), targetRevision: word, revision: word, sync: word },
-    ...{ health: word, phase: word, since: word, observedAt: word },
+    ...{ name: fc.constantFrom("workloads", "edge-root"), revision: word, sync: word, health: word },
+    ...{ healthSince: word, deployedAt: word, phase: word, reconciledAt: word, conditions: word },
   });
   const answer = fc.record({
-    ...{ device: word, time: word, release: word, engine: word, engineState: word },
+    ...{ edgeFleetStatus: fc.constant(1), device: word, at: word, release: word, api: fc.boolean(), state: word },
     applications: fc.array(application, { maxLength: 3 }),
   });
   fc.assert(
@@ -135,7 +160,7 @@ test("whatever a device writes, it is an answer or none, and without a good one 
       const status = statusOfAnswer(parsed, READING);
       const own = parsed.applications.find(({ name }) => name === "workloads");
       const good = own?.sync === "Synced" && own.health === "Healthy" && own.phase !== "Failed";
-      if (status.healthy) assert.ok(good && parsed.engineState === "ready");
+      if (status.healthy) assert.ok(good && parsed.state === "ready");
       if (status.since !== undefined) assert.ok(Date.parse(status.since) <= NOW);
     }),
     { numRuns: 3000 },
@@ -150,6 +175,11 @@ for (const [what, change, code] of [
   ["is another device", { stdout: answerLine({ device: "b" }) }, "identity"],
   ["has an older program", { exitCode: 2, stderr: "usage: edge-fleet-device apply <PAYLOAD | ...\n" }, "program"],
   ["has no program", { exitCode: 1, stderr: "edge-fleet: program: nothing of edge-fleet is on it - x\n" }, "program"],
+  [
+    "was never applied",
+    { exitCode: 1, stdout: '{"result":"failed","code":"settings","reason":"settings: no apply - x"}' },
+    "settings",
+  ],
   ["takes too long to tell", { exitCode: 124 }, "slow"],
   ["stops answering", { exitCode: undefined, ended: "timeout" }, "lost"],
   ["never lets anybody in", { exitCode: undefined, ended: "timeout", loggedIn: false }, "silent"],

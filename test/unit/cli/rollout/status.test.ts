@@ -114,6 +114,16 @@ for (const [what, history, since] of [
   });
 }
 
+test("an Application that was ill until lately runs its revision well only since then", () => {
+  const health = { status: "Healthy", lastTransitionTime: "2026-05-01T11:00:00Z" };
+  const history = [{ revision: SHA, deployedAt: "2026-05-01T03:00:00Z" }];
+  const since = (change: ObservedApplication["status"]) => read(application(change)).get("a")?.since;
+  assert.equal(since({ health, history }), "2026-05-01T11:00:00Z");
+  const early = { status: "Healthy", lastTransitionTime: "2026-05-01T01:00:00Z" };
+  assert.equal(since({ health: early, history }), "2026-05-01T03:00:00Z");
+  assert.equal(since({ health }), undefined);
+});
+
 test("what is not well is told in Argo CD's own words, as plain text", () => {
   const problems = (change: ObservedApplication["status"]) => read(application(change)).get("a")?.problems;
   assert.equal(problems({}), undefined);
