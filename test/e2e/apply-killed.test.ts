@@ -14,13 +14,13 @@ import {
   SLOW,
   underEachShell,
 } from "../lab/standins/apply-device.ts";
-import { finishAfterKill, KILL_POINTS } from "../lab/standins/kills.ts";
+import { finishAfterKill, killPoints } from "../lab/standins/kills.ts";
 
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
 const old = profileWith(OLD);
 const faults = countFaults();
 
-underEachShell("interruptions", (get) => {
+underEachShell("interruptions", (get, shell) => {
   test("runs of the same state follow one run; a run of another state waits for the lock", () =>
     faults.survive("several controllers", async () => {
       const { device } = get();
@@ -68,7 +68,7 @@ underEachShell("interruptions", (get) => {
 
   test("a first install that is killed anywhere is finished by the next run", () => {
     const { device } = get();
-    for (const point of KILL_POINTS) {
+    for (const point of killPoints(shell, "install")) {
       faults.survive("killed", () => {
         device.wipe();
         killThenApply(device, point, old, old);
@@ -81,7 +81,7 @@ underEachShell("interruptions", (get) => {
     const next = flannel(profileWith(NEW), "vxlan");
     device.install(old);
     let [present, target] = [old, next];
-    for (const point of KILL_POINTS) {
+    for (const point of killPoints(shell, "upgrade")) {
       for (const then of ["finish", "undo"] as const) {
         const final = then === "finish" ? target : present;
         faults.survive("killed", () => {

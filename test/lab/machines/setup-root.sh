@@ -14,7 +14,7 @@ HostKey /etc/ssh/ssh_host_ed25519_key
 UseDNS no
 END
   chroot "$root" useradd -m -s /bin/sh "$user"
-  # As on images for boards: the first user may do everything. Enrolment needs it once.
+  # As on images for boards: the first user may do everything.
   echo "$user ALL=(ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/010-image"
   chmod 440 "$root/etc/sudoers.d/010-image"
 }
