@@ -74,10 +74,21 @@ function headings(text: string): string[] {
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
     title
       .toLowerCase()
-      .replace(/[^a-z0-9 _-]/g, "")
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
       .replaceAll(" ", "-"),
   );
 }
+
+test("the README has less than 150 lines", () => {
+  assert.ok(read("README.md").split("\n").length < 150);
+});
+
+test("the tests that the threat model rests on exist, by file and title", () => {
+  const named = [...read("docs/threats.md").matchAll(/`(test\/[^`]+\.test\.ts)`(?: "([^"]+)")?/g)];
+  assert.ok(named.length > 30);
+  const gone = named.filter(([, file = "", title = ""]) => !read(file).includes(title)).map(([whole]) => whole);
+  assert.deepEqual(gone, []);
+});
 
 test("the README's table of configuration keys is that of Pulumi.yaml", () => {
   const { config } = parse(read("Pulumi.yaml")) as { config: Record<string, { default: unknown }> };
