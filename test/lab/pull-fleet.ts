@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { fleetTree } from "../../cli/commands/tree-option.ts";
 import { planTree, renderTree, writeTree } from "../../components/gitops/index.ts";
-import { readPins } from "../../components/gitops/rings.ts";
+import { readPins, renderRing } from "../../components/gitops/rings.ts";
 import { loadInventory } from "../../components/inventory/index.ts";
 import { type GitServer, startGitServer } from "./argocd/git-server.ts";
 import { type LabFleet, type LabFleetOptions, startLabFleet } from "./fleet.ts";
@@ -41,11 +41,14 @@ export class PullFleet {
   readonly git: GitServer;
   /** Bare repository that the server serves. */
   readonly repository: string;
+  /** URL by which devices read it. */
+  readonly url: string;
 
   private constructor(fleet: LabFleet, git: GitServer, repository: string) {
     this.fleet = fleet;
     this.git = git;
     this.repository = repository;
+    this.url = `${git.url}/fleet.git`;
   }
 
   /** Starts the server and the fleet; nothing is committed, enrolled or applied yet. */
@@ -96,8 +99,8 @@ export class PullFleet {
     writeFileSync(target, objects.map((object) => stringify(object)).join("---\n"));
   }
 
-  /** Writes the base of all devices: a Deployment, a StatefulSet with a volume, and a ConfigMap. @param level what changes in it */
-  writeBase(level: string): void {
+  /** Writes the base of all devices: a Deployment, a StatefulSet with a volume, and a ConfigMap. @param level what changes in it @param image of its Deployment */
+  writeBase(level: string, image = "lab.invalid/shell"): void {
     this.write("base/kustomization.yaml", {
       ...{ apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" },
       resources: ["web.yaml", "store.yaml", "settings.yaml"],
@@ -110,14 +113,16 @@ export class PullFleet {
     });
     this.write("base/web.yaml", {
       ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "web" } },
-      spec: { selector: { matchLabels: { app: "web" } }, template: podTemplate("web", level) },
+      spec: { selector: { matchLabels: { app: "web" } }, template: podTemplate("web", level, image) },
     });
     this.write("base/store.yaml", {
       ...{ apiVersion: "apps/v1", kind: "StatefulSet", metadata: { name: "store" } },
       spec: {
         serviceName: "store",
         selector: { matchLabels: { app: "store" } },
-        template: podTemplate("store", "same", { volumeMounts: [{ name: "data", mountPath: "/data" }] }),
+        template: podTemplate("store", "same", "lab.invalid/shell", {
+          volumeMounts: [{ name: "data", mountPath: "/data" }],
+        }),
         volumeClaimTemplates: [
           {
             metadata: { name: "data" },
@@ -126,6 +131,54 @@ export class PullFleet {
         ],
       },
     });
+  }
+
+  /** Writes the folder of a workload beside the overlays, and one that a test reads by its branch. */
+  writeExtra(): void {
+    const map = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { is: "here" } });
+    const kustomization = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization" };
+    this.write("workloads/extra/kustomization.yaml", { ...kustomization, resources: ["extra.yaml"] });
+    this.write("workloads/extra/extra.yaml", map("extra"));
+    this.write("control/settings.yaml", map("settings"));
+  }
+
+  /** Pins all rings of all workloads to a commit by hand, as promotions with reasons would, and pushes. */
+  async pin(revision: string): Promise<void> {
+    const input = fleetTree(loadInventory(this.fleet.inventory));
+    for (const workload of [undefined, ...(input.workloads ?? [])]) {
+      if (workload?.state === "removed") continue;
+      for (const ring of input.rings) {
+        const path = join(this.fleet.tree, "rings", workload?.name ?? "", `${ring}.yaml`);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, renderRing(ring, revision, workload?.name));
+      }
+    }
+    await this.push("Pin");
+  }
+
+  /** Lets a device's engine look at Git now, where the device runs. */
+  async refresh(id: string): Promise<void> {
+    await this.look(id, "-n argocd annotate --overwrite application edge-root argocd.argoproj.io/refresh=normal");
+  }
+
+  /** Adds a release of Argo CD to the lock that is the present one under another name. @returns its name */
+  addRelease(): string {
+    const release = "v9.9.9";
+    this.fleet.edit("artifacts.lock.yaml", (lock) => {
+      const { argocd } = lock.toJSON() as { argocd: Record<string, { images: { argocd: string } }> };
+      const [[version, locked] = ["", undefined]] = Object.entries(argocd);
+      if (locked === undefined) throw new Error("the lock has no release of Argo CD");
+      const argoCd = locked.images.argocd.replace(`:${version}@`, `:${release}@`);
+      lock.setIn(["argocd", release], { ...locked, images: { ...locked.images, argocd: argoCd } });
+    });
+    return release;
+  }
+
+  /** Applies objects on a device past Git. */
+  async apply(id: string, ...objects: object[]): Promise<void> {
+    const root = this.fleet.devices.devices.find((device) => device.id === id)?.root ?? "";
+    writeFileSync(join(root, "root/objects.yaml"), objects.map((object) => stringify(object)).join("---\n"));
+    await this.kubectl(id, "apply --server-side -f /root/objects.yaml");
   }
 
   /** Emits the tree, commits everything and pushes. @returns the commit's full SHA */
@@ -209,7 +262,7 @@ export class PullFleet {
 }
 
 /** A pod that runs for ever and satisfies Pod Security's `restricted`. @param level changes it */
-function podTemplate(app: string, level: string, container: object = {}): object {
+function podTemplate(app: string, level: string, image: string, container: object = {}): object {
   return {
     metadata: { labels: { app } },
     spec: {
@@ -224,7 +277,7 @@ function podTemplate(app: string, level: string, container: object = {}): object
       containers: [
         {
           name: app,
-          image: `lab.invalid/shell:1@sha256:${DIGEST}`,
+          image: `${image}:1@sha256:${DIGEST}`,
           command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"],
           env: [{ name: "LEVEL", value: level }],
           resources: { requests: { cpu: "10m", memory: "8Mi" }, limits: { memory: "16Mi" } },
