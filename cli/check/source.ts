@@ -28,13 +28,19 @@ export interface TreeSource {
 }
 
 /** Folders that hold no manifests for devices, or only what is rendered from the others. */
-const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "rendered", "rings", "rollout"]);
+const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "entry", "rendered", "rings", "rollout"]);
 
-/** Reads every YAML and JSON file of a tree. Symbolic links are not followed. @param directory the tree's folder */
-export function readTreeSource(directory: string): TreeSource {
+/**
+ * Reads every YAML and JSON file of a tree. Symbolic links are not followed.
+ * @param directory the tree's folder
+ * @param charts folders below it that are charts, whose templates are no YAML. Default: none
+ */
+export function readTreeSource(directory: string, charts: readonly string[] = []): TreeSource {
+  const isTemplate = (path: string) =>
+    charts.some((chart) => /^(templates|charts)\//.test(posix.relative(chart, path)));
   const documents: SourceDocument[] = [];
   const problems: TreeProblem[] = [];
-  for (const path of listFiles(directory, "")) {
+  for (const path of listFiles(directory, "").filter((file) => !isTemplate(file))) {
     const file = posix.join(directory, path);
     const lines = new LineCounter();
     const parsed = parseAllDocuments(readFileSync(join(directory, path), "utf8"), {

@@ -142,7 +142,7 @@ export async function readFreezes({ repository, ref }: RolloutContext): Promise<
 
 /** Folders below the tree that devices deploy. */
 export function foldersOf(
-  { inventory, workload }: RolloutContext,
+  { inventory, workload }: Pick<RolloutContext, "inventory" | "workload">,
   devices: readonly TreeDevice[],
 ): Map<string, number> {
   const layout = inventory.fleet.git.layout ?? "live";

@@ -99,7 +99,11 @@ export async function planPromotion(
 }
 
 /** Folders that devices of the ring deploy and that are no kustomization at the commit, below the tree. */
-export async function missingFolders(context: RolloutContext, ring: string, revision: string): Promise<string[]> {
+export async function missingFolders(
+  context: Pick<RolloutContext, "repository" | "inventory" | "workload" | "devices">,
+  ring: string,
+  revision: string,
+): Promise<string[]> {
   const { repository, inventory } = context;
   const files = await filesAt(repository, revision);
   const rendered = inventory.fleet.git.layout === "rendered";

@@ -74,9 +74,9 @@ export function formatDuration(milliseconds: number, round: "up" | "down" = "up"
   return parts.slice(0, 2).join(" ") || "0m";
 }
 
-/** The rings that a workload passes through, in the fleet's order. */
+/** The rings that a workload passes through: the fleet's, or its own in its own order. */
 export function ringsOf(rings: readonly string[], workload: TreeWorkload | undefined): string[] {
-  return rings.filter((ring) => workload?.rings?.includes(ring) ?? true);
+  return [...(workload?.rings ?? rings)];
 }
 
 /** How many devices each region and model has, the largest first. */

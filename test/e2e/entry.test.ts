@@ -3,7 +3,7 @@
  * and a real Git server. What edge-fleet emits must do what it says: values, windows, selection, removal.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -42,8 +42,11 @@ describe("an Argo CD on a device", { timeout: 900_000 }, () => {
     fleetName: "acme",
     git: { url: `${lab.git.url}/fleet.git`, branch: "main", path: "fleet", layout: "live" },
     rings: ["canary"],
-    models: { "rpi4-4g": { architecture: "arm64", memoryMiB: 4096 } },
-    devices: [device],
+    models: {
+      "nuc-4g": { architecture: "amd64", memoryMiB: 4096 },
+      "rpi4-4g": { architecture: "arm64", memoryMiB: 4096 },
+    },
+    devices: [device, { ...device, id: "tokyo-0002", model: "nuc-4g" }],
     workloads,
     patches: [{ devices: ["tokyo-0001"], workload: "telemetry", target: { name: "settings" }, patch: OWN }],
   });
@@ -137,6 +140,50 @@ describe("an Argo CD on a device", { timeout: 900_000 }, () => {
     assert.equal(await lab.settle(() => configMap("camera", "settings"), undefined), undefined);
   });
 
+  test("a device that gets another model and other values keeps its StatefulSet and its Job", async () => {
+    file("base/store.yaml", STORE);
+    const kustomization = readFileSync(join(tree(), "base/kustomization.yaml"), "utf8");
+    file("base/kustomization.yaml", kustomization.replace("resources:\n", "resources:\n  - store.yaml\n"));
+    promote(lab.push("store"), [undefined]);
+    await lab.refresh("edge-root");
+    const store = "/apis/apps/v1/namespaces/edge-apps/statefulsets/store";
+    const job = "/apis/batch/v1/namespaces/edge-apps/jobs/once";
+    const facts = async (path: string) => {
+      const { status, body } = await lab.call("GET", path);
+      if (status !== 200) return undefined;
+      const { metadata } = body as { metadata: Stored };
+      return {
+        uid: metadata.uid,
+        model: metadata.labels?.["edge-fleet.dev/model"],
+        lane: metadata.annotations?.[LANE],
+      };
+    };
+    const both = async () => [await facts(store), await facts(job)].map((found) => [found?.model, found?.lane]);
+    const first = [
+      ["rpi4-4g", "3"],
+      ["rpi4-4g", "3"],
+    ];
+    assert.deepEqual(await lab.settle(both, first), first, lab.log());
+    const uids = [(await facts(store))?.uid, (await facts(job))?.uid];
+    const label = { spec: { template: { metadata: { labels: { "edge-fleet.dev/model": "nuc-4g" } } } } };
+    assert.equal(
+      (await lab.call("PATCH", job, label)).status,
+      422,
+      "what must not be tried is refused by the API server",
+    );
+    device = { ...device, model: "nuc-4g", values: { lane: "4" } };
+    await lab.apply(renderDeviceEntry(input(), device));
+    await lab.refresh("edge-root");
+    const second = [
+      ["nuc-4g", "4"],
+      ["nuc-4g", "4"],
+    ];
+    assert.deepEqual(await lab.settle(both, second), second, lab.log());
+    assert.deepEqual([(await facts(store))?.uid, (await facts(job))?.uid], uids);
+    const isSynced = async () => (await lab.application("workloads"))?.status?.sync?.status;
+    assert.equal(await lab.settle(isSynced, "Synced"), "Synced", lab.log());
+  });
+
   test("state: removed uninstalls a workload and leaves its volume claim and namespace", async () => {
     file("workloads/telemetry/claim.yaml", CLAIM);
     file("workloads/telemetry/kustomization.yaml", "namespace: telemetry\nresources: [settings.yaml, claim.yaml]\n");
@@ -166,6 +213,35 @@ const CLAIM = `apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: { name: data }
 spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }
+`;
+
+const LANE = "values.edge-fleet.dev/lane";
+
+interface Stored {
+  readonly uid: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+const STORE = `apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: store }
+spec:
+  serviceName: store
+  selector: { matchLabels: { app: store } }
+  template:
+    metadata: { labels: { app: store } }
+    spec: { containers: [{ name: main, image: example.com/store:1.0.0 }] }
+  volumeClaimTemplates:
+    - metadata: { name: data }
+      spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }
+---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: once }
+spec:
+  template:
+    spec: { restartPolicy: Never, containers: [{ name: main, image: example.com/once:1.0.0 }] }
 `;
 
 /** A quarter of an hour that began twelve hours ago. */

@@ -31,7 +31,14 @@ test("a new region reaches a held ring as a commit on top of what it runs, with 
   const { clone, held } = await heldFleet(context);
   const refused = await clone.run("promote", "canary", "--to", held);
   assert.equal(refused.exitCode, 0, "the ring file is as wanted already");
+  const lacking = await clone.run("check");
+  assert.equal(lacking.exitCode, 1);
+  assert.match(
+    lacking.stdout,
+    /^fleet\/rings\/canary\.yaml:3:11 revision: \w{12} lacks overlays\/osaka\/box, which devices of ring canary deploy - run edge-fleet promote canary --new-leaves$/m,
+  );
   const told = await run(clone, "promote", "canary", "--new-leaves");
+  assert.doesNotMatch((await clone.run("check")).stdout, /lacks/);
   assert.match(told, /which only adds\n {2}overlays\/osaka\/box\n/);
   assert.match(told, /^Next: git push: devices follow branch main; git push origin edge-fleet\/canary$/m);
   const made = clone.git("rev-parse", "edge-fleet/canary");
