@@ -62,7 +62,7 @@ export function registerLock(program: Command): void {
     .option("--check", "write and download nothing; exit 1 and list what is not locked, or not in the mirror")
     .option("--mirror <dir>", "also fill a folder that a web server can offer as artifacts.mirror")
     .option("--images <dir>", "only show the digests of images that the YAML files of a folder name by tag")
-    .option("--cache <dir>", "the controller's artifact cache", defaultCacheDirectory())
+    .option("--cache <dir>", "the workstation's artifact cache", defaultCacheDirectory())
     .addOption(jsonOption())
     .addHelpText("after", HELP)
     .action(async (options: LockOptions) => {

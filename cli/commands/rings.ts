@@ -5,7 +5,7 @@ import { openContext } from "../rollout/context.ts";
 import { describeVerdict } from "../rollout/report.ts";
 import { formatDuration } from "../rollout/rules.ts";
 import { readStatuses } from "../rollout/status-source.ts";
-import { type RingRow, ringRows } from "../status/rings.ts";
+import { nextPromotion, type RingRow, ringRows } from "../status/rings.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";
 import { printJson } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
@@ -33,8 +33,17 @@ async function rings(options: HealthCommandOptions): Promise<ExitCode> {
   const statuses = await readStatuses({ ...options, dial: true }, { inventory, devices, workload });
   const rows = await ringRows(context, { statuses, maxAgeMs: options.maxStatusAge, now: Date.now() });
   if (options.json) printJson({ workload: workload ?? null, rings: rows });
-  else process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)));
+  else
+    process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)) + nextStep(rows, workload));
   return EXIT.ok;
+}
+
+/** Empty where nothing may be promoted. */
+function nextStep(rows: readonly RingRow[], workload: string | undefined): string {
+  const ring = nextPromotion(rows);
+  if (ring === undefined) return "";
+  const to = ring === rows[0]?.ring ? " --to HEAD" : "";
+  return `Next: edge-fleet promote ${ring}${to}${workload === undefined ? "" : ` --workload ${workload}`}\n`;
 }
 
 const HEADER = ["RING", "REVISION", "SINCE", "SOAK LEFT", "DEVICES", "FROZEN", "HEALTH"];

@@ -224,9 +224,9 @@ async function refresh() {
 form.hidden = false;
 form.addEventListener("input", fromForm);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("reset", () => {
-  filter = {};
-  setTimeout(fromForm);
+form.querySelector("button").addEventListener("click", () => {
+  history.replaceState(null, "", "#all");
+  take({});
 });
 addEventListener("hashchange", followAddress);
 addEventListener("keydown", (event) => {

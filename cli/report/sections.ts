@@ -193,7 +193,7 @@ export function deviceList({ devices }: ReportData): Html {
   ];
   return section("devices", "Devices", [
     html`<noscript><p>The list of devices and its filters need JavaScript; all else is above.</p></noscript>
-<form id="filters" hidden><label class="search">Search <input type="search" name="q" autocomplete="off" spellcheck="false"></label>${choices}<button type="reset">Clear</button></form>
+<form id="filters" hidden><label class="search">Search <input type="search" name="q" autocomplete="off" spellcheck="false"></label>${choices}<button type="button">Clear</button></form>
 <p id="found" role="status"></p>
 <div id="list"></div>
 <dialog id="device" aria-labelledby="device-name"></dialog>`,

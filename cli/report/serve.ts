@@ -33,9 +33,11 @@ export interface ServeOptions {
 
 /**
  * Serves on 127.0.0.1 alone.
- * @throws UsageError when the port is taken
+ * @throws UsageError when the port is taken, or none
  */
 export async function serveReport(options: ServeOptions): Promise<ReportServer> {
+  if (options.port > 65_535)
+    throw new UsageError(`${options.port} is no port - give --serve one from 1 to 65535, or none`);
   const source = new LiveReport(options);
   const server = createServer((request, response) => answer(request, response, source));
   await listen(server, options.port);

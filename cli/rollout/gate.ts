@@ -66,11 +66,11 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
   if (running === undefined)
     return [refuse("order", `ring ${before.ring} comes before ${ring} and deploys nothing yet - promote it first`)];
   if (!before.contains) {
-    const mend = `promote ${before.ring} to it first, or use --from ${before.ring}`;
+    const fix = `promote ${before.ring} to it first, or use --from ${before.ring}`;
     return [
       refuse(
         "order",
-        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${mend}`,
+        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${fix}`,
       ),
     ];
   }

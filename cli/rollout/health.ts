@@ -18,7 +18,7 @@ export interface DeviceStatus {
   readonly since?: string | undefined;
   /** When this was so, in RFC 3339. */
   readonly observedAt: string;
-  /** When the device itself was last heard of, in RFC 3339. Only then can one that went silent with the promotion be told. */
+  /** When the device itself was last heard of, in RFC 3339. Only then can one that fell silent with the promotion be told. */
   readonly lastSeenAt?: string | undefined;
   /** Release of its distribution, as it says itself. Absent: it was not asked. */
   readonly release?: string | undefined;

@@ -40,7 +40,7 @@ function withoutUnreported(value: unknown): unknown {
 /**
  * Reads a status file: JSON of device id -> {connected, healthy, revision, observedAt, lastSeenAt?, since?, problems?}.
  * @param file its path, for messages
- * @throws UsageError with every problem as `file:line:column field: what - mend`
+ * @throws UsageError with every problem as `file:line:column field: what - fix`
  */
 export function parseStatusFile(file: string, text: string): DeviceStatuses {
   const problems: string[] = [];
@@ -79,7 +79,7 @@ export interface ObservedApplication {
 
 /**
  * Statuses of the devices whose Applications a control plane on the hub holds. The hub keeps the last status of a device
- * that has gone dark, so a device is connected only while its last comparison is young: it makes one at least every
+ * that no longer answers, so a device is connected only while its last comparison is young: it makes one at least every
  * `timeout.reconciliation` plus jitter, 15 minutes as edge-fleet sets them.
  * @param workload whose Applications to read. Default: those of the overlays
  * @param maxAgeMs age of the last comparison from which the device counts as not connected

@@ -38,6 +38,22 @@ export async function ringRows(context: RolloutContext, question: RingQuestion):
   return rows;
 }
 
+/**
+ * The ring that may be promoted next: the first one, where it runs nothing; else one that runs another commit than the ring
+ * before it, where that one has soaked and is not known to be unwell.
+ * @returns undefined where there is none
+ */
+export function nextPromotion(rows: readonly RingRow[]): string | undefined {
+  const ready = rows.find(({ revision, frozen }, index) => {
+    if (frozen !== null) return false;
+    const before = rows[index - 1];
+    if (before === undefined) return revision === null;
+    const well = before.soakLeftMs === 0 && before.health?.healthy !== false;
+    return before.revision !== null && before.revision !== revision && well;
+  });
+  return ready?.ring;
+}
+
 function rowOf(context: RolloutContext, state: RingState, freezes: Freezes, question: RingQuestion): RingRow {
   const { ring, current } = state;
   const health = judgeState(context, state, question);

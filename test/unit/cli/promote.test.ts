@@ -67,7 +67,7 @@ test("a hook that refuses the commit leaves file and index as they were", async 
   chmodSync(hook, 0o755);
   const { exitCode, stderr } = await clone.run("promote", "canary", "--to", "HEAD");
   assert.equal(exitCode, 1);
-  assert.match(stderr, /not on Fridays - mend it and run again; nothing was changed/);
+  assert.match(stderr, /not on Fridays - fix it and run again; nothing was changed/);
   assert.equal(clone.git("status", "--porcelain"), "");
   assert.ok(!existsSync(join(clone.directory, "fleet/rings/canary.yaml")));
 });

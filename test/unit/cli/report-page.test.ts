@@ -253,6 +253,9 @@ test("the server answers this machine alone, by its own name", async (context) =
   assert.equal(await status("/", { method: "POST" }), 405);
   assert.equal(await hostStatus(server.url, "evil.example.com"), 403);
   const { port } = new URL(server.url);
+  await assert.rejects(serveReport({ port: 70_000, first: fleetReport({ devices: 1 }), make: () => never }), {
+    message: "70000 is no port - give --serve one from 1 to 65535, or none",
+  });
   await assert.rejects(serveReport({ port: Number(port), first: fleetReport({ devices: 1 }), make: () => never }), {
     message: `port ${port} cannot be used: EADDRINUSE - give another one to --serve, or none`,
   });

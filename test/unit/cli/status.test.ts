@@ -7,8 +7,10 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
+import { judgeRing } from "../../../cli/rollout/health.ts";
 import { formatStatus, summarizeStatus, wrap } from "../../../cli/status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport } from "../../../cli/status/model.ts";
+import { nextPromotion, type RingRow } from "../../../cli/status/rings.ts";
 import type { StackReading } from "../../../cli/status/stacks.ts";
 import { edgeFleet, MAIN } from "./command.ts";
 import { fakePulumi } from "./fake-pulumi.ts";
@@ -157,6 +159,28 @@ test("the report for programs has every device, what is not known as null", () =
     },
   });
   assert.equal((statusReport([row("x")]).x as { health: unknown }).health, null);
+});
+
+test("the ring that may be promoted next is the first that the ring before lets go on", () => {
+  const ring = (name: string, revision: string | null, more: Partial<RingRow> = {}): RingRow => ({
+    ...{ ring: name, revision, since: null, soakLeftMs: revision === null ? null : 0, devices: 1 },
+    ...{ frozen: null, health: null },
+    ...more,
+  });
+  const unwell = judgeRing([], { revision: SHA, promotedAt: 0, minHealthyPercent: 95, maxFailures: 0, maxAgeMs: 1 }, 0);
+  const frozen = { since: "2026-05-01T10:00:00Z" };
+  const cases: [string | undefined, RingRow[]][] = [
+    [undefined, []],
+    ["canary", [ring("canary", null), ring("broad", null)]],
+    ["broad", [ring("canary", "b"), ring("broad", "a")]],
+    ["broad", [ring("canary", "b"), ring("broad", null)]],
+    ["late", [ring("canary", "b"), ring("broad", "b"), ring("late", "a")]],
+    [undefined, [ring("canary", "b"), ring("broad", "b")]],
+    [undefined, [ring("canary", "b", { soakLeftMs: 1 }), ring("broad", "a")]],
+    [undefined, [ring("canary", "b", { health: unwell }), ring("broad", "a")]],
+    [undefined, [ring("canary", "b"), ring("broad", "a", { frozen })]],
+  ];
+  for (const [next, rows] of cases) assert.equal(nextPromotion(rows), next);
 });
 
 const REGIONS = {
