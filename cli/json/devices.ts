@@ -23,7 +23,10 @@ const StatusSchema = z
       release: text("Release of the distribution, as it says or its last run left it; empty where it is not known"),
       lastRun: time("When a run last changed its region's stack").nullable(),
       health: z.enum(HEALTH).nullable().describe("Against the commit of its ring; null: nobody was asked"),
-      connected: z.boolean().optional().describe("It answered, or has a connection to the hub; absent: nothing is known"),
+      connected: z
+        .boolean()
+        .optional()
+        .describe("It answered, or has a connection to the hub; absent: nothing is known"),
       healthy: z.boolean().optional().describe("It runs `revision` in full, and all of it is well"),
       revision: text("Full SHA of the commit that it runs").optional(),
       since: time("Since when it runs that and is as well as it is").optional(),

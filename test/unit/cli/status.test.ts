@@ -167,7 +167,11 @@ test("the ring that may be promoted next is the first that the ring before lets 
     ...{ frozen: null, health: null },
     ...more,
   });
-  const unwell = judgeRing([], { revision: SHA, promotedAt: 0, minHealthyPercent: 95, maxFailures: 0, maxAgeMs: 1 }, 0);
+  const unwell = judgeRing(
+    [],
+    { revision: SHA, promotedAt: 0, minHealthyPercent: 95, minHealthyPerModelPercent: 50, maxFailures: 0, maxAgeMs: 1 },
+    0,
+  );
   const frozen = { since: "2026-05-01T10:00:00Z" };
   const cases: [string | undefined, RingRow[]][] = [
     [undefined, []],
