@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { count, counts, text, texts, time, why } from "./parts.ts";
 
-const HEALTH = ["healthy", "failed", "behind", "stale", "lost", "offline", "unreported"] as const;
+const HEALTH = ["healthy", "failed", "behind", "lost", "unknown"] as const;
 const id = text("Id of the device");
 const offered = text("Fingerprint of the host key that was offered instead of the pinned one").optional();
 const end = z
@@ -20,14 +20,19 @@ const StatusSchema = z
         .enum(["applied", "pending", "failed", "removed", "new", "unknown"])
         .describe("As its last run left it; `new`: no run knows it; `unknown`: its stack cannot be read"),
       ...why,
-      release: text("Release of the distribution; empty where it is not known"),
+      release: text("Release of the distribution, as it says or its last run left it; empty where it is not known"),
       lastRun: time("When a run last changed its region's stack").nullable(),
       health: z.enum(HEALTH).nullable().describe("Against the commit of its ring; null: nobody was asked"),
-      connected: z.boolean().optional().describe("It has a connection to what observes it; absent: nothing is known"),
+      connected: z
+        .boolean()
+        .optional()
+        .describe("It answered, or has a connection to the hub; absent: nothing is known"),
       healthy: z.boolean().optional().describe("It runs `revision` in full, and all of it is well"),
       revision: text("Full SHA of the commit that it runs").optional(),
+      since: time("Since when it runs that and is as well as it is").optional(),
       observedAt: time("When this was so").optional(),
       lastSeenAt: time("When the device itself was last heard of").optional(),
+      problems: texts("What is not well on it, or why it did not answer").optional(),
     }),
   )
   .describe("By device id");

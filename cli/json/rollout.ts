@@ -9,10 +9,13 @@ const FreezeSchema = z.strictObject({ reason: text("Why").optional(), since: tim
 
 const VerdictSchema = z.strictObject({
   healthy: z.boolean().describe("The next ring may take its commit"),
-  counts: counts(["healthy", "failed", "behind", "stale", "lost", "offline", "unreported"]),
-  judged: count("Devices that the share is of: all but those that are offline or unreported"),
+  counts: counts(["healthy", "failed", "behind", "lost", "unknown"]),
+  total: count("Devices that the share is of: all of the ring"),
   reasons: texts("Why it is not healthy"),
-  unwell: texts("Ids that are neither healthy nor offline nor unreported"),
+  unwell: texts("Ids that are failed, lost or behind"),
+  runningSince: count(
+    "Since when the share that is asked for runs the commit well, in milliseconds since 1970; null: fewer do",
+  ).nullable(),
 });
 
 const RingsSchema = z.strictObject({
@@ -23,7 +26,7 @@ const RingsSchema = z.strictObject({
         ring,
         revision: revision.nullable().describe("Full SHA that it runs; null: nothing"),
         since: time("Since when").nullable(),
-        soakLeftMs: count("Until the next ring may take it, in milliseconds").nullable(),
+        soakLeftMs: count("Until its devices have run it for long enough, in milliseconds").nullable(),
         devices: count("Devices that its file steers"),
         frozen: FreezeSchema.nullable().describe("Why it may not be promoted; null: it may"),
         health: VerdictSchema.nullable().describe("Null: nobody was asked"),

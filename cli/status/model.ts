@@ -138,6 +138,9 @@ export function isPending({ state, health }: Pick<StatusRow, "state" | "health">
  */
 export function statusReport(rows: readonly StatusRow[]): Record<string, object> {
   return Object.fromEntries(
-    rows.map(({ id, status, health = null, lastRun = null, ...row }) => [id, { ...row, lastRun, health, ...status }]),
+    rows.map(({ id, status, health = null, lastRun = null, ...row }) => [
+      id,
+      { ...row, lastRun, health, ...status, release: row.release },
+    ]),
   );
 }
