@@ -2,7 +2,7 @@
  * What the preflight finds around the cluster, for people: the checks of program/preflight-network.sh, and those that compare
  * devices with each other.
  */
-import { type CheckEntry, ERROR, WARNING } from "./preflight-entry.ts";
+import { type CheckEntry, EITHER, ERROR, WARNING } from "./preflight-entry.ts";
 
 /** In the order in which the checks run. */
 export const NETWORK_CHECKS: readonly CheckEntry[] = [
@@ -167,5 +167,12 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
     "The device runs another distribution than the inventory says, and `replace` is not set",
     "The change erases the old cluster with its data",
     "Set `replace: true`, or correct `distribution`",
+  ],
+  [
+    "engine",
+    EITHER,
+    "Before the first engine of edge-fleet's: an Argo CD that somebody else installed is on the device (error), or Flux is (warning)",
+    "Two Argo CDs share their definitions, and two engines change the same objects in turn",
+    "Remove the finalizers of its Applications, so that their workloads stay, then its namespace; or keep it, with `gitops.engine: none`. Flux: `flux uninstall` leaves its workloads",
   ],
 ];

@@ -137,6 +137,7 @@ rollback() {
   CHANGED=0 FORCE=1 RESULT=rolled-back
   if had_state; then
     restore_all
+    ! has_engine || make_engine_folder
     optional "${DISTRIBUTION}_undo"
     activate
     # shellcheck disable=SC2046
