@@ -14,7 +14,8 @@ const toolchain = await enterLab([...FLEET_PARTS, ...POD_PARTS]);
 
 test("devices that pull", async (t) => {
   const devices = IDS.map((id) => ({ id, model: "pod-4g", ring: RINGS[id] }) as const);
-  const pull = await PullFleet.start({ toolchain, devices, withHub: false, readinessTimeoutSeconds: 120 });
+  const settings = { rollout: { soak: "0m" } };
+  const pull = await PullFleet.start({ toolchain, devices, withHub: false, readinessTimeoutSeconds: 120, settings });
   t.after(() => pull.stop());
   const story = new Story(pull, (text) => t.diagnostic(text));
   await t.test("an up brings the cluster, the engine and the way into Git", () => story.install());

@@ -204,6 +204,7 @@ export class PullFleet {
     const promoted = await this.fleet.edgeFleet(words);
     assert.equal(promoted.code, 0, promoted.stderr);
     this.run("pull", "--quiet", "--ff-only");
+    await this.push("Entries");
   }
 
   /** Runs kubectl on a device. @throws AssertionError with what it said */
@@ -235,7 +236,7 @@ export class PullFleet {
 
   /**
    * Lets a device's engine look at Git every 5 s and forget as soon, by flags that come after the product's own: so that
-   * caches expire within a test. Until its manifests change.
+   * caches expire within a test. Until its manifests change or its cluster starts anew.
    */
   async quicken(id: string): Promise<void> {
     const flags = {
@@ -246,6 +247,11 @@ export class PullFleet {
       "deployment argocd-repo-server": [`--revision-cache-expiration=${QUICK_SECONDS}s`],
     };
     for (const [workload, added] of Object.entries(flags)) {
+      const present = await this.kubectl(
+        id,
+        `-n argocd get ${workload} -o jsonpath={.spec.template.spec.containers[0].args}`,
+      );
+      if (present.includes(added[0] ?? "")) continue;
       const path = "/spec/template/spec/containers/0/args/-";
       const patch = JSON.stringify(added.map((value) => ({ op: "add", path, value })));
       await this.kubectl(id, `-n argocd patch ${workload} --type=json -p '${patch}'`);
