@@ -111,7 +111,7 @@ async function renderFolder(directory: string, path: string): Promise<Rendered> 
     const objects = parseManifests(build.text).flatMap((object) => itemsOf(object).map(({ value }) => value));
     return { path, objects, findings: [] };
   }
-  const message = `does not build: ${build.failure} - mend the files that it names`;
+  const message = `does not build: ${build.failure} - fix the files that it names`;
   return { path, objects: [], findings: [{ rule: "build", path, where: "(kustomize)", message, value: path }] };
 }
 

@@ -111,7 +111,7 @@ function syntaxProblems(file: string, { errors }: Document, lines: LineCounter):
     const what =
       code === "DUPLICATE_KEY"
         ? "the key is there twice, the last one would win silently - delete one"
-        : `${message} - mend the syntax`;
+        : `${message} - fix the syntax`;
     const place = { file, line: Math.max(line, 1), column: Math.max(col, 1), where: "(yaml)" };
     return { rule: "yaml", ...place, message: what };
   });
@@ -144,16 +144,16 @@ function refuseReference(directory: string, from: string, reference: string): st
 
 /** A Secret's generator keeps its values beside it, in the clear. */
 function checkGenerators(document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
-  const message = `makes a Secret of values in the repository - ${SECRET_MEND}`;
+  const message = `makes a Secret of values in the repository - ${SECRET_FIX}`;
   return asList(kustomization.secretGenerator).map((_, index) =>
     document.problem("secret", ["secretGenerator", index], message),
   );
 }
 
-const SECRET_MEND = "commit a SealedSecret or encrypt it with SOPS";
+const SECRET_FIX = "commit a SealedSecret or encrypt it with SOPS";
 
 function checkSecrets(document: SourceDocument): TreeProblem[] {
-  const message = `a Secret stands in the repository in the clear - ${SECRET_MEND}`;
+  const message = `a Secret stands in the repository in the clear - ${SECRET_FIX}`;
   return itemsOf(document.value).flatMap(({ path, value }) =>
     plaintextOf(value)
       .slice(0, 1)

@@ -36,6 +36,11 @@ interface PromoteOptions extends RolloutCommandOptions {
   readonly diff: boolean;
 }
 
+const HELP = `
+The devices of the ring before tell how they are: those without an agent are asked over SSH, 64 at a time and 20 s each, the
+others by the hub (--kubeconfig), or all by a file (--status). One that does not answer counts as not healthy.
+Exit codes: 0 promoted, 1 the ring before is not healthy, 2 wrong usage or something has to be done first, 3 too early.`;
+
 /** Registers the command. */
 export function registerPromote(program: Command): void {
   const command = program
@@ -48,13 +53,14 @@ export function registerPromote(program: Command): void {
     .option("--force <reason>", "promote against order, soak and health; the reason goes into the commit")
     .option("--no-diff", "leave out the rendered difference");
   for (const option of statusOptions()) command.addOption(option);
-  addRolloutOptions(command).action(async (ring: string, options: PromoteOptions) => {
-    process.exitCode = await promote(ring, options);
-  });
+  addRolloutOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (ring: string, options: PromoteOptions) => {
+      process.exitCode = await promote(ring, options);
+    });
 }
 
 async function promote(ring: string, options: PromoteOptions): Promise<ExitCode> {
-  const now = Date.now();
   const reason = options.force?.trim();
   if (reason === "") throw new UsageError("--force needs a reason, which goes into the commit - say why");
   const context = await openContext(options);
@@ -73,7 +79,11 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   }
   const before = ringBefore(context, ring);
   const needed = before === undefined ? [] : devicesIn(context, before);
-  const statuses = await readStatuses(options, needed, context.workload?.name, now);
+  const statuses = await readStatuses(
+    { ...options, dial: true },
+    { inventory: context.inventory, devices: needed, workload: context.workload?.name },
+  );
+  const now = Date.now();
   const plan = await planPromotion(context, { ring, revision }, { statuses, maxAgeMs: options.maxStatusAge, now });
   const standing = plan.refusals.filter(({ forceable }) => reason === undefined || !forceable);
   const impact = await lookAtImpact(context, plan, options.diff && standing.length === 0);

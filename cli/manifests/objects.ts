@@ -28,7 +28,7 @@ export interface TreeProblem {
   readonly message: string;
 }
 
-/** A problem as a line: `file:line:column where: what - mend`. */
+/** A problem as a line: `file:line:column where: what - fix`. */
 export function formatTreeProblem({ file, line, column, where, message }: TreeProblem): string {
   return `${file}:${line}:${column} ${where}: ${message}`;
 }

@@ -89,7 +89,7 @@ export async function commitChange(repository: Repository, change: FileChange): 
   if (result.exitCode !== 0) {
     await undo();
     throw new Error(
-      `git commit of ${join(tree, change.path)} failed: ${gitReason(result)} - mend it and run again; nothing was changed`,
+      `git commit of ${join(tree, change.path)} failed: ${gitReason(result)} - fix it and run again; nothing was changed`,
     );
   }
   return (await git(inside, ["rev-parse", "HEAD"])).trim();

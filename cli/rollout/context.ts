@@ -47,7 +47,7 @@ export interface RolloutContext {
   /** Rings that the workload passes through, in their order. */
   readonly rings: readonly string[];
   readonly fleet: TreeInput;
-  /** Devices of the fleet that deploy anything: machines that join another one's cluster do not. */
+  /** Devices of the fleet that deploy anything: neither machines of another one's cluster nor those without an engine. */
   readonly devices: readonly TreeDevice[];
   /** Full SHA of the commit whose ring files and freezes count. */
   readonly ref: string;
@@ -78,11 +78,11 @@ export async function openContext(options: RolloutOptions): Promise<RolloutConte
   return {
     inventory,
     repository,
-    rules: rolloutRules(fleet),
+    rules: rolloutRules(fleet, workload),
     workload,
     rings: ringsOf(fleet.rings, workload),
     fleet: input,
-    devices: input.devices,
+    devices: input.devices.filter(({ engine }) => engine !== "none"),
     ref,
     target,
   };

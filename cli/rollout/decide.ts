@@ -121,9 +121,8 @@ export function judgeState(
   { statuses, maxAgeMs, now }: Health,
 ): RingVerdict | undefined {
   if (statuses === undefined || current === undefined) return undefined;
-  const { minHealthyPercent, maxFailures } = context.rules;
-  const devices = devicesIn(context, ring).map(({ id }) => ({ id, status: statuses.get(id) }));
-  const rules = { revision: current.revision, promotedAt: current.since, minHealthyPercent, maxFailures, maxAgeMs };
+  const devices = devicesIn(context, ring).map(({ id, model }) => ({ id, model, status: statuses.get(id) }));
+  const rules = { ...context.rules, revision: current.revision, promotedAt: current.since, maxAgeMs };
   return judgeRing(devices, rules, now);
 }
 

@@ -137,7 +137,7 @@ export async function isOnRemote({ folder }: Repository, commit: string): Promis
 
 /**
  * Who signed a commit.
- * @throws UsageError with the mend when the signature is missing, bad or of an unknown key
+ * @throws UsageError with the fix when the signature is missing, bad or of an unknown key
  */
 export async function verifySignature({ folder }: Repository, commit: string): Promise<string> {
   const result = await runGit(folder, ["verify-commit", commit]);

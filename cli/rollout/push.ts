@@ -70,7 +70,7 @@ export async function pushChange(repository: Repository, target: PushTarget, cha
     }
     const now = await fetchBranch(repository, target);
     if (now === tip || attempt === ATTEMPTS)
-      throw new Error(`${target.remote} refuses the commit: ${gitReason(result)} - mend it and run again`);
+      throw new Error(`${target.remote} refuses the commit: ${gitReason(result)} - fix it and run again`);
     await checkGuarded(repository, change, now);
     tip = now;
     await sleep(PAUSE_MS * attempt * Math.random());

@@ -39,6 +39,12 @@ export interface DeviceArgs {
   readonly artifacts: ArtifactsLock;
   /** Any setting of docs/inventory.md, e.g. `{ wasm: ["spin"], labels: { tier: "gold" } }`. Default: none. */
   readonly settings?: Settings;
+  /**
+   * Objects that the device's own Argo CD starts from: AppProjects and the Applications that it pulls. With them the
+   * device gets Argo CD, whose release must be in {@link artifacts}. Default: none, and no engine, unless
+   * `settings.gitops.engine` says otherwise: a cluster that pulls nothing.
+   */
+  readonly entry?: readonly object[];
   /** Secrets that {@link settings} name, by key. Default: none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Region that the device tells its workloads. Default: the stack's name. */
@@ -95,19 +101,24 @@ export class Device extends pulumi.ComponentResource<pulumi.Output<DeviceOutcome
 /** @throws RunError naming the device, the setting and the fix */
 function planOf(id: string, args: DeviceArgs, secrets: Readonly<Record<string, string>>): DevicePlan {
   const program = deviceProgram().sha256;
-  const { architecture, memoryMiB, release, distribution = "k3s", artifacts, removed } = args;
+  const { architecture, memoryMiB, release, distribution = "k3s", artifacts, entry = [], removed } = args;
   if (removed !== undefined) {
     const text = removalText({ id, decommission: removed }, program);
     return { id, text, payload: undefined, secretFiles: "", pushed: [], warnings: [] };
   }
+  const engine = entry.length === 0 ? "none" : "argocd";
   const settings = {
     ...args.settings,
+    gitops: { engine, ...args.settings?.gitops } as const,
     distribution,
     [distribution]: { ...args.settings?.[distribution], version: release },
   };
   try {
     const region = args.region ?? pulumi.getStack();
-    return planDevice(profileOf({ id, region, architecture, memoryMiB, settings }), artifacts, program, { secrets });
+    return planDevice(profileOf({ id, region, architecture, memoryMiB, settings }), artifacts, program, {
+      secrets,
+      entry,
+    });
   } catch (error) {
     throw error instanceof Error ? new pulumi.RunError(`device ${id}: ${error.message}`) : error;
   }

@@ -17,6 +17,8 @@ export interface DeviceOutcome {
   readonly reason: string;
   /** Release of the distribution that last ran well on the device; empty: none is known. */
   readonly release: string;
+  /** Its engine when it was dialled: `ready` or `waiting: <reason>`. Absent: it has none of edge-fleet's, or was not asked. */
+  readonly engine?: string;
 }
 
 /** The answer of the device program, see `report` in program/journal.sh. */
@@ -33,6 +35,8 @@ export interface DeviceAnswer {
   /** Hash of the state that was asked for, see `Payload.hash`. */
   readonly hash: string;
   readonly version: string;
+  /** `ready` or `waiting: <reason>`; empty where the device has no engine of ours. */
+  readonly engine: string;
   readonly reason: string;
 }
 
@@ -105,8 +109,9 @@ function answerOutcome(answer: DeviceAnswer | undefined): Omit<DeviceOutcome, "r
       code: "answer",
       reason: "the device gave an answer that cannot be read - read /var/log/edge-fleet/apply.log on it",
     };
-  const { result, code, reason } = answer;
-  if (result === "applied" || result === "unchanged") return { state: "applied", code: "", reason: "" };
+  const { result, code, reason, engine } = answer;
+  if (result === "applied" || result === "unchanged")
+    return { state: "applied", code: "", reason: "", ...(engine === "" ? {} : { engine }) };
   if (result === "removed") return { state: "removed", code: reason === "retained" ? "retained" : "wiped", reason: "" };
   const told = reason.startsWith(`${code}: `) ? reason.slice(code.length + 2) : reason;
   const words = result === "rolled-back" ? `rolled back: ${told}` : told;
@@ -136,6 +141,7 @@ function asAnswer(value: unknown): DeviceAnswer | undefined {
       code: text("code"),
       hash: text("hash"),
       version: text("version"),
+      engine: text("engine"),
       reason: text("reason"),
     },
   };

@@ -23,6 +23,7 @@ export {
   type TreeFile,
   treeInput,
 } from "./tree.ts";
+export { treeDevice } from "./tree-facts.ts";
 export type { EntryFleet, Pins, TreeDevice, TreeGit, TreeInput, TreeWorkload } from "./tree-input.ts";
 export { describeChanges, hasChanges, planTree, type TreeChanges, TreeRefusedError, writeTree } from "./writer.ts";
 export { formatObjects } from "./yaml.ts";

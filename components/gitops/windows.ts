@@ -3,7 +3,7 @@
  * ApplicationSet controller, and to sync windows for an Argo CD on the device.
  *
  * Outside of a sync window (AppProject `syncWindows`) the application-controller leaves out autoSync altogether, and with
- * it self-healing (controller/appcontroller.go of v3.2.0, "Sync prevented by sync window"). So no workload is in a project
+ * it self-healing (controller/appcontroller.go of v3.2.11, "Sync prevented by sync window"). So no workload is in a project
  * that has one. On a device they hold back the root Application alone (device-entry.ts). On the hub, where a device has no
  * root, the window stands before the Application instead: a set's generator does not yield a device whose windows are all closed, and a set that only creates and updates leaves
  * an Application that it does not yield as it is. That device keeps its commit and heals to it, and gets the ring's

@@ -1,7 +1,9 @@
 /** What the hub is made from, and what it hands to the regions: the contract between the hub and its control planes. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { ProjectFleet } from "../gitops/projects.ts";
+import type { HubGit } from "./git.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
+import type { PrincipalPlan } from "./principal/plan.ts";
 
 /** The cluster that becomes the hub, and how it is reached. */
 export interface HubCluster {
@@ -30,8 +32,12 @@ export interface HubRegion {
    * {@link HubArgs.regions} in a later run. Default false.
    */
   readonly removed?: boolean;
+  /** How the region's control plane logs in to the Git repository, see `hubGit`. Default: the repository is public. */
+  readonly git?: HubGit;
   /** Counts the tokens of the region's account: another number makes a new token and ends the old one. Default 1. */
   readonly tokenGeneration?: number;
+  /** What the agents of the region's devices connect to, see `planPrincipal`. Default: no principal. */
+  readonly principal?: PrincipalPlan;
 }
 
 /** Which cluster becomes the hub of which regions. */
@@ -57,4 +63,9 @@ export interface RegionAccess {
   readonly namespace: string;
   /** Kubeconfig of the region's account, whose cluster is named `hub-<uid>`. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
+  /**
+   * Address that the load balancer of the principal has got, empty while it has none; undefined where no load balancer
+   * leads to one. `gitops.agent.address` is a name for it, or itself.
+   */
+  readonly principalAddress: pulumi.Output<string> | undefined;
 }

@@ -9,7 +9,9 @@ import { type ControlPlane as ControlPlaneObjects, renderControlPlane } from "..
 import type { HubArgs, HubRegion, RegionAccess } from "./args.ts";
 import { hubProvider } from "./cluster.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
+import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
+import { installPrincipal } from "./principal/install.ts";
 
 /** {@link HubArgs} for one region. */
 export interface ControlPlaneArgs extends Omit<HubArgs, "regions">, HubRegion {
@@ -32,6 +34,12 @@ export class ControlPlane extends pulumi.ComponentResource {
     const child = { parent: this, provider: args.provider };
     const created = new kubernetes.core.v1.Namespace(`${name}-namespace`, objects.namespace, child);
     this.#installArgoCd(name, args, namespace, created);
+    for (const [index, secret] of (args.git?.credentials ?? []).entries())
+      new kubernetes.core.v1.Secret(
+        index === 0 ? `${name}-git` : `${name}-git-${index + 1}`,
+        { metadata: { ...secret.metadata }, stringData: pulumi.secret({ ...secret.stringData }) },
+        { ...child, dependsOn: [created], protect: false },
+      );
     this.#createProjects(name, objects, { ...child, dependsOn: [created] });
     const token = this.#createAccount(name, objects, { ...child, dependsOn: [created] });
     const { uid, server, certificateAuthorityData } = args.cluster;
@@ -40,7 +48,11 @@ export class ControlPlane extends pulumi.ComponentResource {
       .apply(([data, id, url, authority]) =>
         renderKubeconfig({ server: url, certificateAuthorityData: authority }, id, namespace, tokenOf(data)),
       );
-    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig) };
+    const principalAddress =
+      args.principal === undefined
+        ? undefined
+        : installPrincipal(name, args.principal, args.awaitReady !== false, { ...child, dependsOn: [created] });
+    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig), principalAddress };
     this.registerOutputs({ region: args.region, namespace, removed });
   }
 
@@ -62,7 +74,10 @@ export class ControlPlane extends pulumi.ComponentResource {
     );
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
-      { objs: selectControlPlane(args.manifests), skipAwait: args.awaitReady === false },
+      {
+        objs: withGitTrust(selectControlPlane(args.manifests), args.git),
+        skipAwait: args.awaitReady === false,
+      },
       { parent: this, provider, dependsOn: [settings] },
     );
   }

@@ -81,7 +81,8 @@ function checkNames({ fleet, regions }: Inventory): string[] {
 
 /** A machine cannot be taken away from under those that are part of its cluster. */
 function checkServers({ regions }: Inventory): string[] {
-  const wanted = (region: Region, { entry }: DeviceRecord) => region.state !== "removed" && entry.state !== "removed";
+  const wanted = (region: Region, { entry }: DeviceRecord) =>
+    region.state !== "removed" && (entry.state ?? "present") === "present";
   const all = [...regions.values()].flatMap((region) => region.devices.map((record) => ({ region, record })));
   const agents = Map.groupBy(
     all.filter(({ region, record }) => record.entry.joins !== undefined && wanted(region, record)),

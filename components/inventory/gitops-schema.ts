@@ -1,5 +1,7 @@
 /** How a device gets its workloads: the part of the settings that chooses its pull engine and sets it up. */
 import { z } from "zod";
+import { AgentSchema } from "./agent-schema.ts";
+import { GitAccessSchema } from "./git-schema.ts";
 
 /** Release of Argo CD that is written where none is asked for, on the hub and on devices. */
 export const ARGO_CD_RELEASE = "v3.2.11";
@@ -33,9 +35,11 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet pulls prints what it takes. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
+    agent: AgentSchema,
+    access: GitAccessSchema.optional(),
   })
   .prefault({})
   .describe("How the device gets its workloads");

@@ -16,18 +16,31 @@ import {
 /** A folder below another one: no `.`, no `..`, no leading slash. */
 export const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
+const share = (example: string) =>
+  z
+    .string()
+    .regex(/^(100|\d{1,2})%$/, `is not a percentage - write e.g. ${example}`)
+    .optional();
+
 const GateSchema = z.strictObject({
   soak: z
     .string()
     .regex(/^\d+(m|h|d)$/, "is not a duration - write e.g. 90m, 2h or 1d")
     .optional()
-    .describe("How long a ring must have run a commit before the next ring may take it. Default 2h"),
-  minHealthy: z
-    .string()
-    .regex(/^(100|\d{1,2})%$/, "is not a percentage - write e.g. 95%")
+    .describe(
+      "How long that share of a ring's devices must have run a commit well before the next ring may take it. Default 2h",
+    ),
+  minHealthy: share("95%").describe(
+    "Share of the devices of the ring before that must run its commit well. One that does not answer counts as one that does not. Default 95%",
+  ),
+  minHealthyPerModel: share("50%").describe(
+    "The same of the devices of each model in that ring, so that a commit which one model cannot run is found where it is few of many. 0% asks for none. Default 50%",
+  ),
+  maxFailures: z
+    .int()
+    .min(0)
     .optional()
-    .describe("Healthy share of the connected devices of the ring before. Default 95%"),
-  maxFailures: z.int().min(0).optional().describe("Connected devices that may fail. Default 2"),
+    .describe("Devices of the ring before that may fail, or fall silent with its commit. Default 2"),
 });
 
 /** `rollout` of fleet.yaml. */

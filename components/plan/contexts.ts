@@ -1,8 +1,9 @@
 /**
- * What the plan of a device needs beside its profile: the server that it joins, whether others join it, and the secrets
- * of the stack that its files hold. Pure.
+ * What the plan of a device needs beside its profile: the server that it joins, whether others join it, what its
+ * engine starts from, and the secrets of the stack that its files hold. Pure.
  */
 
+import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { RenderContext } from "./distributions/distribution-plan.ts";
 import { secretKeys } from "./distributions/k3s/secrets.ts";
@@ -13,22 +14,29 @@ export function regionSecretKeys(profiles: readonly Profile[]): string[] {
   return [...new Set(profiles.flatMap((profile) => secretKeys(profile, servers.has(profile.id))))].sort();
 }
 
+/** What a device's engine starts from; it is asked of devices alone that run one of edge-fleet's. */
+export type EntryOf = (profile: Profile) => readonly object[];
+
 /**
  * @param profiles of one region
  * @param secrets by key, see {@link regionSecretKeys}
+ * @param entryOf default: nothing
  * @returns a context by device id
  */
 export function deviceContexts(
   profiles: readonly Profile[],
   secrets: Readonly<Record<string, string>>,
+  entryOf: EntryOf = () => [],
 ): Map<string, RenderContext> {
   const byId = new Map(profiles.map((profile) => [profile.id, profile]));
   const agents = Map.groupBy(profiles.filter(isAgent), ({ joins }) => joins);
   return new Map(
-    profiles.map(({ id, joins }) => {
+    profiles.map((profile) => {
+      const { id, joins } = profile;
       const server = joins === undefined ? undefined : byId.get(joins);
       const own = (agents.get(id) ?? []).map((agent) => agent.id).sort();
-      return [id, { ...(server === undefined ? {} : { server }), joined: own.length > 0, agents: own, secrets }];
+      const entry = runsArgoCd(profile) ? entryOf(profile) : [];
+      return [id, { ...(server === undefined ? {} : { server }), joined: own.length > 0, agents: own, secrets, entry }];
     }),
   );
 }

@@ -4,7 +4,7 @@
  */
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
-import { deviceContexts } from "./contexts.ts";
+import { deviceContexts, type EntryOf } from "./contexts.ts";
 import type { RenderContext } from "./distributions/distribution-plan.ts";
 import { renderPayload } from "./payload.ts";
 import { payloadDigest, planText, removalText } from "./text.ts";
@@ -39,6 +39,8 @@ export interface RegionPlanInput {
   readonly secrets: Readonly<Record<string, string>>;
   /** Why devices are refused, by id, see `planFindings`. Default: none. */
   readonly refused?: ReadonlyMap<string, string>;
+  /** What engines start from. Default: nothing. */
+  readonly entryOf?: EntryOf;
   /** SHA-256 of the device program. */
   readonly program: string;
 }
@@ -49,9 +51,10 @@ export function planRegion({
   artifacts,
   secrets,
   refused,
+  entryOf,
   program,
 }: RegionPlanInput): (DevicePlan | Refusal)[] {
-  const contexts = deviceContexts(profiles, secrets);
+  const contexts = deviceContexts(profiles, secrets, entryOf);
   return [...profiles]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((profile) => {

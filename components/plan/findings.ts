@@ -3,10 +3,12 @@
  * inventory where its setting is written. Pure.
  */
 
+import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { describePlaced, formatPlaced, type Inventory, type Profile, placeProblems } from "../inventory/index.ts";
 import { deviceContexts } from "./contexts.ts";
-import { describeFinding } from "./distributions/finding.ts";
+import { describeFinding, type Finding } from "./distributions/finding.ts";
 import { checkDistribution } from "./distributions/index.ts";
+import { checkGitUrl } from "./git-access.ts";
 
 /** Findings of some devices. */
 export interface PlanFindings {
@@ -33,11 +35,12 @@ export function planFindings(
   const regions = Map.groupBy(profiles, ({ region }) => region);
   const found = [...regions.values()].flatMap((devices) => {
     const contexts = deviceContexts(devices, {});
-    return devices
-      .filter(selects)
-      .flatMap((profile) =>
-        checkDistribution(profile, contexts.get(profile.id)).map((finding) => ({ ...finding, profile })),
-      );
+    return devices.filter(selects).flatMap((profile) =>
+      [...checkDistribution(profile, contexts.get(profile.id)), ...checkUrl(profile, inventory)].map((finding) => ({
+        ...finding,
+        profile,
+      })),
+    );
   });
   const placed = (severity: "error" | "warning") =>
     placeProblems(
@@ -52,4 +55,8 @@ export function planFindings(
     told: new Set(found.map(describeFinding)),
     refused: new Map([...byDevice].map(([id, problems]) => [id, problems.map(formatPlaced).join("; ")])),
   };
+}
+
+function checkUrl(profile: Profile, { fleet }: Inventory): Finding[] {
+  return runsArgoCd(profile) ? checkGitUrl(profile.gitops.access, fleet.git.url) : [];
 }

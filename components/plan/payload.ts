@@ -9,6 +9,7 @@ import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
 import { backupFiles, backupUrl } from "./backup.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "./distributions/distribution-plan.ts";
 import { renderDistribution } from "./distributions/index.ts";
+import { engineFiles } from "./engine-files.ts";
 import { neededKib, preflightSetting } from "./preflight.ts";
 
 /** What one device is to become, in the line format of `program/payload.sh`; nothing of it is evaluated on the device. */
@@ -43,7 +44,9 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
  */
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
   const distribution = renderDistribution(profile, context);
-  const plan = { ...distribution, files: [...distribution.files, ...backupFiles(profile, context.secrets)] };
+  const pulled = engineFiles(profile, context);
+  const files = [...distribution.files, ...backupFiles(profile, context.secrets), ...pulled];
+  const plan = { ...distribution, files };
   const artifacts = resolveArtifacts(profile, lock);
   plan.files.forEach(checkFile);
   const hash = desiredStateHash(profile, plan, artifacts);
@@ -90,6 +93,7 @@ function settingsOf(
     VERSION: plan.version,
     ARCH: profile.architecture,
     MEMORY_MIB: String(profile.memoryMiB),
+    ENGINE: profile.joins === undefined ? profile.gitops.engine : "none",
     SERVICE: plan.service,
     UNIT: plan.unit,
     KUBECTL: plan.kubectl,

@@ -81,10 +81,10 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, argocd } = profile.gitops;
+  const { engine, ...argocd } = profile.gitops;
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
-    gitops: engine === "argocd" ? { engine, argocd } : { engine },
+    gitops: engine === "argocd" ? { engine, ...argocd } : { engine },
     [profile.distribution]: profile[profile.distribution],
   };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));

@@ -175,7 +175,12 @@ async function forewarn(runs: readonly DeviceRun[], region: Region): Promise<voi
 /** Tells what became of the devices, and makes the run fail where one has. */
 async function report(outputs: RegionOutputs | pulumi.Output<RegionOutputs>, region: Region): Promise<void> {
   if (pulumi.Output.isInstance(outputs)) return;
-  for (const line of describeReasons("pending", outputs.pending)) await pulumi.log.warn(line, region);
+  const waiting = Object.entries(outputs.waiting).map(([id, reason]) => [id, { code: "engine", reason }] as const);
+  const told = [
+    ...describeReasons("applied, and waiting", Object.fromEntries(waiting)),
+    ...describeReasons("pending", outputs.pending),
+  ];
+  for (const line of told) await pulumi.log.warn(line, region);
   const failed = describeReasons("failed", outputs.failed);
   if (failed.length > 0) await failAtEnd(failed.join("\n"), region);
 }

@@ -18,6 +18,8 @@ export interface RegionOutputs {
   readonly devices: Readonly<Record<DeviceOutcome["state"], number>>;
   /** Devices that are as their plan says, and the release of the distribution that they run. */
   readonly applied: Readonly<Record<string, string>>;
+  /** Devices that are as their plan says, and whose pull engine did not run yet when they were dialled: what it waits for. */
+  readonly waiting: Readonly<Record<string, string>>;
   /** Devices that the next run tries again; nothing is known to be wrong with them. */
   readonly pending: Readonly<Record<string, DeviceReason>>;
   /** Devices that a person has to look at. */
@@ -34,6 +36,9 @@ export function regionOutputs(outcomes: ReadonlyMap<string, DeviceOutcome>): Reg
   const why = ({ code, reason }: DeviceOutcome): DeviceReason => ({ code, reason });
   const maps = {
     applied: those("applied", ({ release }) => release),
+    waiting: Object.fromEntries(
+      all.flatMap(([id, { engine = "" }]) => (WAITING.test(engine) ? [[id, engine.replace(WAITING, "")]] : [])),
+    ),
     pending: those("pending", why),
     failed: those("failed", why),
     removed: those("removed", ({ code }) => code),
@@ -43,6 +48,9 @@ export function regionOutputs(outcomes: ReadonlyMap<string, DeviceOutcome>): Reg
   const devices = { applied: count(applied), pending: count(pending), failed: count(failed), removed: count(removed) };
   return { devices, ...maps };
 }
+
+/** How an engine's state begins that is not ready. */
+const WAITING = /^waiting: /;
 
 /** Most devices that one line names. */
 const NAMED = 8;

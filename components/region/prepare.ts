@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { deviceProgram } from "../device/program.ts";
-import { describeRegionSizes, treeInput } from "../gitops/index.ts";
+import { describeRegionSizes, renderDeviceEntry, treeDevice, treeInput } from "../gitops/index.ts";
 import { type Inventory, type Profile, resolveFleet } from "../inventory/index.ts";
 import { regionSecretKeys } from "../plan/contexts.ts";
 import { type DevicePlan, isRefusal, planRegion, type Refusal } from "../plan/device.ts";
@@ -39,14 +39,16 @@ export function prepareRegion(
   const profiles = fleet.filter((profile) => profile.region === region);
   const present = profiles.filter(({ state }) => state === "present");
   const findings = planFindings(inventory, present);
+  const tree = treeInput(inventory, fleet);
   const plans = planRegion({
     profiles,
     artifacts: inventory.artifacts,
     secrets: secrets ?? stackSecrets(regionSecretKeys(present)),
     refused: findings.refused,
+    entryOf: (profile) => renderDeviceEntry(tree, treeDevice(profile)),
     program: deviceProgram().sha256,
   });
-  const sizes = describeRegionSizes(treeInput(inventory, fleet).devices.filter((device) => device.region === region));
+  const sizes = describeRegionSizes(tree.devices.filter((device) => device.region === region));
   return { profiles, fleet, plans, warnings: [...findings.warnings, ...planWarnings(plans, findings.told), ...sizes] };
 }
 

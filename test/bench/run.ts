@@ -14,6 +14,8 @@ const BENCHMARKS = [
   "diff",
   "promote",
   "payload",
+  "certificates",
+  "status",
   "dial",
   "change",
   "preview",

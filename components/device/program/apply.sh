@@ -15,52 +15,6 @@ END
   [ -z "$REASON" ] || exit 1
 }
 
-# Every finding of a device, one a line: id, severity and text, with tabs between.
-all_findings() {
-  findings
-  clock_finding
-  damage_finding
-  version_finding
-  fixed_findings
-  foreign_findings
-}
-
-# A cluster that is first started by a clock far ahead has certificates that are not valid yet, for good.
-# By the year, since mksh counts in 32 bits. https://github.com/k3s-io/k3s/issues/6152
-clock_finding() {
-  [ "$(date -u +%Y)" -lt "$CLOCK_CEILING" ] || printf 'clock\terror\t%s is far ahead - set the clock\n' "$(date -u +%F)"
-}
-
-# https://kubernetes.io/releases/version-skew-policy/
-version_finding() {
-  have=$("${DISTRIBUTION}_version" | sed -n 's/^v1\.\([0-9]*\)\..*/\1/p')
-  want=${VERSION#v1.}
-  want=${want%%.*}
-  [ -n "$have" ] || return 0
-  if [ "$want" -lt "$have" ]; then
-    printf 'downgrade\terror\tv1.%s to v1.%s - reset the device\n' "$have" "$want"
-  elif [ "$want" -gt $((have + 1)) ]; then
-    printf 'minor\terror\tv1.%s to v1.%s skips one - go through v1.%s\n' "$have" "$want" $((have + 1))
-  fi
-}
-
-foreign_findings() {
-  foreign=$(optional "${DISTRIBUTION}_unset_foreign")
-  [ -z "$foreign" ] || printf 'foreign\terror\t%s - reinstall the device\n' "$foreign"
-  [ "$REPLACE" = 0 ] || return 0
-  for other in $(occupants); do
-    printf 'distribution\terror\tthe device runs %s, the inventory says %s - set replace: true to erase it with its data\n' "$other" "$DISTRIBUTION"
-  done
-}
-
-# Distributions on this device other than the wanted one.
-occupants() {
-  for other in k3s k0s microk8s; do
-    [ "$other" != "$DISTRIBUTION" ] || continue
-    if [ "$(known_distribution)" = "$other" ] || [ -n "$(optional "${other}_version" 2>/dev/null)" ]; then echo "$other"; fi
-  done
-}
-
 # There is no way back from here, so everything that is needed has been staged before.
 replace() {
   gone=$(occupants)
@@ -77,7 +31,7 @@ backup() {
   n=$PREVIOUS.new
   rm -rf "$n"
   mkdir -p "$n/files"
-  for p in $(managed_paths) "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
+  for p in $(managed_paths) "$(engine_secrets)" "$APPLIED" "$SETTINGS" "$INSTALLED" "$COMMITTED"; do
     if [ -e "$p" ]; then
       mkdir -p "$n/files${p%/*}"
       link_or_copy "$p" "$n/files$p"
@@ -108,6 +62,7 @@ swap() {
   enter swap
   SWAPPED=1
   rm -f "$APPLIED"
+  prepare_engine
   for p in $PATHS $INSTALL_PATHS; do
     [ -e "$STAGE$p" ] || continue
     changed=0
@@ -117,7 +72,7 @@ swap() {
   done
   for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
     case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
-    drop "$p"
+    case $p in "$(manifests)"/*) ;; *) drop "$p" ;; esac
   done
 }
 
@@ -154,7 +109,9 @@ gate() {
 
 commit() {
   enter commit
-  forget_objects
+  # shellcheck disable=SC2046
+  forget_manifests "$PREVIOUS/files" $(former_manifests)
+  optional "${DISTRIBUTION}_apply_manifests" || :
   forget_agents
   ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
@@ -180,9 +137,14 @@ rollback() {
   CHANGED=0 FORCE=1 RESULT=rolled-back
   if had_state; then
     restore_all
+    ! has_engine || make_engine_folder
     optional "${DISTRIBUTION}_undo"
     activate
-    if await; then finding "back on the previous state"; else
+    # shellcheck disable=SC2046
+    if await; then
+      finding "back on the previous state"
+      (forget_manifests "$STAGE" $(new_manifests)) || :
+    else
       RESULT=failed
       finding "restored the previous state, but $WHY - read $LOG"
     fi
@@ -264,6 +226,7 @@ finish() {
     rm -f "$LOCK"
   fi
   rm -f "$RUN/payload"
+  case $RESULT in applied) engine_state "$ENGINE_SECONDS" ;; unchanged | rolled-back) engine_state 0 ;; esac
   report "$RESULT" "$REASON" >"$RUN/.result"
   mv -f "$RUN/.result" "$RUN/result"
   exit

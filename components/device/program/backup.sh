@@ -33,6 +33,7 @@ copy_datastore() {
   mkdir -p "$BACKUPS" && chmod 700 "$BACKUPS" && rm -rf "$copy.new" && mkdir "$copy.new" || return 1
   "${DISTRIBUTION}_backup_datastore" "$copy.new" || { rm -rf "$copy.new" && return 1; }
   [ -n "$(find "$copy.new" -type f)" ] || { rm -rf "$copy.new" && return 0; }
+  copy_engine_secrets "$copy.new" || { rm -rf "$copy.new" && return 1; }
   printf 'device %s\ndistribution %s\nversion %s\n' "$DEVICE" "$DISTRIBUTION" "$("${DISTRIBUTION}_version")" >"$copy.new/about" ||
     { rm -rf "$copy.new" && return 1; }
   find "$copy.new" -type f ! -path '*/pki/*' -exec chmod 600 {} +

@@ -6,7 +6,7 @@
 unchanged() {
   applied "$HASH" && finished && [ ! -e "$RESTORING" ] &&
     [ "$(echo "$PATHS" | xargs cat 2>/dev/null | sha256sum)" = "$(wanted_files | sha256sum)" ] && installed_present &&
-    [ "$("${DISTRIBUTION}_main_pid")" != 0 ] && [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ] && keep_settings
+    [ "$("${DISTRIBUTION}_main_pid")" != 0 ] && engine_made && [ "$($KUBECTL get --raw=/readyz 2>/dev/null)" = ok ] && keep_settings
 }
 
 # The contents of the payload's files, one after the other: a changed password is found so, since the hash leaves it out.

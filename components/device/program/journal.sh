@@ -27,7 +27,7 @@ BACKUPS=$STATE/backups
 JOURNAL=$STATE/journal
 LOCK=$STATE/lock
 DEVICE='' HASH='' VERSION='' RUN=''
-STEP=start SWAPPED=0 FORCE=0 CHANGED=0 LOCKED=0 RESULT=failed REASON='' OLD_PID='' SINCE=0 WHY=''
+STEP=start SWAPPED=0 FORCE=0 CHANGED=0 LOCKED=0 RESULT=failed REASON='' OLD_PID='' SINCE=0 WHY='' ENGINE_STATE=''
 
 now() { date +%s; }
 
@@ -49,8 +49,8 @@ plain() { printf %s "$1" | tr -cs '\40-\176' ' ' | cut -c "1-$2" | sed 's/[\\"]/
 report() {
   code=${2%%: *}
   case $code in "$2" | *[!a-z-]*) code= ;; esac
-  printf '{"device":"%s","result":"%s","code":"%s","hash":"%s","version":"%s","reason":"%s"}\n' \
-    "$DEVICE" "$1" "$code" "$HASH" "$VERSION" "$(plain "$2" 1000)"
+  printf '{"device":"%s","result":"%s","code":"%s","hash":"%s","version":"%s","engine":"%s","reason":"%s"}\n' \
+    "$DEVICE" "$1" "$code" "$HASH" "$VERSION" "$(plain "$ENGINE_STATE" 300)" "$(plain "$2" 1000)"
 }
 
 die() {

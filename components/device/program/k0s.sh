@@ -78,6 +78,10 @@ k0s_unset_foreign() {
   fi
 }
 
+# It applies the files of a folder whenever one changes, and deletes what one that is gone has made: pkg/applier/manager.go,
+# stackapplier.go, stack.go (prune). What it applied last stands in an annotation, as JSON: 256 KiB at most.
+k0s_manifests() { echo "$K0S_DATA/manifests/edge-fleet"; }
+
 # What containerd was started with: K0s' file for it names what it imports, to 1.35 one that K0s has merged, then the
 # drop-ins themselves. https://github.com/k0sproject/k0s/blob/v1.36.3+k0s.2/pkg/component/worker/containerd/configurer.go
 k0s_wasm_ready() {

@@ -52,6 +52,16 @@ k3s_complaint() {
   esac
 }
 
+# It applies a file that is there or has changed, and does nothing about one that has gone, also where it comes back as it was:
+# its Addon remembers the sum. pkg/deploy/controller.go (deploy, basename)
+k3s_manifests() { echo "$K3S_DATA/server/manifests"; }
+
+k3s_forget_manifest() {
+  addon=${1##*/}
+  # shellcheck disable=SC2086
+  $KUBECTL -n kube-system delete addon "${addon%%.*}" --ignore-not-found --wait=false </dev/null || :
+}
+
 k3s_wasm_ready() { grep -q "runtimes\.'$1'" "$K3S_DATA/agent/etc/containerd/config.toml" 2>/dev/null; }
 
 # The token is the key of the bootstrap data: a datastore without it is useless. https://docs.k3s.io/datastore/backup-restore

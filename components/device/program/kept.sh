@@ -46,17 +46,6 @@ forget_agents() {
   done
 }
 
-# K3s applies a manifest that is there and does nothing about one that has gone. https://docs.k3s.io/installation/packaged-components
-forget_objects() {
-  for p in $(applied_line 4 "$PREVIOUS/files$APPLIED"); do
-    case " $PATHS " in *" $p "*) continue ;; esac
-    case $p in "$K3S_DATA"/server/manifests/*) ;; *) continue ;; esac
-    # shellcheck disable=SC2086
-    [ ! -f "$PREVIOUS/files$p" ] || $KUBECTL delete --ignore-not-found --wait=false -f "$PREVIOUS/files$p" ||
-      echo "the objects of $p could not be deleted"
-  done
-}
-
 # Whether the cluster that this run changes was made by somebody else.
 taken_over() { [ ! -e "$PREVIOUS/files$APPLIED" ] && [ ! -e "$PREVIOUS/first" ]; }
 

@@ -47,7 +47,7 @@ serve() {
   timeout 120 /bin/sh -c "while read -r l && [ \"\$l\" != . ]; do echo \"\$l\"; done" >"$INCOMING.raw" ||
     die "payload: it does not arrive - check the connection"
   unpack_payload
-  [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
+  answer_unchanged
   receive_artifacts
   follow_detached
 }
@@ -62,7 +62,7 @@ launch() {
   answer_always
   INCOMING=$1
   payload "$INCOMING"
-  [ -L "$LOCK" ] || ! unchanged || say "$(report unchanged '')"
+  answer_unchanged
   pid=$(cat "$RUN/pid" 2>/dev/null) || pid=
   if ! alive "$pid"; then
     wait_unlocked $(($(tick) + LOCK_SECONDS))
@@ -73,6 +73,12 @@ launch() {
   fi
   rm -f "$INCOMING"
   follow
+}
+
+answer_unchanged() {
+  [ ! -L "$LOCK" ] && unchanged || return 0
+  engine_state 0
+  say "$(report unchanged '')"
 }
 
 keep_payload() {

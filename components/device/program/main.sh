@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 usage() {
-  echo "usage: edge-fleet-device apply <PAYLOAD | remove DEVICE | maintain | recover | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | remove DEVICE | maintain | recover | status | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
   exit 2
 }
 
@@ -12,6 +12,7 @@ main() {
     remove) remove "${2-}" ;;
     maintain) maintain ;;
     recover) recover ;;
+    status) engine_status ;;
     backups) backups ;;
     restore) restore_copy "${2-}" ;;
     restoring)

@@ -19,6 +19,7 @@ maintain() {
   renew_certificates
   if ready; then
     optional "${DISTRIBUTION}_encrypt"
+    optional "${DISTRIBUTION}_apply_manifests" || :
     back_up || echo "maintain: the datastore could not be copied"
     prune
   else

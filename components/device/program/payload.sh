@@ -14,7 +14,7 @@ read_line() {
 # Reads file $1; with $2 the files are laid out below that folder with their modes.
 payload() {
   PAYLOAD=$1 sink=${2-} line_number=0 part='set' ended=0
-  PATHS='' LIVE_PATHS='' ARTIFACTS='' INSTALL_PATHS='' BIN=''
+  PATHS='' LIVE_PATHS='' ARTIFACTS='' INSTALL_PATHS='' MANIFEST_PATHS='' BIN=''
   reset_settings
   {
     read_line || :
@@ -73,7 +73,7 @@ check_path() {
     "$PROGRAM" | "$STATE"/lock | "$STATE"/identity* | "$STATE"/journal | "$STATE"/applied) refuse "this path is not for a payload" ;;
     "$STATE"/settings | "$STATE"/installed | "$STATE"/committed) refuse "this path is not for a payload" ;;
     "$STATE"/stage/* | "$STATE"/previous* | "$STATE"/run/* | "$STATE"/artifacts/* | "$STATE"/backups/*) refuse "this path is not for a payload" ;;
-    "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
+    "$STATE"/engine* | "$STATE"/manifests/applied* | "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
     /etc/rancher/?* | /etc/k0s/?* | /var/lib/rancher/?* | /var/lib/k0s/?* | /var/snap/microk8s/?* | /etc/microk8s.yaml) ;;
     /etc/systemd/?* | /etc/sysctl.d/?* | /etc/modules-load.d/?* | /usr/local/bin/?* | /usr/local/sbin/?*) ;;
     "$STATE"/?* | /etc/edge-fleet/?* | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;
@@ -109,7 +109,7 @@ copy_lines() {
 
 payload_artifact() {
   [ "$#" = 7 ] || refuse "not an artifact"
-  case $2 in binary | shim | images | snap | assertions) ;; *) refuse "unknown kind of artifact" ;; esac
+  case $2 in binary | shim | images | snap | assertions | manifest) ;; *) refuse "unknown kind of artifact" ;; esac
   check_sum "$3"
   check_number "$4"
   check_mode "$5"
@@ -122,7 +122,10 @@ payload_artifact() {
     check_path "$6"
     INSTALL_PATHS="$INSTALL_PATHS${INSTALL_PATHS:+ }$6"
   fi
-  [ "$2" != binary ] || BIN=$6
+  case $2 in
+    binary) BIN=$6 ;;
+    manifest) MANIFEST_PATHS="$MANIFEST_PATHS $6" LIVE_PATHS="$LIVE_PATHS $6" ;;
+  esac
   ARTIFACTS="$ARTIFACTS$2 $3 $4 $5 $6 $7
 "
 }

@@ -41,6 +41,7 @@ erase_cluster() {
     rm -f "$p"
   done
   rm -f "$APPLIED" "$INSTALLED" "$COMMITTED"
+  rm -rf "$ENGINE_FOLDER" "$STATE/manifests"
 }
 
 remove_units() {

@@ -19,12 +19,12 @@ restore_copy() {
     '') name=$(copies '*Z' | head -n 1) ;;
     *)
       name=$1
-      is_copy_name "$name" || die "copy: $(plain "$name" 40) is no name of a copy - see edge-fleet backups $DEVICE"
+      is_copy_name "$name" || die "copy: $(plain "$name" 40) is no name of a copy - see edge-fleet backup list $DEVICE"
       ;;
   esac
   SOURCE=${RECEIVED:-backups}/$name
   if [ -z "$name" ] || [ ! -d "$STATE/$SOURCE" ]; then
-    die "copy: ${name:-none} is not here - see edge-fleet backups $DEVICE, or send one with --from"
+    die "copy: ${name:-none} is not here - see edge-fleet backup list $DEVICE, or send one with --from"
   fi
   check_copy "$STATE/$SOURCE"
   rm -f "$RUN/result" "$RUN/pid"
@@ -64,7 +64,7 @@ END
 is_member() {
   case $1 in
     *[!A-Za-z0-9._/-]* | */../* | ../* | */.. | *//*) return 1 ;;
-    about | token | node-password | encryption.yaml | db | db/ | db/state.db | db/state.db-wal) ;;
+    about | token | engine-secrets.yaml | node-password | encryption.yaml | db | db/ | db/state.db | db/state.db-wal) ;;
     encryption-config.json | encryption-state.json) ;;
     pki | pki/* | backend | backend/*) ;;
     *) return 1 ;;
@@ -157,11 +157,15 @@ enter_copy() {
   STEP=gate OLD_PID='' SINCE=$(date -u +%Y%m%d%H%M%S) AWAITED=1
   "${DISTRIBUTION}_start"
   await || AWAITED=0
+  [ "$AWAITED" = 0 ] || optional "${DISTRIBUTION}_apply_manifests" || :
 }
 
 put_copy() {
   copy_datastore "$KEPT" || die "keep: what is there could not be copied - free some space, or read $LOG"
-  if [ -d "$STATE/$SOURCE" ]; then "${DISTRIBUTION}_restore_datastore" "$STATE/$SOURCE"; else
+  if [ -d "$STATE/$SOURCE" ]; then
+    "${DISTRIBUTION}_restore_datastore" "$STATE/$SOURCE"
+    restore_engine_secrets "$STATE/$SOURCE"
+  else
     echo "restore: $SOURCE is gone: what is there is started again"
   fi
   sync

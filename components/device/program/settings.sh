@@ -4,7 +4,7 @@
 
 reset_settings() {
   DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' INIT='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
-  DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
+  ENGINE=none DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
   READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
@@ -16,6 +16,7 @@ setting() {
     MEMORY_MIB | LIMIT_KIB | NEED_KIB | READY_SECONDS | ROLLBACK_SECONDS | BACKUP_HOURS | BACKUP_KEEP | REPLACE | MANAGED_REBOOT) check_number "$2" ;;
     DEVICE | REGION | SERVICE | VERSION | ARCH) case $2 in '' | -* | *[!A-Za-z0-9.+@-]*) refuse "$1 is not a name" ;; esac ;;
     DISTRIBUTION) case $2 in k3s | k0s | microk8s) ;; *) refuse "unknown distribution" ;; esac ;;
+    ENGINE) case $2 in argocd | argocd-agent | flux | none) ;; *) refuse "unknown engine" ;; esac ;;
     INIT) case $2 in systemd | openrc) ;; *) refuse "unknown init" ;; esac ;;
     KUBECTL)
       case ${2%% --request-timeout=*} in
@@ -46,6 +47,7 @@ assign() {
     VERSION) VERSION=$2 ;;
     DISTRIBUTION) DISTRIBUTION=$2 ;;
     INIT) INIT=$2 ;;
+    ENGINE) ENGINE=$2 ;;
     ARCH) ARCH=$2 ;;
     MEMORY_MIB) MEMORY_MIB=$2 ;;
     SERVICE) SERVICE=$2 ;;

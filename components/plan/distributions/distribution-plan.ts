@@ -53,6 +53,8 @@ export interface RenderContext {
   readonly joined?: boolean;
   /** Ids of the devices that join this one, sorted. Default: none. */
   readonly agents?: readonly string[];
+  /** Objects that the device's engine starts from. Default: none. */
+  readonly entry?: readonly object[];
   /** Secrets of the stack's configuration by key, see `secretKeys` in k3s/secrets.ts. Default: none. */
   readonly secrets?: Readonly<Record<string, string>>;
 }

@@ -5,6 +5,7 @@
  */
 import type { Profile } from "../../inventory/types.ts";
 import { checkBackup } from "../backup.ts";
+import { checkGitAccess } from "../git-access.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { checkEngine } from "./engine.ts";
 import type { Finding } from "./finding.ts";
@@ -37,14 +38,15 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 }
 
 /**
- * What stands against the profile on the distribution that it names, against sending its copies away, and against its pull
- * engine.
+ * What stands against the profile on the distribution that it names, against sending its copies away, against its access to
+ * Git and against its pull engine.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
   return [
     ...DISTRIBUTIONS[profile.distribution].check(profile, context),
     ...checkBackup(profile),
+    ...checkGitAccess(profile),
     ...checkEngine(profile),
   ];
 }

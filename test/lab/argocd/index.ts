@@ -51,7 +51,9 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     await Promise.all(processes.reverse().map(stopProcess));
   };
   try {
-    processes.push(await startPart(options, "miniredis", "miniredis", [`127.0.0.1:${redis}`], Number(redis)));
+    processes.push(
+      await startPart(options, "miniredis", "miniredis", ["--bind", "127.0.0.1", "--port", `${redis}`], Number(redis)),
+    );
     processes.push(
       await startPart(
         options,

@@ -3,7 +3,6 @@
  * program, made quick and able to kill itself at any step.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { after, before, describe } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
@@ -13,9 +12,14 @@ import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
 import { type Payload, payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { ARTIFACTS, buildProfile } from "../../unit/device/profile.ts";
+import { DEFINITIONS, ENGINE } from "./engine-lock.ts";
 import { k3sStandin } from "./index.ts";
+import { locked, sha256 } from "./locked.ts";
 import { PROGRAM } from "./quick-program.ts";
 import { Sandbox, type SandboxOptions, type SandboxOutcome, type SandboxShell } from "./sandbox.ts";
+
+export { ENGINE } from "./engine-lock.ts";
+export { locked, sha256 } from "./locked.ts";
 
 /** Release that works. */
 export const OLD = "v1.36.2+k3s1";
@@ -38,24 +42,13 @@ export const RELEASES: Readonly<Record<string, string>> = {
   [CRASHING]: k3sStandin(CRASHING, { fault: "crash" }),
   [MIGRATING]: k3sStandin(MIGRATING, { fault: "migrate" }),
 };
-/** SHA-256 in hex. */
-export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
-
-/**
- * An artifact as a lock names it.
- * @param url default: where nothing answers, for artifacts that are pushed
- */
-export function locked(content: string | Uint8Array, url = `http://127.0.0.1:9/${sha256(content)}`) {
-  return { url, sha256: sha256(content), size: content.length };
-}
-
 /** A lock of all releases as served below a base URL. */
 export function lockFor(url: string): ArtifactsLock {
   const entries = Object.entries(RELEASES).map(([version, text]) => {
     const file = locked(text, `${url}/${version}/k3s`);
     return [version, { amd64: file, arm64: file }] as const;
   });
-  return { k3s: Object.fromEntries(entries) };
+  return { k3s: Object.fromEntries(entries), ...ENGINE };
 }
 
 /** A lock for devices to which artifacts are pushed. */
@@ -157,9 +150,14 @@ export class Device {
     this.sh(`test -x ${PROGRAM_PATH}`);
   }
 
-  /** What is sent to the device. */
+  /** What is sent to the device, which has the engine's manifests then. */
   packed(profile: Profile, lock = LOCK, context: RenderContext = {}): Packed {
-    return pack(renderPayload(profile, lock, context));
+    const payload = renderPayload(profile, lock, context);
+    const manifests = payload.artifacts.filter(({ kind }) => kind === "manifest");
+    if (manifests.length > 0)
+      for (const text of [...manifests.flatMap(({ content }) => content ?? []), ...DEFINITIONS.map(({ text }) => text)])
+        this.store(text);
+    return pack(payload);
   }
 
   /** Applies a profile and waits for the answer. */

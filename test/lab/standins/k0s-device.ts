@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { buildProfile } from "../../unit/device/profile.ts";
-import { Device, locked, type Packed, pushedProfile } from "./apply-device.ts";
+import { Device, ENGINE, locked, type Packed, pushedProfile } from "./apply-device.ts";
 import { k0sStandin } from "./others.ts";
 import { shimArchive } from "./shim.ts";
 
@@ -35,6 +35,7 @@ const RELEASES: Readonly<Record<string, string>> = {
 };
 const SHIM = shimArchive("#!/bin/sh\n");
 const LOCK: ArtifactsLock = {
+  ...ENGINE,
   k0s: Object.fromEntries(
     Object.entries(RELEASES).map(([version, text]) => [version, { amd64: locked(text), arm64: locked(text) }]),
   ),

@@ -7,7 +7,7 @@ import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
 import { buildProfile } from "../../unit/device/profile.ts";
-import { Device, locked, type Packed, pushedProfile, sha256 } from "./apply-device.ts";
+import { Device, ENGINE, locked, type Packed, pushedProfile, sha256 } from "./apply-device.ts";
 import { k0sStandin, microk8sStandin, type SnapStandin, systemSnapStandin } from "./others.ts";
 import { shimArchive } from "./shim.ts";
 
@@ -43,6 +43,7 @@ const FILES = [BASE, SNAPD, OLD_SNAPD, NEW_SNAPD, ...Object.values(RELEASES)].fl
 ]);
 
 const LOCK: ArtifactsLock = {
+  ...ENGINE,
   microk8s: Object.fromEntries(
     Object.entries(RELEASES).map(([version, { revision, snap, assertions }]) => {
       const base = { base: locked(BASE.snap), baseAssertions: locked(BASE.assertions) };

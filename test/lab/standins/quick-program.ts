@@ -15,6 +15,7 @@ function instrument(text: string): DeviceProgram {
   const kill = 'kill_at() { [ "$1" != "$(cat /etc/edge-fleet-lab/kill 2>/dev/null)" ] || kill -9 $$; }';
   const edits: readonly (readonly [string, string])[] = [
     ["\nPOLL=2\n", `\nPOLL=0.2 c=0\n${kill}\n`],
+    ["\nENGINE_SECONDS=60\n", "\nENGINE_SECONDS=25\n"],
     ['it follows"\n    sleep 1\n', 'it follows"\n    sleep 0.2\n'],
     ['  journal "$1" begin\n', '  journal "$1" begin\n  kill_at "$1"\n'],
     ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],

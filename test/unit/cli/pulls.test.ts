@@ -1,4 +1,4 @@
-/** `edge-fleet pulls` on an inventory and a tree on disk. */
+/** `edge-fleet explain --pulls` on an inventory and a tree on disk. */
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -21,7 +21,7 @@ function pulls(context: TestContext, pinned: boolean) {
   const cwd = dirname(writeInventory(context, { "tokyo.yaml": TOKYO }));
   mkdirSync(join(cwd, "fleet/rings"), { recursive: true });
   if (pinned) writeFileSync(join(cwd, "fleet/rings/canary.yaml"), renderRing("canary", SHA));
-  return (device: string) => edgeFleet(["pulls", device], { cwd });
+  return (device: string) => edgeFleet(["explain", device, "--pulls"], { cwd });
 }
 
 for (const [device, engine, kinds, place] of [

@@ -23,6 +23,7 @@ const CASES: readonly (readonly [
   reason: RegExp,
 ])[] = [
   ["an apply", answer("applied"), "applied", "", /^$/],
+  ["an engine that waits", line("answer", "", { result: "applied", engine: "waiting: x" }), "applied", "", /^$/],
   ["a no-op", answer("unchanged"), "applied", "", /^$/],
   ["a wipe", answer("removed"), "removed", "wiped", /^$/],
   ["a device that is let go", answer("removed", "", "retained"), "removed", "retained", /^$/],

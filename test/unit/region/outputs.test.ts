@@ -11,7 +11,8 @@ const dark = {
 } as const;
 const OUTCOMES: readonly (readonly [string, DeviceOutcome])[] = [
   ["c", { state: "failed", code: "host-key", reason: "another key - find out why", release: "" }],
-  ["b", { state: "applied", code: "", reason: "", release: "v1.36.2+k3s1" }],
+  ["b", { state: "applied", code: "", reason: "", release: "v1.36.2+k3s1", engine: "ready" }],
+  ["f", { state: "applied", code: "", reason: "", release: "v1.36.2+k3s1", engine: "waiting: ImagePullBackOff x" }],
   ["a", dark],
   ["d", { state: "removed", code: "wiped", reason: "", release: "" }],
   ["e", dark],
@@ -19,8 +20,9 @@ const OUTCOMES: readonly (readonly [string, DeviceOutcome])[] = [
 
 test("outputs are counts, and one short entry a device", () => {
   assert.deepEqual(regionOutputs(new Map(OUTCOMES)), {
-    devices: { applied: 1, pending: 2, failed: 1, removed: 1 },
-    applied: { b: "v1.36.2+k3s1" },
+    devices: { applied: 2, pending: 2, failed: 1, removed: 1 },
+    applied: { b: "v1.36.2+k3s1", f: "v1.36.2+k3s1" },
+    waiting: { f: "ImagePullBackOff x" },
     pending: { a: { code: dark.code, reason: dark.reason }, e: { code: dark.code, reason: dark.reason } },
     failed: { c: { code: "host-key", reason: "another key - find out why" } },
     removed: { d: "wiped" },

@@ -4,6 +4,7 @@
  */
 import type { Profile } from "../../../inventory/types.ts";
 import { backupSecretKeys } from "../../backup.ts";
+import { gitSecretKeys } from "../../git-access.ts";
 import { registrySecretKeys } from "../registries.ts";
 
 /** Full form of a token, `K10<SHA-256 of the CA>::<user>:<password>`. https://docs.k3s.io/cli/token#token-format */
@@ -23,7 +24,7 @@ export function joinTokenKey(serverId: string): string {
  */
 export function secretKeys(profile: Profile, joined: boolean): string[] {
   const server = profile.joins ?? (joined ? profile.id : undefined);
-  const keys = new Set([...registrySecretKeys(profile), ...backupSecretKeys(profile)]);
+  const keys = new Set([...registrySecretKeys(profile), ...backupSecretKeys(profile), ...gitSecretKeys(profile)]);
   if (profile.distribution === "k3s" && server !== undefined) keys.add(joinTokenKey(server));
   return [...keys].sort();
 }

@@ -11,6 +11,7 @@ FAULT='@FAULT@'
 READY_SECONDS='@READY_SECONDS@'
 DATA=/var/lib/k0s
 DB=$DATA/db
+MANIFESTS=$DATA/manifests/edge-fleet
 RUN=/run/standin-k0s
 # @KUBE_API@
 MINOR=${VERSION#v1.}

@@ -14,6 +14,7 @@ READY_SECONDS='@READY_SECONDS@'
 CONFIG=/etc/rancher/k3s
 DATA=/var/lib/rancher/k3s
 SERVER=$DATA/server
+MANIFESTS=$SERVER/manifests
 RUN=/run/standin-k3s
 SITE=/var/lib/standin-k3s-site
 NODE_PASSWORD=/etc/rancher/node/password
@@ -255,7 +256,8 @@ kubectl() {
       --raw=/readyz) require_ready; echo ok; exit 0 ;;
       -o) output=$2; shift ;;
       --kubeconfig) kubeconfig=$2; shift ;;
-      -n | -f) shift ;;
+      -n | -l) shift ;;
+      -f) words="$words $2"; shift ;;
       --* | -o=*) ;;
       *) words="$words $1" ;;
     esac
@@ -272,10 +274,10 @@ kubectl() {
     'delete node') rm -rf "${SITE:?}/$3"; echo "node \"$3\" deleted" ;;
     'create secret') echo "secret $4 $(encryption_key)" >>"$DB/state.db"; echo "secret/$4 created" ;;
     'get secrets') check_secrets; grep '^secret ' "$DB/state.db" || : ;;
-    'replace ') check_secrets; cat >/dev/null; rewrite_secrets ;;
+    'replace -') check_secrets; cat >/dev/null; rewrite_secrets ;;
     'get deployment' | 'get deploy') get_deployment "${3-}" ;;
     'rollout status') echo "deployment \"coredns\" successfully rolled out" ;;
-    *) refuse "the stand-in does not answer: kubectl $*" ;;
+    *) answer_engine "$@" || refuse "the stand-in does not answer: kubectl $*" ;;
   esac
 }
 

@@ -11,6 +11,7 @@ FAULT='@FAULT@'
 READY_SECONDS='@READY_SECONDS@'
 : "${SNAP_DATA:=/var/snap/microk8s/current}"
 DB=$SNAP_DATA/var/kubernetes/backend
+MANIFESTS=/var/lib/edge-fleet/manifests
 RUN=/run/standin-microk8s
 # @KUBE_API@
 

@@ -1,5 +1,6 @@
 # What the stand-ins for K3s, K0s and MicroK8s share: their faults, and what they keep of a node. Needs VERSION, FAULT,
-# READY_SECONDS and `refuse`, which ends with a message; for a node DB, its folder, and `node`, its name.
+# READY_SECONDS and `refuse`, which ends with a message; for a node DB, its folder, and `node`, its name; for
+# the engine MANIFESTS, the folder of its manifests.
 # shellcheck shell=sh disable=SC2034,SC2154
 
 # The fault of this start, in `word`: of the build, or of /etc/edge-fleet-lab/fault: `<fault> [release]`.
@@ -56,4 +57,24 @@ mark_node() {
     mv -f "$kept.new" "$kept"
   done
   echo "node/$node: ${kept##*/}"
+}
+
+# The images of the engine that the manifests' folder asks for.
+engine_images() { sed -n 's/^[ -]*image: *//p' "$MANIFESTS"/edge-fleet-engine-*.yaml 2>/dev/null | tr -d "\"'"; }
+
+# What edge-fleet asks about the engine, of a node that has no containers: each of its pods waits for an image. The words of
+# the request are the arguments, its output is in `output`. Fails where it is asked something else.
+answer_engine() {
+  case "${1-} ${2-} $output" in
+    'get deployments,statefulsets '*metadata.namespace*) ;;
+    'get deployments,statefulsets '*) engine_images | sed 's/^/1== 1=1 /' ;;
+    'get pods jsonpath='*) engine_images | sed 's/^/ImagePullBackOff /' ;;
+    'get pods name' | 'get crd '* | 'delete deployments,statefulsets,replicasets,pods '* | 'delete secret '* | 'delete addon '*) ;;
+    'get secret '*) refuse "secrets \"$3\" not found" ;;
+    "apply $MANIFESTS/"*) echo "${2##*/}" >>"$DB/applied" ;;
+    "get $MANIFESTS/"*' name') ;;
+    "get $MANIFESTS/"*) grep -qxF "${2##*/}" "$DB/applied" 2>/dev/null || refuse "not found" ;;
+    "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'*) ;;
+    *) return 1 ;;
+  esac
 }

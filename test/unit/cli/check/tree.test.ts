@@ -93,7 +93,7 @@ const sources: [what: string, files: Record<string, string>, problem: RegExp][] 
   [
     "broken YAML",
     { "base/service.yaml": "kind: [Service\n" },
-    /^base\/service\.yaml:\d+:\d+ \(yaml\): .* - mend the syntax$/,
+    /^base\/service\.yaml:\d+:\d+ \(yaml\): .* - fix the syntax$/,
   ],
   [
     "a base that is fetched",

@@ -25,15 +25,28 @@ test("a fleet that says nothing gets a soak of 2h, 95% and 2 failures", () => {
   assert.deepEqual(rolloutRules({}), {
     soakMs: 2 * hours,
     minHealthyPercent: 95,
+    minHealthyPerModelPercent: 50,
     maxFailures: 2,
     signedCommits: false,
   });
-  assert.deepEqual(rolloutRules({ rollout: { soak: "1d", minHealthy: "0%", maxFailures: 0, signedCommits: true } }), {
-    soakMs: 24 * hours,
-    minHealthyPercent: 0,
-    maxFailures: 0,
-    signedCommits: true,
-  });
+  assert.deepEqual(
+    rolloutRules({
+      rollout: { soak: "1d", minHealthy: "0%", minHealthyPerModel: "0%", maxFailures: 0, signedCommits: true },
+    }),
+    {
+      soakMs: 24 * hours,
+      minHealthyPercent: 0,
+      minHealthyPerModelPercent: 0,
+      maxFailures: 0,
+      signedCommits: true,
+    },
+  );
+});
+
+test("a workload's own rules go before the fleet's, one by one, but for signatures", () => {
+  const fleet = { rollout: { soak: "1d", minHealthy: "90%", maxFailures: 0, signedCommits: true } };
+  const rules = rolloutRules(fleet, { rollout: { soak: "30m", minHealthyPerModel: "10%" } });
+  assert.deepEqual(rules, { ...rolloutRules(fleet), soakMs: 1_800_000, minHealthyPerModelPercent: 10 });
 });
 
 for (const [text, minutes] of [
