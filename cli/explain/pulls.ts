@@ -25,6 +25,9 @@ export function devicePulls(inventory: Inventory, id: string, tree: string): Dev
   const { where, objects, deployed } = renderPull(device, input, readPins(tree, input.workloads));
   const text =
     objects.length === 0 ? "" : formatObjects([`What ${id} pulls with ${device.engine}: ${where}.`], objects);
-  const nothing = `ring ${device.ring} pins no commit: ${id} pulls nothing - use edge-fleet promote ${device.ring}`;
+  const nothing =
+    device.engine === "none"
+      ? `gitops.engine is none: ${id} pulls nothing - set it to argocd, or deploy to it yourself`
+      : `ring ${device.ring} pins no commit: ${id} pulls nothing - use edge-fleet promote ${device.ring}`;
   return { text, nothing: deployed.length === 0 ? nothing : "" };
 }

@@ -26,6 +26,7 @@ export interface Pull {
 
 /** Renders the objects of a device. */
 export function renderPull(device: TreeDevice, input: TreeInput, pins: Pins): Pull {
+  if (device.engine === "none") return { where: "nowhere", objects: [], deployed: [] };
   const deployed = deploymentsOf(device, input, pins);
   if (device.engine === "flux")
     return {

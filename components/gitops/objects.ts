@@ -48,10 +48,15 @@ export interface ClusterGenerator {
 
 /** Which objects of a kustomization a patch is for; all conditions must hold. Names are regular expressions. */
 export interface PatchTarget {
+  /** API group. Absent: any. */
   readonly group?: string | undefined;
+  /** Absent: any. */
   readonly kind?: string | undefined;
+  /** Absent: any. */
   readonly name?: string | undefined;
+  /** Absent: any labels. */
   readonly labelSelector?: string | undefined;
+  /** Absent: any annotations. */
   readonly annotationSelector?: string | undefined;
 }
 

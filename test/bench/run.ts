@@ -12,6 +12,7 @@ import type { BenchmarkResult } from "./report.ts";
 const BENCHMARKS = [
   "emit",
   "diff",
+  "promote",
   "payload",
   "certificates",
   "status",

@@ -44,7 +44,6 @@ export interface ArgoCd {
  * @throws Error with the end of a component's log when it does not come up
  */
 export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
-  const { kubeconfigPath, namespace } = options;
   const [redis, repo, repoMetrics, metrics, probe, webhook] = await freePorts(6);
   const repoServer = `127.0.0.1:${repo}`;
   const processes: ChildProcess[] = [];
@@ -67,30 +66,8 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
         Number(repo),
       ),
     );
-    const common = ["--namespace", namespace, "--kubeconfig", kubeconfigPath];
     processes.push(
-      await (options.controller === "application"
-        ? startPart(
-            options,
-            "argocd",
-            "argocd-application-controller",
-            [
-              ...[...common, "--metrics-port", `${metrics}`, "--redis", `127.0.0.1:${redis}`],
-              ...["--repo-server", repoServer, "--app-resync", "10", "--app-resync-jitter", "0"],
-            ],
-            Number(metrics),
-          )
-        : startPart(
-            options,
-            "argocd",
-            "argocd-applicationset-controller",
-            [
-              ...[...common, "--argocd-repo-server", repoServer],
-              ...["--metrics-addr", `127.0.0.1:${metrics}`, "--probe-addr", `127.0.0.1:${probe}`],
-              ...["--webhook-addr", `127.0.0.1:${webhook}`],
-            ],
-            Number(probe),
-          )),
+      await startController(options, `127.0.0.1:${redis}`, repoServer, [metrics, probe, webhook].map(Number)),
     );
   } catch (error) {
     await stop();
@@ -98,6 +75,23 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   }
   const watched = `argocd-${options.controller ?? "applicationset"}-controller`;
   return { log: () => readFileSync(logFile(options, watched), "utf8"), stop };
+}
+
+function startController(
+  options: ArgoCdOptions,
+  redis: string,
+  repoServer: string,
+  [metrics = 0, probe = 0, webhook = 0]: readonly number[],
+): Promise<ChildProcess> {
+  const common = ["--namespace", options.namespace, "--kubeconfig", options.kubeconfigPath];
+  if (options.controller === "application") {
+    const own = ["--metrics-port", `${metrics}`, "--redis", redis, "--repo-server", repoServer];
+    const resync = ["--app-resync", "10", "--app-resync-jitter", "0"];
+    return startPart(options, "argocd", "argocd-application-controller", [...common, ...own, ...resync], metrics);
+  }
+  const own = ["--argocd-repo-server", repoServer, "--metrics-addr", `127.0.0.1:${metrics}`];
+  const ports = ["--probe-addr", `127.0.0.1:${probe}`, "--webhook-addr", `127.0.0.1:${webhook}`];
+  return startPart(options, "argocd", "argocd-applicationset-controller", [...common, ...own, ...ports], probe);
 }
 
 function logFile({ directory }: ArgoCdOptions, name: string): string {

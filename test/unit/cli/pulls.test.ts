@@ -15,6 +15,7 @@ devices:
   - { id: b, host: 10.0.0.2, model: box, ring: canary, gitops: { engine: argocd } }
   - { id: c, host: 10.0.0.3, model: box, ring: canary, gitops: { engine: argocd-agent } }
   - { id: d, host: 10.0.0.4, model: box, ring: canary, joins: c }
+  - { id: e, host: 10.0.0.5, model: box, ring: canary, gitops: { engine: none } }
 `;
 
 function pulls(context: TestContext, pinned: boolean) {
@@ -56,6 +57,12 @@ test("says that nothing is pulled where the ring pins no commit, and prints no o
   const { exitCode, stdout, stderr } = await pulls(context, false)("a");
   assert.deepEqual([exitCode, stdout], [0, ""]);
   assert.match(stderr, /^ring canary pins no commit: a pulls nothing - use edge-fleet promote canary\n$/);
+});
+
+test("says of a device without an engine that it pulls nothing, whatever its ring pins", async (context) => {
+  const { exitCode, stdout, stderr } = await pulls(context, true)("e");
+  assert.deepEqual([exitCode, stdout], [0, ""]);
+  assert.match(stderr, /^gitops\.engine is none: e pulls nothing - /);
 });
 
 test("refuses a machine that joins another one's cluster, and a device that is not there", async (context) => {
