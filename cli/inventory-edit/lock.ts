@@ -4,7 +4,7 @@
  */
 import { parseYamlFile } from "../../components/inventory/files.ts";
 import { renderRegionLock } from "../../components/inventory/lock.ts";
-import { type LockedDevice, RegionLockSchema } from "../../components/inventory/lock-schema.ts";
+import { type LockedDevice, RegionLockSchema, type RevokedKeys } from "../../components/inventory/lock-schema.ts";
 
 /** What a device is pinned to from now on. */
 export interface Pin {
@@ -28,7 +28,8 @@ export interface EditedLock {
 }
 
 /**
- * Edits the text of a lock.
+ * Edits the text of a lock. An identity key that goes, with its entry or because another one takes its place, is revoked;
+ * one that comes back is not.
  * @param text undefined where there is no file yet
  * @param dropped ids whose entries go
  * @throws Error naming the file when its text is no lock
@@ -39,22 +40,36 @@ export function editRegionLock(
   pins: readonly Pin[],
   dropped: readonly string[] = [],
 ): EditedLock {
-  const devices = new Map(Object.entries(text === undefined ? {} : parseLock(file, text)));
+  const before = text === undefined ? { devices: {} } : parseLock(file, text);
+  const devices = new Map(Object.entries(before.devices));
   const conflicts = new Map<string, string>();
-  for (const { id, pinned, before } of pins) {
-    const field = changedField(devices.get(id), before, pinned);
+  for (const { id, pinned, before: known } of pins) {
+    const field = changedField(devices.get(id), known, pinned);
     if (field === undefined) devices.set(id, pinned);
     else conflicts.set(id, `${field} was changed in ${file} meanwhile - look at the entry and enroll again`);
   }
   for (const id of dropped) devices.delete(id);
-  return { text: renderRegionLock(region, devices), conflicts };
+  return { text: renderRegionLock(region, devices, revokedKeys(before, devices)), conflicts };
 }
 
-function parseLock(file: string, text: string): Readonly<Record<string, LockedDevice>> {
+type Lock = { readonly devices: Readonly<Record<string, LockedDevice>>; readonly revoked?: RevokedKeys | undefined };
+
+/** Keys that the lock has revoked or has of its devices, without those that its devices have now. */
+function revokedKeys(before: Lock, devices: ReadonlyMap<string, LockedDevice>): RevokedKeys {
+  const used = new Set([...devices.values()].map(({ identityKey }) => identityKey));
+  const ids = new Set([...Object.keys(before.revoked ?? {}), ...Object.keys(before.devices)]);
+  const entries = [...ids].map((id): [string, string[]] => {
+    const keys = [...(before.revoked?.[id] ?? []), before.devices[id]?.identityKey];
+    return [id, [...new Set(keys)].filter((key) => key !== undefined && !used.has(key)) as string[]];
+  });
+  return Object.fromEntries(entries.filter(([, keys]) => keys.length > 0));
+}
+
+function parseLock(file: string, text: string): Lock {
   const problems: string[] = [];
   const { value } = parseYamlFile(file, text, RegionLockSchema, problems);
   if (value === undefined) throw new Error(problems.join("\n"));
-  return value.devices;
+  return value;
 }
 
 function changedField(

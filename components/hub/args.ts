@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { ProjectFleet } from "../gitops/projects.ts";
 import type { HubGit } from "./git.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
+import type { PrincipalPlan } from "./principal/plan.ts";
 
 /** The cluster that becomes the hub, and how it is reached. */
 export interface HubCluster {
@@ -35,6 +36,8 @@ export interface HubRegion {
   readonly git?: HubGit;
   /** Counts the tokens of the region's account: another number makes a new token and ends the old one. Default 1. */
   readonly tokenGeneration?: number;
+  /** What the agents of the region's devices connect to, see `planPrincipal`. Default: no principal. */
+  readonly principal?: PrincipalPlan;
 }
 
 /** Which cluster becomes the hub of which regions. */
@@ -60,4 +63,9 @@ export interface RegionAccess {
   readonly namespace: string;
   /** Kubeconfig of the region's account, whose cluster is named `hub-<uid>`. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
+  /**
+   * Address that the load balancer of the principal has got, empty while it has none; undefined where no load balancer
+   * leads to one. `gitops.agent.address` is a name for it, or itself.
+   */
+  readonly principalAddress: pulumi.Output<string> | undefined;
 }

@@ -11,6 +11,7 @@ import { hubProvider } from "./cluster.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
 import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
+import { installPrincipal } from "./principal/install.ts";
 
 /** {@link HubArgs} for one region. */
 export interface ControlPlaneArgs extends Omit<HubArgs, "regions">, HubRegion {
@@ -47,7 +48,11 @@ export class ControlPlane extends pulumi.ComponentResource {
       .apply(([data, id, url, authority]) =>
         renderKubeconfig({ server: url, certificateAuthorityData: authority }, id, namespace, tokenOf(data)),
       );
-    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig) };
+    const principalAddress =
+      args.principal === undefined
+        ? undefined
+        : installPrincipal(name, args.principal, args.awaitReady !== false, { ...child, dependsOn: [created] });
+    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig), principalAddress };
     this.registerOutputs({ region: args.region, namespace, removed });
   }
 
@@ -70,7 +75,7 @@ export class ControlPlane extends pulumi.ComponentResource {
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
       {
-        objs: withGitTrust(selectControlPlane(args.manifests.namespaceInstall), args.git),
+        objs: withGitTrust(selectControlPlane(args.manifests), args.git),
         skipAwait: args.awaitReady === false,
       },
       { parent: this, provider, dependsOn: [settings] },

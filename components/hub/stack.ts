@@ -6,7 +6,8 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
-import { hubOf, type Inventory } from "../inventory/index.ts";
+import { FLEET_CA_KEY, openFleetAuthority } from "../identity/authority.ts";
+import { hubOf, type Inventory, resolveRegion } from "../inventory/index.ts";
 import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
 import type { HubRegion } from "./args.ts";
@@ -24,9 +25,16 @@ import {
 } from "./installed.ts";
 import { type Cluster, readCluster } from "./kubeconfig.ts";
 import { loadArgoCd } from "./manifests.ts";
+import { planPrincipal } from "./principal/plan.ts";
+import type { PrincipalExposure } from "./principal/settings.ts";
 
-/** Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret, and which cluster the hub is. */
-export type HubOutputs = Readonly<Record<`kubeconfig-${string}` | "clusterUid", pulumi.Output<string>>>;
+/**
+ * Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret; `principal-<region>`, the address that
+ * the load balancer of a region's principal has got; and which cluster the hub is.
+ */
+export type HubOutputs = Readonly<
+  Record<`kubeconfig-${string}` | `principal-${string}` | "clusterUid", pulumi.Output<string>>
+>;
 
 /**
  * @throws Error when the fleet has no hub, the manifests or the kubeconfig cannot be used, the kubeconfig leads to another
@@ -40,7 +48,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     const why = `hub: is none, so the stack ${stack} has nothing to install - describe the hub there, or remove the stack`;
     throw new Error(`${join(directory, "fleet.yaml")} ${why}`);
   }
-  const regions = hubRegions(inventory, settings.tokenGenerations);
+  const regions = hubRegions(inventory, settings.tokenGenerations, wanted.principal);
   const cluster = readCluster(settings.context);
   const access = settings.context === undefined ? {} : { context: settings.context };
   const manifests = await loadArgoCd(wanted.argocd.version, artifacts, directory);
@@ -59,19 +67,23 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);
-  const kubeconfigs = Object.entries(hub.regions).map(([region, { kubeconfig }]) => [
-    `kubeconfig-${region}`,
-    kubeconfig,
+  const accesses = Object.entries(hub.regions).flatMap(([region, { kubeconfig, principalAddress }]) => [
+    [`kubeconfig-${region}`, kubeconfig],
+    ...(principalAddress === undefined ? [] : [[`principal-${region}`, principalAddress]]),
   ]);
-  return Object.fromEntries([["clusterUid", hub.clusterUid], ...kubeconfigs]) as HubOutputs;
+  return Object.fromEntries([["clusterUid", hub.clusterUid], ...accesses]) as HubOutputs;
 }
 
-/** How each region stands. @throws Error when a token is counted for no region, or with no count */
+/**
+ * How each region stands.
+ * @throws Error when a token is counted for no region, or with no count, or as `planPrincipal`
+ */
 function hubRegions(
   inventory: Inventory,
   tokenGenerations: StackSettings["tokenGenerations"],
+  exposure: PrincipalExposure,
 ): Record<string, HubRegion> {
-  const { regions } = inventory;
+  const { regions, artifacts } = inventory;
   for (const [region, generation] of Object.entries(tokenGenerations)) {
     const key = `edge-fleet:tokenGenerations.${region}`;
     if (!regions.has(region))
@@ -82,10 +94,19 @@ function hubRegions(
     if (!Number.isInteger(generation) || generation < 1)
       throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
   }
-  const standings = [...regions].map(([name, { state }]): [string, HubRegion] => [
-    name,
-    { removed: state === "removed", tokenGeneration: tokenGenerations[name] ?? 1, ...gitOf(inventory, name) },
-  ]);
+  const authority = () => openFleetAuthority(pulumi.runtime.getConfig(`edge-fleet:${FLEET_CA_KEY}`));
+  const standings = [...regions].map(([name, { state }]): [string, HubRegion] => {
+    const principal = planPrincipal(name, resolveRegion(inventory, name), { exposure, artifacts, authority });
+    return [
+      name,
+      {
+        removed: state === "removed",
+        tokenGeneration: tokenGenerations[name] ?? 1,
+        ...(principal === undefined ? {} : { principal }),
+        ...gitOf(inventory, name),
+      },
+    ];
+  });
   return Object.fromEntries(standings);
 }
 

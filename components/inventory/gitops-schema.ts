@@ -1,5 +1,6 @@
 /** How a device gets its workloads: the part of the settings that chooses its pull engine and sets it up. */
 import { z } from "zod";
+import { AgentSchema } from "./agent-schema.ts";
 import { GitAccessSchema } from "./git-schema.ts";
 
 /** Release of Argo CD that is written where none is asked for, on the hub and on devices. */
@@ -21,7 +22,7 @@ const ArgoCdSchema = z
       .max(1440)
       .default(10)
       .describe(
-        "How long after one look at the Git branch the next one comes, at the earliest; up to half as much again is added at random, so that a fleet does not ask in step",
+        "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
       ),
   })
   .prefault({})
@@ -34,9 +35,10 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet pulls prints what it takes. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
+    agent: AgentSchema,
     access: GitAccessSchema.optional(),
   })
   .prefault({})

@@ -22,9 +22,18 @@ const LockedDeviceSchema = z.strictObject({
   facts: FactsSchema.optional().describe("What the device said about itself"),
 });
 
+/**
+ * Identity keys that devices of the region had before, by id: of one that was enrolled anew with another key, or whose
+ * entry went. The hub refuses every certificate over them, so nothing but the end of their validity lets them go.
+ */
+const RevokedSchema = z
+  .record(DeviceIdSchema, z.array(PublicKeySchema).min(1))
+  .describe("Identity keys that devices had before; the hub refuses every certificate over them");
+
 /** `stacks/<region>.lock.yaml`. */
 export const RegionLockSchema = z.strictObject({
   devices: z.record(DeviceIdSchema, LockedDeviceSchema).describe("By id, sorted"),
+  revoked: RevokedSchema.optional(),
 });
 
 /** Fields that the lock has of a device, and no other file. */
@@ -32,5 +41,7 @@ export const LOCK_FIELDS = Object.keys(LockedDeviceSchema.shape);
 
 /** An entry of `<region>.lock.yaml`. */
 export type LockedDevice = z.infer<typeof LockedDeviceSchema>;
+/** Identity keys that are no longer any device's, by id. */
+export type RevokedKeys = z.infer<typeof RevokedSchema>;
 /** What enrolment has learnt about a device. */
 export type DeviceFacts = z.infer<typeof FactsSchema>;

@@ -3,24 +3,36 @@
  * Pure; who writes the file is the command's matter.
  */
 import { stringify } from "yaml";
-import type { LockedDevice } from "./lock-schema.ts";
+import type { LockedDevice, RevokedKeys } from "./lock-schema.ts";
 
 /**
  * Renders the file, sorted by id.
  * @param devices pins by id
+ * @param revoked keys that are no longer any device's, by id. Default: none
  */
-export function renderRegionLock(region: string, devices: ReadonlyMap<string, LockedDevice>): string {
-  const sorted = [...devices].sort(([a], [b]) => (a < b ? -1 : 1));
+export function renderRegionLock(
+  region: string,
+  devices: ReadonlyMap<string, LockedDevice>,
+  revoked: RevokedKeys = {},
+): string {
+  const sorted = [...devices].sort(byId);
   const header = [
     `What the devices of ${region} are pinned to: SSH host key, identity key and what they said about themselves.`,
     `Written by \`edge-fleet enroll ${region}\`, never by hand; reviewed and committed like package-lock.json.`,
   ];
   const body = stringify(
     // An object would put ids of digits alone in front.
-    { devices: new Map(sorted.map(([id, pins]) => [id, ordered(pins)])) },
+    {
+      devices: new Map(sorted.map(([id, pins]) => [id, ordered(pins)])),
+      ...(Object.keys(revoked).length === 0 ? {} : { revoked: new Map(Object.entries(revoked).sort(byId)) }),
+    },
     { lineWidth: 0 },
   );
   return `${header.map((line) => `# ${line}\n`).join("")}${body}`;
+}
+
+function byId([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 function ordered({ hostKey, identityKey, facts }: LockedDevice): LockedDevice {

@@ -86,11 +86,13 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     { layer: "region", values: region.settings },
     { layer: "device", values: settingsOf(entry) },
   ]);
+  const stolen = entry.state === "stolen";
   return {
     id: entry.id,
     region: region.name,
     model: entry.model,
-    state: region.state === "removed" ? "removed" : (entry.state ?? "present"),
+    state: region.state === "removed" || (entry.state ?? "present") !== "present" ? "removed" : "present",
+    stolen,
     architecture: model.architecture,
     memoryMiB: memoryMiB(model.memory),
     host: entry.host,
@@ -98,6 +100,8 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     identityKey: entry.identityKey,
     joins: entry.joins,
     ...complete(SettingsSchema.parse(settings)),
+    // Nobody is to dial a machine that somebody else has.
+    ...(stolen ? { decommission: "retain" } : {}),
     origins: { ...origins, state: stateOrigin(region, entry) },
   };
 }
@@ -108,7 +112,7 @@ function stateOrigin(region: Region, { state }: DeviceRecord["entry"]): Layer {
 }
 
 /** Adds what no schema can say: what is required after all, and what follows from another setting. */
-function complete(settings: ResolvedSettings): Omit<Profile, "origins" | "state" | IdentityField> {
+function complete(settings: ResolvedSettings): Omit<Profile, "origins" | "state" | "stolen" | IdentityField> {
   const { ssh, k3s, k0s, microk8s, network, distribution } = settings;
   const version = (name: Distribution, value: string | undefined) =>
     name === distribution ? required(value, `${name}.version`) : (value ?? "");
@@ -180,7 +184,7 @@ export function profileOf({ settings, ...device }: DeviceDescription): Profile {
     { layer: "default", values: DEFAULT_SETTINGS },
     { layer: "device", values: { ring: "all", ...settings } },
   ]);
-  const own = { model: device.architecture, state: "present", host: "", hostKey: undefined } as const;
+  const own = { model: device.architecture, state: "present", stolen: false, host: "", hostKey: undefined } as const;
   const rest = complete(SettingsSchema.parse(merged.settings));
   return { ...own, ...device, identityKey: undefined, joins: undefined, ...rest, origins: merged.origins };
 }

@@ -6,6 +6,7 @@
  * over fleet. What a device is pinned to is in `<region>.lock.yaml`, see lock-schema.ts.
  */
 import { z } from "zod";
+import { PrincipalExposureSchema } from "./agent-schema.ts";
 import { WasmRuntimeSchema } from "./distribution-schema.ts";
 import { ArgoCdVersionSchema } from "./gitops-schema.ts";
 import type { LockedDevice } from "./lock-schema.ts";
@@ -24,19 +25,17 @@ export { PublicKeySchema, type Settings, SettingsSchema } from "./settings-schem
 
 const QUANTITY = /^[1-9][0-9]*(Mi|Gi)$/;
 
-/** Whether something is wanted. What merely disappears from the inventory is refused; a removal is declared. */
-const state = (what: string, whole: string) =>
-  z.enum(["present", "removed"]).default("present").describe(`${what}. ${whole}`);
-
 /** One device of a region. */
 export const DeviceSchema = SettingsSchema.extend({
   id: DeviceIdSchema,
   host: HostSchema.describe("Stable name or address on which the device's SSH server answers"),
   model: ModelNameSchema,
-  state: state(
-    "removed: the next run takes the device off the hub and, with `decommission: wipe`, erases its cluster and identity",
-    "The entry may be deleted in the change after that run; an entry that just disappears is refused",
-  ),
+  state: z
+    .enum(["present", "removed", "stolen"])
+    .default("present")
+    .describe(
+      "removed: the next run takes the device off the hub and, with `decommission: wipe`, erases its cluster and identity. stolen: somebody else has the machine: the next run shuts it out of the hub and never dials it. The entry may be deleted in the change after that run; an entry that just disappears is refused",
+    ),
   joins: DeviceIdSchema.optional().describe(
     "Id of the device whose cluster this machine joins as an agent. Both must be of one region, and the server comes first",
   ),
@@ -45,10 +44,12 @@ export const DeviceSchema = SettingsSchema.extend({
 /** `stacks/<region>.yaml`. */
 export const RegionSchema = SettingsSchema.extend({
   region: RegionNameSchema,
-  state: state(
-    "removed: every device of the region is removed as its own `state: removed` would, and then the region's part of the hub",
-    "The files of the region may be deleted in the change after that run; a region that just disappears is refused",
-  ),
+  state: z
+    .enum(["present", "removed"])
+    .default("present")
+    .describe(
+      "removed: every device of the region is removed as its own `state: removed` would, and then the region's part of the hub. The files of the region may be deleted in the change after that run; a region that just disappears is refused",
+    ),
   devices: z.array(DeviceSchema).optional().describe("Devices, inline"),
   devicesFrom: z
     .string()
@@ -72,6 +73,7 @@ const HubSchema = z.strictObject({
   argocd: z
     .strictObject({ version: ArgoCdVersionSchema.describe("Release of Argo CD") })
     .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
+  principal: PrincipalExposureSchema,
 });
 
 /** `stacks/fleet.yaml`. */
@@ -195,6 +197,10 @@ export const ArtifactsLockSchema = z.strictObject({
     )
     .optional()
     .describe("Argo CD by release"),
+  argocdAgent: z
+    .record(z.string(), z.strictObject({ image: ImageSchema }))
+    .optional()
+    .describe("argocd-agent by release: one image, the hub's and the devices'"),
 });
 
 /** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */

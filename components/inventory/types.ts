@@ -3,7 +3,7 @@
  * resources) is computed from these objects alone.
  */
 import type { z } from "zod";
-import type { LockedDevice } from "./lock-schema.ts";
+import type { LockedDevice, RevokedKeys } from "./lock-schema.ts";
 import type { ArtifactsLock, DeviceEntry, FleetFile, Model, RegionFile, SettingsSchema } from "./schema.ts";
 
 /** Where a value stands in a file. Lines and columns count from 1. */
@@ -40,6 +40,8 @@ export interface RegionLock {
   readonly file: string;
   /** By id; also of devices that the region does not have. */
   readonly devices: Readonly<Record<string, LockedDevice>>;
+  /** Identity keys that are no longer any device's, by id. */
+  readonly revoked: RevokedKeys;
   readonly locate: Locate;
 }
 
@@ -103,8 +105,10 @@ export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distrib
   readonly id: string;
   readonly region: string;
   readonly model: string;
-  /** `removed` where the entry or its whole region says so. */
+  /** `removed` where the entry or its whole region says so, and for one that is stolen. */
   readonly state: State;
+  /** Somebody else has the machine: it is removed, never dialled, and shut out of the hub at once. */
+  readonly stolen: boolean;
   readonly ring: string;
   readonly architecture: "amd64" | "arm64";
   /** RAM of the model in MiB. */

@@ -11,14 +11,14 @@ export const NETWORK_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The interface of `network.interface` does not exist",
     "The pod network does not start",
-    "Mend the name",
+    "Correct the name",
   ],
   [
     "node-ip",
     ERROR,
     "No interface has the address of `network.nodeIp`",
     "The kubelet stops with `node IP not found in the host's network interfaces`",
-    "Give the address to the device, statically, or mend the setting",
+    "Give the address to the device, statically, or correct the setting",
   ],
   [
     "default-route",
@@ -166,7 +166,7 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The device runs another distribution than the inventory says, and `replace` is not set",
     "The change erases the old cluster with its data",
-    "Set `replace: true`, or mend `distribution`",
+    "Set `replace: true`, or correct `distribution`",
   ],
   [
     "engine",

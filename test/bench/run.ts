@@ -13,6 +13,8 @@ const BENCHMARKS = [
   "emit",
   "diff",
   "payload",
+  "certificates",
+  "status",
   "dial",
   "change",
   "preview",

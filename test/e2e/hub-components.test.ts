@@ -4,17 +4,23 @@
  * story.
  */
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
 import type { ApplicationSet } from "../../components/gitops/objects.ts";
 import type { HubRegion } from "../../components/hub/args.ts";
+import { principalSecrets } from "../../components/hub/principal/index.ts";
+import type { PrincipalPlan } from "../../components/hub/principal/plan.ts";
+import { openFleetAuthority } from "../../components/identity/authority.ts";
+import { issuePrincipalCertificate } from "../../components/identity/principal.ts";
 import { type ApiObject, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
 import { runCommand } from "../lab/run-command.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
+import { authorityKey } from "../unit/identity/keys.ts";
 
 const toolchain = await enterLab();
 const REPOSITORY = join(import.meta.dirname, "../..");
@@ -71,6 +77,9 @@ test("a program of a user's own with the components Hub and RegionRegistration",
   await story.prepare();
   await t.test("one up installs the hub, and registers devices with the region's account", () => story.install());
   await t.test("a new token is one up, preview included", () => story.newToken());
+  await t.test("a principal comes with a region's agents, keeps its token key, and goes with them", () =>
+    story.principal(),
+  );
   await t.test("a device that vanishes is refused, and nothing is deleted", () => story.deviceVanishes());
   await t.test("a device that is declared removed is inert, and gone once it has left", () => story.deviceRemoved());
   await t.test("a region that vanishes is refused, and its control plane stays", () => story.regionVanishes());
@@ -202,6 +211,44 @@ class Story {
       ["edge-fleet-region-token-2"],
     );
     await this.#good(ALL);
+    assert.deepEqual(await this.#uids(), before);
+  }
+
+  async principal(): Promise<void> {
+    const before = await this.#uids();
+    const authority = openFleetAuthority(authorityKey());
+    const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses: ["hub.example.com"] }, 2026);
+    const principal: PrincipalPlan = {
+      settings: {
+        namespace: "argocd-tokyo",
+        image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
+        port: 443,
+        exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
+        agents: 2,
+        certificate: server.certificate,
+      },
+      secrets: principalSecrets("argocd-tokyo", authority.certificate, server),
+    };
+    const tokenKey = async () =>
+      (await this.#list(SECRETS)).find(({ metadata }) => metadata.name === "argocd-agent-jwt")?.data as {
+        "jwt.key": string;
+      };
+    await this.#good({ ...ALL, regions: { tokyo: { principal } } });
+    const made = await tokenKey();
+    const key = createPrivateKey(Buffer.from(made["jwt.key"], "base64").toString());
+    assert.equal(key.asymmetricKeyType, "rsa");
+    const deployments = await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments");
+    assert.deepEqual(
+      deployments.map(({ metadata }) => metadata.name),
+      ["argocd-agent-principal"],
+    );
+    const later = { ...principal.settings, exposure: { ...principal.settings.exposure, sourceRanges: ["10.0.0.0/8"] } };
+    await this.#good({ ...ALL, regions: { tokyo: { principal: { ...principal, settings: later } } } });
+    assert.deepEqual(await tokenKey(), made);
+    const state = await this.#pulumi(["stack", "export", "--stack", "all"]);
+    assert.ok(!state.stdout.includes(server.key.split("\n")[1] ?? ""));
+    await this.#good(ALL);
+    assert.deepEqual(await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments"), []);
     assert.deepEqual(await this.#uids(), before);
   }
 

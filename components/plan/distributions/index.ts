@@ -7,6 +7,7 @@ import type { Profile } from "../../inventory/types.ts";
 import { checkBackup } from "../backup.ts";
 import { checkGitAccess } from "../git-access.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
+import { checkEngine } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { checkK0s, checkMicroK8s } from "./k0s/checks.ts";
 import { renderK0s } from "./k0s/index.ts";
@@ -37,7 +38,8 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 }
 
 /**
- * What stands against the profile on the distribution that it names, against sending its copies away, and against its access to Git.
+ * What stands against the profile on the distribution that it names, against sending its copies away, against its access to
+ * Git and against its pull engine.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
@@ -45,5 +47,6 @@ export function checkDistribution(profile: Profile, context: RenderContext = {})
     ...DISTRIBUTIONS[profile.distribution].check(profile, context),
     ...checkBackup(profile),
     ...checkGitAccess(profile),
+    ...checkEngine(profile),
   ];
 }

@@ -32,6 +32,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     region: "tokyo",
     model: "nuc-4g",
     state: "present",
+    stolen: false,
     ring: "canary",
     architecture: "amd64",
     memoryMiB: 4096,

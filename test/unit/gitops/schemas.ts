@@ -19,6 +19,7 @@ const DOCUMENTS: readonly (readonly [group: string, file: string])[] = [
   ["", "api__v1_openapi.json"],
   ["apps", "apis__apps__v1_openapi.json"],
   ["networking.k8s.io", "apis__networking.k8s.io__v1_openapi.json"],
+  ["policy", "apis__policy__v1_openapi.json"],
   ["rbac.authorization.k8s.io", "apis__rbac.authorization.k8s.io__v1_openapi.json"],
   ["scheduling.k8s.io", "apis__scheduling.k8s.io__v1_openapi.json"],
 ];

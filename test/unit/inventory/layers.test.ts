@@ -111,6 +111,7 @@ test("a profile has no setting that the schema does not have, nor lacks one", ()
     "region",
     "model",
     "state",
+    "stolen",
     "architecture",
     "memoryMiB",
     "host",

@@ -114,9 +114,9 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
     problems: [],
   },
   {
-    name: "a state is present or removed",
+    name: "a state is one of three",
     files: { "tokyo.yaml": `${REGION}    state: gone\n` },
-    problems: ["tokyo.yaml:6:12 devices[0].state: is not one of the allowed values - use present, removed"],
+    problems: ["tokyo.yaml:6:12 devices[0].state: is not one of the allowed values - use present, removed, stolen"],
   },
   {
     name: "a hub is a map or none",
@@ -257,7 +257,11 @@ test("a file with too many aliases is refused and named", () => {
 test("the hub is none, or complete with its defaults", () => {
   const hub = (text: string) => hubOf(loadInventory(inventoryFolder({ "fleet.yaml": text })).fleet);
   assert.equal(hub(FLEET.replace("hub:\n  argocd: {version: v3.2.0}", "hub: none")), undefined);
-  assert.deepEqual(hub(FLEET), { stack: "hub", argocd: { version: "v3.2.0" } });
+  assert.deepEqual(hub(FLEET), {
+    stack: "hub",
+    argocd: { version: "v3.2.0" },
+    principal: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
+  });
 });
 
 test("a lock is merged into the devices of its region, and points to its own file", () => {

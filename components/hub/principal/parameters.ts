@@ -1,0 +1,56 @@
+/**
+ * How a principal is configured: from settings to the ConfigMap that upstream names for it and to its container's
+ * environment. Each name is one that its command reads (argocd-agent acb60cd1, cmd/argocd-agent/principal.go), each key
+ * the one of upstream's own ConfigMap (install/kubernetes/principal/principal-params-cm.yaml).
+ */
+import type { types } from "@pulumi/kubernetes";
+import { PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
+
+/** ConfigMap that upstream's Deployment and `argocd-agentctl` read. */
+export const PARAMETERS = "argocd-agent-params";
+
+/** Everything that differs from a default, or must not change with one: variable, key, value. */
+function parameters(namespace: string): readonly (readonly [variable: string, key: string, value: string])[] {
+  return [
+    ["LISTEN_HOST", "listen.host", "0.0.0.0"],
+    ["LISTEN_PORT", "listen.port", String(PRINCIPAL_PORTS.agents)],
+    ["METRICS_PORT", "metrics.port", String(PRINCIPAL_PORTS.metrics)],
+    ["HEALTH_CHECK_PORT", "healthz.port", String(PRINCIPAL_PORTS.healthz)],
+    ["NAMESPACE", "namespace", namespace],
+    ["ALLOWED_NAMESPACES", "allowed-namespaces", namespace],
+    ["DESTINATION_BASED_MAPPING", "destination-based-mapping", "true"],
+    // The whole subject, as Go prints it: a certificate with an organization is no agent's.
+    ["AUTH", "auth", "mtls:subject:^CN=([a-z0-9-]+)$"],
+    ["TLS_CLIENT_CERT_REQUIRE", "tls.client-cert.require", "true"],
+    ["TLS_CLIENT_CERT_MATCH_SUBJECT", "tls.client-cert.match-subject", "true"],
+    ["TLS_MIN_VERSION", "tls.min-version", "tls1.3"],
+    // Unset it is gRPC's own 5 min, stricter than the 50 s at which agents ping.
+    ["KEEP_ALIVE_MIN_INTERVAL", "keep-alive.min-interval", "30s"],
+    ["REDIS_SERVER_ADDRESS", "redis.server.address", "argocd-redis:6379"],
+    // No live view: it asks agents for rights on everything that it shows.
+    ["ENABLE_RESOURCE_PROXY", "resource-proxy.enable", "false"],
+    ["LOG_FORMAT", "log.format", "json"],
+  ];
+}
+
+/** The ConfigMap's data. */
+export function parameterData({ namespace }: Pick<PrincipalSettings, "namespace">): Record<string, string> {
+  return Object.fromEntries(parameters(namespace).map(([, key, value]) => [`principal.${key}`, value]));
+}
+
+/** The container's environment: what the ConfigMap says, and what upstream has no key for. */
+export function principalEnvironment(
+  { namespace }: Pick<PrincipalSettings, "namespace">,
+  memoryLimitMiB: number,
+): types.input.core.v1.EnvVar[] {
+  const referred = parameters(namespace).map(([variable, key]) => ({
+    name: `ARGOCD_PRINCIPAL_${variable}`,
+    valueFrom: { configMapKeyRef: { name: PARAMETERS, key: `principal.${key}` } },
+  }));
+  return [
+    ...referred,
+    { name: "ARGOCD_PRINCIPAL_DISABLE_REDIS_PROXY", value: "true" },
+    { name: "REDIS_PASSWORD", valueFrom: { secretKeyRef: { name: "argocd-redis", key: "auth" } } },
+    { name: "GOMEMLIMIT", value: `${Math.floor(memoryLimitMiB * 0.8)}MiB` },
+  ];
+}

@@ -1,0 +1,113 @@
+/** The principal's process: from settings to its Deployment, the Services that lead to it, and what an eviction may do. */
+import { createHash } from "node:crypto";
+import type { types } from "@pulumi/kubernetes";
+import { meta, podLabels } from "./object.ts";
+import { parameterData, principalEnvironment } from "./parameters.ts";
+import { MEMORY, PRINCIPAL, PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
+
+/** User of upstream's image (argocd-agent acb60cd1, Dockerfile: `USER 999`). */
+const USER = 999;
+
+/** The container's path of a probe; it answers from when the principal has read everything, and always the same. */
+const HEALTHZ = { httpGet: { path: "/healthz", port: PRINCIPAL_PORTS.healthz } };
+
+/** Its workload. There is one pod at most: a second one would take agents that the first one answers for. */
+export function principalDeployment(settings: PrincipalSettings): types.input.apps.v1.Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: meta(PRINCIPAL, settings.namespace),
+    spec: {
+      replicas: 1,
+      strategy: { type: "Recreate" },
+      selector: { matchLabels: podLabels() },
+      template: {
+        metadata: { labels: podLabels(), annotations: { "edge-fleet.dev/configuration": configurationHash(settings) } },
+        spec: {
+          serviceAccountName: PRINCIPAL,
+          enableServiceLinks: false,
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: USER,
+            runAsGroup: USER,
+            seccompProfile: { type: "RuntimeDefault" },
+          },
+          containers: [container(settings)],
+        },
+      },
+    },
+  };
+}
+
+/** A running principal reads neither its parameters nor its certificate again. */
+function configurationHash(settings: PrincipalSettings): string {
+  const text = JSON.stringify([parameterData(settings), settings.certificate]);
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function container(settings: PrincipalSettings): types.input.core.v1.Container {
+  return {
+    name: PRINCIPAL,
+    image: settings.image,
+    imagePullPolicy: "IfNotPresent",
+    args: ["principal"],
+    env: principalEnvironment(settings, MEMORY.limitMiB),
+    ports: Object.entries(PRINCIPAL_PORTS).map(([name, containerPort]) => ({ name, containerPort })),
+    // It reads every Application once for each agent before it listens: minutes, with several hundred of them.
+    startupProbe: { ...HEALTHZ, periodSeconds: 10, failureThreshold: 90 },
+    readinessProbe: { ...HEALTHZ, periodSeconds: 10 },
+    livenessProbe: { ...HEALTHZ, periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3 },
+    resources: {
+      requests: { cpu: "100m", memory: `${MEMORY.requestMiB}Mi` },
+      limits: { memory: `${MEMORY.limitMiB}Mi` },
+    },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"] },
+      readOnlyRootFilesystem: true,
+    },
+  };
+}
+
+/** The Service that agents reach it by, and that of its metrics. */
+export function principalServices({ namespace, port, exposure }: PrincipalSettings): types.input.core.v1.Service[] {
+  const { service, annotations, sourceRanges } = exposure;
+  const outside = service !== "ClusterIP";
+  const agents = { name: "agents", protocol: "TCP", port, targetPort: PRINCIPAL_PORTS.agents };
+  const own = meta(PRINCIPAL, namespace);
+  return [
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { ...own, ...(Object.keys(annotations).length === 0 ? {} : { annotations: { ...annotations } }) },
+      spec: {
+        type: service,
+        selector: podLabels(),
+        ports: [service === "NodePort" ? { ...agents, nodePort: port } : agents],
+        // With Cluster the agents' addresses are those of nodes by the time that a policy looks at them.
+        ...(outside ? { externalTrafficPolicy: "Local" } : {}),
+        ...(service === "LoadBalancer" && sourceRanges.length > 0
+          ? { loadBalancerSourceRanges: [...sourceRanges] }
+          : {}),
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: meta(`${PRINCIPAL}-metrics`, namespace),
+      spec: { selector: podLabels(), ports: [{ name: "metrics", port: PRINCIPAL_PORTS.metrics }] },
+    },
+  ];
+}
+
+/** Says that its pod may be evicted: devices go on without it, and a drain that waits for it would never end. */
+export function principalDisruption({
+  namespace,
+}: Pick<PrincipalSettings, "namespace">): types.input.policy.v1.PodDisruptionBudget {
+  return {
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: meta(PRINCIPAL, namespace),
+    spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow", selector: { matchLabels: podLabels() } },
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * A region's principal on a real API server: every object is applied server-side with every field checked, its pod is one
+ * that Pod Security's `restricted` lets in, and its account may do what the process does and no more. The process itself
+ * cannot be had here.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { principalObjects } from "../../components/hub/principal/index.ts";
+import type { PrincipalSettings } from "../../components/hub/principal/settings.ts";
+import { renderControlPlane } from "../../components/registration/control-plane.ts";
+import { callApi } from "../lab/hub/api.ts";
+import { type AppliedObject, applyObject } from "../lab/hub/apply.ts";
+import { startHub } from "../lab/hub/index.ts";
+import { enterLab } from "../lab/scenario.ts";
+
+const toolchain = await enterLab();
+const SETTINGS: PrincipalSettings = {
+  namespace: "argocd-tokyo",
+  image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
+  port: 443,
+  exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: ["10.0.0.0/8"] },
+  agents: 300,
+  certificate: "-----BEGIN CERTIFICATE-----\n",
+};
+
+/**
+ * What the process asks the API server for, with the file of argocd-agent acb60cd1 that asks, and what it may not have.
+ * Rights on a namespace are asked for in the principal's own, then in another.
+ */
+const RIGHTS: readonly (readonly [verb: string, group: string, resource: string, own: boolean, other: boolean])[] = [
+  // principal/server.go: the informer of Applications watches every namespace.
+  ["list", "argoproj.io", "applications", true, true],
+  ["watch", "argoproj.io", "applications", true, true],
+  // internal/backend/kubernetes/application/kubernetes.go: Update, Patch; Delete once a device has let go.
+  ["patch", "argoproj.io", "applications", true, false],
+  ["update", "argoproj.io", "applications", true, false],
+  ["delete", "argoproj.io", "applications", true, false],
+  ["watch", "argoproj.io", "appprojects", true, false],
+  // internal/argocd/cluster/manager.go: cluster Secrets; principal/server.go: repository Secrets. Written by nothing that is on.
+  ["watch", "", "secrets", true, false],
+  ["create", "", "secrets", false, false],
+  ["delete", "", "secrets", false, false],
+  // pkg/principal/identity.go; internal/blocklist/configmap.go
+  ["create", "", "configmaps", true, false],
+  ["watch", "", "configmaps", true, false],
+  ["update", "", "configmaps", false, false],
+  // principal/server.go: ApplicationSets are watched with replication only.
+  ["watch", "argoproj.io", "applicationsets", false, false],
+  ["get", "apps", "deployments", false, false],
+];
+
+test("a region's principal on a real API server", async (t) => {
+  const hub = await startHub({ toolchain, directory: join(mkdtempSync("/run/edge-fleet-principal-"), "hub") });
+  t.after(() => hub.stop());
+  const kubeconfig = readFileSync(hub.kubeconfigPath, "utf8");
+  const { namespace } = renderControlPlane("tokyo", "https://git.example.com/fleet.git");
+  assert.equal((await applyObject(kubeconfig, namespace as AppliedObject)).status, 201);
+  await t.test("every object is taken, and a second time changes nothing", async () => {
+    for (const object of principalObjects(SETTINGS)) {
+      const [first, second] = [await applyObject(kubeconfig, object), await applyObject(kubeconfig, object)];
+      assert.deepEqual([first.status, second.status], [201, 200], JSON.stringify([object.kind, first.body]));
+      assert.equal(versionOf(second.body), versionOf(first.body), object.kind);
+    }
+  });
+  await t.test("a field that does not exist is refused, so the test can fail", async () => {
+    const [object] = principalObjects(SETTINGS);
+    const { status } = await applyObject(kubeconfig, { ...object, typo: 1 } as unknown as AppliedObject, "dryRun=All");
+    assert.equal(status, 500);
+  });
+  await t.test("its pod is let into the restricted namespace, and one that is root is not", async () => {
+    const deployment = principalObjects(SETTINGS).find(({ kind }) => kind === "Deployment") as unknown as Workload;
+    const answers = [podOf(deployment), rootPodOf(deployment)].map((pod) =>
+      applyObject(kubeconfig, pod, "dryRun=All").then(({ status }) => status),
+    );
+    assert.deepEqual(await Promise.all(answers), [201, 403]);
+  });
+  await t.test("its account may do what the process does, in its own region alone", async () => {
+    const found = [];
+    for (const [verb, group, resource] of RIGHTS) {
+      const [own, other] = [
+        await mayDo(kubeconfig, verb, group, resource, "argocd-tokyo"),
+        await mayDo(kubeconfig, verb, group, resource, "argocd-osaka"),
+      ];
+      found.push([verb, group, resource, own, other]);
+    }
+    assert.deepEqual(found, RIGHTS);
+  });
+});
+
+interface Workload {
+  readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } };
+}
+
+function podOf({ spec: { template } }: Workload): AppliedObject {
+  return { apiVersion: "v1", kind: "Pod", ...template, metadata: { name: "principal", namespace: "argocd-tokyo" } };
+}
+
+function rootPodOf(workload: Workload): AppliedObject {
+  const pod = podOf(workload) as AppliedObject & { spec: object };
+  return { ...pod, spec: { ...pod.spec, securityContext: {} } } as AppliedObject;
+}
+
+function versionOf(body: unknown): string | undefined {
+  return (body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
+}
+
+async function mayDo(
+  kubeconfig: string,
+  verb: string,
+  group: string,
+  resource: string,
+  namespace: string,
+): Promise<boolean> {
+  const { body } = await callApi(kubeconfig, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    spec: {
+      user: "system:serviceaccount:argocd-tokyo:argocd-agent-principal",
+      groups: ["system:serviceaccounts", "system:authenticated"],
+      resourceAttributes: { verb, group, resource, namespace },
+    },
+  });
+  return (body as { status: { allowed: boolean } }).status.allowed;
+}
