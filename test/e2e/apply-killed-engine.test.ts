@@ -38,10 +38,13 @@ for (const [name, Kind, profile] of DISTRIBUTIONS) {
   };
 
   underEachShellAs(Kind, `an engine on ${name}, interrupted`, (get, shell) => {
-    test("one that is killed while it comes is finished by the next run, and one that goes as well", () => {
+    // The steps are the same for every distribution, so the others are killed under one shell each.
+    const killed = name === "K3s" || shell === (name === "K0s" ? "dash" : "busybox");
+    test("one that is killed while it comes is finished by the next run, and one that goes as well", (t) => {
       const { device } = get();
       if (profile.distribution === "k3s") device.install(bare);
       else assert.equal(device.apply(bare).result, "applied");
+      if (!killed) return t.skip("under the other shell");
       const goes = killPoints(shell, "upgrade");
       for (const [index, point] of killPoints(shell, "install").entries()) {
         faults.survive("killed", () => finishAfterKill(device, point, pulling, pulling));
@@ -79,7 +82,7 @@ for (const [name, Kind, profile] of DISTRIBUTIONS) {
 
     test("is erased with the device", () => {
       const { device } = get();
-      assert.equal(device.apply(pulling).result, "applied");
+      assertPulls(device);
       device.wipe();
       assertBare(device);
     });

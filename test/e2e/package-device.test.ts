@@ -41,7 +41,7 @@ test("a program of ten lines provisions a device whose address is an output", as
   assert.deepEqual(JSON.parse(stdout), { outcome: { state: "applied", code: "", reason: "", release: RELEASE } });
   succeeded(await pulumi("up", "--yes", "--expect-no-changes"));
   assert.equal(logIns(fleet.devices) - before, 1, "one log-in");
-  writeFileSync(join(project, "index.ts"), program(fleet, ENTRY));
+  writeFileSync(join(project, "index.js"), program(fleet, ENTRY));
   succeeded(await pulumi("up", "--yes"));
   const { outcome } = JSON.parse((await pulumi("stack", "output", "--json")).stdout) as { outcome: { engine: string } };
   assert.match(outcome.engine, /^waiting: ImagePullBackOff /, "no device of the lab has the image");
