@@ -33,7 +33,52 @@ export class Story {
     await this.#everywhere("edge-root is synced", async (id) => {
       return (await this.#pull.application(id, "edge-root"))?.sync === "Synced";
     });
+    await this.#pollCost();
     await this.#quicken();
+  }
+
+  /** What one look at Git costs that finds nothing new, and a day of them at the default interval. Never asserted. */
+  async #pollCost(): Promise<void> {
+    const { devices } = this.#pull.fleet;
+    const looks = 5;
+    const looked = () =>
+      this.#pull.look("one", "-n argocd get application edge-root -o jsonpath={.status.reconciledAt}");
+    for (const id of ["two", "three"]) devices.setLink(id, false);
+    this.#pull.git.resetTraffic();
+    for (let look = 0; look < looks; look++) {
+      const before = await looked();
+      await sleep(1000);
+      await this.#pull.refresh("one");
+      await until("a look at Git", async () => (await looked()) !== before);
+    }
+    const { requests, received, sent } = this.#pull.git.traffic();
+    for (const id of ["two", "three"]) devices.setLink(id, true);
+    const bytes = (received + sent) / looks;
+    // The interval is 10 minutes and up to half as much again: 12.5 on average.
+    const daily = (24 * 60) / 12.5;
+    this.#say(
+      `a look at Git: ${requests / looks} requests, ${Math.round(bytes)} bytes; a day of them: ${Math.round((requests / looks) * daily)} requests, ${Math.round((bytes * daily) / 1000)} kB`,
+    );
+  }
+
+  /** What the engine's processes take on a device. Never asserted. */
+  async #memory(): Promise<void> {
+    const text = await this.#pull.fleet.devices.exec(
+      "one",
+      `for pid in $(cat /run/k3s/standin/pods/*/containers/*/pid); do
+        for child in $(pgrep -P "$(pgrep -P "$pid")"); do
+          case $(tr '\\0' ' ' <"/proc/$child/cmdline") in *argocd-* | *redis-server*)
+            echo "$(tr '\\0' ' ' <"/proc/$child/cmdline" | cut -d ' ' -f 1) $(awk '/^Rss:/ { r = $2 } /^Anonymous:/ { a = $2 } END { print r, a }' "/proc/$child/smaps_rollup")" ;;
+          esac
+        done
+      done`,
+    );
+    for (const line of text.stdout.trim().split("\n")) {
+      const [name, rss, anonymous] = line.split(" ");
+      this.#say(
+        `${name}: ${Math.round(Number(rss) / 1024)} MiB resident, ${Math.round(Number(anonymous) / 1024)} anonymous`,
+      );
+    }
   }
 
   async first(): Promise<void> {
@@ -53,6 +98,7 @@ export class Story {
       );
       assert.equal(await this.#pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
     }
+    await this.#memory();
   }
 
   async badCanary(): Promise<void> {
@@ -114,6 +160,8 @@ export class Story {
   async rebootOffline(): Promise<void> {
     this.#pull.fleet.devices.cutPower("two");
     await this.#boot("two");
+    // A controller that has just started sees a drift at its first comparison, not before.
+    await this.#pull.quicken("two");
     await this.#drift("two");
     await this.#level("second", "two");
   }

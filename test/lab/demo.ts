@@ -6,20 +6,28 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, styleText } from "node:util";
 import type { RegionOutputs } from "../../components/index.ts";
-import { type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "./fleet.ts";
+import { tellPulls } from "./demo-pull.ts";
+import { type LabDeviceRequest, type LabFleet, REGION } from "./fleet.ts";
 import { listApi } from "./hub/api.ts";
 import { enterNamespaces, insideNamespaces } from "./namespace.ts";
 import { LAB_PACKAGES } from "./prerequisites.ts";
+import { PullFleet } from "./pull-fleet.ts";
 import { hold } from "./shell.ts";
+import { POD_PARTS } from "./standins/images.ts";
 import { ensureDebianPackages } from "./toolchain/debian.ts";
 import { ensureToolchain } from "./toolchain/index.ts";
 import { FLEET_PARTS } from "./toolchain/parts.ts";
 
+const PARTS = [...FLEET_PARTS, ...POD_PARTS];
 const { keep } = parseArgs({ options: { keep: { type: "boolean", default: false } } }).values;
 const colour = process.stdout.isTTY && !process.env.NO_COLOR;
 const paint = (style: Parameters<typeof styleText>[0], text: string) => (colour ? styleText(style, text) : text);
 const say = (text = "") => process.stdout.write(`${text}\n`);
 const started = performance.now();
+
+/** Devices that run pods. */
+const PODS = ["shop-00", "shop-02", "shop-06"];
+const RINGS = ["canary", "early", "broad"] as const;
 
 /** Devices with a part in the story; the others simply work. This one has never been switched on. */
 const NEVER_SEEN = "shop-19";
@@ -31,7 +39,7 @@ function deviceRequests(): LabDeviceRequest[] {
   const models = ["nuc-4g", "rpi4-4g", "iot-2g"] as const;
   return Array.from({ length: 20 }, (_, index) => {
     const id = `shop-${String(index).padStart(2, "0")}`;
-    const model = models[index % models.length] ?? "nuc-4g";
+    const model = PODS.includes(id) ? "pod-4g" : (models[index % models.length] ?? "nuc-4g");
     return {
       ...{ id, model },
       ring: index < 2 ? "canary" : index < 6 ? "early" : "broad",
@@ -76,9 +84,13 @@ function summary(output: string): string {
 
 const UP = ["up", "--stack", REGION, "--yes", "--skip-preview"];
 
-async function firstRun(fleet: LabFleet): Promise<void> {
+async function firstRun(pull: PullFleet): Promise<void> {
+  const { fleet } = pull;
   title("Render: the GitOps tree from the inventory, no device needed");
   await show(fleet, "edgeFleet", ["render", "--tree", fleet.tree]);
+  pull.writeBase("none");
+  pull.writeExtra();
+  await pull.push("The fleet");
   title("Enroll: pin each SSH host key, let each device make its identity key. One device has never been switched on");
   await show(fleet, "edgeFleet", ["enroll", REGION, "--yes"], { fails: true });
   title("Hub: Argo CD's definitions once, a control plane for the region, an account that ends at its namespace");
@@ -140,6 +152,20 @@ async function lookAtFleet(fleet: LabFleet): Promise<void> {
   }
 }
 
+/** Only those that run pods have an engine of their own; the others wait for an agent, as they would on a hub of agents. */
+function prepare(fleet: LabFleet): void {
+  fleet.edit("models.yaml", (file) => {
+    for (const model of ["nuc-4g", "rpi4-4g"]) file.setIn([model, "gitops", "engine"], "argocd-agent");
+  });
+  fleet.edit("fleet.yaml", (file) =>
+    file.set("workloads", [{ name: "extra", path: "workloads/extra", namespace: "extra" }]),
+  );
+}
+
+function firstLine(output: string): string {
+  return output.split("\n", 1)[0] ?? "";
+}
+
 function tellPlaces(fleet: LabFleet): void {
   const [first] = fleet.devices.devices;
   const config = fleet.path(`.edge-fleet/${REGION}/hosts/${first?.id}`);
@@ -166,15 +192,22 @@ async function main(): Promise<void> {
   if (!insideNamespaces()) {
     say("edge-fleet demo: 20 loopback devices on this machine, the real Pulumi engine, nothing left behind.");
     await ensureDebianPackages(say, LAB_PACKAGES);
-    await ensureToolchain((line) => say(paint("dim", `  ${line}`)), FLEET_PARTS);
+    await ensureToolchain((line) => say(paint("dim", `  ${line}`)), PARTS);
   }
   await enterNamespaces();
-  const toolchain = await ensureToolchain(() => {}, FLEET_PARTS);
-  const fleet = await startLabFleet({ toolchain, devices: deviceRequests() });
+  const toolchain = await ensureToolchain(() => {}, PARTS);
+  const pull = await PullFleet.start({ toolchain, devices: deviceRequests() });
+  const { fleet } = pull;
+  prepare(fleet);
   try {
-    await firstRun(fleet);
+    await firstRun(pull);
     await laterRuns(fleet);
     await lookAtHub(fleet);
+    await tellPulls(pull, PODS, RINGS, {
+      title,
+      say,
+      show: (args) => show(fleet, "edgeFleet", args, { pick: firstLine }),
+    });
     tellPlaces(fleet);
     say(`\nDone in ${((performance.now() - started) / 1000).toFixed(0)} s. Real parts and stand-ins:`);
     for (const { name, real, version } of toolchain.parts)
@@ -182,7 +215,7 @@ async function main(): Promise<void> {
     if (keep) await hold(say, fleet, writeEnvironment(fleet));
     else say("\nEverything has been taken down. To look around in it: npm run demo -- --keep");
   } finally {
-    await fleet.stop();
+    await pull.stop();
   }
 }
 

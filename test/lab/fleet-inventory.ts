@@ -67,11 +67,11 @@ export interface LabInventory {
 /**
  * Writes the inventory of the lab's one region, and publishes what its lock names.
  * @param inventory folder of the inventory
- * @param artifacts folder and URL of the artifact server
+ * @param server folder and URL of the artifact server
  */
 export async function writeInventory(
   inventory: string,
-  { folder: artifacts, url: artifactsUrl }: { readonly folder: string; readonly url: string },
+  server: Server,
   options: LabInventory,
   lab: DeviceLab,
 ): Promise<void> {
@@ -99,59 +99,64 @@ export async function writeInventory(
       return { id, host, model, ring, ssh: { port } };
     }),
   });
-  const published = (release: string, fault?: "never-ready") =>
-    [
-      release,
-      lockK3s(release, artifacts, artifactsUrl, { readySeconds, ...(fault === undefined ? {} : { fault }) }),
-    ] as const;
-  const pods = publish(K3S_PODS, k3sApiStandin(K3S_PODS), artifacts, artifactsUrl);
-  const k3s = [
-    ...K3S_VERSIONS.map((release) => published(release)),
-    published(K3S_BROKEN, "never-ready"),
-    [K3S_PODS, { amd64: pods, arm64: pods }],
-  ];
-  const lockFile = (path: string) => ({ url: join(directory, path), sha256: sha256File(join(directory, path)) });
-  const known = devices.some(({ model }) => runsPods(model));
-  const image = (repository: string, tag: string) => {
-    const name = known ? repository : `lab.invalid/absent/${repository.split("/").at(-1)}`;
-    return `${name}:${known ? tag : "v1"}@sha256:${sha256(repository + tag)}`;
-  };
-  const definition = (kind: string) => {
-    const path = `crds/${kind}-crd.yaml`;
-    return publish(`${kind}-crd.yaml`, readFileSync(join(directory, path), "utf8"), artifacts, artifactsUrl);
-  };
   write("artifacts.lock.yaml", {
-    k3s: Object.fromEntries(k3s),
+    k3s: lockReleases(server, readySeconds),
     argocd: {
-      [version]: {
-        crds: ["application", "applicationset", "appproject"].map(definition),
-        controlPlane: lockFile("namespace-install.yaml"),
-        images: {
-          argocd: image("quay.io/argoproj/argocd", version),
-          redis: image("public.ecr.aws/docker/library/redis", "8.2.2-alpine"),
-        },
-      },
+      [version]: lockArgoCd(
+        server,
+        devices.some(({ model }) => runsPods(model)),
+        version,
+        directory,
+      ),
     },
   });
 }
 
-/** Publishes the stand-in of one K3s release for both architectures and returns its lock entry. */
-function lockK3s(release: string, folder: string, baseUrl: string, options: Parameters<typeof k3sStandin>[1]) {
-  const file = publish(release, k3sStandin(release, options), folder, baseUrl);
-  return { amd64: file, arm64: file };
+/** The artifact server: what it serves, and where. */
+interface Server {
+  readonly folder: string;
+  readonly url: string;
+}
+
+/** Publishes the stand-ins of all releases of K3s and returns their lock entries. */
+function lockReleases(server: Server, readySeconds: number): object {
+  const both = (release: string, content: string) => {
+    const file = publish(server, `k3s-${release.replace("+", "-")}`, content);
+    return [release, { amd64: file, arm64: file }] as const;
+  };
+  return Object.fromEntries([
+    ...K3S_VERSIONS.map((release) => both(release, k3sStandin(release, { readySeconds }))),
+    both(K3S_BROKEN, k3sStandin(K3S_BROKEN, { readySeconds, fault: "never-ready" })),
+    both(K3S_PODS, k3sApiStandin(K3S_PODS)),
+  ]);
+}
+
+/** Publishes Argo CD's definitions. Without devices that run pods its images are ones that no device has. */
+function lockArgoCd(server: Server, pods: boolean, version: string, manifests: string): object {
+  const image = (repository: string, tag: string) => {
+    const name = pods ? `${repository}:${tag}` : `lab.invalid/absent/${repository.split("/").at(-1)}:v1`;
+    return `${name}@sha256:${sha256(repository + tag)}`;
+  };
+  const read = (path: string) => readFileSync(join(manifests, path), "utf8");
+  const install = "namespace-install.yaml";
+  return {
+    crds: ["application", "applicationset", "appproject"].map((kind) =>
+      publish(server, `${kind}-crd.yaml`, read(`crds/${kind}-crd.yaml`)),
+    ),
+    controlPlane: { url: join(manifests, install), sha256: sha256(read(install)) },
+    images: {
+      argocd: image("quay.io/argoproj/argocd", version),
+      redis: image("public.ecr.aws/docker/library/redis", "8.2.2-alpine"),
+    },
+  };
 }
 
 /** Puts a file on the artifact server and returns its lock entry. */
-function publish(release: string, content: string, folder: string, baseUrl: string) {
-  const name = release.endsWith(".yaml") ? release : `k3s-${release.replace("+", "-")}`;
+function publish({ folder, url }: Server, name: string, content: string) {
   writeFileSync(join(folder, name), content);
-  return { url: `${baseUrl}/${name}`, sha256: sha256(content), size: Buffer.byteLength(content) };
+  return { url: `${url}/${name}`, sha256: sha256(content), size: Buffer.byteLength(content) };
 }
 
 function sha256(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
-}
-
-function sha256File(path: string): string {
-  return sha256(readFileSync(path));
 }

@@ -16,27 +16,25 @@ import { Meter } from "./git-traffic.ts";
 /** The owner of the repositories may be another user than the one who runs the tests as root. */
 const ENVIRONMENT = "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n";
 
+/** What the server of one connection is started with. */
+interface SshFiles {
+  readonly hostKey: string;
+  readonly keys: string;
+  readonly config: string;
+}
+
 /**
  * Starts the server.
  * @param directory holds `<name>.git` folders
  */
 export async function startSshGitServer(directory: string, options: GitServerOptions): Promise<GitServer> {
   const address = options.address ?? "127.0.0.1";
-  const folder = mkdtempSync(join(tmpdir(), "edge-fleet-git-ssh-"));
-  const [hostKey, keys, config] = ["host_key", "authorized_keys", "sshd_config"].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
   const host = generateSshKey();
-  writeFileSync(hostKey, host.privateKey, { mode: 0o600 });
-  writeFileSync(config, serverConfiguration(keys) + ENVIRONMENT);
-  mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  const setLogin = ({ publicKey }: GitLogin) =>
-    writeFileSync(
-      keys,
-      publicKey === undefined ? "" : `restrict,command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"" ${publicKey}\n`,
-    );
+  const files = writeFiles(host.privateKey);
+  const setLogin = ({ publicKey }: GitLogin) => {
+    const command = 'restrict,command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\""';
+    writeFileSync(files.keys, publicKey === undefined ? "" : `${command} ${publicKey}\n`);
+  };
   setLogin(options.login ?? {});
   const meter = new Meter();
   const open = new Set<Socket>();
@@ -45,18 +43,8 @@ export async function startSshGitServer(directory: string, options: GitServerOpt
       meter.requests++;
       meter.count(socket);
       open.add(socket);
-      const sshd = spawn("/usr/sbin/sshd", ["-i", "-e", "-f", config, "-h", hostKey], {
-        stdio: ["pipe", "pipe", "ignore"],
-      });
-      socket
-        .on("error", () => socket.destroy())
-        .once("close", () => {
-          open.delete(socket);
-          sshd.kill();
-        });
-      sshd.stdin.on("error", () => {});
-      socket.pipe(sshd.stdin);
-      sshd.stdout.pipe(socket);
+      socket.once("close", () => open.delete(socket));
+      serve(socket, files);
     });
     server.listen(port, address);
     await once(server, "listening");
@@ -81,4 +69,24 @@ export async function startSshGitServer(directory: string, options: GitServerOpt
       if (!server.listening) server = await listen(port);
     },
   };
+}
+
+function writeFiles(privateKey: string): SshFiles {
+  const folder = mkdtempSync(join(tmpdir(), "edge-fleet-git-ssh-"));
+  const path = (name: string) => join(folder, name);
+  const files = { hostKey: path("host_key"), keys: path("authorized_keys"), config: path("sshd_config") };
+  writeFileSync(files.hostKey, privateKey, { mode: 0o600 });
+  writeFileSync(files.config, serverConfiguration(files.keys) + ENVIRONMENT);
+  mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+  return files;
+}
+
+function serve(socket: Socket, { config, hostKey }: SshFiles): void {
+  const sshd = spawn("/usr/sbin/sshd", ["-i", "-e", "-f", config, "-h", hostKey], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  socket.on("error", () => socket.destroy()).once("close", () => sshd.kill());
+  sshd.stdin.on("error", () => {});
+  socket.pipe(sshd.stdin);
+  sshd.stdout.pipe(socket);
 }

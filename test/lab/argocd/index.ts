@@ -51,9 +51,8 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     await Promise.all(processes.reverse().map(stopProcess));
   };
   try {
-    processes.push(
-      await startPart(options, "miniredis", "miniredis", ["--bind", "127.0.0.1", "--port", `${redis}`], Number(redis)),
-    );
+    const redisArgs = ["--bind", "127.0.0.1", "--port", `${redis}`];
+    processes.push(await startPart(options, "miniredis", "miniredis", redisArgs, Number(redis)));
     processes.push(
       await startPart(
         options,
