@@ -152,10 +152,10 @@ async function lookAtFleet(fleet: LabFleet): Promise<void> {
   }
 }
 
-/** Only those that run pods have an engine of their own; the others wait for an agent, as they would on a hub of agents. */
+/** Only those that run pods have an engine: of the others a stand-in runs nothing. */
 function prepare(fleet: LabFleet): void {
   fleet.edit("models.yaml", (file) => {
-    for (const model of ["nuc-4g", "rpi4-4g"]) file.setIn([model, "gitops", "engine"], "argocd-agent");
+    for (const model of ["nuc-4g", "rpi4-4g"]) file.setIn([model, "gitops", "engine"], "none");
   });
   fleet.edit("fleet.yaml", (file) =>
     file.set("workloads", [{ name: "extra", path: "workloads/extra", namespace: "extra" }]),
