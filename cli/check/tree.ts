@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, posix } from "node:path";
+import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
 import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
 import type { FleetFile } from "../../components/inventory/schema.ts";
@@ -128,6 +129,12 @@ function repositoryOf(image: string): string {
   return image.replace(/@.*$/, "").replace(/:[^/:]+$/, "");
 }
 
+/** MiB that what edge-fleet installs of an engine requests on a model. */
+function engineMemory(memoryMiB: number, engine: TreeInput["devices"][number]["engine"] | undefined): number {
+  const agentMiB = engine === "argocd-agent" ? AGENT_MEMORY.requestMiB : 0;
+  return engine === "argocd" || agentMiB > 0 ? engineRequestMiB(memoryMiB) + agentMiB : 0;
+}
+
 /** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
 async function checkBuilds(
   directory: string,
@@ -148,7 +155,7 @@ async function checkBuilds(
     const [first, ...rest] = devices.filter((device) => device.region === region && device.model === model);
     const wasm = (first?.wasm ?? []).filter((runtime) => rest.every((device) => device.wasm?.includes(runtime)));
     const memoryMiB = models[model]?.memoryMiB ?? 0;
-    const engineMiB = [first, ...rest].some((device) => device?.engine === "argocd") ? engineRequestMiB(memoryMiB) : 0;
+    const engineMiB = Math.max(0, ...[first, ...rest].map((device) => engineMemory(memoryMiB, device?.engine)));
     return [
       ...checkImages(leaf, requireDigests),
       ...all.flatMap((rendered) => checkRuntimeClasses(rendered, model, wasm)),

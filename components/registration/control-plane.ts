@@ -12,6 +12,8 @@ import {
   renderProject,
 } from "../gitops/projects.ts";
 
+import { BLOCKLIST } from "./cluster-secret.ts";
+
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
 
@@ -34,6 +36,8 @@ export interface ServiceAccount {
 export interface PolicyRule {
   readonly apiGroups: string[];
   readonly resources: string[];
+  /** Absent: whatever their names are. */
+  readonly resourceNames?: string[];
   readonly verbs: string[];
 }
 
@@ -130,6 +134,7 @@ function renderAccount(
         { apiGroups: [""], resources: ["secrets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applicationsets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applications"], verbs: OBSERVE_AND_DELETE },
+        { apiGroups: [""], resources: ["configmaps"], resourceNames: [BLOCKLIST], verbs: MANAGE },
       ],
     },
     roleBinding: {
