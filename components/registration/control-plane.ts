@@ -81,8 +81,9 @@ export interface ControlPlane<Url = string> {
   readonly token: TokenSecret;
 }
 
+const CHANGE = ["create", "update", "patch", "delete"];
 /** Everything the stack owns itself. */
-const MANAGE = ["get", "list", "watch", "create", "update", "patch", "delete"];
+const MANAGE = ["get", "list", "watch", ...CHANGE];
 /** Applications are made by the controller; the stack watches them, and deletes that of a device that leaves. */
 const OBSERVE_AND_DELETE = ["get", "list", "watch", "delete"];
 
@@ -134,7 +135,8 @@ function renderAccount(
         { apiGroups: [""], resources: ["secrets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applicationsets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applications"], verbs: OBSERVE_AND_DELETE },
-        { apiGroups: [""], resources: ["configmaps"], resourceNames: [BLOCKLIST], verbs: MANAGE },
+        { apiGroups: [""], resources: ["configmaps"], verbs: ["get", "list", "watch"] },
+        { apiGroups: [""], resources: ["configmaps"], resourceNames: [BLOCKLIST], verbs: CHANGE },
       ],
     },
     roleBinding: {
