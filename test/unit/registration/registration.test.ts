@@ -125,7 +125,8 @@ test("the rights of a region end at its namespace: no cluster-wide kind, no wild
       ["", "secrets", ["get", "list", "watch", "create", "update", "patch", "delete"]],
       ["argoproj.io", "applicationsets", ["get", "list", "watch", "create", "update", "patch", "delete"]],
       ["argoproj.io", "applications", ["get", "list", "watch", "delete"]],
-      ["", "configmaps argocd-agent-tls-blocklist", ["get", "list", "watch", "create", "update", "patch", "delete"]],
+      ["", "configmaps", ["get", "list", "watch"]],
+      ["", "configmaps argocd-agent-tls-blocklist", ["create", "update", "patch", "delete"]],
     ],
   );
 });
