@@ -93,6 +93,12 @@ const LOOK: CommandGroup = {
       load: async () => (await import("./commands/status.ts")).registerStatus,
     },
     {
+      name: "report",
+      summary: "write the fleet as one HTML page, or serve it",
+      example: "edge-fleet report --out fleet.html",
+      load: async () => (await import("./commands/report.ts")).registerReport,
+    },
+    {
       name: "overview",
       summary: "show what the fleet is: counts, ports, a picture",
       example: "edge-fleet overview --markdown",
@@ -100,21 +106,9 @@ const LOOK: CommandGroup = {
     },
     {
       name: "explain",
-      summary: "show each setting of a device, and where it is set",
-      example: "edge-fleet explain tokyo-0001",
+      summary: "show a device's settings and what comes of them",
+      example: "edge-fleet explain tokyo-0001 --script",
       load: async () => (await import("./commands/explain.ts")).registerExplain,
-    },
-    {
-      name: "script",
-      summary: "print all that is applied to a device as one script",
-      example: "edge-fleet script tokyo-0001",
-      load: async () => (await import("./commands/script.ts")).registerScript,
-    },
-    {
-      name: "pulls",
-      summary: "print what the pull engine of a device takes",
-      example: "edge-fleet pulls tokyo-0001",
-      load: async () => (await import("./commands/pulls.ts")).registerPulls,
     },
     {
       name: "logs",
@@ -195,16 +189,10 @@ const CARE: CommandGroup = {
       load: async () => (await import("./commands/doctor.ts")).registerDoctor,
     },
     {
-      name: "backups",
-      summary: "list the copies of a device's datastore",
-      example: "edge-fleet backups tokyo-0001",
-      load: async () => (await import("./commands/backups.ts")).registerBackups,
-    },
-    {
-      name: "restore",
-      summary: "put a copy in the place of a device's datastore",
-      example: "edge-fleet restore tokyo-0001 --copy 20260501T080000Z",
-      load: async () => (await import("./commands/restore.ts")).registerRestore,
+      name: "backup",
+      summary: "list the copies of a device's datastore, or restore one",
+      example: "edge-fleet backup restore tokyo-0001 --copy 20260501T080000Z",
+      load: async () => (await import("./commands/backup/index.ts")).registerBackup,
     },
   ],
 };

@@ -10,7 +10,7 @@ export const EXIT = {
   ok: 0,
   /** Something failed. */
   failed: 1,
-  /** Wrong usage, or input that has to be mended first; nothing was changed. */
+  /** Wrong usage, or input that has to be fixed first; nothing was changed. */
   usage: 2,
   /** Nothing failed, but something is pending: unreachable or not enrolled devices. Run again later. */
   pending: 3,
@@ -19,7 +19,7 @@ export const EXIT = {
 /** One of {@link EXIT}. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Input that the user has to mend; ends the command with {@link EXIT}.usage. */
+/** Input that the user has to fix; ends the command with {@link EXIT}.usage. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);

@@ -125,12 +125,15 @@ export function captureForeground(
   });
 }
 
+/** Where the stdout of a program goes: to this process's own, or to whoever reads it. */
+export type ForegroundOutput = "stdout" | "stderr" | ((chunk: Buffer) => void);
+
 /** A program that has the terminal to itself while it runs. */
 export interface ForegroundOptions {
   /** Added to the environment; a variable that is set there already stays as it is. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where its stdout goes. `stderr` keeps stdout free for a report of our own. */
-  readonly stdout: "stdout" | "stderr";
+  /** Where its stdout goes. `stderr` keeps stdout free for a report of our own; a function takes it. */
+  readonly stdout: ForegroundOutput;
 }
 
 /** How a foreground program ended. */
@@ -152,9 +155,10 @@ export async function runForeground(
   { environment, stdout }: ForegroundOptions,
 ): Promise<ForegroundResult> {
   const child = spawn(command, args, {
-    stdio: ["inherit", stdout === "stderr" ? 2 : 1, "inherit"],
+    stdio: ["inherit", stdout === "stdout" ? 1 : stdout === "stderr" ? 2 : "pipe", "inherit"],
     env: { ...environment, ...process.env },
   });
+  if (typeof stdout === "function") child.stdout?.on("data", stdout);
   return outlive(child, ["SIGTERM"]);
 }
 

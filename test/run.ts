@@ -18,6 +18,9 @@ import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
 import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
+/** What looks at the pages that are made, see test/browser.ts. */
+const BROWSER_PACKAGES = { chromium: "chromium" };
+
 const REPOSITORY = join(import.meta.dirname, "..");
 
 /** How many tests passed and failed, and the names of those that were skipped, each with its reason. */
@@ -54,7 +57,7 @@ const { values, positionals } = parseArgs({
 });
 if (values.update) process.env.UPDATE_GOLDEN = "1";
 const say = (line: string) => process.stdout.write(`${line}\n`);
-await ensureDebianPackages(say, LAB_PACKAGES);
+await ensureDebianPackages(say, { ...LAB_PACKAGES, ...BROWSER_PACKAGES });
 const whole = !values.unit && positionals.length === 0;
 const toolchain = await ensureToolchain(say, whole ? [...PART_NAMES, ...ARGO_CD_PARTS, "k3s-apiserver"] : PART_NAMES);
 Object.assign(process.env, toolchain.env);

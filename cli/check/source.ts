@@ -28,13 +28,19 @@ export interface TreeSource {
 }
 
 /** Folders that hold no manifests for devices, or only what is rendered from the others. */
-const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "rendered", "rings", "rollout"]);
+const FOREIGN = new Set([".fleet-write", ".git", "applicationsets", "entry", "rendered", "rings", "rollout"]);
 
-/** Reads every YAML and JSON file of a tree. Symbolic links are not followed. @param directory the tree's folder */
-export function readTreeSource(directory: string): TreeSource {
+/**
+ * Reads every YAML and JSON file of a tree. Symbolic links are not followed.
+ * @param directory the tree's folder
+ * @param charts folders below it that are charts, whose templates are no YAML. Default: none
+ */
+export function readTreeSource(directory: string, charts: readonly string[] = []): TreeSource {
+  const isTemplate = (path: string) =>
+    charts.some((chart) => /^(templates|charts)\//.test(posix.relative(chart, path)));
   const documents: SourceDocument[] = [];
   const problems: TreeProblem[] = [];
-  for (const path of listFiles(directory, "")) {
+  for (const path of listFiles(directory, "").filter((file) => !isTemplate(file))) {
     const file = posix.join(directory, path);
     const lines = new LineCounter();
     const parsed = parseAllDocuments(readFileSync(join(directory, path), "utf8"), {
@@ -105,7 +111,7 @@ function syntaxProblems(file: string, { errors }: Document, lines: LineCounter):
     const what =
       code === "DUPLICATE_KEY"
         ? "the key is there twice, the last one would win silently - delete one"
-        : `${message} - mend the syntax`;
+        : `${message} - fix the syntax`;
     const place = { file, line: Math.max(line, 1), column: Math.max(col, 1), where: "(yaml)" };
     return { rule: "yaml", ...place, message: what };
   });
@@ -138,16 +144,16 @@ function refuseReference(directory: string, from: string, reference: string): st
 
 /** A Secret's generator keeps its values beside it, in the clear. */
 function checkGenerators(document: SourceDocument, kustomization: YamlMap): TreeProblem[] {
-  const message = `makes a Secret of values in the repository - ${SECRET_MEND}`;
+  const message = `makes a Secret of values in the repository - ${SECRET_FIX}`;
   return asList(kustomization.secretGenerator).map((_, index) =>
     document.problem("secret", ["secretGenerator", index], message),
   );
 }
 
-const SECRET_MEND = "commit a SealedSecret or encrypt it with SOPS";
+const SECRET_FIX = "commit a SealedSecret or encrypt it with SOPS";
 
 function checkSecrets(document: SourceDocument): TreeProblem[] {
-  const message = `a Secret stands in the repository in the clear - ${SECRET_MEND}`;
+  const message = `a Secret stands in the repository in the clear - ${SECRET_FIX}`;
   return itemsOf(document.value).flatMap(({ path, value }) =>
     plaintextOf(value)
       .slice(0, 1)

@@ -4,45 +4,23 @@
  * to, and else images by what is written.
  */
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join, posix } from "node:path";
-import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
-import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
 import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
 import type { FleetFile } from "../../components/inventory/schema.ts";
-import { buildFolder, hasKustomize, parseManifests } from "../manifests/kustomize.ts";
+import { hasKustomize } from "../manifests/kustomize.ts";
 import {
   asList,
   asMap,
   type Found,
   imagesOf,
-  isYamlMap,
   itemsOf,
-  nameOfObject,
   runtimeClassesOf,
   type TreeProblem,
 } from "../manifests/objects.ts";
-import { mapBounded } from "../parallel.ts";
-import { requestedMemory, workloadMemory } from "./memory.ts";
-import { judgeImage, judgeRuntimeClass } from "./rules.ts";
+import { checkBuilds, type Finding } from "./builds.ts";
+import { checkCharts } from "./chart.ts";
+import { judgeImage } from "./rules.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./source.ts";
-
-/** Something found in a rendered folder. */
-interface Finding extends Pick<TreeProblem, "rule" | "where" | "message"> {
-  /** Folder below the tree. */
-  readonly path: string;
-  /** What the source is searched for, e.g. an image; undefined: the finding is of this very folder. */
-  readonly value: string | undefined;
-}
-
-/** What a folder renders to. */
-interface Rendered {
-  /** Folder below the tree. */
-  readonly path: string;
-  readonly objects: readonly unknown[];
-  /** Why it does not build, if so. */
-  readonly findings: readonly Finding[];
-}
 
 /**
  * Checks a tree.
@@ -58,11 +36,17 @@ export async function checkTree(
   { requireDigests = true }: NonNullable<FleetFile["policy"]> = {},
 ): Promise<TreeProblem[]> {
   if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
-  const source = readTreeSource(directory);
+  const { workloads = [] } = input;
+  const charts = workloads.filter(({ type }) => type === "helm").map(({ path }) => path);
+  const source = readTreeSource(directory, charts);
   const { true: leaves = [], false: unwritten = [] } = Object.groupBy(listLeaves(input.devices), (leaf) =>
     existsSync(join(directory, leafFile(leaf))) ? "true" : "false",
   );
-  const problems = [...checkSource(directory, source), ...unwritten.map((leaf) => missingLeaf(directory, leaf))];
+  const problems = [
+    ...checkSource(directory, source),
+    ...checkCharts(directory, source, workloads),
+    ...unwritten.map((leaf) => missingLeaf(directory, leaf)),
+  ];
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
   if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, requireDigests));
@@ -129,95 +113,6 @@ function repositoryOf(image: string): string {
   return image.replace(/@.*$/, "").replace(/:[^/:]+$/, "");
 }
 
-/** MiB that what edge-fleet installs of an engine requests on a model. */
-function engineMemory(memoryMiB: number, engine: TreeInput["devices"][number]["engine"] | undefined): number {
-  const agentMiB = engine === "argocd-agent" ? AGENT_MEMORY.requestMiB : 0;
-  return engine === "argocd" || agentMiB > 0 ? engineRequestMiB(memoryMiB) + agentMiB : 0;
-}
-
-/** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
-async function checkBuilds(
-  directory: string,
-  input: TreeInput,
-  written: readonly Leaf[],
-  requireDigests: boolean,
-): Promise<Finding[]> {
-  const { devices, models, workloads = [] } = input;
-  const parallel = availableParallelism();
-  const own = await mapBounded(workloads, parallel, async (workload) => ({
-    workload,
-    rendered: await renderFolder(directory, workload.path),
-  }));
-  const leaves = await mapBounded(written, parallel, async ({ region, model }) => {
-    const leaf = await renderFolder(directory, `overlays/${region}/${model}`);
-    const taken = own.filter(({ workload }) => workload.models?.includes(model) ?? true);
-    const all = [leaf, ...taken.map(({ rendered }) => rendered)];
-    const [first, ...rest] = devices.filter((device) => device.region === region && device.model === model);
-    const wasm = (first?.wasm ?? []).filter((runtime) => rest.every((device) => device.wasm?.includes(runtime)));
-    const memoryMiB = models[model]?.memoryMiB ?? 0;
-    const engineMiB = Math.max(0, ...[first, ...rest].map((device) => engineMemory(memoryMiB, device?.engine)));
-    return [
-      ...checkImages(leaf, requireDigests),
-      ...all.flatMap((rendered) => checkRuntimeClasses(rendered, model, wasm)),
-      ...checkMemory(leaf.path, all, { model, memoryMiB, engineMiB }),
-    ];
-  });
-  return [...own.flatMap(({ rendered }) => checkImages(rendered, requireDigests)), ...leaves.flat()];
-}
-
-async function renderFolder(directory: string, path: string): Promise<Rendered> {
-  const build = await buildFolder(directory, path);
-  if ("text" in build) {
-    const objects = parseManifests(build.text).flatMap((object) => itemsOf(object).map(({ value }) => value));
-    return { path, objects, findings: [] };
-  }
-  const message = `does not build: ${build.failure} - mend the files that it names`;
-  return { path, objects: [], findings: [{ rule: "build", path, where: "(kustomize)", message, value: path }] };
-}
-
-/** With why the folder does not build: each folder's images are looked at once. */
-function checkImages({ path, objects, findings }: Rendered, requireDigests: boolean): Finding[] {
-  const images = objects.flatMap((object) =>
-    imagesOf(object).flatMap(({ value }): Finding[] => {
-      const message = judgeImage(value, requireDigests);
-      return message === undefined ? [] : [{ rule: "image", path, where: nameOfObject(object), message, value }];
-    }),
-  );
-  return [...findings, ...images];
-}
-
-function checkRuntimeClasses({ path, objects }: Rendered, model: string, wasm: readonly string[]): Finding[] {
-  const classes = objects.filter(isYamlMap).filter(({ kind }) => kind === "RuntimeClass");
-  const defined = classes.map(({ metadata }) => String(asMap(metadata).name));
-  return objects.flatMap((object) =>
-    runtimeClassesOf(object).flatMap(({ value }): Finding[] => {
-      const problem = judgeRuntimeClass(value, wasm, defined);
-      if (problem === undefined) return [];
-      const message = `model ${model}: ${problem}`;
-      return [{ rule: "runtime-class", path, where: nameOfObject(object), message, value }];
-    }),
-  );
-}
-
-/** The memory of a model, and what its pull engine requests of it. */
-interface ModelMemory {
-  readonly model: string;
-  readonly memoryMiB: number;
-  readonly engineMiB: number;
-}
-
-function checkMemory(path: string, all: readonly Rendered[], { model, memoryMiB, engineMiB }: ModelMemory): Finding[] {
-  const budget = workloadMemory(memoryMiB, engineMiB);
-  const workloads = requestedMemory(all.flatMap(({ objects }) => objects));
-  const requested = workloads.reduce((sum, { mebibytes }) => sum + mebibytes, 0);
-  if (budget === undefined || requested <= budget) return [];
-  const largest = workloads.slice(0, 3).map(({ name, mebibytes }) => `${name} ${Math.ceil(mebibytes)} MiB`);
-  const message =
-    `the workloads request ${Math.ceil(requested)} MiB, of the ${memoryMiB} MiB of model ${model} ${budget} MiB are left for ` +
-    `them${engineMiB === 0 ? "" : ` beside the pull engine's ${engineMiB} MiB`} (${largest.join(", ")}) - lower requests or replicas for the model`;
-  return [{ rule: "memory", path, where: "resources.requests.memory", message, value: undefined }];
-}
-
 /**
  * The same finding in many folders is one problem, with their number: at its source where that is known, else at the first
  * of them.
@@ -240,13 +135,19 @@ function report(directory: string, source: TreeSource, findings: readonly Findin
   });
 }
 
-/** Where images and runtime classes are written, by value; the first place counts. */
+/** An object by kind and name, which is where its kind is written. */
+function nameIn({ path, value: { kind, metadata } }: ReturnType<typeof itemsOf>[number]): Found<string> {
+  return { path: [...path, "kind"], value: `${String(kind)} ${String(asMap(metadata).name)}` };
+}
+
+/** Where images, runtime classes and objects are written, by value; the first place counts. */
 function indexPositions({ documents }: TreeSource) {
   const index = new Map<string, Pick<Found<string>, "path"> & { readonly document: SourceDocument }>();
   for (const document of documents) {
     const replaced = replacements(document).map(({ path, value }) => ({ path, value: value.image }));
     const objects = writtenIn(document, (object) => [...imagesOf(object), ...runtimeClassesOf(object)]);
-    for (const { path, value } of [...replaced, ...objects])
+    const named = isKustomization(document) ? [] : itemsOf(document.value).map(nameIn);
+    for (const { path, value } of [...replaced, ...objects, ...named])
       if (!index.has(value)) index.set(value, { document, path });
   }
   return index;

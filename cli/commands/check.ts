@@ -4,6 +4,7 @@ import { treeInput } from "../../components/gitops/index.ts";
 import { type Inventory, InventoryError, inventoryWarnings, resolveFleet } from "../../components/inventory/index.ts";
 import { summarizeProblems } from "../../components/inventory/problems.ts";
 import { planFindings } from "../../components/plan/findings.ts";
+import { checkRingLeaves } from "../check/leaves.ts";
 import { checkTree } from "../check/tree.ts";
 import { EXIT } from "../exit.ts";
 import { hasKustomize } from "../manifests/kustomize.ts";
@@ -52,7 +53,10 @@ async function check(options: CheckOptions): Promise<void> {
   const { errors, warnings: planned } = planFindings(inventory, fleet);
   const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
-  const problems = await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy);
+  const problems = [
+    ...(await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy)),
+    ...(await checkRingLeaves(options.tree, inventory)),
+  ];
   if (options.json) printJson({ ...NOTHING, tree: options.tree, rendered, problems, plan: { errors, warnings } });
   else
     for (const line of summarizeProblems([...errors, ...problems.map(formatTreeProblem)]))

@@ -88,6 +88,7 @@ function printPlan(region: string, { candidates, already }: Candidates, options:
     const cells = rows.map(({ id, address, through, hostKey }) => [id, address, through, hostKey]);
     process.stdout.write(formatTable(["DEVICE", "ADDRESS", "THROUGH", "HOST KEY"], cells, usesColour(process.stdout)));
     process.stdout.write(`${region}: would connect to ${rows.length}, ${already.length} already enrolled\n`);
+    if (rows.length > 0) process.stdout.write(`Next: edge-fleet enroll ${region}\n`);
   }
   return EXIT.ok;
 }

@@ -1,26 +1,56 @@
 /** `edge-fleet explain`: each resolved setting of a device with the layer that it comes from, and what stands against them. */
-import type { Command } from "commander";
-import { explainDevice, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
+import { type Command, Option } from "commander";
+import { explainDevice, type Inventory, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
 import { planFindings } from "../../components/plan/findings.ts";
+import { devicePulls } from "../explain/pulls.ts";
+import { deviceScript } from "../explain/script.ts";
 import { requireDevice } from "../require.ts";
 import { fingerprintOf } from "../ssh/keys.ts";
 import { formatTable, usesColour } from "../terminal.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
+import { treeOption } from "./tree-option.ts";
+
+interface ExplainOptions {
+  readonly inventory: string;
+  readonly tree: string;
+  readonly script?: true;
+  readonly pulls?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+--script is for review, or for a run by hand: secrets are placeholders in it. --pulls shows with gitops.engine argocd what
+up brings to the device and what its entry in Git makes of it, with argocd-agent the Applications that the hub's
+ApplicationSets make, and with flux what you apply where you have installed it, again after each promotion:
+  edge-fleet explain <device> --pulls | ssh <host> k3s kubectl apply -f -`;
 
 /** Registers the command. */
 export function registerExplain(program: Command): void {
   program
     .command("explain")
-    .description("show each resolved setting of a device and the layer that it comes from")
+    .description("show each resolved setting of a device and the layer that it comes from, or what comes of them")
     .argument("<device>", "id of the device")
+    .addOption(new Option("--script", "all that is applied to it as one script").conflicts(["pulls", "json"]))
+    .addOption(new Option("--pulls", "what its pull engine takes at the commit of its ring, as YAML").conflicts("json"))
     .addOption(inventoryOption())
+    .addOption(treeOption())
     .addOption(jsonOption())
-    .action((device: string, options: { inventory: string; json?: true }) => explain(device, options));
+    .addHelpText("after", HELP)
+    .action((device: string, options: ExplainOptions) => explain(device, options));
 }
 
-function explain(device: string, options: { readonly inventory: string; readonly json?: true }): void {
+function explain(device: string, options: ExplainOptions): void {
   const inventory = inventoryOf(options);
   requireDevice(inventory, device);
+  if (options.script) process.stdout.write(deviceScript(inventory, device));
+  else if (options.pulls) {
+    const { text, nothing } = devicePulls(inventory, device, options.tree);
+    if (nothing !== "") process.stderr.write(`${nothing}\n`);
+    process.stdout.write(text);
+  } else explainSettings(inventory, device, options);
+}
+
+function explainSettings(inventory: Inventory, device: string, options: ExplainOptions): void {
   const profile = resolveProfile(inventory, device);
   const settings = explainDevice(inventory, device);
   const { errors, warnings } = planFindings(

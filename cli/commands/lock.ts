@@ -43,7 +43,7 @@ by the hash list of their release, a new K0s binary also by its signature; Micro
 shims (default releases: ${Object.entries(DEFAULT_SHIMS)
   .map(([name, version]) => `${name} ${version}`)
   .join(", ")}) and Argo CD's
-manifests by downloading and hashing; the images of the engine on devices by the digest that their registry has of the tag
+manifests by downloading and hashing; its images, of hub and devices, by the digest that their registry has of the tag
 that Argo CD's manifests name. A mirror gets those as a list, images.txt, for a registry: skopeo copy --all, one a line. Releases are exact: no channel is ever resolved. All or nothing is written; what is
 locked stays as it is where nobody answers. Exit codes: 0 done, 1 something failed, was refused or (--check) is not there,
 2 wrong usage or inventory.`;
@@ -62,7 +62,7 @@ export function registerLock(program: Command): void {
     .option("--check", "write and download nothing; exit 1 and list what is not locked, or not in the mirror")
     .option("--mirror <dir>", "also fill a folder that a web server can offer as artifacts.mirror")
     .option("--images <dir>", "only show the digests of images that the YAML files of a folder name by tag")
-    .option("--cache <dir>", "the controller's artifact cache", defaultCacheDirectory())
+    .option("--cache <dir>", "the workstation's artifact cache", defaultCacheDirectory())
     .addOption(jsonOption())
     .addHelpText("after", HELP)
     .action(async (options: LockOptions) => {

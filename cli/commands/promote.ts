@@ -1,10 +1,17 @@
 /** `edge-fleet promote`: pins a ring to a commit, once the ring before has run it long enough and well. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
-import { devicesIn, fileOfRing, openContext, type RolloutContext, readRing, requireRing } from "../rollout/context.ts";
+import {
+  devicesIn,
+  fileOfRing,
+  openContext,
+  type RolloutContext,
+  readRing,
+  requireRing,
+  ringChange,
+} from "../rollout/context.ts";
 import { type ChangeImpact, lookAtImpact, type PromotionPlan, planPromotion, ringBefore } from "../rollout/decide.ts";
 import { FREEZE_FILE } from "../rollout/freeze.ts";
 import type { Refusal } from "../rollout/gate.ts";
@@ -14,18 +21,25 @@ import { describeBefore, describeImpact, describeSigner } from "../rollout/repor
 import { describeCommit, isSettled, nextStep, settle, UNSETTLED } from "../rollout/settle.ts";
 import { readStatuses, statusOptions } from "../rollout/status-source.ts";
 import { describeDiff } from "./diff.ts";
+import { addNewLeaves } from "./new-leaves.ts";
 import { printJson } from "./options.ts";
 import { addRolloutOptions, type RolloutCommandOptions } from "./rollout-options.ts";
 
 interface PromoteOptions extends RolloutCommandOptions {
   readonly to?: string;
   readonly from?: string;
+  readonly newLeaves?: true;
   readonly force?: string;
   readonly status?: string;
   readonly kubeconfig?: string;
   readonly maxStatusAge: number;
   readonly diff: boolean;
 }
+
+const HELP = `
+The devices of the ring before tell how they are: those without an agent are asked over SSH, 64 at a time and 20 s each, the
+others by the hub (--kubeconfig), or all by a file (--status). One that does not answer counts as not healthy.
+Exit codes: 0 promoted, 1 the ring before is not healthy, 2 wrong usage or something has to be done first, 3 too early.`;
 
 /** Registers the command. */
 export function registerPromote(program: Command): void {
@@ -35,25 +49,29 @@ export function registerPromote(program: Command): void {
     .argument("<ring>", "ring of the fleet, e.g. canary")
     .option("--to <commit>", "commit to deploy; a tag or a branch is resolved to its full SHA now")
     .option("--from <ring>", "the commit that another ring deploys. Default: that of the ring before")
+    .option("--new-leaves", "release nothing, but add the leaves of new regions and models to what the ring deploys")
     .option("--force <reason>", "promote against order, soak and health; the reason goes into the commit")
     .option("--no-diff", "leave out the rendered difference");
   for (const option of statusOptions()) command.addOption(option);
-  addRolloutOptions(command).action(async (ring: string, options: PromoteOptions) => {
-    process.exitCode = await promote(ring, options);
-  });
+  addRolloutOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (ring: string, options: PromoteOptions) => {
+      process.exitCode = await promote(ring, options);
+    });
 }
 
 async function promote(ring: string, options: PromoteOptions): Promise<ExitCode> {
-  const now = Date.now();
   const reason = options.force?.trim();
   if (reason === "") throw new UsageError("--force needs a reason, which goes into the commit - say why");
   const context = await openContext(options);
   requireRing(context, ring);
+  if (options.newLeaves) {
+    if (options.to !== undefined || options.from !== undefined || reason !== undefined)
+      throw new UsageError("--new-leaves takes neither --to, --from nor --force: it stays on what the ring deploys");
+    return addNewLeaves(context, ring, options);
+  }
   const revision = await resolveCommit(context.repository, await wantedRevision(context, ring, options));
-  const file = {
-    path: fileOfRing(context, ring),
-    content: renderRing(ring, revision, context.workload?.name),
-  };
+  const file = ringChange(context, ring, revision, "");
   if (await isSettled(context, file)) {
     if (options.json) printJson({ ring, revision, previous: revision, file: file.path, written: false });
     else process.stdout.write(`${ring}: already at ${revision}, nothing to commit\n`);
@@ -61,7 +79,11 @@ async function promote(ring: string, options: PromoteOptions): Promise<ExitCode>
   }
   const before = ringBefore(context, ring);
   const needed = before === undefined ? [] : devicesIn(context, before);
-  const statuses = await readStatuses(options, needed, context.workload?.name, now);
+  const statuses = await readStatuses(
+    { ...options, dial: true },
+    { inventory: context.inventory, devices: needed, workload: context.workload?.name },
+  );
+  const now = Date.now();
   const plan = await planPromotion(context, { ring, revision }, { statuses, maxAgeMs: options.maxStatusAge, now });
   const standing = plan.refusals.filter(({ forceable }) => reason === undefined || !forceable);
   const impact = await lookAtImpact(context, plan, options.diff && standing.length === 0);

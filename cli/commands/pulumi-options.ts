@@ -1,6 +1,7 @@
 /** What `preview` and `up` share on the command line, and the runs that come of it. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../exit.ts";
+import type { ForegroundOutput } from "../process.ts";
 import { type PulumiEnd, runPulumi } from "../pulumi/run.ts";
 import { chooseStacks, type StackChoice } from "../pulumi/stacks.ts";
 import { devicesOption, inventoryOf, inventoryOption, wholeNumber } from "./options.ts";
@@ -44,8 +45,8 @@ export interface StackRuns {
   readonly options: PulumiOptions;
   /** Flags of the operation, for pulumi. */
   readonly flags: readonly string[];
-  /** Where pulumi's stdout goes. */
-  readonly stdout: "stdout" | "stderr";
+  /** Where pulumi's stdout goes; by the stack. */
+  readonly stdout: (stack: string) => ForegroundOutput;
   /** Called with each region's stack that was not cancelled. Default: nothing is done. */
   readonly after?: (choice: StackChoice, end: PulumiEnd["end"]) => Promise<void>;
 }
@@ -63,7 +64,7 @@ export async function runStacks({ operation, words, options, flags, stdout, afte
   const all = [...sharedFlags(options), ...flags, ...passed];
   const ends: PulumiEnd[] = [];
   for (const choice of choices) {
-    const run = await runPulumi({ ...choice, operation, parallel, targets, flags: all }, stdout);
+    const run = await runPulumi({ ...choice, operation, parallel, targets, flags: all }, stdout(choice.stack));
     ends.push(run);
     if (run.end === "cancelled" || (run.end === "failed" && choice.region === undefined)) break;
     if (choice.region !== undefined) await after?.(choice, run.end);

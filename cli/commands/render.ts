@@ -5,8 +5,8 @@ import {
   describeRegionSizes,
   hasChanges,
   listBuilds,
+  planFleet,
   planTree,
-  renderTree,
   type Tree,
   type TreeChanges,
   type TreeInput,
@@ -55,8 +55,8 @@ async function render(options: RenderOptions): Promise<ExitCode> {
       "--manifests: git.layout in fleet.yaml is live - set it to rendered, or leave --manifests out",
     );
   for (const line of describeRegionSizes(input.devices)) process.stderr.write(`warning: ${line}\n`);
-  const tree = renderTree(input);
-  let changes = planTree(options.tree, tree);
+  const { tree, changes: planned } = planFleet(options.tree, input);
+  let changes = planned;
   const stale = hasChanges(changes);
   if (options.manifests && !(options.check && stale)) {
     // Kustomize reads the folder, so what the leaves are made of is written first.

@@ -1,83 +1,52 @@
 /** `edge-fleet rings`: what each ring runs, since when, how long it still soaks, and how its devices are. */
 import type { Command } from "commander";
 import { EXIT, type ExitCode } from "../exit.ts";
-import {
-  devicesIn,
-  openContext,
-  type RingState,
-  type RolloutContext,
-  readFreezes,
-  readRing,
-} from "../rollout/context.ts";
-import { judgeState } from "../rollout/decide.ts";
-import { type Freeze, type Freezes, freezeOf } from "../rollout/freeze.ts";
-import type { RingVerdict } from "../rollout/health.ts";
+import { openContext } from "../rollout/context.ts";
 import { describeVerdict } from "../rollout/report.ts";
 import { formatDuration } from "../rollout/rules.ts";
 import { readStatuses } from "../rollout/status-source.ts";
+import { nextPromotion, type RingRow, ringRows } from "../status/rings.ts";
 import { type Cell, formatTable, usesColour } from "../terminal.ts";
 import { printJson } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
-interface RingRow {
-  readonly ring: string;
-  readonly revision: string | null;
-  /** RFC 3339. */
-  readonly since: string | null;
-  /** Until the next ring may take it. */
-  readonly soakLeftMs: number | null;
-  readonly devices: number;
-  readonly frozen: Freeze | null;
-  readonly health: RingVerdict | null;
-}
+const HELP = `
+Devices without an agent are asked over SSH how they are, 64 at a time and 20 s each; those with one by the hub
+(--kubeconfig); or all by a file (--status). SOAK LEFT counts from when enough of a ring's devices run its commit well.`;
 
 /** Registers the command. */
 export function registerRings(program: Command): void {
   const command = program
     .command("rings")
     .description("show what each ring runs, since when, what it still soaks, and how its devices are");
-  addHealthOptions(command).action(async (options: HealthCommandOptions) => {
-    process.exitCode = await rings(options);
-  });
+  addHealthOptions(command)
+    .addHelpText("after", HELP)
+    .action(async (options: HealthCommandOptions) => {
+      process.exitCode = await rings(options);
+    });
 }
 
 async function rings(options: HealthCommandOptions): Promise<ExitCode> {
-  const now = Date.now();
   const { workload } = options;
   const context = await openContext(options);
-  const statuses = await readStatuses(options, context.devices, workload, now);
-  const freezes = await readFreezes(context);
-  const rows: RingRow[] = [];
-  for (const ring of context.rings) {
-    const state = await readRing(context, ring);
-    const health = judgeState(context, state, { statuses, maxAgeMs: options.maxStatusAge, now });
-    rows.push(rowOf(context, state, freezes, health, now));
-  }
+  const { inventory, devices } = context;
+  const statuses = await readStatuses({ ...options, dial: true }, { inventory, devices, workload });
+  const rows = await ringRows(context, { statuses, maxAgeMs: options.maxStatusAge, now: Date.now() });
   if (options.json) printJson({ workload: workload ?? null, rings: rows });
-  else process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)));
+  else
+    process.stdout.write(formatTable(HEADER, rows.map(cellsOf), usesColour(process.stdout)) + nextStep(rows, workload));
   return EXIT.ok;
 }
 
-const HEADER = ["RING", "REVISION", "SINCE", "SOAK LEFT", "DEVICES", "FROZEN", "HEALTH"];
-
-function rowOf(
-  context: RolloutContext,
-  { ring, current }: RingState,
-  freezes: Freezes,
-  health: RingVerdict | undefined,
-  now: number,
-): RingRow {
-  const left = current === undefined ? null : Math.max(0, context.rules.soakMs - (now - current.since));
-  return {
-    ring,
-    revision: current?.revision ?? null,
-    since: current === undefined ? null : new Date(current.since).toISOString(),
-    soakLeftMs: left,
-    devices: devicesIn(context, ring).length,
-    frozen: freezeOf(freezes, ring) ?? null,
-    health: health ?? null,
-  };
+/** Empty where nothing may be promoted. */
+function nextStep(rows: readonly RingRow[], workload: string | undefined): string {
+  const ring = nextPromotion(rows);
+  if (ring === undefined) return "";
+  const to = ring === rows[0]?.ring ? " --to HEAD" : "";
+  return `Next: edge-fleet promote ${ring}${to}${workload === undefined ? "" : ` --workload ${workload}`}\n`;
 }
+
+const HEADER = ["RING", "REVISION", "SINCE", "SOAK LEFT", "DEVICES", "FROZEN", "HEALTH"];
 
 function cellsOf({ ring, revision, since, soakLeftMs, devices, frozen, health }: RingRow): Cell[] {
   const soak = soakLeftMs === null ? "" : soakLeftMs === 0 ? "over" : formatDuration(soakLeftMs);

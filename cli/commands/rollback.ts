@@ -1,21 +1,21 @@
 /** `edge-fleet rollback`: takes a ring back to what it ran before, at once. Other rings are told, and left alone. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { renderRing } from "../../components/gitops/rings.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import type { Settled } from "../rollout/commit.ts";
 import {
-  fileOfRing,
   openContext,
   type RingState,
   type RolloutContext,
   readRing,
   requireRing,
+  ringChange,
 } from "../rollout/context.ts";
 import { lookAtImpact, missingFolders } from "../rollout/decide.ts";
 import { isAncestor, resolveCommit } from "../rollout/git.ts";
 import { earlierRevisions } from "../rollout/history.ts";
 import { rolloutMessage } from "../rollout/message.ts";
+import { releaseOf } from "../rollout/release.ts";
 import { describeImpact } from "../rollout/report.ts";
 import { describeCommit, nextStep, settle } from "../rollout/settle.ts";
 import { describeDiff } from "./diff.ts";
@@ -53,7 +53,7 @@ async function rollback(ring: string, options: RollbackOptions): Promise<ExitCod
   const { previous, devices, blast, diff } = impact;
   const facts = { ring, workload: workload?.name, revision, previous, devices: devices.length };
   const message = rolloutMessage({ verb: "Roll back", ...facts, reason: options.reason });
-  const change = { path: fileOfRing(context, ring), content: renderRing(ring, revision, workload?.name), message };
+  const change = ringChange(context, ring, revision, message);
   const settled = await settle(context, change, [change.path], options);
   if (options.json) {
     const { written, commit = null, pushed } = settled;
@@ -82,7 +82,10 @@ function conclude(settled: Settled, later: readonly string[], next: string | und
 
 async function targetOf(context: RolloutContext, state: RingState, wanted: string | undefined): Promise<string> {
   const { repository } = context;
-  const earlier = earlierRevisions(state.stretches);
+  const running = state.current === undefined ? undefined : await releaseOf(repository, state.current.revision);
+  const earlier: string[] = [];
+  for (const revision of earlierRevisions(state.stretches))
+    if ((await releaseOf(repository, revision)) !== running) earlier.push(revision);
   const [previous] = earlier;
   if (previous === undefined)
     throw new UsageError(`ring ${state.ring} has run no other commit before - promote it to a good one instead`);

@@ -43,11 +43,12 @@ export interface HealthCommandOptions extends StatusOptions {
   readonly json?: true;
 }
 
-/** Adds the options to a command that shows health. @returns the command */
-export function addHealthOptions(command: Command): Command {
+/** Adds the options to a command that shows health. @param json whether it can print JSON. Default true @returns the command */
+export function addHealthOptions(command: Command, { json = true } = {}): Command {
   command.addOption(workloadOption());
   for (const option of statusOptions()) command.addOption(option);
-  return command.addOption(inventoryOption()).addOption(treeOption()).addOption(jsonOption());
+  command.addOption(inventoryOption()).addOption(treeOption());
+  return json ? command.addOption(jsonOption()) : command;
 }
 
 /** `--workload NAME`. */

@@ -6,6 +6,7 @@ import { inventorySchemas } from "../../components/inventory/index.ts";
 import { inventoryReference } from "../../components/inventory/reference.ts";
 import { PREFLIGHT_PAGE, preflightReference } from "../../components/plan/preflight.ts";
 import { UsageError } from "../exit.ts";
+import { documentReference, documentSchemas } from "../json/reference.ts";
 import { IS_CHECKOUT, PACKAGE_FOLDER } from "../package.ts";
 import { printJson } from "./options.ts";
 
@@ -14,6 +15,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/inventory.md", inventoryReference()],
     [PREFLIGHT_PAGE, preflightReference()],
+    ["docs/json.md", documentReference()],
   ]);
 }
 
@@ -22,10 +24,11 @@ export function registerSchema(program: Command): void {
   program
     .command("schema", { hidden: true })
     .description("print the JSON Schemas of the inventory files")
+    .option("--json", "print those of what the commands print with --json")
     .option("--write", "write the generated pages to docs of this checkout instead")
-    .action((options: { write?: true }) => {
+    .action((options: { write?: true; json?: true }) => {
       const schemas = Object.entries(inventorySchemas()).map(([name, text]) => [name, JSON.parse(text)]);
-      if (!options.write) printJson(Object.fromEntries(schemas));
+      if (!options.write) printJson(options.json ? documentSchemas() : Object.fromEntries(schemas));
       else if (IS_CHECKOUT) writeFiles(PACKAGE_FOLDER, generatedFiles());
       else throw new UsageError("--write is for a checkout of edge-fleet - leave it out");
     });

@@ -1,14 +1,15 @@
-/** `edge-fleet status`: how each device is, from the stacks at once and from the hub where it answers. Changes nothing. */
+/**
+ * `edge-fleet status`: how each device is, from the stacks at once, and from the hub and the devices themselves where they
+ * answer. Changes nothing.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
-import { selectDevices } from "../doctor/targets.ts";
-import { EXIT, type ExitCode, UsageError } from "../exit.ts";
+import { EXIT, type ExitCode } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
-import { readHealth } from "../status/health.ts";
+import { dialOption } from "../rollout/status-source.ts";
 import { formatStatus, summarizeStatus } from "../status/layout.ts";
-import { isFailed, isPending, type StatusRow, statusReport, statusRows } from "../status/model.ts";
-import { readStacks, type StackReading } from "../status/stacks.ts";
+import { isFailed, isPending, type StatusRow, statusReport } from "../status/model.ts";
+import { readStatus, type StatusAnswer } from "../status/read.ts";
 import { terminalWidth, usesColour } from "../terminal.ts";
 import { inventoryOf, printJson, wholeNumber } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
@@ -21,17 +22,18 @@ interface StatusCommandOptions extends HealthCommandOptions {
 }
 
 const HELP = `
-STATE, RELEASE and REASON are those of the last run, out of the stack of the region: no device is dialled. COMMIT, HEALTH
-and CONTACT are what the hub knows, or what the file of --status says; they are stale from --max-status-age on. Without
-either, the hub is asked where KUBECONFIG names its file. With --json: an object by device, which --status of promote and
-rings reads as well.
+STATE, RELEASE and REASON are those of the last run, out of the stack of the region. COMMIT, SINCE, HEALTH and CONTACT come
+from the devices: over SSH with --dial, else as they last answered; from the hub for those with an agent (--kubeconfig, or
+where KUBECONFIG names its file); or all from the file of --status. SINCE is how long a device runs its COMMIT, CONTACT when
+it was last heard of. An answer older than --max-status-age, or none, makes a device unknown, never healthy. With --json: an
+object by device, which --status of promote and rings reads as well.
 Exit codes: 0 told, 1 nothing could be read, 2 wrong usage or inventory.`;
 
 /** Registers the command. */
 export function registerStatus(program: Command): void {
   const command = program
     .command("status")
-    .description("show how each device is, by the stacks and by the hub")
+    .description("show how each device is, by the stacks, by itself and by the hub")
     .argument("[target]", "a region or a device. Default: the fleet")
     .option("--ring <ring>", "only the devices of this ring")
     .option("--failed", "only devices that need a person")
@@ -41,7 +43,7 @@ export function registerStatus(program: Command): void {
         .argParser(wholeNumber(1))
         .conflicts("json"),
     );
-  addHealthOptions(command)
+  addHealthOptions(command.addOption(dialOption()))
     .addHelpText("after", HELP)
     .action(async (target: string | undefined, options: StatusCommandOptions) => {
       process.exitCode = await (options.watch === undefined ? status(target, options) : watch(target, options));
@@ -63,65 +65,33 @@ async function watch(target: string | undefined, options: StatusCommandOptions):
 async function status(target: string | undefined, options: StatusCommandOptions): Promise<ExitCode> {
   if (!options.json) process.stdout.write(await describe(target, options));
   else {
-    const { rows, problems } = await readStatus(target, options, Date.now());
+    const { shown, problems } = await ask(target, options);
     for (const problem of problems) process.stderr.write(`${problem}\n`);
-    printJson(statusReport(rows));
+    printJson(statusReport(shown));
   }
   return EXIT.ok;
 }
 
 /** The table, the counts and what to do next. */
 async function describe(target: string | undefined, options: StatusCommandOptions): Promise<string> {
-  const now = Date.now();
-  const { rows, all, stacks, problems } = await readStatus(target, options, now);
+  const { rows, shown, stacks, problems } = await ask(target, options);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
-  const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now };
-  const next = nextStep(all);
-  return `${formatStatus(rows, stacks, layout)}${summarizeStatus(all, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
+  const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now: Date.now() };
+  const next = nextStep(rows);
+  return `${formatStatus(shown, stacks, layout)}${summarizeStatus(rows, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
 }
 
-interface Status {
-  /** Rows that are shown. */
-  readonly rows: readonly StatusRow[];
-  /** Those before --failed and --pending. */
-  readonly all: readonly StatusRow[];
-  readonly stacks: ReadonlyMap<string, StackReading>;
-  /** What could not be read. */
-  readonly problems: readonly string[];
+interface Status extends StatusAnswer {
+  /** Rows that are shown: those of --failed and --pending. */
+  readonly shown: readonly StatusRow[];
 }
 
-/** @throws Error when nothing at all could be read */
-async function readStatus(target: string | undefined, options: StatusCommandOptions, now: number): Promise<Status> {
+async function ask(target: string | undefined, options: StatusCommandOptions): Promise<Status> {
   const inventory = inventoryOf(options);
-  const profiles = chooseProfiles(inventory, target, options.ring);
-  const whole = options.ring === undefined && (target === undefined || inventory.regions.has(target));
-  const regions = [...new Set(profiles.map(({ region }) => region))];
-  const [stacks, { health, problem }] = await Promise.all([readStacks(regions), readHealth(options, profiles, now)]);
-  const unread = [...stacks].flatMap(([region, reading]) =>
-    reading.problem ? [{ region, error: reading.problem }] : [],
-  );
-  const [first] = unread;
-  if (first !== undefined && unread.length === stacks.size && health === undefined) throw first.error;
-  const all = statusRows({ profiles, stacks, health, withStrangers: whole });
+  const answer = await readStatus({ inventory, target, ring: options.ring, health: options });
   const { failed = false, pending = false } = options;
   const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
-  const problems = [
-    ...unread.map(({ region, error }) => `stack ${region} cannot be read: ${error.message}`),
-    ...(problem === undefined ? [] : [`the hub is not asked: ${problem}`]),
-  ];
-  return { rows: all.filter(shown), all, stacks, problems };
-}
-
-function chooseProfiles(
-  inventory: Inventory,
-  target: string | undefined,
-  ring: string | undefined,
-): readonly Profile[] {
-  const { rings } = inventory.fleet;
-  if (ring !== undefined && !rings.includes(ring))
-    throw new UsageError(`ring ${ring} is not one of the fleet's - use one of ${rings.join(", ")}`);
-  const profiles = target === undefined ? resolveFleet(inventory) : selectDevices(inventory, [target]);
-  return ring === undefined ? profiles : profiles.filter((profile) => profile.ring === ring);
+  return { ...answer, shown: answer.rows.filter(shown) };
 }
 
 /** Empty where nothing is to be done. */

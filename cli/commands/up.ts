@@ -1,7 +1,14 @@
 /** `edge-fleet up`: `pulumi up` of one stack after the other, then what became of each device. */
 import type { Command } from "commander";
 import { type ExitCode, exitCodeOf } from "../exit.ts";
-import { countDevices, type DeviceCounts, type DeviceRow, deviceRows, formatDevices } from "../pulumi/report.ts";
+import {
+  countDevices,
+  type DeviceCounts,
+  type DeviceRow,
+  deviceRows,
+  formatDevices,
+  nextStep,
+} from "../pulumi/report.ts";
 import { type PulumiEnd, stackOutputs } from "../pulumi/run.ts";
 import { usesColour } from "../terminal.ts";
 import { jsonOption, printJson } from "./options.ts";
@@ -46,13 +53,20 @@ async function up(words: readonly string[], options: UpOptions): Promise<ExitCod
     regions.set(stack, rows);
     if (!options.json) process.stdout.write(describe(stack, rows, end));
   };
-  const stdout = options.json ? "stderr" : "stdout";
+  const stdout = (): "stdout" | "stderr" => (options.json ? "stderr" : "stdout");
   const ends = await runStacks({ operation: "up", words, options, flags, stdout, after });
   const reports = ends.map(({ stack, end }): StackReport => {
     const devices = regions.get(stack);
     return { stack, pulumi: end, ...(devices === undefined ? {} : { counts: countDevices(devices), devices }) };
   });
   if (options.json) printJson({ stacks: reports });
+  else if (ends.every(({ end }) => end !== "cancelled"))
+    process.stdout.write(
+      `${nextStep(
+        regions,
+        reports.every(({ pulumi }) => pulumi === "succeeded"),
+      )}\n`,
+    );
   return upExitCode(reports);
 }
 

@@ -25,6 +25,17 @@ function commandNames(): string[] {
 async function forCommand(name: string, before: readonly string[], last: string): Promise<string[]> {
   const command = (await buildProgram(name)).commands.find((candidate) => candidate.name() === name);
   if (command === undefined || before.includes("--")) return [];
+  return command.commands.length === 0 ? forArguments(command, before, last) : forGroup(command, before, last);
+}
+
+/** A command of commands: which of them, and then what that one takes. */
+function forGroup(group: Command, [name, ...before]: readonly string[], last: string): string[] {
+  if (name === undefined) return [...group.commands.map((command) => command.name()), "--help"];
+  const command = group.commands.find((candidate) => candidate.name() === name);
+  return command === undefined ? [] : forArguments(command, before, last);
+}
+
+function forArguments(command: Command, before: readonly string[], last: string): string[] {
   const { positionals, pending } = readWords(command, before);
   const inventory = inventoryOf(command, before);
   if (pending !== undefined)

@@ -80,7 +80,8 @@ export function contentHash(snapshot: TreeSnapshot, path: string): string {
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
 
-function referencesOf({ folder, references }: TreeSnapshot, target: string): readonly string[] {
+/** What a kustomization refers to, relative to its folder. @param target folder below the tree */
+export function referencesOf({ folder, references }: TreeSnapshot, target: string): readonly string[] {
   const known = references.get(target);
   if (known !== undefined) return known;
   const files = KUSTOMIZATIONS.map((name) => join(folder, target, name)).filter((file) => existsSync(file));

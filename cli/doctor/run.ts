@@ -15,7 +15,7 @@ export interface DoctorRun {
   readonly parallel: number;
   /** Milliseconds per device. */
   readonly timeoutMs: number;
-  /** Devices may mend their memory cgroup and reboot. */
+  /** Devices may fix their memory cgroup and reboot. */
   readonly allowReboot: boolean;
   /** Ends the connecting; what is known so far is still reported. */
   readonly signal: AbortSignal;

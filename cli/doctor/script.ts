@@ -11,7 +11,7 @@ import { neededKib, preflightSetting, preflightText } from "../../components/pla
 export interface Examination {
   readonly profile: Profile;
   readonly lock: ArtifactsLock;
-  /** The device may mend its memory cgroup and reboot, once in its life. */
+  /** The device may fix its memory cgroup and reboot, once in its life. */
   readonly allowReboot: boolean;
 }
 

@@ -3,16 +3,16 @@
  * outcomes of a run and what the whole inventory has pinned, to outcomes in which none of the clones is enrolled.
  */
 import type { Inventory } from "../../components/inventory/index.ts";
-import type { EnrolledOutcome, Enrolment, FailedOutcome, Outcome } from "./outcome.ts";
+import type { EnrolledOutcome, Enrollment, FailedOutcome, Outcome } from "./outcome.ts";
 
 interface Trait {
   readonly code: string;
   readonly name: string;
   readonly fix: string;
-  readonly read: (enrolment: PartialEnrolment) => string | undefined;
+  readonly read: (enrollment: PartialEnrollment) => string | undefined;
 }
 
-interface PartialEnrolment {
+interface PartialEnrollment {
   readonly hostKey?: string | undefined;
   readonly identityKey?: string | undefined;
   readonly facts?: { readonly machineId?: string | undefined } | undefined;
@@ -49,7 +49,7 @@ export function refuseDuplicates(outcomes: readonly Outcome[], inventory: Invent
   return outcomes.map((outcome) => {
     if (outcome.state !== "enrolled") return outcome;
     for (const [index, trait] of TRAITS.entries()) {
-      const value = trait.read(outcome.enrolment);
+      const value = trait.read(outcome.enrollment);
       const others = [...(owners[index]?.get(value ?? "") ?? [])].filter((id) => id !== outcome.id);
       if (value !== undefined && others.length > 0) return failed(outcome, trait, others);
     }
@@ -59,16 +59,16 @@ export function refuseDuplicates(outcomes: readonly Outcome[], inventory: Invent
 
 function ownersOf(trait: Trait, outcomes: readonly Outcome[], inventory: Inventory): Map<string, Set<string>> {
   const owners = new Map<string, Set<string>>();
-  const add = (id: string, enrolment: PartialEnrolment): void => {
-    const value = trait.read(enrolment);
+  const add = (id: string, enrollment: PartialEnrollment): void => {
+    const value = trait.read(enrollment);
     if (value !== undefined) owners.set(value, (owners.get(value) ?? new Set()).add(id));
   };
-  const fresh = new Map<string, Enrolment>();
-  for (const outcome of outcomes) if (outcome.state === "enrolled") fresh.set(outcome.id, outcome.enrolment);
+  const fresh = new Map<string, Enrollment>();
+  for (const outcome of outcomes) if (outcome.state === "enrolled") fresh.set(outcome.id, outcome.enrollment);
   for (const { devices } of inventory.regions.values()) {
     for (const { entry } of devices) if (!fresh.has(entry.id)) add(entry.id, entry);
   }
-  for (const [id, enrolment] of fresh) add(id, enrolment);
+  for (const [id, enrollment] of fresh) add(id, enrollment);
   return owners;
 }
 

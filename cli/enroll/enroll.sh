@@ -1,5 +1,5 @@
 #!/bin/sh
-# Enrols one device: makes its identity key if there is none, and prints one JSON line with the public key and the facts.
+# Enrolls one device: makes its identity key if there is none, and prints one JSON line with the public key and the facts.
 # Installs nothing, reads nothing, may be run again at any time. The private key never leaves the device.
 set -eu
 

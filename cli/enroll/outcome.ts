@@ -13,7 +13,7 @@ import { explainAnswer, type SshAnswer } from "../ssh/run.ts";
 import { printable } from "../terminal.ts";
 
 /** What goes into the region's lock. */
-export interface Enrolment extends LockedDevice {
+export interface Enrollment extends LockedDevice {
   readonly identityKey: string;
   readonly facts: DeviceFacts;
 }
@@ -22,12 +22,12 @@ export interface Enrolment extends LockedDevice {
 export interface EnrolledOutcome {
   readonly id: string;
   readonly state: "enrolled";
-  readonly enrolment: Enrolment;
+  readonly enrollment: Enrollment;
   /** Of the host key. */
   readonly fingerprint: string;
   /** Of the host key that the inventory had before, when it is another one. */
   readonly replacedFingerprint: string | undefined;
-  /** What is wrong with its clock, and the fix. No certificate is made by an enrolment, so it is only a warning. */
+  /** What is wrong with its clock, and the fix. No certificate is made by an enrollment, so it is only a warning. */
   readonly clock: string | undefined;
 }
 
@@ -99,7 +99,7 @@ export function judgeConnection(
   return {
     id,
     state: "enrolled",
-    enrolment: {
+    enrollment: {
       hostKey: usedHostKey,
       identityKey: answer.identityKey,
       facts: factsOf(answer, profile.architecture, new Date(asked.after * 1000).toISOString()),

@@ -1,5 +1,5 @@
 /**
- * What an enrol run says: from outcomes to a table with fingerprints, a summary, the next step and an exit code.
+ * What an enroll run says: from outcomes to a table with fingerprints, a summary, the next step and an exit code.
  */
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, formatTable } from "../terminal.ts";
@@ -42,7 +42,7 @@ export function formatOutcomes(outcomes: readonly Outcome[], colour: boolean): s
 function detailOf(outcome: Outcome): string {
   if (outcome.state === "already") return "";
   if (outcome.state !== "enrolled") return `${outcome.code}: ${outcome.reason}`;
-  const { architecture, memoryMiB, os } = outcome.enrolment.facts;
+  const { architecture, memoryMiB, os } = outcome.enrollment.facts;
   const facts = [architecture, `${memoryMiB} MiB`, os].filter((part) => part !== undefined).join(", ");
   const replaced = outcome.replacedFingerprint === undefined ? [] : [`replaces ${outcome.replacedFingerprint}`];
   const warning = outcome.clock === undefined ? [] : [`warning: clock: ${outcome.clock}`];

@@ -1,5 +1,5 @@
 /**
- * One enrol run: connects to the candidates of a region, refuses clones, has the result confirmed, and writes the
+ * One enroll run: connects to the candidates of a region, refuses clones, has the result confirmed, and writes the
  * region's lock once, also when it is interrupted.
  */
 import type { Inventory, RegionLock } from "../../components/inventory/index.ts";
@@ -91,9 +91,9 @@ function interrupted(id: string): Outcome {
 }
 
 function pinsOf({ candidates }: Candidates, outcomes: readonly Outcome[], lock: RegionLock): Pin[] {
-  const enrolments = new Map(enrolledOutcomes(outcomes).map(({ id, enrolment }) => [id, enrolment]));
+  const enrollments = new Map(enrolledOutcomes(outcomes).map(({ id, enrollment }) => [id, enrollment]));
   return candidates.flatMap(({ record: { entry } }) => {
-    const pinned = enrolments.get(entry.id);
+    const pinned = enrollments.get(entry.id);
     return pinned === undefined ? [] : [{ id: entry.id, pinned, before: lock.devices[entry.id] }];
   });
 }

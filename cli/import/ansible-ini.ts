@@ -68,7 +68,7 @@ function readHosts(content: string, position: Position): AnsibleHost[] {
   if (port !== null) variables.set("ansible_port", { value: port[2], position, encrypted: false });
   for (const word of words) {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
-    if (name === undefined) throw new Error("has a word that is no name=value behind the host - mend the line");
+    if (name === undefined) throw new Error("has a word that is no name=value behind the host - fix the line");
     variables.set(name, { value, position, encrypted: false });
   }
   return expandRange(port?.[1] ?? pattern).map((name) => ({ name, position, variables }));
@@ -92,7 +92,7 @@ function splitWords(line: string): string[] {
     );
   }
   if (line.slice(end).trim() !== "" && !line.slice(0, end).includes("#"))
-    throw new Error("has a quote that never closes - mend the line");
+    throw new Error("has a quote that never closes - fix the line");
   return words;
 }
 

@@ -62,7 +62,7 @@ const READ = {
 } as const;
 const READ_NAMES: readonly string[] = Object.values(READ).flat();
 
-const MENDS: readonly (readonly [RegExp, string])[] = [
+const FIXES: readonly (readonly [RegExp, string])[] = [
   [/^ansible_(ssh_)?private_key_file$/, "load the key into the SSH agent: ssh-add"],
   [/^ansible_become/, "edge-fleet needs root, or a user with password-less sudo"],
   [/^ansible_/, "edge-fleet needs no Python and no Ansible on the device"],
@@ -179,7 +179,7 @@ function readHost(
     return undefined;
   };
   if (text(READ.connection)?.text === "local") {
-    notes.push(`${host.name} has ansible_connection=local: it is the controller and left out`);
+    notes.push(`${host.name} has ansible_connection=local: it is the workstation and left out`);
     return [];
   }
   const port = text(READ.port);
@@ -210,9 +210,9 @@ function readProxy(
       found.text,
     );
   if (jump === null) {
-    const mend = "write it as `-o ProxyJump=user@host:port`";
+    const fix = "write it as `-o ProxyJump=user@host:port`";
     problems.push(
-      formatProblem(found.position, `${host}.${found.name}`, `goes through a proxy that cannot be read - ${mend}`),
+      formatProblem(found.position, `${host}.${found.name}`, `goes through a proxy that cannot be read - ${fix}`),
     );
     return undefined;
   }
@@ -234,8 +234,8 @@ function gatherLeftOut(groups: ReadonlyMap<string, AnsibleGroup>, left: LeftOutL
     for (const own of [variables, ...hosts.map((host) => host.variables)]) {
       for (const [name, { position, encrypted }] of own) {
         if (READ_NAMES.includes(name)) continue;
-        const mend = MENDS.find(([pattern]) => pattern.test(name))?.[1] ?? "edge-fleet has no use for it";
-        left.add(name, name, position, mend, encrypted);
+        const fix = FIXES.find(([pattern]) => pattern.test(name))?.[1] ?? "edge-fleet has no use for it";
+        left.add(name, name, position, fix, encrypted);
       }
     }
   }

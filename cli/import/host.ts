@@ -47,13 +47,13 @@ export interface LeftOut {
   readonly field: string;
   readonly positions: readonly Position[];
   /** What to do instead. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** A parsed source. */
 export interface SourceInventory {
   readonly hosts: readonly SourceHost[];
-  /** `file:line:column field: what - mend`; the import is refused unless empty. */
+  /** `file:line:column field: what - fix`; the import is refused unless empty. */
   readonly problems: readonly string[];
   readonly leftOut: readonly LeftOut[];
   /** Passwords, tokens and keys: named, never copied, never shown. */

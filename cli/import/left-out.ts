@@ -11,7 +11,7 @@ const SECRET = /pass(word|wd|phrase)?$|_pass_|token|secret|vault|credential|priv
 /** Names that look like secrets and are paths or switches. */
 const HARMLESS = /(path|file|dir|enabled|become_pass_prompt)$/i;
 /** What to do about every secret. */
-const SECRET_MEND = "never copied: load SSH keys into the agent, keep other secrets with `pulumi config set --secret`";
+const SECRET_FIX = "never copied: load SSH keys into the agent, keep other secrets with `pulumi config set --secret`";
 
 /** True when a field of this name holds a secret. */
 export function isSecretName(name: string): boolean {
@@ -20,21 +20,21 @@ export function isSecretName(name: string): boolean {
 
 /** Gathers fields by name; positions keep their order. */
 export class LeftOutList {
-  readonly #fields = new Map<string, { positions: Position[]; mend: string }>();
-  readonly #secrets = new Map<string, { positions: Position[]; mend: string }>();
+  readonly #fields = new Map<string, { positions: Position[]; fix: string }>();
+  readonly #secrets = new Map<string, { positions: Position[]; fix: string }>();
 
   /**
    * Adds one field.
    * @param name the last part of the field, by which a secret is known
    * @param field the whole field, without indices
-   * @param mend what to do instead; not used for secrets
+   * @param fix what to do instead; not used for secrets
    * @param tagged the source itself marks the value as encrypted
    */
-  add(name: string, field: string, position: Position, mend: string, tagged = false): void {
+  add(name: string, field: string, position: Position, fix: string, tagged = false): void {
     const secret = tagged || isSecretName(name);
     const list = secret ? this.#secrets : this.#fields;
     const known = list.get(field);
-    if (known === undefined) list.set(field, { positions: [position], mend: secret ? SECRET_MEND : mend });
+    if (known === undefined) list.set(field, { positions: [position], fix: secret ? SECRET_FIX : fix });
     else known.positions.push(position);
   }
 

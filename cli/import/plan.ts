@@ -110,8 +110,8 @@ function place(
   if (model === undefined) return refuse("model", `has no model - use --model with one of ${known.join(", ")}`);
   if (known.includes(model)) return [{ host, region, model }];
   const nearest = nearestKey(model, known);
-  const mend = nearest === undefined ? `use one of ${known.join(", ")}, or add it` : `did you mean ${nearest}?`;
-  return refuse("model", `${model} is not in models.yaml - ${mend}`);
+  const fix = nearest === undefined ? `use one of ${known.join(", ")}, or add it` : `did you mean ${nearest}?`;
+  return refuse("model", `${model} is not in models.yaml - ${fix}`);
 }
 
 function fieldsOf(
@@ -141,12 +141,12 @@ function fieldsOf(
   if (user !== undefined && /[\s${}]/.test(user))
     problems.push(formatProblem(host.position, `${host.path}.user`, "is a template - write the user"));
   if (proxy !== undefined && fields["ssh.proxy.hostKey"] === undefined) {
-    const mend = "log in to it once with ssh, then use --known-hosts ~/.ssh/known_hosts";
+    const fix = "log in to it once with ssh, then use --known-hosts ~/.ssh/known_hosts";
     problems.push(
       formatProblem(
         host.position,
         `${host.path} (jump host)`,
-        `${proxy.host} has no known host key, and none is trusted unseen - ${mend}`,
+        `${proxy.host} has no known host key, and none is trusted unseen - ${fix}`,
       ),
     );
     return withoutUndefined({

@@ -25,14 +25,14 @@ export function expandRange(pattern: string): string[] {
 }
 
 function rangeParts(from: string, to: string, step: number): string[] {
-  const mend = "write e.g. [01:50] or [a:f]";
-  if (step === 0) throw new Error(`has a range with step 0 - ${mend}`);
+  const fix = "write e.g. [01:50] or [a:f]";
+  if (step === 0) throw new Error(`has a range with step 0 - ${fix}`);
   const numeric = /^\d+$/.test(from) && /^\d+$/.test(to);
   if (!numeric && !(/^[A-Za-z]$/.test(from) && /^[A-Za-z]$/.test(to)))
-    throw new Error(`has a range that cannot be read - ${mend}`);
+    throw new Error(`has a range that cannot be read - ${fix}`);
   const [first, last] = numeric ? [Number(from), Number(to)] : [from.charCodeAt(0), to.charCodeAt(0)];
   if (last < first || (last - first) / step >= MAX_NAMES)
-    throw new Error(`has a range that ends before it begins or never - ${mend}`);
+    throw new Error(`has a range that ends before it begins or never - ${fix}`);
   const width = from.length > 1 && from.startsWith("0") ? from.length : 0;
   const count = Math.floor((last - first) / step) + 1;
   return Array.from({ length: count }, (_, index) => {

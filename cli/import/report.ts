@@ -43,7 +43,7 @@ export function nextSteps({ devices, files, newRegions }: ImportResult, dryRun: 
 /** The report for --json. */
 export function importReport(source: string, result: ImportResult, dryRun: boolean): object {
   const account = (fields: readonly LeftOut[]) =>
-    fields.map(({ field, positions, mend }) => ({ field, at: positions.map(at), mend }));
+    fields.map(({ field, positions, fix }) => ({ field, at: positions.map(at), fix: fix }));
   return {
     source,
     dryRun,
@@ -56,11 +56,11 @@ export function importReport(source: string, result: ImportResult, dryRun: boole
   };
 }
 
-function describe({ field, positions, mend }: LeftOut): string {
+function describe({ field, positions, fix }: LeftOut): string {
   const [first] = positions;
   const place =
     first === undefined ? "" : ` (${at(first)}${positions.length > 1 ? ` and ${positions.length - 1} more` : ""})`;
-  return `${field}${place} - ${mend}`;
+  return `${field}${place} - ${fix}`;
 }
 
 function at({ file, line, column }: Position): string {

@@ -55,7 +55,7 @@ export function parseSource<S extends z.ZodType>(
   const keyPosition = (path: FieldPath) => locate(file, document, lines, path, true);
   const problems = document.errors.slice(0, 1).map(({ pos, code }) => {
     const { line, col } = lines.linePos(pos[0]);
-    return formatProblem(at(line, col), "(syntax)", `is not valid YAML or JSON (${code}) - mend the syntax`);
+    return formatProblem(at(line, col), "(syntax)", `is not valid YAML or JSON (${code}) - fix the syntax`);
   });
   if (problems.length > 0) return { ...nothing, problems };
   const result = schema.safeParse(document.toJS({ maxAliasCount: 100 }), { reportInput: true });

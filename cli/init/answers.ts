@@ -1,6 +1,6 @@
 /**
  * What a new fleet is made from: the answers, their defaults, and the checks that the flags and the questions share.
- * From text to a value, or to a message that mends it.
+ * From text to a value, or to a message that fixes it.
  */
 import { z } from "zod";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
@@ -124,7 +124,7 @@ export function defaultModel(architecture: string, memory: string): string {
 
 /**
  * Checks the answers against each other.
- * @throws UsageError naming the flag that mends it
+ * @throws UsageError naming the flag that fixes it
  */
 export function checkAnswers(answers: Answers): void {
   const { regions, distribution, memory } = answers;

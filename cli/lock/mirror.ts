@@ -24,7 +24,7 @@ export interface MirrorOutcome {
 export interface MirrorSources {
   /** The inventory's folder, which holds what is locked by path. */
   readonly directory: string;
-  /** The controller's artifact cache, whose files are copied instead of downloaded again. */
+  /** The workstation's artifact cache, whose files are copied instead of downloaded again. */
   readonly cache: string;
   /** Default: those of http.ts. */
   readonly bounds?: HttpBounds;

@@ -58,7 +58,7 @@ export function parseImage(reference: string): ImageReference {
 /**
  * Asks the registry for the digest of an image's tag.
  * @returns e.g. `sha256:2cf2...`
- * @throws Error naming the URL, what happened and the mend; a registry that wants a log-in is refused
+ * @throws Error naming the URL, what happened and the fix; a registry that wants a log-in is refused
  */
 export function resolveImageDigest(image: ImageReference, bounds: HttpBounds = DEFAULT_BOUNDS): Promise<string> {
   const host = image.registry === "docker.io" ? "registry-1.docker.io" : image.registry;

@@ -1,6 +1,6 @@
 /**
  * From a file that the fleet uses to what it is, byte for byte: its SHA-256 and, where the server tells, its size. Large
- * files go through the controller's artifact cache, where `up` and the mirror find them again.
+ * files go through the workstation's artifact cache, where `up` and the mirror find them again.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
@@ -38,7 +38,7 @@ export interface ResolvedEntry {
 /** What one run resolves with. */
 export interface ResolveContext {
   readonly bases: ReleaseBases;
-  /** The controller's artifact cache. */
+  /** The workstation's artifact cache. */
   readonly cache: string;
   /** Default: those of http.ts. */
   readonly bounds?: HttpBounds;

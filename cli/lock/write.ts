@@ -40,7 +40,7 @@ export function writeLock(directory: string, decisions: readonly LockDecision[])
 export function editLock(text: string, changes: readonly LockDecision[]): string {
   const document = parseDocument(text);
   const problem = document.errors[0];
-  if (problem !== undefined) throw new Error(`${problem.message} - mend the syntax`);
+  if (problem !== undefined) throw new Error(`${problem.message} - fix the syntax`);
   for (const { used } of changes) for (const path of used.replaces ?? []) document.deleteIn(path);
   for (const { used, resolved, rest } of changes) {
     for (const { path, value } of rest.scalars) document.setIn(path, value);

@@ -29,7 +29,7 @@ export async function buildManifests(
     const header = emittedHeader(`${source}/ or what it includes`, `${source}/`, "edge-fleet render --manifests");
     const comment = header.map((line) => `# ${line}\n`).join("");
     if ("text" in built) return [`${target}/${MANIFESTS_FILE}`, comment + built.text.replaceAll("\r\n", "\n")];
-    failures.push(`${join(directory, source)}: kustomize cannot build it: ${built.failure} - mend it and run again`);
+    failures.push(`${join(directory, source)}: kustomize cannot build it: ${built.failure} - fix it and run again`);
     return [target, ""];
   });
   if (failures.length > 0) throw new Error(failures.sort().join("\n"));

@@ -6,7 +6,17 @@ import type { FieldPath } from "../../components/inventory/problems.ts";
 
 /** Something in the tree that must not reach a device. */
 export interface TreeProblem {
-  readonly rule: "yaml" | "remote-base" | "image" | "secret" | "memory" | "runtime-class" | "build";
+  readonly rule:
+    | "yaml"
+    | "remote-base"
+    | "image"
+    | "secret"
+    | "memory"
+    | "runtime-class"
+    | "build"
+    | "project"
+    | "chart"
+    | "leaf";
   /** Path of the file: the tree's folder and below. */
   readonly file: string;
   /** From 1; 1 where only the file is known. */
@@ -18,7 +28,7 @@ export interface TreeProblem {
   readonly message: string;
 }
 
-/** A problem as a line: `file:line:column where: what - mend`. */
+/** A problem as a line: `file:line:column where: what - fix`. */
 export function formatTreeProblem({ file, line, column, where, message }: TreeProblem): string {
   return `${file}:${line}:${column} ${where}: ${message}`;
 }

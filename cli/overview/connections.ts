@@ -18,7 +18,7 @@ export interface Connection {
 export function inboundConnections(profiles: readonly Profile[]): Connection[] {
   return gather(
     profiles.map(({ ssh }) => ({
-      peer: ssh.proxy?.host ?? "controller",
+      peer: ssh.proxy?.host ?? "workstation",
       port: `${ssh.port}/tcp`,
       purpose: "SSH: enroll and up",
     })),

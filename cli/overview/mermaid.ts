@@ -16,7 +16,7 @@ export function renderMermaid(overview: Overview): string {
   );
   const lines = [
     "flowchart LR",
-    `  controller[${label(["controller", "edge-fleet enroll, up"])}]`,
+    `  workstation[${label(["workstation", "edge-fleet enroll, up"])}]`,
     `  git[(${label(["Git", overview.git.url, ...overview.rings.map(ringLine)])})]`,
     ...hubBox(overview, drawn, rest.length),
     ...drawn.map((region, index) => `  region${index}[[${label(regionLines(region))}]]`),
@@ -28,7 +28,7 @@ export function renderMermaid(overview: Overview): string {
     ...drawn.flatMap((region, index) =>
       edges(region, `region${index}`, agents[index] ? `plane${index}` : undefined, `jump${index}`),
     ),
-    ...(rest.length > 0 ? ["  controller -->|SSH| regions", "  regions -.->|pull| git"] : []),
+    ...(rest.length > 0 ? ["  workstation -->|SSH| regions", "  regions -.->|pull| git"] : []),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -52,8 +52,8 @@ function jumpNodes(regions: readonly RegionOverview[]): string[] {
 function edges({ jumpHosts }: RegionOverview, region: string, plane: string | undefined, jump: string): string[] {
   const way =
     jumpHosts.length === 0
-      ? [`  controller -->|SSH| ${region}`]
-      : [`  controller -->|SSH| ${jump}`, `  ${jump} -->|SSH| ${region}`];
+      ? [`  workstation -->|SSH| ${region}`]
+      : [`  workstation -->|SSH| ${jump}`, `  ${jump} -->|SSH| ${region}`];
   return [...way, ...(plane === undefined ? [] : [`  ${region} -.->|mTLS| ${plane}`]), `  ${region} -.->|pull| git`];
 }
 

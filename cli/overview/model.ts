@@ -28,7 +28,7 @@ export interface RegionOverview {
   readonly rings: readonly Count[];
   readonly engines: readonly Count[];
   readonly distributions: readonly Count[];
-  /** Jump hosts between the controller and the devices. */
+  /** Jump hosts between the workstation and the devices. */
   readonly jumpHosts: readonly string[];
 }
 

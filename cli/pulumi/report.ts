@@ -64,6 +64,27 @@ export function formatDevices(stack: string, rows: readonly DeviceRow[], colour:
   return shown.length === 0 ? summary : formatTable(["DEVICE", "STATE", "CODE", "REASON"], shown, colour) + summary;
 }
 
+/**
+ * What to do after a run.
+ * @param stacks regions that ran, each with its devices
+ * @param succeeded whether pulumi succeeded with every stack
+ */
+export function nextStep(stacks: ReadonlyMap<string, readonly DeviceRow[]>, succeeded: boolean): string {
+  const first = (state: DeviceRow["state"]): [stack: string, row: DeviceRow] | undefined => {
+    for (const [stack, rows] of stacks) {
+      const row = rows.find((candidate) => candidate.state === state);
+      if (row !== undefined) return [stack, row];
+    }
+    return undefined;
+  };
+  const [failed, pending] = [first("failed"), first("pending")];
+  if (failed !== undefined) return `Next: edge-fleet logs ${failed[1].id}, fix it, and edge-fleet up ${failed[0]}`;
+  if (!succeeded) return "Next: fix what pulumi says above, and run again";
+  return pending === undefined
+    ? "Next: edge-fleet status"
+    : `Next: edge-fleet up ${pending[0]}, when the pending devices can be reached`;
+}
+
 function textOf(value: unknown): string {
   return typeof value === "string" ? printable(value) : "";
 }

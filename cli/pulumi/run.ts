@@ -1,6 +1,6 @@
 /** Runs the `pulumi` CLI on the terminal, one stack after the other, and reads what a stack says about itself. */
 import { UsageError } from "../exit.ts";
-import { runForeground, runProgram } from "../process.ts";
+import { type ForegroundOutput, runForeground, runProgram } from "../process.ts";
 import { type PulumiRequest, planCall } from "./call.ts";
 
 /** How a run ended. */
@@ -15,10 +15,10 @@ const CANCELLED = 8;
 
 /**
  * Runs the CLI for one stack.
- * @param stdout where the CLI's stdout goes; `stderr` keeps stdout free for a report
+ * @param stdout where the CLI's stdout goes
  * @throws UsageError when it is not installed
  */
-export async function runPulumi(request: PulumiRequest, stdout: "stdout" | "stderr"): Promise<PulumiEnd> {
+export async function runPulumi(request: PulumiRequest, stdout: ForegroundOutput): Promise<PulumiEnd> {
   const { args, environment } = planCall(request);
   const { stack } = request;
   try {

@@ -8,17 +8,22 @@ import {
   ringPath,
   sourceFolder,
   type TreeDevice,
+  type TreeInput,
   type TreeWorkload,
   takesWorkload,
   treeInput,
 } from "../../components/gitops/index.ts";
+import { renderRing } from "../../components/gitops/rings.ts";
 import { type Inventory, loadInventory, resolveFleet } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
+import type { FileChange } from "./commit.ts";
+import { entryFiles } from "./entry.ts";
 import { FREEZE_FILE, type Freezes, NO_FREEZES, parseFreezes } from "./freeze.ts";
 import { openRepository, type Repository, readAt, resolveCommit, ringCommits } from "./git.ts";
 import { currentStretch, type RingStretch, ringStretches } from "./history.ts";
 import { fetchBranch, type PushTarget } from "./push.ts";
 import { type RolloutRules, ringsOf, rolloutRules } from "./rules.ts";
+import type { TreeSource } from "./tree-source.ts";
 
 /** Options that these commands share. */
 export interface RolloutOptions {
@@ -41,7 +46,8 @@ export interface RolloutContext {
   readonly workload: TreeWorkload | undefined;
   /** Rings that the workload passes through, in their order. */
   readonly rings: readonly string[];
-  /** Devices of the fleet that deploy anything: machines that join another one's cluster do not. */
+  readonly fleet: TreeInput;
+  /** Devices of the fleet that deploy anything: neither machines of another one's cluster nor those without an engine. */
   readonly devices: readonly TreeDevice[];
   /** Full SHA of the commit whose ring files and freezes count. */
   readonly ref: string;
@@ -68,14 +74,15 @@ export async function openContext(options: RolloutOptions): Promise<RolloutConte
   const repository = await openRepository(options.tree);
   const target = options.push ? { remote: options.remote ?? "origin", branch: fleet.git.branch ?? "main" } : undefined;
   const ref = target === undefined ? await resolveCommit(repository, "HEAD") : await fetchBranch(repository, target);
-  const profiles = resolveFleet(inventory).filter(({ joins }) => joins === undefined);
+  const input = treeInput(inventory, resolveFleet(inventory));
   return {
     inventory,
     repository,
-    rules: rolloutRules(fleet),
+    rules: rolloutRules(fleet, workload),
     workload,
     rings: ringsOf(fleet.rings, workload),
-    devices: treeInput(inventory, profiles).devices,
+    fleet: input,
+    devices: input.devices.filter(({ engine }) => engine !== "none"),
     ref,
     target,
   };
@@ -101,6 +108,21 @@ export function fileOfRing({ workload }: Pick<RolloutContext, "workload">, ring:
   return ringPath(ring, workload?.name);
 }
 
+/**
+ * The change that pins a ring: its file, and in the same commit what devices read of it.
+ * @param message of the commit
+ */
+export function ringChange(context: RolloutContext, ring: string, revision: string, message: string): FileChange {
+  const { fleet, workload } = context;
+  const entries = fleet.devices.some(({ engine }) => engine === "argocd");
+  return {
+    path: fileOfRing(context, ring),
+    content: renderRing(ring, revision, workload?.name),
+    message,
+    ...(entries ? { follows: (tree: TreeSource) => entryFiles(fleet, { ring, revision, workload }, tree) } : {}),
+  };
+}
+
 /** Reads a ring's history up to the commit that counts. */
 export async function readRing(context: RolloutContext, ring: string): Promise<RingState> {
   const { repository, ref, workload } = context;
@@ -120,7 +142,7 @@ export async function readFreezes({ repository, ref }: RolloutContext): Promise<
 
 /** Folders below the tree that devices deploy. */
 export function foldersOf(
-  { inventory, workload }: RolloutContext,
+  { inventory, workload }: Pick<RolloutContext, "inventory" | "workload">,
   devices: readonly TreeDevice[],
 ): Map<string, number> {
   const layout = inventory.fleet.git.layout ?? "live";
@@ -136,6 +158,8 @@ function requireWorkload({ fleet }: Inventory, name: string | undefined): TreeWo
   if (name === undefined) return undefined;
   const workloads = fleet.workloads ?? [];
   const workload = workloads.find((candidate) => candidate.name === name);
+  if (workload?.state === "removed")
+    throw new UsageError(`workload ${name} is removed in fleet.yaml, so no ring deploys it - set it to present first`);
   if (workload !== undefined) return workload;
   const known = workloads.map((candidate) => candidate.name).join(", ") || "none yet";
   throw new UsageError(`workload ${name} is not one of fleet.yaml's - use one of ${known}`);

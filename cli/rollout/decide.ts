@@ -14,6 +14,7 @@ import { freezeOf } from "./freeze.ts";
 import { judgePromotion, type Refusal, type RingBefore } from "./gate.ts";
 import { type CommitLine, commitsBetween, filesAt, isAncestor, isOnRemote, runGit, verifySignature } from "./git.ts";
 import { judgeRing, type RingVerdict } from "./health.ts";
+import { byRelease, releaseOf } from "./release.ts";
 import { blastRadius } from "./rules.ts";
 import type { DeviceStatuses } from "./status.ts";
 
@@ -82,7 +83,7 @@ export async function planPromotion(
   const missing = await missingFolders(context, ring, revision);
   if (missing.length > 0)
     throw new UsageError(
-      `commit ${revision.slice(0, 12)} lacks ${missing.length} folder(s) that devices of ring ${ring} deploy: ${missing.slice(0, 5).join(", ")} - run edge-fleet render, commit, and promote that commit`,
+      `commit ${revision.slice(0, 12)} lacks ${missing.length} folder(s) that devices of ring ${ring} deploy: ${missing.slice(0, 5).join(", ")} - run edge-fleet render, commit, and promote that commit, or add them to what the ring runs: edge-fleet promote ${ring} --new-leaves`,
     );
   const published = await isOnRemote(repository, revision);
   if (published === false && context.target !== undefined)
@@ -92,17 +93,23 @@ export async function planPromotion(
   const freeze = freezeOf(await readFreezes(context), ring);
   const name = ringBefore(context, ring);
   const before = name === undefined ? undefined : await lookBefore(context, name, revision, health);
-  const refusals = judgePromotion({ ring, revision, now: health.now, rules, freeze, before });
+  const release = await releaseOf(repository, revision);
+  const refusals = judgePromotion({ ring, revision: release, now: health.now, rules, freeze, before });
   return { ring, revision, before, refusals, signer, published };
 }
 
 /** Folders that devices of the ring deploy and that are no kustomization at the commit, below the tree. */
-export async function missingFolders(context: RolloutContext, ring: string, revision: string): Promise<string[]> {
+export async function missingFolders(
+  context: Pick<RolloutContext, "repository" | "inventory" | "workload" | "devices">,
+  ring: string,
+  revision: string,
+): Promise<string[]> {
   const { repository, inventory } = context;
   const files = await filesAt(repository, revision);
   const rendered = inventory.fleet.git.layout === "rendered";
+  const names = context.workload?.type === "helm" ? ["Chart.yaml"] : KUSTOMIZATIONS;
   return [...foldersOf(context, devicesIn(context, ring)).keys()].filter((folder) => {
-    const kustomization = KUSTOMIZATIONS.some((name) => files.has(posix.join(folder, name)));
+    const kustomization = names.some((name) => files.has(posix.join(folder, name)));
     return !kustomization || (rendered && !files.has(posix.join(folder, MANIFESTS_FILE)));
   });
 }
@@ -114,9 +121,8 @@ export function judgeState(
   { statuses, maxAgeMs, now }: Health,
 ): RingVerdict | undefined {
   if (statuses === undefined || current === undefined) return undefined;
-  const { minHealthyPercent, maxFailures } = context.rules;
-  const devices = devicesIn(context, ring).map(({ id }) => ({ id, status: statuses.get(id) }));
-  const rules = { revision: current.revision, promotedAt: current.since, minHealthyPercent, maxFailures, maxAgeMs };
+  const devices = devicesIn(context, ring).map(({ id, model }) => ({ id, model, status: statuses.get(id) }));
+  const rules = { ...context.rules, revision: current.revision, promotedAt: current.since, maxAgeMs };
   return judgeRing(devices, rules, now);
 }
 
@@ -130,7 +136,7 @@ async function lookBefore(
   const { stretches, current } = state;
   return {
     ring,
-    stretches,
+    stretches: await byRelease(context.repository, stretches),
     contains: current !== undefined && (await isAncestor(context.repository, revision, current.revision)),
     published: current === undefined ? undefined : await isOnRemote(context.repository, current.commit),
     verdict: judgeState(context, state, health),
@@ -151,7 +157,7 @@ export async function lookAtImpact(
   const previous = (await readRing(context, ring)).current?.revision;
   const known =
     previous !== undefined && (await runGit(repository.folder, ["cat-file", "-e", previous])).exitCode === 0;
-  const backwards = known && !(await isAncestor(repository, previous, revision));
+  const backwards = known && !(await isAncestor(repository, await releaseOf(repository, previous), revision));
   const commits = known ? await commitsBetween(repository, previous, revision, MAX_COMMITS) : [];
   const impact = { previous, devices, blast: blastRadius(devices), commits, backwards };
   if (!withDiff || previous === undefined) return { ...impact, diff: undefined, noDiff: undefined };

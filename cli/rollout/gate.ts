@@ -5,7 +5,7 @@
 
 import type { Freeze } from "./freeze.ts";
 import type { RingVerdict } from "./health.ts";
-import { currentStretch, type RingStretch, soakedFor } from "./history.ts";
+import { currentStretch, type RingStretch, soakedBefore } from "./history.ts";
 import { formatDuration, type RolloutRules } from "./rules.ts";
 
 /** What is known of the ring before. */
@@ -66,11 +66,11 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
   if (running === undefined)
     return [refuse("order", `ring ${before.ring} comes before ${ring} and deploys nothing yet - promote it first`)];
   if (!before.contains) {
-    const mend = `promote ${before.ring} to it first, or use --from ${before.ring}`;
+    const fix = `promote ${before.ring} to it first, or use --from ${before.ring}`;
     return [
       refuse(
         "order",
-        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${mend}`,
+        `${short} is not part of ${running.revision.slice(0, 12)}, which ring ${before.ring} runs - ${fix}`,
       ),
     ];
   }
@@ -82,25 +82,44 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
         `the promotion of ring ${before.ring} is on no remote branch, so no device runs it - push it`,
       ),
     );
-  // A commit that the ring ran only as a part of a later one has soaked as long as that one.
-  const soaked = soakedFor(before.stretches, revision, now) ?? now - running.since;
-  if (soaked < rules.soakMs) {
-    const left = formatDuration(rules.soakMs - soaked);
-    refusals.push(
-      refuse(
-        "soak",
-        `ring ${before.ring} has run ${short} for ${formatDuration(soaked, "down")} of ${formatDuration(rules.soakMs)} - promote ${ring} in ${left}`,
-      ),
-    );
-  }
+  const soak = judgeSoak(before, running, revision, rules, now);
+  if (soak !== undefined) refusals.push(refuse("soak", soak(ring)));
   return [
     ...refusals,
     ...judgeHealth(before).map((message) => refuse(before.verdict ? "health" : "no-status", message)),
   ];
 }
 
+/**
+ * Whether the commit has yet to soak. What the ring runs now counts from when its devices run it; without their answers its
+ * promotion is the earliest that this can be, and so it is for a part of it that never ran alone. Of what it ran before and
+ * left no device tells any more: the history of the ring stands for it.
+ * @returns what stands against the promotion of a ring; undefined when it has soaked, or too few devices run it well, which
+ *   is said elsewhere
+ */
+function judgeSoak(
+  { ring, stretches, verdict }: RingBefore,
+  running: RingStretch,
+  revision: string,
+  { soakMs, minHealthyPercent }: RolloutRules,
+  now: number,
+): ((next: string) => string) | undefined {
+  const [wanted, current] = [revision, running.revision].map((sha) => sha.slice(0, 12));
+  const left = soakedBefore(stretches, revision);
+  if (left !== undefined && left >= soakMs) return undefined;
+  const told = (soaked: number): string => `for ${formatDuration(soaked, "down")} of ${formatDuration(soakMs)}`;
+  if (left !== undefined && revision !== running.revision)
+    return (next) =>
+      `ring ${ring} ran ${wanted} ${told(left)} and went on to ${current} - promote ${next} to that, or ${ring} to ${wanted} again`;
+  const began = Math.max(running.since, verdict?.runningSince ?? running.since);
+  if (now - began >= soakMs) return undefined;
+  const where = began > running.since ? ` on ${minHealthyPercent}% of its devices` : "";
+  return (next) =>
+    `ring ${ring} has run ${current}${where} ${told(now - began)} - promote ${next} in ${formatDuration(soakMs - (now - began))}`;
+}
+
 function judgeHealth({ ring, verdict }: RingBefore): string[] {
   if (verdict === undefined)
-    return [`the health of ring ${ring} is not known - use --status <file> or --kubeconfig <file>`];
-  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - mend its devices or roll it back`);
+    return [`the health of ring ${ring} is not known - use --kubeconfig <file> or --status <file>`];
+  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - fix its devices or roll it back`);
 }

@@ -137,7 +137,7 @@ export async function isOnRemote({ folder }: Repository, commit: string): Promis
 
 /**
  * Who signed a commit.
- * @throws UsageError with the mend when the signature is missing, bad or of an unknown key
+ * @throws UsageError with the fix when the signature is missing, bad or of an unknown key
  */
 export async function verifySignature({ folder }: Repository, commit: string): Promise<string> {
   const result = await runGit(folder, ["verify-commit", commit]);
@@ -219,7 +219,7 @@ function revisionOf(path: string, text: string | undefined, workload: string | u
 }
 
 /** Contents of many objects in one run of git; undefined for those that are not there. */
-async function readBlobs(repository: Repository, names: readonly string[]): Promise<(string | undefined)[]> {
+export async function readBlobs(repository: Repository, names: readonly string[]): Promise<(string | undefined)[]> {
   if (names.length === 0) return [];
   const output = await git(repository, ["cat-file", "--batch"], { stdin: `${names.join("\n")}\n` });
   const bytes = Buffer.from(output);

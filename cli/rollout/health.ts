@@ -1,21 +1,29 @@
 /**
- * Whether a ring is healthy: from what is known of each of its devices to a verdict with counts and reasons. Devices that
- * are not connected are left out, as a fleet at the edge always has some; what is not known of a connected device counts
- * against the ring, never for it.
+ * Whether a ring is healthy: from what is known of each of its devices to a verdict with counts and reasons. Every device
+ * of the ring counts. One that does not answer is unknown: never healthy, and never left out of the share.
  */
 
 /** What is known of a device, as `edge-fleet status --json` prints it and `--status` reads it. */
 export interface DeviceStatus {
-  /** The device has a connection to what observes it. */
+  /** The device answered, or has a connection to what observes it. */
   readonly connected: boolean;
   /** It runs {@link revision} in full, and all of it is well. */
   readonly healthy: boolean;
   /** Full SHA of the commit that it runs; undefined when unknown. */
   readonly revision?: string | undefined;
+  /**
+   * Since when it runs that and is as well as it is, in RFC 3339; undefined when unknown: then only since
+   * {@link observedAt}.
+   */
+  readonly since?: string | undefined;
   /** When this was so, in RFC 3339. */
   readonly observedAt: string;
-  /** When the device itself was last heard of, in RFC 3339. Only then can one that went dark with the promotion be told. */
+  /** When the device itself was last heard of, in RFC 3339. Only then can one that went silent with the promotion be told. */
   readonly lastSeenAt?: string | undefined;
+  /** Release of its distribution, as it says itself. Absent: it was not asked. */
+  readonly release?: string | undefined;
+  /** What is not well on it, or why it did not answer, a plain line each. Absent: nothing is told. */
+  readonly problems?: readonly string[] | undefined;
 }
 
 /** What a ring is measured by. */
@@ -24,9 +32,11 @@ export interface HealthRules {
   readonly revision: string;
   /** When the ring was given that revision, in milliseconds since 1970. */
   readonly promotedAt: number;
-  /** Healthy share of the connected devices, a whole number from 0 to 100. */
+  /** Healthy share of all devices, a whole number from 0 to 100. */
   readonly minHealthyPercent: number;
-  /** Connected devices that may fail. */
+  /** Healthy share of the devices of each model, a whole number from 0 to 100; 0 asks for none. */
+  readonly minHealthyPerModelPercent: number;
+  /** Devices that may be failed or lost. */
   readonly maxFailures: number;
   /** Age from which a status says nothing any more, in milliseconds. */
   readonly maxAgeMs: number;
@@ -34,49 +44,66 @@ export interface HealthRules {
 
 /**
  * What a device counts as:
- * - `healthy`: connected, fresh, of the ring's revision, and well;
+ * - `healthy`: it answered lately, runs the ring's revision, and is well;
  * - `failed`: the same, and not well;
- * - `behind`: connected and fresh, of another revision or of none;
- * - `stale`: connected when it was last observed, which is too long ago or in the future;
- * - `lost`: not connected, but it was when the ring was promoted, and it was never seen well on the ring's revision;
- * - `offline`: not connected;
- * - `unreported`: there is no status of it.
+ * - `behind`: it answered lately, and runs another revision or none;
+ * - `lost`: it does not answer any more; it did when the ring was promoted, and never ran the revision well as far as is known;
+ * - `unknown`: there is no answer of it, or only one that is too old or dated in the future.
  */
-export type DeviceVerdict = "healthy" | "failed" | "behind" | "stale" | "lost" | "offline" | "unreported";
+export type DeviceVerdict = "healthy" | "failed" | "behind" | "lost" | "unknown";
+
+/** A device of a ring. */
+export interface RingDevice {
+  readonly id: string;
+  readonly model: string;
+  /** Undefined: nothing is known of it. */
+  readonly status?: DeviceStatus | undefined;
+}
 
 /** The verdict on a ring. */
 export interface RingVerdict {
   readonly healthy: boolean;
   readonly counts: Readonly<Record<DeviceVerdict, number>>;
-  /** Devices that the share is of: all but those that are offline or unreported. */
-  readonly judged: number;
+  /** Devices that the share is of: all. */
+  readonly total: number;
   /** Why the ring is not healthy; empty when it is. */
   readonly reasons: readonly string[];
-  /** Ids that are neither healthy nor offline nor unreported, in the order in which they were given. */
+  /** Ids that are failed, lost or behind, in the order in which they were given. */
   readonly unwell: readonly string[];
+  /** Since when the share that is asked for has run the revision, in milliseconds since 1970; `null`: fewer run it well. */
+  readonly runningSince: number | null;
 }
+
+const NONE: Readonly<Record<DeviceVerdict, number>> = { healthy: 0, failed: 0, behind: 0, lost: 0, unknown: 0 };
 
 /**
  * Judges a ring.
- * @param devices every device of the ring, once, with its status where there is one
+ * @param devices every device of the ring that deploys something, once, with its status where there is one
  * @param rules what it is measured by
  * @param now milliseconds since 1970
  */
-export function judgeRing(
-  devices: readonly { readonly id: string; readonly status?: DeviceStatus | undefined }[],
-  rules: HealthRules,
-  now: number,
-): RingVerdict {
-  const counts = { healthy: 0, failed: 0, behind: 0, stale: 0, lost: 0, offline: 0, unreported: 0 };
-  const unwell: string[] = [];
-  for (const { id, status } of devices) {
-    const verdict = judgeDevice(status, rules, now);
-    counts[verdict] += 1;
-    if (!["healthy", "offline", "unreported"].includes(verdict)) unwell.push(id);
-  }
-  const judged = devices.length - counts.offline - counts.unreported;
-  const reasons = reasonsOf(counts, judged, devices.length, rules);
-  return { healthy: reasons.length === 0, counts, judged, reasons, unwell };
+export function judgeRing(devices: readonly RingDevice[], rules: HealthRules, now: number): RingVerdict {
+  const judged = devices.map((device) => ({ ...device, verdict: judgeDevice(device.status, rules, now) }));
+  const counts = { ...NONE };
+  for (const { verdict } of judged) counts[verdict] += 1;
+  const models = [...Map.groupBy(judged, ({ model }) => model)].map(([model, list]) => ({
+    model,
+    healthy: list.filter(({ verdict }) => verdict === "healthy").length,
+    total: list.length,
+  }));
+  const reasons = [...ringReasons(counts, devices.length, rules), ...modelReasons(models, rules)];
+  return {
+    healthy: reasons.length === 0,
+    counts,
+    total: devices.length,
+    reasons,
+    unwell: judged.filter(({ verdict }) => verdict !== "healthy" && verdict !== "unknown").map(({ id }) => id),
+    runningSince: runningSince(
+      judged.flatMap(({ verdict, status }) => (verdict === "healthy" && status !== undefined ? [status] : [])),
+      neededOf(devices.length, rules.minHealthyPercent),
+      rules.promotedAt,
+    ),
+  };
 }
 
 /** What one device counts as. */
@@ -85,39 +112,59 @@ export function judgeDevice(
   rules: Pick<HealthRules, "revision" | "promotedAt" | "maxAgeMs">,
   now: number,
 ): DeviceVerdict {
-  if (status === undefined) return "unreported";
+  if (status === undefined) return "unknown";
   const onRevision = status.revision === rules.revision;
-  if (!status.connected) {
-    const lastSeen = status.lastSeenAt === undefined ? Number.NaN : Date.parse(status.lastSeenAt);
-    return !(onRevision && status.healthy) && lastSeen >= rules.promotedAt - rules.maxAgeMs ? "lost" : "offline";
-  }
-  // Negated, so that a date that is none counts as stale.
-  if (!(Math.abs(now - Date.parse(status.observedAt)) <= rules.maxAgeMs)) return "stale";
+  const well = onRevision && status.healthy;
+  const lastSeen = Date.parse(status.lastSeenAt ?? "");
+  if (!status.connected) return !well && lastSeen >= rules.promotedAt - rules.maxAgeMs ? "lost" : "unknown";
+  // Negated, so that a date that is none counts as old.
+  if (!(Math.abs(now - Date.parse(status.observedAt)) <= rules.maxAgeMs))
+    return onRevision && !status.healthy ? "lost" : "unknown";
   if (!onRevision) return "behind";
   return status.healthy ? "healthy" : "failed";
 }
 
-function reasonsOf(
-  counts: Readonly<Record<DeviceVerdict, number>>,
-  judged: number,
-  total: number,
-  rules: HealthRules,
-): string[] {
+/** Devices that a share asks for: whole ones, and one at least. A share that is rounded down would let 94.6 % pass for 95 %. */
+function neededOf(total: number, percent: number): number {
+  return Math.max(1, Math.ceil((total * percent) / 100));
+}
+
+function ringReasons(counts: Readonly<Record<DeviceVerdict, number>>, total: number, rules: HealthRules): string[] {
   if (total === 0) return ["it has no device, so it proves nothing"];
-  if (judged === 0) {
-    const unreported = counts.unreported > 0 ? `, ${counts.unreported} have no status at all` : "";
-    return [`none of its ${total} device(s) is connected${unreported}`];
-  }
   const reasons: string[] = [];
-  // Whole numbers only: a share that is rounded would let 94.6 % pass for 95 %.
-  if (counts.healthy === 0 || counts.healthy * 100 < rules.minHealthyPercent * judged) {
-    const parts = (["failed", "behind", "stale", "lost"] as const).filter((part) => counts[part] > 0);
-    const rest = parts.map((part) => `${counts[part]} ${part}`).join(", ");
+  if (counts.healthy < neededOf(total, rules.minHealthyPercent))
     reasons.push(
-      `${counts.healthy} of ${judged} connected device(s) are healthy on the revision (${rest}), rollout.minHealthy is ${rules.minHealthyPercent}%`,
+      `${counts.healthy} of ${total} device(s) are healthy on the revision (${describeRest(counts)}), rollout.minHealthy is ${rules.minHealthyPercent}%`,
     );
-  }
-  if (counts.failed > rules.maxFailures)
-    reasons.push(`${counts.failed} connected device(s) fail, rollout.maxFailures is ${rules.maxFailures}`);
+  const failures = counts.failed + counts.lost;
+  if (failures > rules.maxFailures)
+    reasons.push(`${failures} device(s) fail or were lost with it, rollout.maxFailures is ${rules.maxFailures}`);
   return reasons;
+}
+
+/** The counts of those that are not healthy, e.g. `2 failed, 1 unknown`. */
+export function describeRest(counts: Readonly<Record<DeviceVerdict, number>>): string {
+  const parts = (["failed", "lost", "behind", "unknown"] as const).filter((part) => counts[part] > 0);
+  return parts.map((part) => `${counts[part]} ${part}`).join(", ");
+}
+
+function modelReasons(
+  models: readonly { readonly model: string; readonly healthy: number; readonly total: number }[],
+  { minHealthyPerModelPercent }: HealthRules,
+): string[] {
+  return models
+    .filter(({ healthy, total }) => healthy < Math.ceil((total * minHealthyPerModelPercent) / 100))
+    .map(
+      ({ model, healthy, total }) =>
+        `${healthy} of ${total} device(s) of model ${model} are healthy on the revision, rollout.minHealthyPerModel is ${minHealthyPerModelPercent}%`,
+    );
+}
+
+/** A device counts from when it runs the revision, and never from before the ring was given it. */
+function runningSince(healthy: readonly DeviceStatus[], needed: number, promotedAt: number): number | null {
+  const times = healthy.map(({ since = "", observedAt }) => {
+    const at = Date.parse(since);
+    return Math.max(Number.isNaN(at) ? Date.parse(observedAt) : at, promotedAt);
+  });
+  return times.sort((a, b) => a - b)[needed - 1] ?? null;
 }

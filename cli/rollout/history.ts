@@ -1,6 +1,6 @@
 /**
  * What a ring has run and since when: from the commits that changed its file, as `git log` tells them, to stretches of one
- * revision each, to the revision that a rollback goes to, and to the time that a revision has soaked.
+ * revision each, to the revision that a rollback goes to, and to the time that a former revision has soaked.
  */
 
 /** A commit that changed a ring's file. */
@@ -68,13 +68,13 @@ export function earlierRevisions(stretches: readonly RingStretch[]): string[] {
 }
 
 /**
- * How long a ring has run a revision without a break, in milliseconds: the longest of its stretches.
- * @param now milliseconds since 1970
- * @returns undefined when it has never run it
+ * How long a ring ran a revision without a break before it went on to another one, in milliseconds: the longest of those
+ * stretches. What it runs now is not among them: of that its devices tell.
+ * @returns undefined when it has never run it, or only runs it now
  */
-export function soakedFor(stretches: readonly RingStretch[], revision: string, now: number): number | undefined {
-  const spans = stretches
-    .filter((stretch) => stretch.revision === revision)
-    .map(({ since, until }) => (until ?? now) - since);
+export function soakedBefore(stretches: readonly RingStretch[], revision: string): number | undefined {
+  const spans = stretches.flatMap(({ revision: ran, since, until }) =>
+    ran === revision && until !== undefined ? [until - since] : [],
+  );
   return spans.length === 0 ? undefined : Math.max(...spans);
 }

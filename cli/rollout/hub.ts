@@ -75,12 +75,15 @@ export async function listApplications(
 }
 
 function pick(status: NonNullable<ObservedApplication["status"]>): NonNullable<ObservedApplication["status"]> {
-  const { sync, health, operationState, reconciledAt } = status;
+  const { sync, health, operationState, reconciledAt, history } = status;
   return {
     ...(sync === undefined ? {} : { sync }),
     ...(health === undefined ? {} : { health }),
     ...(operationState?.phase === undefined ? {} : { operationState: { phase: operationState.phase } }),
     ...(reconciledAt === undefined ? {} : { reconciledAt }),
+    ...(history === undefined
+      ? {}
+      : { history: history.map(({ revision, deployedAt }) => ({ revision, deployedAt })) }),
   };
 }
 

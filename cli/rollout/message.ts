@@ -2,7 +2,7 @@
 
 /** What a commit of a ring's file says. */
 export interface RolloutMessage {
-  readonly verb: "Promote" | "Roll back";
+  readonly verb: "Promote" | "Roll back" | "Add leaves to";
   readonly ring: string;
   /** Undefined: the overlays. */
   readonly workload: string | undefined;
@@ -29,7 +29,8 @@ export function rolloutMessage(message: RolloutMessage): string {
     ["Reason", reason === undefined ? undefined : oneLine(reason)],
   ] as const;
   const lines = trailers.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]));
-  return `${verb} ${what} to ${revision.slice(0, 12)}\n\n${lines.join("\n")}\n`;
+  const preposition = verb === "Add leaves to" ? "at" : "to";
+  return `${verb} ${what} ${preposition} ${revision.slice(0, 12)}\n\n${lines.join("\n")}\n`;
 }
 
 /** `Freeze early` or `Lift the freeze of the whole fleet`. @param ring undefined: the whole fleet */

@@ -1,16 +1,14 @@
 /**
- * Commits one file on top of a remote branch and pushes it, without touching the checkout: the commit is made of Git's
+ * Commits a decided file and what follows from it on top of a remote branch and pushes that, without touching the checkout: the commit is made of Git's
  * plumbing, so unpushed commits, staged changes and edits of the user neither travel along nor get lost. Where somebody
  * else pushes at the same time, the commit is made again on theirs, unless they have changed what it was decided by.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../exit.ts";
-import type { RunOptions } from "../process.ts";
-import { type FileChange, type Settled, writeChange } from "./commit.ts";
+import { type FileChange, type Files, filesOf, type Settled, writeFiles } from "./commit.ts";
+import { commitFiles } from "./commit-files.ts";
 import { git, gitReason, type Repository, runGit } from "./git.ts";
+import { treeAt } from "./tree-source.ts";
 
 /** Where to push. */
 export interface PushTarget {
@@ -61,17 +59,18 @@ export async function fetchBranch(repository: Repository, { remote, branch }: Pu
 export async function pushChange(repository: Repository, target: PushTarget, change: GuardedChange): Promise<Settled> {
   let tip = change.seen;
   for (let attempt = 1; ; attempt++) {
-    const commit = await commitOnto(repository, tip, change);
+    const files = await filesOf(change, treeAt(repository, tip));
+    const commit = await commitFiles(repository, { base: tip, files, message: change.message });
     const refspec = `${commit}:refs/heads/${target.branch}`;
     const result = await runGit(repository.folder, ["push", "--quiet", "--", target.remote, refspec]);
     if (result.exitCode === 0) {
       await runGit(repository.folder, ["update-ref", `refs/remotes/${target.remote}/${target.branch}`, commit]);
-      const checkedOut = await followCheckout(repository, target, change, tip, commit);
+      const checkedOut = await followCheckout(repository, target, files, tip, commit);
       return { written: true, commit, pushed: true, checkedOut };
     }
     const now = await fetchBranch(repository, target);
     if (now === tip || attempt === ATTEMPTS)
-      throw new Error(`${target.remote} refuses the commit: ${gitReason(result)} - mend it and run again`);
+      throw new Error(`${target.remote} refuses the commit: ${gitReason(result)} - fix it and run again`);
     await checkGuarded(repository, change, now);
     tip = now;
     await sleep(PAUSE_MS * attempt * Math.random());
@@ -88,42 +87,14 @@ async function checkGuarded(repository: Repository, { seen, guarded }: GuardedCh
   }
 }
 
-/** A commit with one file changed, made in an index of its own. */
-async function commitOnto(repository: Repository, parent: string, change: FileChange): Promise<string> {
-  const scratch = mkdtempSync(join(tmpdir(), "edge-fleet-index-"));
-  try {
-    const environment = { GIT_INDEX_FILE: join(scratch, "index") };
-    const run = async (args: readonly string[], options: RunOptions = {}): Promise<string> =>
-      (await git(repository, args, { ...options, environment })).trim();
-    await run(["read-tree", parent]);
-    const path = `${repository.prefix}${change.path}`;
-    const gitDirectory = await run(["rev-parse", "--absolute-git-dir"]);
-    // With the work tree here, paths are those of the repository, wherever in it git is run.
-    const update = (args: readonly string[]) =>
-      run([`--git-dir=${gitDirectory}`, "--work-tree=.", "update-index", ...args]);
-    if (change.content === undefined) await update(["--force-remove", "--", path]);
-    else {
-      const blob = await run(["hash-object", "-w", "--stdin"], { stdin: change.content });
-      await update(["--add", "--cacheinfo", `100644,${blob},${path}`]);
-    }
-    const tree = await run(["write-tree"]);
-    const signed =
-      (await runGit(repository.folder, ["config", "--type=bool", "commit.gpgsign"])).stdout.trim() === "true";
-    const sign = signed ? ["-S"] : [];
-    return await run(["commit-tree", tree, "-p", parent, ...sign, "-F", "-"], { stdin: change.message });
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
 /**
  * Moves the checked-out branch to the pushed commit where that is the same branch, stood at the commit's parent, and the
- * file has no changes of the user: then index and disk of that one file follow. Else the user pulls.
+ * files have no changes of the user: then index and disk of those files follow. Else the user pulls.
  */
 async function followCheckout(
   repository: Repository,
   { branch }: PushTarget,
-  change: FileChange,
+  files: Files,
   parent: string,
   commit: string,
 ): Promise<boolean> {
@@ -131,11 +102,11 @@ async function followCheckout(
   const ask = async (args: readonly string[]): Promise<string> => (await runGit(folder, args)).stdout.trim();
   if ((await ask(["symbolic-ref", "--quiet", "HEAD"])) !== `refs/heads/${branch}`) return false;
   if ((await ask(["rev-parse", "HEAD"])) !== parent) return false;
-  const path = `${prefix}${change.path}`;
-  if ((await ask(["status", "--porcelain", "--", `:(top)${path}`])) !== "") return false;
+  const paths = [...files.keys()].map((path) => `:(top)${prefix}${path}`);
+  if ((await ask(["status", "--porcelain", "--", ...paths])) !== "") return false;
   const moved = await runGit(folder, ["update-ref", "-m", "edge-fleet", `refs/heads/${branch}`, commit, parent]);
   if (moved.exitCode !== 0) return false;
-  writeChange(repository, change);
-  await runGit(folder, ["reset", "--quiet", "--", `:(top)${path}`]);
+  writeFiles(repository, files);
+  await runGit(folder, ["reset", "--quiet", "--", ...paths]);
   return true;
 }

@@ -5,7 +5,7 @@ import { formatDiff } from "../diff/report.ts";
 import { formatTable, printable, usesColour } from "../terminal.ts";
 import type { ChangeImpact, PromotionPlan } from "./decide.ts";
 import type { RingBefore } from "./gate.ts";
-import type { RingVerdict } from "./health.ts";
+import { describeRest, type RingVerdict } from "./health.ts";
 import { currentStretch } from "./history.ts";
 import { formatDuration } from "./rules.ts";
 
@@ -14,14 +14,10 @@ const MAX_ROWS = 12;
 /** Characters of a rendered difference that are shown. */
 const MAX_DIFF = 6_000;
 
-/** `48 of 50 connected devices healthy, 2 failed; 7 offline`. */
-export function describeVerdict({ counts, judged, healthy }: RingVerdict): string {
-  const part = (name: keyof typeof counts): string[] => (counts[name] > 0 ? [`${counts[name]} ${name}`] : []);
-  const bad = (["failed", "behind", "stale", "lost"] as const).flatMap(part);
-  const absent = (["offline", "unreported"] as const).flatMap(part);
-  const share = `${counts.healthy} of ${judged} connected device(s) healthy`;
-  const rest = [[share, ...bad].join(", "), absent.join(", ")].filter((text) => text !== "").join("; ");
-  return `${healthy ? "healthy" : "not healthy"}: ${rest}`;
+/** `healthy: 48 of 50 device(s) healthy, 1 failed, 1 unknown`. */
+export function describeVerdict({ counts, total, healthy }: RingVerdict): string {
+  const share = [`${counts.healthy} of ${total} device(s) healthy`, describeRest(counts)].filter((text) => text !== "");
+  return `${healthy ? "healthy" : "not healthy"}: ${share.join(", ")}`;
 }
 
 /** What the change does: commits, devices, rendered difference. */

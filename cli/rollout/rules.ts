@@ -8,11 +8,13 @@ import type { FleetFile } from "../../components/inventory/schema.ts";
 
 /** The rules of a rollout, complete. */
 export interface RolloutRules {
-  /** How long a ring runs a commit before the next ring may take it, in milliseconds. */
+  /** How long the devices of a ring run a commit before the next ring may take it, in milliseconds. */
   readonly soakMs: number;
-  /** Healthy share of the connected devices, 0 to 100. */
+  /** Healthy share of all devices of a ring, 0 to 100. */
   readonly minHealthyPercent: number;
-  /** Connected devices that may fail. */
+  /** Healthy share of a ring's devices of each model, 0 to 100; 0 asks for none. */
+  readonly minHealthyPerModelPercent: number;
+  /** Devices that may be failed or lost. */
   readonly maxFailures: number;
   /** Only commits with a valid signature. */
   readonly signedCommits: boolean;
@@ -20,13 +22,29 @@ export interface RolloutRules {
 
 const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
 
-/** The fleet's rules; defaults 2h, 95%, 2 failures, unsigned commits allowed. */
-export function rolloutRules({ rollout = {} }: Pick<FleetFile, "rollout">): RolloutRules {
+/**
+ * The fleet's rules; defaults 2h, 95% of a ring and 50% of each model, 2 failures, unsigned commits allowed.
+ * @param workload whose own rules go before. Default: none
+ */
+export function rolloutRules(
+  fleet: Pick<FleetFile, "rollout">,
+  workload?: Pick<TreeWorkload, "rollout">,
+): RolloutRules {
+  const {
+    soak = "2h",
+    minHealthy = "95%",
+    minHealthyPerModel = "50%",
+    maxFailures = 2,
+  } = {
+    ...fleet.rollout,
+    ...workload?.rollout,
+  };
   return {
-    soakMs: parseDuration(rollout.soak ?? "2h"),
-    minHealthyPercent: Number.parseInt(rollout.minHealthy ?? "95%", 10),
-    maxFailures: rollout.maxFailures ?? 2,
-    signedCommits: rollout.signedCommits ?? false,
+    soakMs: parseDuration(soak),
+    minHealthyPercent: Number.parseInt(minHealthy, 10),
+    minHealthyPerModelPercent: Number.parseInt(minHealthyPerModel, 10),
+    maxFailures,
+    signedCommits: fleet.rollout?.signedCommits ?? false,
   };
 }
 
@@ -56,9 +74,9 @@ export function formatDuration(milliseconds: number, round: "up" | "down" = "up"
   return parts.slice(0, 2).join(" ") || "0m";
 }
 
-/** The rings that a workload passes through, in the fleet's order. */
+/** The rings that a workload passes through: the fleet's, or its own in its own order. */
 export function ringsOf(rings: readonly string[], workload: TreeWorkload | undefined): string[] {
-  return rings.filter((ring) => workload?.rings?.includes(ring) ?? true);
+  return [...(workload?.rings ?? rings)];
 }
 
 /** How many devices each region and model has, the largest first. */

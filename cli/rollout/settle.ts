@@ -1,11 +1,14 @@
 /**
- * Carries a decided change of one file out: on disk only, as a commit, or as a commit pushed to the remote branch. From
+ * Carries a decided change out: on disk only, as a commit, or as a commit pushed to the remote branch. From
  * the change to what has become of it.
  */
-import { commitChange, type FileChange, type Settled, writeChange } from "./commit.ts";
+import { ENTRY_FOLDER } from "../../components/gitops/entry.ts";
+import { MANIFEST_FILE } from "../../components/gitops/manifest.ts";
+import { commitChange, type FileChange, filesOf, type Settled, writeFiles } from "./commit.ts";
 import type { RolloutContext } from "./context.ts";
 import { type Repository, readAt } from "./git.ts";
 import { pushChange } from "./push.ts";
+import { treeOnDisk } from "./tree-source.ts";
 
 /** How far a change is carried. */
 export interface SettleOptions {
@@ -42,7 +45,7 @@ export async function settle(
   if (options.dryRun) return UNSETTLED;
   if (target !== undefined) return pushChange(repository, target, { ...change, seen: ref, guarded });
   if (options.commit) return { ...UNSETTLED, written: true, commit: await commitChange(repository, change) };
-  writeChange(repository, change);
+  writeFiles(repository, await filesOf(change, treeOnDisk(repository)));
   return { ...UNSETTLED, written: true };
 }
 
@@ -54,7 +57,7 @@ export function describeCommit({ commit, pushed }: Settled): string {
 /** What the operator does next to bring the change to the devices; undefined when nothing is left to do. */
 export function nextStep(
   context: RolloutContext,
-  { path, message }: FileChange,
+  { path, message, follows }: FileChange,
   settled: Settled,
   options: SettleOptions,
 ): string | undefined {
@@ -62,7 +65,8 @@ export function nextStep(
   if (options.dryRun) return "run again without --dry-run";
   if (settled.pushed) return settled.checkedOut ? undefined : `git pull --rebase: ${target?.branch} has moved on`;
   if (settled.commit !== undefined) return `git push: devices follow branch ${inventory.fleet.git.branch ?? "main"}`;
-  const file = `${repository.tree}/${path}`;
+  const following = follows === undefined ? [] : [ENTRY_FOLDER, MANIFEST_FILE];
+  const file = [path, ...following].map((name) => `${repository.tree}/${name}`).join(" ");
   const subject = (message.split("\n", 1)[0] ?? "").replaceAll("'", "");
   return `git add ${file} && git commit -m '${subject}' -- ${file} && git push`;
 }

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { applicationName, DEVICE_ANNOTATION } from "../../components/gitops/labels.ts";
 import { parseYamlFile } from "../../components/inventory/files.ts";
 import { UsageError } from "../exit.ts";
+import { printable } from "../terminal.ts";
 import type { DeviceStatus } from "./health.ts";
 
 /** Status by device id. */
@@ -21,6 +22,8 @@ const StatusesSchema = z.record(
     revision: z.string().nullish(),
     observedAt: date,
     lastSeenAt: date.nullish(),
+    since: date.nullish(),
+    problems: z.array(z.string()).nullish(),
   }),
 );
 
@@ -35,21 +38,29 @@ function withoutUnreported(value: unknown): unknown {
 }
 
 /**
- * Reads a status file: JSON of device id -> {connected, healthy, revision, observedAt, lastSeenAt?}.
+ * Reads a status file: JSON of device id -> {connected, healthy, revision, observedAt, lastSeenAt?, since?, problems?}.
  * @param file its path, for messages
- * @throws UsageError with every problem as `file:line:column field: what - mend`
+ * @throws UsageError with every problem as `file:line:column field: what - fix`
  */
 export function parseStatusFile(file: string, text: string): DeviceStatuses {
   const problems: string[] = [];
   const { value = {} } = parseYamlFile(file, text, StatusFileSchema, problems);
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   const reported = withoutUnreported(value) as typeof value;
-  const statuses = Object.entries(reported).map(([id, { connected, healthy, revision, observedAt, lastSeenAt }]) => [
-    id,
-    { connected, healthy, revision: revision ?? undefined, observedAt, lastSeenAt: lastSeenAt ?? undefined },
-  ]);
-  return new Map(statuses as [string, DeviceStatus][]);
+  return new Map(
+    Object.entries(reported).map(([id, { connected, healthy, revision, observedAt, lastSeenAt, since, problems }]) => [
+      id,
+      {
+        ...{ connected, healthy, observedAt },
+        ...{ revision: revision ?? undefined, lastSeenAt: lastSeenAt ?? undefined, since: since ?? undefined },
+        ...(problems ? { problems: problems.slice(0, MAX_PROBLEMS).map((text) => printable(text)) } : {}),
+      },
+    ]),
+  );
 }
+
+/** Lines that are kept of what is not well on one device. */
+export const MAX_PROBLEMS = 5;
 
 /** What is read of an Application on the hub. Everything may be missing: the device has not answered yet. */
 export interface ObservedApplication {
@@ -57,8 +68,10 @@ export interface ObservedApplication {
   /** Absent until it was reconciled once. */
   readonly status?: {
     readonly sync?: { readonly status?: string; readonly revision?: string };
-    readonly health?: { readonly status?: string };
+    readonly health?: { readonly status?: string; readonly lastTransitionTime?: string };
     readonly operationState?: { readonly phase?: string };
+    /** Syncs of everything that succeeded, the oldest first. */
+    readonly history?: readonly { readonly revision?: string | undefined; readonly deployedAt?: string | undefined }[];
     /** When the device last compared what it runs with Git. */
     readonly reconciledAt?: string;
   };
@@ -66,7 +79,7 @@ export interface ObservedApplication {
 
 /**
  * Statuses of the devices whose Applications a control plane on the hub holds. The hub keeps the last status of a device
- * that has gone dark, so a device is connected only while its last comparison is young: it makes one at least every
+ * that no longer answers, so a device is connected only while its last comparison is young: it makes one at least every
  * `timeout.reconciliation` plus jitter, 15 minutes as edge-fleet sets them.
  * @param workload whose Applications to read. Default: those of the overlays
  * @param maxAgeMs age of the last comparison from which the device counts as not connected
@@ -84,16 +97,56 @@ export function statusesFromApplications(
     if (device === undefined || metadata.name !== applicationName(device, workload)) continue;
     const { sync, health, operationState, reconciledAt } = status;
     const heard = reconciledAt !== undefined && Math.abs(now - Date.parse(reconciledAt)) <= maxAgeMs;
+    const seen = { sync: sync?.status ?? "", health: health?.status ?? "", phase: operationState?.phase ?? "" };
+    const problem = reconciledAt === undefined ? "the device has not answered the hub yet" : describeState(seen);
     statuses.set(device, {
       connected: heard,
-      healthy:
-        sync?.status === "Synced" &&
-        health?.status === "Healthy" &&
-        !["Failed", "Error"].includes(operationState?.phase ?? ""),
+      healthy: isWell(seen),
       revision: sync?.revision,
+      since: runsSince(status),
       observedAt: reconciledAt ?? new Date(now).toISOString(),
       lastSeenAt: reconciledAt,
+      ...(problem === "" ? {} : { problems: [printable(problem)] }),
     });
   }
   return statuses;
+}
+
+/** What Argo CD says of an Application; empty where it says nothing. */
+export interface ApplicationState {
+  /** `status.sync.status`. */
+  readonly sync: string;
+  /** `status.health.status`. */
+  readonly health: string;
+  /** `status.operationState.phase`. */
+  readonly phase: string;
+}
+
+/** Whether an Application runs what Git says, and all of it is well. An operation at work over a good state is no harm. */
+export function isWell({ sync, health, phase }: ApplicationState): boolean {
+  return sync === "Synced" && health === "Healthy" && phase !== "Failed" && phase !== "Error";
+}
+
+/** In what an Application is not well, in Argo CD's own words, e.g. `OutOfSync, Degraded`; empty where it is well. */
+export function describeState({ sync, health, phase }: ApplicationState): string {
+  const words = [
+    sync === "Synced" ? "" : sync || "not compared",
+    health === "Healthy" ? "" : health || "of unknown health",
+    phase === "Failed" || phase === "Error" ? `sync ${phase.toLowerCase()}` : "",
+  ];
+  return words.filter((word) => word !== "").join(", ");
+}
+
+/**
+ * Since when an Application runs its revision whole, and is as well as it is: from the first of the last syncs in a row of
+ * it, or from when its health last changed. A revision that changes nothing for a device is Synced without a sync, so what
+ * it says has run since the last one.
+ * https://github.com/argoproj/argo-cd/blob/v3.2.11/controller/sync.go: history has no entry of a partial sync
+ */
+function runsSince({ history = [], health }: NonNullable<ObservedApplication["status"]>): string | undefined {
+  const last = history.at(-1);
+  const first = history.findLastIndex(({ revision }) => revision !== last?.revision) + 1;
+  const deployedAt = history[first]?.deployedAt;
+  const { lastTransitionTime = deployedAt } = health ?? {};
+  return Date.parse(lastTransitionTime ?? "") > Date.parse(deployedAt ?? "") ? lastTransitionTime : deployedAt;
 }

@@ -1,8 +1,8 @@
 /**
- * A device's clock against the controller's: from what the device says over one connection, and when it can have said so,
+ * A device's clock against the workstation's: from what the device says over one connection, and when it can have said so,
  * to the seconds by which it is wrong. A first start by a wrong clock makes certificates that do not hold. Pure.
  */
-/** The controller's own seconds since 1970 between which a device has told its time: the link may be as slow as it is. */
+/** The workstation's own seconds since 1970 between which a device has told its time: the link may be as slow as it is. */
 export interface Bracket {
   /** Before the device was asked. */
   readonly before: number;
@@ -26,7 +26,7 @@ export function clockOffset(seconds: number, { before, after }: Bracket): number
 export function clockFinding(seconds: number, bracket: Bracket): string | undefined {
   const offset = clockOffset(seconds, bracket);
   if (Math.abs(offset) <= CLOCK_TOLERANCE) return undefined;
-  return `the clock says ${utc(seconds)}, the controller ${utc(seconds - offset)}: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again`;
+  return `the clock says ${utc(seconds)}, the workstation ${utc(seconds - offset)}: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again`;
 }
 
 /** Present seconds of the controller. */

@@ -1,8 +1,12 @@
-/** What the hub, or a status file, says of devices, beside what each ring should run; and why it says nothing. */
+/**
+ * What the hub, the devices themselves or a status file say of devices, beside what each ring should run; and why nobody
+ * says anything.
+ */
 import { kubeconfigPaths } from "../../components/hub/kubeconfig.ts";
 import { hubOf, type Profile } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { openContext, type RolloutContext, type RolloutOptions, readRing } from "../rollout/context.ts";
+import { readMemory } from "../rollout/memory.ts";
 import { readStatuses, type StatusOptions } from "../rollout/status-source.ts";
 import type { HealthReading } from "./model.ts";
 
@@ -15,27 +19,29 @@ export interface HealthAnswer {
 }
 
 /**
- * Asks. Without `--kubeconfig` and `--status` the hub is asked where $KUBECONFIG names one file, and its silence is no
- * error.
+ * Asks. Without `--kubeconfig`, `--dial` and `--status` the hub is asked where $KUBECONFIG names one file, and the last
+ * answers of devices are read; the silence of both is no error.
  * @throws UsageError when what was named on the command line cannot be used
  */
 export async function readHealth(
   options: StatusOptions & RolloutOptions,
   profiles: readonly Profile[],
-  now: number,
 ): Promise<HealthAnswer> {
-  const named = options.status !== undefined || options.kubeconfig !== undefined;
-  const source = named ? options : { ...options, ...hubFromEnvironment() };
-  if (source.status === undefined && source.kubeconfig === undefined) return { health: undefined, problem: undefined };
+  const named = options.status !== undefined || options.kubeconfig !== undefined || options.dial === true;
+  const hub = named ? {} : hubFromEnvironment();
+  if (!named && hub.kubeconfig === undefined && readMemory().size === 0)
+    return { health: undefined, problem: undefined };
   try {
     const context = await openContext(options);
-    if (!named && hubOf(context.inventory.fleet) === undefined) return { health: undefined, problem: undefined };
-    const wanted = new Set(profiles.map(({ id }) => id));
-    const devices = context.devices.filter(({ id }) => wanted.has(id));
-    const statuses = (await readStatuses(source, devices, options.workload, now)) ?? new Map();
+    const { inventory } = context;
+    const devices = profiles.filter(({ state, joins }) => state === "present" && joins === undefined);
+    const source = { ...options, ...(hubOf(inventory.fleet) === undefined ? {} : hub) };
+    const statuses = await readStatuses(source, { inventory, devices, workload: options.workload });
+    if (statuses === undefined && !named) return { health: undefined, problem: undefined };
     const rings = await ringsOf(context);
-    const deploying = new Set(devices.map(({ id }) => id));
-    return { health: { statuses, deploying, rings, maxAgeMs: options.maxStatusAge, now }, problem: undefined };
+    const deploying = new Set(context.devices.map(({ id }) => id));
+    const judged = { statuses: statuses ?? new Map(), deploying, rings, maxAgeMs: options.maxStatusAge };
+    return { health: { ...judged, now: Date.now() }, problem: undefined };
   } catch (error) {
     if (named && error instanceof UsageError) throw error;
     return { health: undefined, problem: (error as Error).message };

@@ -1,7 +1,7 @@
 /** A report of devices as a table for a terminal of any width: columns give way, reasons go onto lines of their own. Pure. */
 import { formatDuration } from "../rollout/rules.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
-import { isFailed, isPending, type StatusRow } from "./model.ts";
+import { isFailed, isPending, lastContact, type StatusRow } from "./model.ts";
 import type { StackReading } from "./stacks.ts";
 
 /** How a table is written. */
@@ -25,8 +25,7 @@ const STATES: Readonly<Record<StatusRow["state"], Colour>> = {
 };
 
 const HEALTH: Readonly<Record<NonNullable<StatusRow["health"]>, Colour>> = {
-  ...{ healthy: "green", failed: "red", lost: "red", stale: "yellow", behind: "yellow" },
-  ...{ offline: "dim", unreported: "dim" },
+  ...{ healthy: "green", failed: "red", lost: "red", behind: "yellow", unknown: "yellow" },
 };
 
 const COLUMNS: readonly Column[] = [
@@ -38,6 +37,7 @@ const COLUMNS: readonly Column[] = [
   { name: "RING", rank: 3, cell: ({ ring }) => ring },
   { name: "COMMIT", rank: 4, cell: ({ status }) => status?.revision?.slice(0, 8) ?? "" },
   { name: "HEALTH", cell: ({ health }) => (health === undefined ? "" : { text: health, colour: HEALTH[health] }) },
+  { name: "SINCE", rank: 4, cell: ({ status }, now) => span(status?.since, now) },
   { name: "CONTACT", rank: 5, cell: ({ status }, now) => ago(lastContact(status), now) },
 ];
 
@@ -82,8 +82,10 @@ function tableOf(rows: readonly StatusRow[], manyRegions: boolean, { width, colo
   return `${[head, ...below].join("\n")}\n`;
 }
 
-function reasonOf({ code, reason }: StatusRow): string {
-  return [code, reason].filter((text) => text !== "").join(": ");
+/** Of the last run first, then of the device's health. */
+function reasonOf({ code, reason, status }: StatusRow): string {
+  const ofRun = [code, reason].filter((text) => text !== "").join(": ");
+  return [ofRun, ...(status?.problems ?? [])].filter((text) => text !== "").join("; ");
 }
 
 /** Leaves out what has to give way. */
@@ -125,33 +127,38 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** When the device itself was last heard of. */
-function lastContact(status: StatusRow["status"]): string | undefined {
-  return status?.lastSeenAt ?? (status?.connected ? status.observedAt : undefined);
-}
-
 function ago(time: string | undefined, now: number): string {
-  return time === undefined ? "" : `${formatDuration(now - Date.parse(time), "down")} ago`;
+  return time === undefined ? "" : `${span(time, now)} ago`;
 }
 
-/** A line of counts for each region, with the age of what its stack says; and one of what the hub says. */
+function span(time: string | undefined, now: number): string {
+  return time === undefined ? "" : formatDuration(now - Date.parse(time), "down");
+}
+
+/** A line of counts for each region, with the age of what its stack says; and one of health. */
 export function summarizeStatus(
   rows: readonly StatusRow[],
   stacks: ReadonlyMap<string, StackReading>,
   { width, now }: Pick<Layout, "width" | "now">,
 ): string {
   const lines = [...stacks].map(([region, { lastRun, running }]) => {
-    const states = countBy(rows.filter((row) => row.region === region).map(({ state }) => state));
+    const states = countBy(
+      rows.filter((row) => row.region === region).map(({ state }) => state),
+      STATES,
+    );
     const when = running ? "a run is at work" : lastRun === undefined ? "no run yet" : `last run ${ago(lastRun, now)}`;
     return `${region}: ${states || "no device"} (${when})`;
   });
-  const verdicts = countBy(rows.flatMap(({ health }) => health ?? []));
+  const verdicts = countBy(
+    rows.flatMap(({ health }) => health ?? []),
+    HEALTH,
+  );
   const all = [...lines, ...(verdicts === "" ? [] : [`health: ${verdicts}`])];
   return all.flatMap((line) => wrap(line, width ?? Number.POSITIVE_INFINITY)).join("\n");
 }
 
-function countBy(words: readonly string[]): string {
-  const order = [...Object.keys(STATES), ...Object.keys(HEALTH)];
+function countBy(words: readonly string[], colours: Readonly<Record<string, Colour>>): string {
+  const order = Object.keys(colours);
   const counts = [...Map.groupBy(words, (word) => word)].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
   return counts.map(([word, { length }]) => `${length} ${word}`).join(", ");
 }

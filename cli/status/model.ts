@@ -1,6 +1,6 @@
 /**
  * One line per device: from the inventory, what the last run of its region's stack says, and where it was asked what the
- * hub says, to state, release, commit, health and the reason. Pure.
+ * hub or the device itself says, to state, release, commit, health and the reason. Pure.
  */
 import type { Profile } from "../../components/inventory/index.ts";
 import type { DeviceRow } from "../pulumi/report.ts";
@@ -21,7 +21,7 @@ export interface StatusRow {
   readonly code: string;
   /** `<what> - <fix>`; empty where all is well. */
   readonly reason: string;
-  /** Release of the distribution; empty where it is not known. */
+  /** Release of the distribution, as the device says or its last run left it; empty where it is not known. */
   readonly release: string;
   /** When a run last changed its region's stack, in RFC 3339. */
   readonly lastRun: string | undefined;
@@ -31,7 +31,7 @@ export interface StatusRow {
   readonly status: DeviceStatus | undefined;
 }
 
-/** What the hub, or a status file, says. */
+/** What the hub, the devices themselves or a status file say. */
 export interface HealthReading {
   readonly statuses: DeviceStatuses;
   /** Devices that deploy something by themselves. */
@@ -70,7 +70,9 @@ function rowOf(profile: Profile, stack: StackReading | undefined, health: Health
   const { id, region, model, ring } = profile;
   const { lastRun } = stack ?? {};
   const status = health?.statuses.get(id);
-  return { id, region, model, ring, ...stateOf(profile, stack), lastRun, health: verdictOf(profile, health), status };
+  const { release, ...state } = stateOf(profile, stack);
+  const known = { ...state, release: status?.release ?? release };
+  return { id, region, model, ring, ...known, lastRun, health: verdictOf(profile, health), status };
 }
 
 function stateOf(
@@ -116,14 +118,19 @@ function strangerOf(region: string, row: DeviceRow, lastRun: string | undefined)
   };
 }
 
+/** When the device itself was last heard of, in RFC 3339; undefined where nobody knows. */
+export function lastContact(status: StatusRow["status"]): string | undefined {
+  return status?.lastSeenAt ?? (status?.connected ? status.observedAt : undefined);
+}
+
 /** Devices that need a person. */
-export function isFailed({ state, health }: StatusRow): boolean {
+export function isFailed({ state, health }: Pick<StatusRow, "state" | "health">): boolean {
   return state === "failed" || health === "failed" || health === "lost";
 }
 
 /** Devices that a next run, or time, brings further. */
-export function isPending({ state, health }: StatusRow): boolean {
-  return state === "pending" || state === "new" || health === "behind" || health === "stale";
+export function isPending({ state, health }: Pick<StatusRow, "state" | "health">): boolean {
+  return state === "pending" || state === "new" || health === "behind" || health === "unknown";
 }
 
 /**
@@ -131,6 +138,9 @@ export function isPending({ state, health }: StatusRow): boolean {
  */
 export function statusReport(rows: readonly StatusRow[]): Record<string, object> {
   return Object.fromEntries(
-    rows.map(({ id, status, health = null, lastRun = null, ...row }) => [id, { ...row, lastRun, health, ...status }]),
+    rows.map(({ id, status, health = null, lastRun = null, ...row }) => [
+      id,
+      { ...row, lastRun, health, ...status, release: row.release },
+    ]),
   );
 }

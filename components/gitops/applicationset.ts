@@ -21,7 +21,13 @@ import {
   WINDOW_LABEL,
   WORKLOAD_LABEL,
 } from "./labels.ts";
-import type { ApplicationSet, ClusterGenerator, GitFilesGenerator, LabelRequirement } from "./objects.ts";
+import type {
+  ApplicationSet,
+  ApplicationTemplate,
+  ClusterGenerator,
+  GitFilesGenerator,
+  LabelRequirement,
+} from "./objects.ts";
 import { takesWorkload } from "./select.ts";
 import { planShards, type Shard, type STATUS_LIMIT_BYTES } from "./shards.ts";
 import type { TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
@@ -42,6 +48,9 @@ const ORPHAN = { "pulumi.com/deletionPropagationPolicy": "orphan" };
  */
 const RELEASE = "resources-finalizer.argocd.argoproj.io";
 
+/** Name of no file. */
+const NOTHING = "edge-fleet-removed";
+
 /** What decides the Applications: those fields of the tree's input. */
 export interface ApplicationInput extends Pick<TreeInput, "git" | "rings" | "devices" | "workloads"> {
   /** Most bytes of status entries per set. Default {@link STATUS_LIMIT_BYTES}: what etcd takes, with a margin. */
@@ -53,9 +62,7 @@ export interface ApplicationInput extends Pick<TreeInput, "git" | "rings" | "dev
  * @throws Error when the region has more devices than 64 sets can carry
  */
 export function renderApplicationSets(region: string, input: ApplicationInput): ApplicationSet[] {
-  const own = (input.workloads ?? []).filter(
-    ({ state, regions }) => state !== "removed" && (regions?.includes(region) ?? true),
-  );
+  const own = (input.workloads ?? []).filter(({ regions }) => regions?.includes(region) ?? true);
   return [undefined, ...own].flatMap((workload) =>
     shardsOf(region, input, workload).map((shard) => renderSet(region, input, shard, workload)),
   );
@@ -71,11 +78,12 @@ export function shardsOf(region: string, input: ApplicationInput, workload?: Tre
 
 /**
  * Whether a device has an Application of a workload on the hub, whatever its ring deploys. A device without an agent
- * pulls by itself: an Application for it on the hub would never be reconciled.
+ * pulls by itself: an Application for it on the hub would never be reconciled. That of a removed workload stays.
  * @param workload absent: the overlays
  */
 function hasApplication(device: TreeDevice, workload?: TreeWorkload): boolean {
-  return device.engine === "argocd-agent" && takesWorkload(device, workload);
+  const present = workload && { ...workload, state: "present" as const };
+  return device.engine === "argocd-agent" && takesWorkload(device, present);
 }
 
 /** Path of a ring's file below the tree. @param workload name of a workload that has commits of its own */
@@ -109,6 +117,8 @@ function renderSet(region: string, input: ApplicationInput, shard: Shard, worklo
     ring: "{{.ring}}",
     revision: "{{.revision}}",
   };
+  const removed = workload?.state === "removed";
+  const template = renderHubTemplate(facts, git, workload);
   return {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "ApplicationSet",
@@ -116,8 +126,7 @@ function renderSet(region: string, input: ApplicationInput, shard: Shard, worklo
       name: `${applicationSetName(workload?.name)}${shard.suffix}`,
       namespace: controlPlaneNamespace(region),
       labels: { [REGION_LABEL]: region, [WORKLOAD_LABEL]: workload?.name ?? OVERLAY_WORKLOAD },
-      annotations: ORPHAN,
-      finalizers: [RELEASE],
+      ...(removed ? {} : { annotations: ORPHAN, finalizers: [RELEASE] }),
     },
     spec: {
       goTemplate: true,
@@ -126,8 +135,26 @@ function renderSet(region: string, input: ApplicationInput, shard: Shard, worklo
         { matrix: { generators: [ringsGenerator(input, workload), devicesGenerator(region, input, shard, workload)] } },
       ],
       syncPolicy: { applicationsSync: "create-update", preserveResourcesOnDeletion: true },
-      template: renderHubTemplate(facts, git, workload),
-      templatePatch: deviceSourceTemplate(sourceType(workload), region),
+      ...(removed
+        ? { template: emptied(template) }
+        : { template, templatePatch: deviceSourceTemplate(sourceType(workload), region) }),
+    },
+  };
+}
+
+/**
+ * The Application of a removed workload: what it deployed is pruned, also on a device that is off now, once that is back.
+ * Such Applications go with their set, which is not released before.
+ */
+function emptied({ metadata, spec }: ApplicationTemplate): ApplicationTemplate {
+  const { repoURL, targetRevision, path } = spec.source;
+  const { automated, ...policy } = spec.syncPolicy;
+  return {
+    metadata,
+    spec: {
+      ...spec,
+      source: { repoURL, targetRevision, path, directory: { include: NOTHING, jsonnet: {} } },
+      syncPolicy: { automated: { ...automated, allowEmpty: true }, ...policy },
     },
   };
 }

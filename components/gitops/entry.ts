@@ -48,6 +48,12 @@ export function applicationFile(workload?: TreeWorkload): string {
   return workload !== undefined && selectsByLabels(workload) ? posix.join(selectedFolder(workload.name), file) : file;
 }
 
+/** Whether a path below the tree is that of an Application in an entry. */
+export function isEntryApplication(path: string): boolean {
+  const [top, , , , ...rest] = path.split("/");
+  return top === ENTRY_FOLDER && rest.length > 0 && rest.at(-1) !== KUSTOMIZATION;
+}
+
 /**
  * The entries of all rings: of every leaf with a device whose engine reads one. A ring that pins nothing has entries
  * without Applications, so that a root Application finds what it reads before the first promotion.

@@ -2,8 +2,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Inventory, resolveFleet } from "../inventory/index.ts";
 import { tellSummary } from "../summary.ts";
-import { renderTree, treeInput } from "./tree.ts";
-import { describeChanges, hasChanges, planTree, TreeRefusedError, writeTree } from "./writer.ts";
+import { planFleet } from "./fleet-plan.ts";
+import { treeInput } from "./tree.ts";
+import { describeChanges, hasChanges, TreeRefusedError, writeTree } from "./writer.ts";
 
 /** What a tree is made from. */
 export interface FleetTreeArgs {
@@ -21,7 +22,7 @@ export class FleetTree extends pulumi.ComponentResource {
   /** @throws RunError when files stand in the way; nothing has been written then */
   constructor(name: string, { inventory, directory }: FleetTreeArgs, opts?: pulumi.ComponentResourceOptions) {
     super("edge-fleet:index:FleetTree", name, {}, opts);
-    const changes = planTree(directory, renderTree(treeInput(inventory, resolveFleet(inventory))));
+    const { changes } = planFleet(directory, treeInput(inventory, resolveFleet(inventory)));
     void tellSummary("GitOps tree", hasChanges(changes) ? describeChanges(changes) : [], this);
     try {
       if (!pulumi.runtime.isDryRun()) writeTree(directory, changes);

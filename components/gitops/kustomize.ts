@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import type { WasmRuntime } from "../inventory/types.ts";
 import { MANIFESTS_FILE } from "./application.ts";
 import { MODEL_LABEL, REGION_LABEL, SIZE_LABEL, WASM_LABEL, WORKLOAD_NAMESPACE } from "./labels.ts";
-import type { ModelRuntimes, RegionFacts, TreeModel } from "./tree-input.ts";
+import type { ModelRuntimes, RegionFacts, TreeModel, TreeWorkload } from "./tree-input.ts";
 import { formatYaml } from "./yaml.ts";
 
 const COMPONENT = { apiVersion: "kustomize.config.k8s.io/v1alpha1", kind: "Component" };
@@ -140,6 +140,29 @@ export function renderOverlay(region: string, model: string, runtimes: readonly 
       namespace: WORKLOAD_NAMESPACE,
       resources: ["../../../base"],
       components: [...wasm, ...own, ...own.map((component) => `${component}/team`)],
+    },
+  );
+}
+
+/**
+ * `<path>/overlays/<r>/<m>/kustomization.yaml` of a workload of the type `overlays`: its base, what edge-fleet knows of region
+ * and model, and then the team's Components of both.
+ */
+export function renderWorkloadOverlay(
+  workload: Pick<TreeWorkload, "path" | "namespace">,
+  region: string,
+  model: string,
+): string {
+  const { path, namespace } = workload;
+  const up = "../".repeat(path.split("/").length + 3);
+  const own = [`region/${region}`, `model/${model}`];
+  return formatYaml(
+    emittedHeader("the inventory", `${path}/base/, ${own.map((folder) => `${path}/${folder}/`).join(" or ")}`),
+    {
+      ...KUSTOMIZATION,
+      namespace,
+      resources: ["../../../base"],
+      components: [...own.map((folder) => `${up}components/${folder}`), ...own.map((folder) => `../../../${folder}`)],
     },
   );
 }

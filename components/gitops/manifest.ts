@@ -32,8 +32,23 @@ export function renderManifest(tree: Tree, before: Hashes = new Map()): string {
     const kept = owner === "built" ? before.get(path) : undefined;
     return kept === undefined ? [] : [[path, kept]];
   });
-  const files = Object.fromEntries(emitted);
-  return `${JSON.stringify({ version: 1, files }, null, 2)}\n`;
+  return formatManifest(emitted);
+}
+
+/**
+ * A manifest that knows further emitted files, or other bytes of them.
+ * @param text what it is now. Default: there is none
+ * @param files path below the tree -> content
+ * @throws Error as {@link parseManifest}
+ */
+export function extendManifest(file: string, text: string | undefined, files: ReadonlyMap<string, string>): string {
+  const known = text === undefined ? [] : [...parseManifest(file, text)];
+  const hashes = new Map([...known, ...[...files].map(([path, content]) => [path, hashContent(content)] as const)]);
+  return formatManifest([...hashes].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function formatManifest(hashes: readonly (readonly [string, string])[]): string {
+  return `${JSON.stringify({ version: 1, files: Object.fromEntries(hashes) }, null, 2)}\n`;
 }
 
 /**

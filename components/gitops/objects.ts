@@ -75,6 +75,12 @@ export interface ApplicationSource {
     readonly components?: string[];
     readonly ignoreMissingComponents?: boolean;
   };
+  /** The files are applied as they are. */
+  readonly directory?: {
+    readonly include: string;
+    /** No options; the controller writes the field whether it is set or not. */
+    readonly jsonnet: Record<string, never>;
+  };
   /** The folder is a chart. */
   readonly helm?: {
     /** Below the path. */
@@ -104,7 +110,13 @@ export interface ApplicationSpec {
   readonly source: ApplicationSource;
   readonly destination: Destination;
   readonly syncPolicy: {
-    readonly automated: { readonly enabled: boolean; readonly prune: boolean; readonly selfHeal: boolean };
+    readonly automated: {
+      readonly enabled: boolean;
+      readonly prune: boolean;
+      readonly selfHeal: boolean;
+      /** Absent: what would leave nothing is not synced. */
+      readonly allowEmpty?: boolean;
+    };
     readonly syncOptions: string[];
     readonly retry: {
       /** -1: for ever. */
@@ -144,8 +156,8 @@ export interface ApplicationSet {
   readonly kind: "ApplicationSet";
   readonly metadata: ObjectMeta & {
     readonly namespace: string;
-    /** What must be done before the set may go. */
-    readonly finalizers: string[];
+    /** What must be done before the set may go. Absent: nothing. */
+    readonly finalizers?: string[];
   };
   readonly spec: {
     readonly goTemplate: boolean;
@@ -156,8 +168,8 @@ export interface ApplicationSet {
       readonly preserveResourcesOnDeletion: boolean;
     };
     readonly template: ApplicationTemplate;
-    /** Go template of a patch in YAML that is laid over the stamped template. */
-    readonly templatePatch: string;
+    /** Go template of a patch in YAML that is laid over the stamped template. Absent: none. */
+    readonly templatePatch?: string;
   };
 }
 

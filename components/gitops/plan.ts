@@ -5,6 +5,7 @@
 import { posix } from "node:path";
 import { renderDifference } from "./difference.ts";
 import { type DiskEntry, inspect } from "./disk.ts";
+import type { Keep } from "./entry-guard.ts";
 import { hashContent, MANIFEST_FILE, parseManifest, renderManifest } from "./manifest.ts";
 import { hasScratch, type KnownHashes, readKnown } from "./scratch.ts";
 import type { Tree, TreeFile } from "./tree.ts";
@@ -54,16 +55,22 @@ export interface TreeChanges {
 /**
  * Compares a tree with a folder.
  * @param directory the tree's folder; need not exist
+ * @param keeps why a file that fell out of the tree must stay, so that the write is refused. Default: none must
  * @throws Error when the manifest on disk is not readable as one
  */
-export function planTree(directory: string, tree: Tree): TreeChanges {
+export function planTree(
+  directory: string,
+  tree: Tree,
+  keeps: (path: string) => Keep | undefined = () => undefined,
+): TreeChanges {
   const interrupted = hasScratch(directory);
   const manifest = planManifest(directory, tree);
   const known = gatherKnown(directory, manifest.hashes);
   const changes: Lists = { create: [], update: [], delete: [], unchanged: [], refused: [] };
   if (manifest.refusal !== undefined) changes.refused.push(manifest.refusal);
   for (const [path, file] of tree) planFile(directory, path, file, known.get(path), changes);
-  for (const path of [...known.keys()].sort()) if (!tree.has(path)) planRemoval(directory, path, known, changes);
+  for (const path of [...known.keys()].sort())
+    if (!tree.has(path)) planRemoval(directory, path, known, changes, keeps(path));
   return { ...changes, manifest: manifest.write, interrupted, known };
 }
 
@@ -134,9 +141,19 @@ function planScaffold(directory: string, path: string, file: TreeFile, entry: Di
   else changes.unchanged.push(path);
 }
 
-function planRemoval(directory: string, path: string, known: KnownHashes, changes: Lists): void {
+function planRemoval(
+  directory: string,
+  path: string,
+  known: KnownHashes,
+  changes: Lists,
+  keep: Keep | undefined,
+): void {
   const entry = inspect(directory, path);
   if (entry.kind === "absent") return;
+  if (keep !== undefined) {
+    changes.refused.push({ path, ...keep, difference: [] });
+    return;
+  }
   if (entry.kind === "obstructed") {
     changes.refused.push(obstruction(path, entry.reason));
     return;

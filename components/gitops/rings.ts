@@ -14,20 +14,20 @@ import { formatYaml } from "./yaml.ts";
 
 const RING_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const REVISION = /^[0-9a-f]{40}$/;
-const REVISION_MEND =
+const REVISION_FIX =
   "is not a full commit SHA - write 40 lower-case hex digits in quotes: devices heal offline from a full SHA only";
 
 /** What a ring file says. */
 const RingSchema = z.strictObject({
   ring: z.string().regex(RING_NAME, "is not a ring's name - use lower-case letters, digits and inner hyphens"),
-  revision: z.string().regex(REVISION, REVISION_MEND),
+  revision: z.string().regex(REVISION, REVISION_FIX),
   workload: z.string().regex(RING_NAME, "is not a workload's name - use the name that fleet.yaml gives it").optional(),
 });
 
 /** A ring file's content. */
 export type Ring = z.infer<typeof RingSchema>;
 
-/** Thrown with every problem of ring files or freezes, one line each: `file:line:column field: what - mend`. */
+/** Thrown with every problem of ring files or freezes, one line each: `file:line:column field: what - fix`. */
 export class RolloutFileError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join("\n"));
@@ -104,7 +104,7 @@ function checkRing(file: string, text: string, workload: string | undefined, pro
  */
 export function renderRing(ring: string, revision: string, workload?: string): string {
   if (!RING_NAME.test(ring)) throw new Error(`ring ${ring}: is not a ring's name - use one of the fleet's rings`);
-  if (!REVISION.test(revision)) throw new Error(`ring ${ring}: revision ${revision} ${REVISION_MEND}`);
+  if (!REVISION.test(revision)) throw new Error(`ring ${ring}: revision ${revision} ${REVISION_FIX}`);
   if (workload !== undefined && !RING_NAME.test(workload))
     throw new Error(`workload ${workload}: is not a workload's name - use one of the fleet's workloads`);
   const [of, option] = workload === undefined ? ["", ""] : [` of workload ${workload}`, ` --workload ${workload}`];

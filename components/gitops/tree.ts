@@ -14,10 +14,12 @@ import {
   renderRegionComponent,
   renderRenderedLeaf,
   renderTeamComponent,
+  renderWorkloadOverlay,
 } from "./kustomize.ts";
 import { leafRuntimes, modelRuntimes } from "./runtimes.ts";
 import { renderBase } from "./scaffold.ts";
 import { renderWasmSample } from "./scaffold-wasm.ts";
+import { takesPlace } from "./select.ts";
 import { checkTree } from "./tree-check.ts";
 import { regionFacts, treeDevice } from "./tree-facts.ts";
 import type { Pins, TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
@@ -97,6 +99,12 @@ export function renderTree(fleet: TreeInput, pins: Pins = new Map()): Tree {
     emit(`overlays/${region}/${model}/kustomization.yaml`, renderOverlay(region, model, own));
     for (const runtime of own) scaffoldAll(renderWasmSample(runtime));
   }
+  for (const { workload, region, model } of listWorkloadLeaves(fleet)) {
+    const { path } = workload;
+    emit(`${path}/overlays/${region}/${model}/kustomization.yaml`, renderWorkloadOverlay(workload, region, model));
+    scaffold(`${path}/region/${region}/kustomization.yaml`, renderTeamComponent(`region ${region}`));
+    scaffold(`${path}/model/${model}/kustomization.yaml`, renderTeamComponent(`model ${model}`));
+  }
   for (const [path, content] of renderEntries(fleet, pins)) emit(path, content);
   for (const { source, target } of listBuilds(fleet)) {
     emit(`${target}/kustomization.yaml`, renderRenderedLeaf(source));
@@ -112,16 +120,33 @@ export interface Build {
 }
 
 /** What is to be rendered: nothing in the layout `live`, else every leaf and every workload of its own, by target. */
-export function listBuilds({ git, devices, workloads = [] }: TreeInput): Build[] {
+export function listBuilds(fleet: TreeInput): Build[] {
+  const { git, devices, workloads = [] } = fleet;
   if (git.layout !== "rendered") return [];
   const folders = (region: string, model: string, workload?: TreeWorkload): Build => ({
     source: sourceFolder("live", { region, model }, workload),
     target: sourceFolder("rendered", { region, model }, workload),
   });
+  const whole = workloads.filter(({ state, type }) => state !== "removed" && type !== "overlays");
   return [
     ...listLeaves(devices).map(({ region, model }) => folders(region, model)),
-    ...workloads.map((workload) => folders("", "", workload)),
+    ...listWorkloadLeaves(fleet).map(({ region, model, workload }) => folders(region, model, workload)),
+    ...whole.map((workload) => folders("", "", workload)),
   ].sort((a, b) => (a.target < b.target ? -1 : 1));
+}
+
+/** The leaves of every workload of the type `overlays`: those with a device that it may be meant for, whatever its ring. */
+export function listWorkloadLeaves({
+  devices,
+  workloads = [],
+}: Pick<TreeInput, "devices" | "workloads">): (Leaf & { readonly workload: TreeWorkload })[] {
+  const leaves = listLeaves(devices);
+  return workloads
+    .filter(({ type }) => type === "overlays")
+    .flatMap(({ rings: _, ...workload }) => {
+      const taken = leaves.filter((leaf) => takesPlace({ ...leaf, ring: "" }, workload));
+      return taken.map((leaf) => ({ ...leaf, workload }));
+    });
 }
 
 /** A pair of region and model that has devices. */

@@ -16,7 +16,7 @@ export { type FileRefusal, type FileRemoval, type FileWrite, planTree, type Tree
 export class TreeRefusedError extends Error {
   constructor(directory: string, changes: TreeChanges) {
     const lines = describeRefusals(changes);
-    super(`${directory}: ${changes.refused.length} file(s) are not edge-fleet's to write:\n${lines.join("\n")}`);
+    super(`${directory}: ${changes.refused.length} file(s) cannot be written or deleted:\n${lines.join("\n")}`);
     this.name = "TreeRefusedError";
   }
 }

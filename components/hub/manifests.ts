@@ -22,6 +22,8 @@ export interface ArgoCdManifests {
   readonly crds: readonly ManifestObject[];
   /** The namespaced install, whole. */
   readonly namespaceInstall: readonly ManifestObject[];
+  /** Images by digest, as the lock has them. Absent: by the tags that the install names. */
+  readonly images?: { readonly argocd?: string | undefined; readonly redis?: string | undefined } | undefined;
 }
 
 /** Milliseconds for one download. */
@@ -46,7 +48,11 @@ export async function loadArgoCd(version: string, lock: ArtifactsLock, directory
       `${join(directory, "artifacts.lock.yaml")} argocd.${version}.controlPlane: is missing - run edge-fleet lock`,
     );
   const crds = await Promise.all(release.crds.map((file) => loadManifest(file, directory)));
-  return { crds: crds.flat(), namespaceInstall: await loadManifest(controlPlane, directory) };
+  return {
+    crds: crds.flat(),
+    namespaceInstall: await loadManifest(controlPlane, directory),
+    images: release.images,
+  };
 }
 
 async function loadManifest(file: ArtifactFile, directory: string): Promise<ManifestObject[]> {

@@ -75,7 +75,7 @@ export class ControlPlane extends pulumi.ComponentResource {
     new kubernetes.yaml.v2.ConfigGroup(
       `${name}-argocd`,
       {
-        objs: withGitTrust(selectControlPlane(args.manifests.namespaceInstall), args.git),
+        objs: withGitTrust(selectControlPlane(args.manifests), args.git),
         skipAwait: args.awaitReady === false,
       },
       { parent: this, provider, dependsOn: [settings] },

@@ -7,6 +7,7 @@ import { formatProblem, nearestKey } from "./problems.ts";
 import { resolveDevice } from "./profile.ts";
 import { hubOf } from "./schema.ts";
 import type { DeviceRecord, Inventory, Profile, Region } from "./types.ts";
+import { checkWorkloads } from "./workload-checks.ts";
 
 /** A value that only one device of the fleet may have, and why. */
 const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undefined; fix: string }[] = [
@@ -33,6 +34,7 @@ const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undef
 export function checkInventory(inventory: Inventory): string[] {
   const problems = [...checkRings(inventory), ...checkModelLayers(inventory), ...checkNames(inventory)];
   const seen = new Map<string, DeviceRecord>();
+  const profiles: Profile[] = [];
   for (const region of inventory.regions.values()) {
     for (const record of region.devices) {
       const referenceProblems = checkReferences(inventory, record);
@@ -40,13 +42,18 @@ export function checkInventory(inventory: Inventory): string[] {
       if (referenceProblems.length > 0) continue;
       try {
         const profile = resolveDevice(inventory, region, record);
-        problems.push(...checkRing(inventory, profile, record), ...checkUnique(profile, record, seen));
+        profiles.push(profile);
+        problems.push(
+          ...checkRing(inventory, profile, record),
+          ...checkWindows(profile, record),
+          ...checkUnique(profile, record, seen),
+        );
       } catch (error) {
         problems.push(formatProblem(record.position, `${record.path} (${record.entry.id})`, (error as Error).message));
       }
     }
   }
-  return [...problems, ...checkServers(inventory)];
+  return [...problems, ...checkServers(inventory), ...checkWorkloads(inventory, profiles)];
 }
 
 /** What is no error: entries of a lock whose device the region does not have. One line each. */
@@ -120,6 +127,13 @@ function checkRing(inventory: Inventory, profile: Profile, record: DeviceRecord)
   if (inventory.fleet.rings.includes(profile.ring)) return [];
   const path = `${record.path}.ring (${profile.id})`;
   return [formatProblem(record.position, path, ringMessage(inventory, profile.ring))];
+}
+
+/** Flux takes a commit whenever it comes. */
+function checkWindows({ id, gitops, maintenance }: Profile, record: DeviceRecord): string[] {
+  if (gitops.engine !== "flux" || maintenance.length === 0) return [];
+  const message = "gitops.engine flux knows no maintenance windows - use argocd, or set it to []";
+  return [formatProblem(record.locate(["maintenance"]), `${record.path}.maintenance (${id})`, message)];
 }
 
 function ringMessage(inventory: Inventory, ring: string): string {

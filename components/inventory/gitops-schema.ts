@@ -22,7 +22,7 @@ const ArgoCdSchema = z
       .max(1440)
       .default(10)
       .describe(
-        "How long after one look at the Git branch the next one comes, at the earliest; up to half as much again is added at random, so that a fleet does not ask in step",
+        "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
       ),
   })
   .prefault({})
@@ -35,7 +35,7 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: you install it there, and edge-fleet pulls prints what it takes. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
     agent: AgentSchema,

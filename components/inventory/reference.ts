@@ -98,8 +98,17 @@ export function inventoryReference(): string {
 function renderSection({ title, text, schema, without }: Section): string {
   const { properties = {}, required = [] } = inputSchema(schema) as Node;
   const own = Object.fromEntries(Object.entries(properties).filter(([key]) => !without.includes(key)));
-  const rows = fieldRows({ properties: own, required }, "");
-  return `## ${title}\n\n${text}\n\n| field | type | meaning |\n|---|---|---|\n${rows.join("")}`;
+  return `## ${title}\n\n${text}\n\n${fieldTable({ properties: own, required })}`;
+}
+
+/** A table of the fields of a map, or of the maps that a map of any names holds. @param schema a JSON Schema */
+export function fieldTable(schema: object): string {
+  const { properties, required = [], additionalProperties: values }: Node = schema;
+  const rows =
+    properties === undefined && typeof values === "object"
+      ? fieldRows(values, "<name>.")
+      : fieldRows({ properties: properties ?? {}, required }, "");
+  return `| field | type | meaning |\n|---|---|---|\n${rows.join("")}`;
 }
 
 function fieldRows({ properties = {}, required = [] }: Node, prefix: string): string[] {

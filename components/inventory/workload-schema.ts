@@ -2,6 +2,7 @@
  * What fleet.yaml may say about workloads beside the overlays: which devices take one, where it lies in the tree, how it
  * is rolled out, what its project may deploy, and what single devices change of it.
  */
+import { parse } from "yaml";
 import { z } from "zod";
 import {
   DeviceIdSchema,
@@ -15,18 +16,31 @@ import {
 /** A folder below another one: no `.`, no `..`, no leading slash. */
 export const TREE_PATH = /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/;
 
+const share = (example: string) =>
+  z
+    .string()
+    .regex(/^(100|\d{1,2})%$/, `is not a percentage - write e.g. ${example}`)
+    .optional();
+
 const GateSchema = z.strictObject({
   soak: z
     .string()
     .regex(/^\d+(m|h|d)$/, "is not a duration - write e.g. 90m, 2h or 1d")
     .optional()
-    .describe("How long a ring must have run a commit before the next ring may take it. Default 2h"),
-  minHealthy: z
-    .string()
-    .regex(/^(100|\d{1,2})%$/, "is not a percentage - write e.g. 95%")
+    .describe(
+      "How long that share of a ring's devices must have run a commit well before the next ring may take it. Default 2h",
+    ),
+  minHealthy: share("95%").describe(
+    "Share of the devices of the ring before that must run its commit well. One that does not answer counts as one that does not. Default 95%",
+  ),
+  minHealthyPerModel: share("50%").describe(
+    "The same of the devices of each model in that ring, so that a commit which one model cannot run is found where it is few of many. 0% asks for none. Default 50%",
+  ),
+  maxFailures: z
+    .int()
+    .min(0)
     .optional()
-    .describe("Healthy share of the connected devices of the ring before. Default 95%"),
-  maxFailures: z.int().min(0).optional().describe("Connected devices that may fail. Default 2"),
+    .describe("Devices of the ring before that may fail, or fall silent with its commit. Default 2"),
 });
 
 /** `rollout` of fleet.yaml. */
@@ -85,7 +99,10 @@ export const DevicePatchSchema = z
       })
       .optional()
       .describe("Which objects, as Kustomize's `patches` selects them. Default: the one that the patch names"),
-    patch: z.string().min(1).describe("Strategic merge patch, or a list of JSON patches, as text"),
+    patch: z
+      .string()
+      .refine(isPatch, "is no patch - write a map with apiVersion, kind and metadata.name, or a list of JSON patches")
+      .describe("Strategic merge patch, or a list of JSON patches, as text"),
   })
   .refine(({ devices, labels }) => devices !== undefined || labels !== undefined, {
     error: "names no devices - add `devices` or `labels`; what all take belongs into the tree",
@@ -113,3 +130,18 @@ export const ProjectSchema = z.strictObject({
     .optional()
     .describe("Namespaces that its workloads may deploy to beside their own, e.g. kube-system"),
 });
+
+/** What Kustomize takes for a patch; it wants the name of an object even where a target says which. */
+function isPatch(text: string): boolean {
+  const Merge = z.looseObject({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: z.looseObject({ name: z.string() }),
+  });
+  const Json = z.array(z.looseObject({ op: z.string(), path: z.string() })).min(1);
+  try {
+    return z.union([Merge, Json]).safeParse(parse(text)).success;
+  } catch {
+    return false;
+  }
+}

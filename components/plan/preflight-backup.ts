@@ -22,7 +22,7 @@ export const BACKUP_CHECKS: readonly CheckEntry[] = [
     WARNING,
     "A copy could not be sent, or waits for more than two hours; the finding says why and how many wait",
     "The copies are lost with the device. Those that wait are kept within `backup.keep`, and the newest is tried every hour",
-    "Mend what the finding says: the log-in, the URL, the server's certificate or the link",
+    "Fix what the finding says: the log-in, the URL, the server's certificate or the link",
   ],
   [
     "backup-recipient",

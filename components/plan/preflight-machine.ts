@@ -90,7 +90,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
   [
     "clock",
     EITHER,
-    "The clock is before 2026, or more than 30 seconds away from the workstation's (doctor; an enrolment only warns), also after a bounded wait for the time service, which every first start gives it. An error before the first start, a warning later. An apply also refuses a clock of 2046 or later",
+    "The clock is before 2026, or more than 30 seconds away from the workstation's (doctor; an enrollment only warns), also after a bounded wait for the time service, which every first start gives it. An error before the first start, a warning later. An apply also refuses a clock of 2046 or later",
     "A cluster CA made in the future cannot be repaired (k3s-io/k3s#6152); with a clock in the past no certificate is valid",
     "Set the clock, or let the device reach an NTP server (`time.ntpServers`)",
   ],

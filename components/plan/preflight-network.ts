@@ -2,7 +2,7 @@
  * What the preflight finds around the cluster, for people: the checks of program/preflight-network.sh, and those that compare
  * devices with each other.
  */
-import { type CheckEntry, ERROR, WARNING } from "./preflight-entry.ts";
+import { type CheckEntry, EITHER, ERROR, WARNING } from "./preflight-entry.ts";
 
 /** In the order in which the checks run. */
 export const NETWORK_CHECKS: readonly CheckEntry[] = [
@@ -11,14 +11,14 @@ export const NETWORK_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The interface of `network.interface` does not exist",
     "The pod network does not start",
-    "Mend the name",
+    "Correct the name",
   ],
   [
     "node-ip",
     ERROR,
     "No interface has the address of `network.nodeIp`",
     "The kubelet stops with `node IP not found in the host's network interfaces`",
-    "Give the address to the device, statically, or mend the setting",
+    "Give the address to the device, statically, or correct the setting",
   ],
   [
     "default-route",
@@ -166,6 +166,13 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The device runs another distribution than the inventory says, and `replace` is not set",
     "The change erases the old cluster with its data",
-    "Set `replace: true`, or mend `distribution`",
+    "Set `replace: true`, or correct `distribution`",
+  ],
+  [
+    "engine",
+    EITHER,
+    "Before the first engine of edge-fleet's: an Argo CD that somebody else installed is on the device (error), or Flux is (warning)",
+    "Two Argo CDs share their definitions, and two engines change the same objects in turn",
+    "Remove the finalizers of its Applications, so that their workloads stay, then its namespace; or keep it, with `gitops.engine: none`. Flux: `flux uninstall` leaves its workloads",
   ],
 ];

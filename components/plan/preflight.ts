@@ -76,7 +76,7 @@ export function preflightReference(): string {
 }
 
 function section({ id, severities, what, why, mend }: PreflightCheck): string {
-  return `### ${id}\n\n${severities.join(" or ")}\n\n- **Found when:** ${what}.\n- **Otherwise:** ${why}.\n- **Mend:** ${mend}.\n`;
+  return `### ${id}\n\n${severities.join(" or ")}\n\n- **Found when:** ${what}.\n- **Otherwise:** ${why}.\n- **Fix:** ${mend}.\n`;
 }
 
 /** Shell files of the checks, in `program/`. */

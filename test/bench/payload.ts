@@ -1,6 +1,6 @@
 /**
  * Benchmark: how large what travels to a device is: the device program, which goes there once per release, and per model
- * the plan that the state keeps, the payload plain and packed, and the script that `edge-fleet script` prints. A payload
+ * the plan that the state keeps, the payload plain and packed, and the script that `edge-fleet explain --script` prints. A payload
  * says the whole desired state, so a dial that changes nothing and one that changes a setting send as much; what both cost
  * on the wire is measured by dial. Nothing is run: sizes, not times.
  */

@@ -14,6 +14,7 @@ const BENCHMARKS = [
   "diff",
   "payload",
   "certificates",
+  "status",
   "dial",
   "change",
   "preview",

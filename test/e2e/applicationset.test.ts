@@ -10,7 +10,7 @@ import type { ApplicationInput } from "../../components/gitops/applicationset.ts
 import { renderApplicationSets, ringPath } from "../../components/gitops/applicationset.ts";
 import { renderRing } from "../../components/gitops/rings.ts";
 import { renderTree, treeInput } from "../../components/gitops/tree.ts";
-import type { TreeInput } from "../../components/gitops/tree-input.ts";
+import type { TreeInput, TreeWorkload } from "../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../components/gitops/writer.ts";
 import type { Inventory, MaintenanceWindow, Profile } from "../../components/inventory/types.ts";
 import { renderClusterSecret } from "../../components/registration/cluster-secret.ts";
@@ -25,7 +25,8 @@ const RINGS = ["canary", "early", "broad"];
 const WORKLOADS = [
   { name: "telemetry", path: "workloads/telemetry", namespace: "telemetry", models: ["nuc-4g"] },
   { name: "vision", path: "workloads/vision", namespace: "vision", project: "vision", rings: ["canary"] },
-];
+  { name: "chart", type: "helm", path: "charts/x", namespace: "chart", labels: { site: "shibuya" } },
+] satisfies TreeWorkload[];
 const ARM = { model: "rpi4-4g", architecture: "arm64" } as const;
 
 /** Windows that are closed now and stay so for the test: a quarter of an hour that began twelve hours ago. */
@@ -57,6 +58,7 @@ const DEVICES: readonly Profile[] = [
 describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () => {
   let lab: ControlPlaneLab;
   let profiles = DEVICES;
+  let workloads: readonly TreeWorkload[] = WORKLOADS;
   /** The commit of each ring by workload; "workloads" is the overlays. */
   const rings = new Map<string, Map<string, string>>();
   let settings: Pick<ApplicationInput, "statusLimitBytes"> & { layout?: "live" | "rendered" } = {};
@@ -64,7 +66,7 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
   const input = (): TreeInput & ApplicationInput => {
     const { layout = "live", ...rest } = settings;
     const git = { url: `${lab.git.url}/fleet.git`, branch: "main", path: "fleet", layout };
-    const inventory = { fleet: { fleet: "acme", git, rings: RINGS, workloads: WORKLOADS } };
+    const inventory = { fleet: { fleet: "acme", git, rings: RINGS, workloads } };
     return { ...treeInput(inventory as unknown as Inventory, profiles), ...rest };
   };
   const predict = (options: PredictionOptions = { at: new Date() }) =>
@@ -103,6 +105,7 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     promote("broad", revision);
     promote("canary", revision, "telemetry");
     promote("canary", revision, "vision");
+    promote("canary", revision, "chart");
     lab.push("promote");
     await register();
     await agree();
@@ -111,6 +114,7 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
       "tokyo-0001-telemetry",
       "tokyo-0001-vision",
       "tokyo-0001-workloads",
+      "tokyo-0002-chart",
       "tokyo-0002-vision",
       "tokyo-0002-workloads",
       "tokyo-0004-workloads",
@@ -211,19 +215,40 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     assert.deepEqual(await uidsByName(), uids);
   });
 
-  test("points at the rendered leaves, as plain files unless a device has values", async () => {
+  test("points at the rendered leaves", async () => {
     settings = { layout: "rendered" };
     await register();
     await removeOtherSets();
     await lab.refresh();
     await agree();
     const sources = new Map((await seen()).map(({ name, spec }) => [name, spec.source as Record<string, unknown>]));
-    assert.deepEqual(sources.get("tokyo-0004-workloads")?.directory, {
-      include: "manifests.yaml",
-      jsonnet: {},
-    });
     assert.equal(sources.get("tokyo-0001-workloads")?.path, "fleet/rendered/tokyo/nuc-4g");
     assert.ok(sources.get("tokyo-0001-workloads")?.kustomize);
+  });
+
+  test("leaves nothing of a removed workload but its Applications, which go with their set", async () => {
+    workloads = WORKLOADS.map((workload) =>
+      workload.name === "telemetry" ? { ...workload, state: "removed" } : workload,
+    );
+    await register();
+    await lab.refresh();
+    const name = "tokyo-0001-telemetry";
+    const source = async () => {
+      const spec = (await seen()).find((one) => one.name === name)?.spec;
+      return [
+        (spec?.source as { directory?: object } | undefined)?.directory,
+        (spec?.syncPolicy as { automated: object })?.automated,
+      ];
+    };
+    const wanted = [
+      { include: "edge-fleet-removed", jsonnet: {} },
+      { enabled: true, prune: true, selfHeal: true, allowEmpty: true },
+    ];
+    assert.deepEqual(await lab.settle(source, wanted), wanted, lab.log());
+    workloads = WORKLOADS.filter((workload) => workload.name !== "telemetry");
+    await removeOtherSets();
+    const left = async () => (await seen()).filter((one) => one.name.endsWith("-telemetry"));
+    assert.deepEqual(await lab.settle(left, []), [], lab.log());
   });
 
   /** What Pulumi does last: deletes the sets that are no longer wanted. */

@@ -7,6 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { judge } from "../../cli/rollout/dial.ts";
+import type { SshAnswer } from "../../cli/ssh/run.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { DeviceAnswer } from "../../components/device/result.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
@@ -65,6 +67,8 @@ const STATUS = {
   reconciledAt: "2026-11-26T05:05:06Z",
   conditions: ["ComparisonError", "SyncError"].map((type) => ({ type, message: 'a "quoted" reason' })),
 };
+
+const ANSWERED: SshAnswer = { exitCode: 0, stdout: "", stderr: "", ended: undefined, loggedIn: true, hostKey: "" };
 
 const FIELDS = ["revision", "sync", "health", "healthSince", "deployedRevision", "deployedAt", "phase", "finishedAt"];
 const NOTHING = Object.fromEntries([...FIELDS, "reconciledAt", "conditions"].map((name) => [name, ""]));
@@ -189,7 +193,10 @@ underEachShell(
       device.sh(
         `${KUBECTL} -n argocd patch application workloads --type=merge -p '${JSON.stringify({ status: STATUS })}'`,
       );
-      const told = JSON.parse(device.sh(`${PROGRAM_PATH} status`));
+      const line = device.sh(`${PROGRAM_PATH} status`);
+      const read = judge(PULLING, { ...ANSWERED, stdout: line });
+      assert.ok("applications" in read, "as edge-fleet status reads it");
+      const told = JSON.parse(line);
       assert.deepEqual(
         { ...told, at: "" },
         {
@@ -215,12 +222,14 @@ underEachShell(
       const { device } = of();
       device.sh("kill -STOP $(systemctl show -p MainPID --value k3s)");
       const begin = performance.now();
-      const told = JSON.parse(device.sh(`${PROGRAM_PATH} status`));
+      const line = device.sh(`${PROGRAM_PATH} status`);
+      assert.ok("applications" in judge(PULLING, { ...ANSWERED, stdout: line }));
+      const told = JSON.parse(line);
       const seconds = (performance.now() - begin) / 1000;
       device.sh("kill -CONT $(systemctl show -p MainPID --value k3s)");
       const { api, engine, state, applications } = told;
       assert.deepEqual([api, engine, state, applications], [false, "argocd", "waiting: the API does not answer", []]);
-      assert.ok(seconds < 30, `${seconds} s`);
+      assert.ok(seconds < 15, `${seconds} s: SECONDS of rollout/dial.ts`);
     });
 
     test("is as before after a run that failed", async () => {
@@ -267,8 +276,18 @@ underEachShell(
         reason,
         /^engine: an Argo CD that edge-fleet did not install is in the namespace theirs, .*set gitops.engine: none$/,
       );
-      device.sh(`${KUBECTL} delete namespace theirs --wait=false`);
+      device.sh(`${KUBECTL} delete namespace theirs`);
       assert.equal(device.sh(`ls ${MANIFESTS} | grep edge-fleet || :`), "");
+    });
+
+    test("is put beside Flux with a warning", () => {
+      const { device } = of();
+      device.sh(`${KUBECTL} create namespace flux-system
+        ${KUBECTL} -n flux-system create deployment source-controller --image=lab.invalid/s --dry-run=client -o json |
+          ${KUBECTL} label --local -f - app.kubernetes.io/part-of=flux -o json | ${KUBECTL} create -f -`);
+      applied(device, PULLING);
+      const said = device.sh("grep '^warning: engine' /var/log/edge-fleet/apply.log");
+      assert.match(said, /^warning: engine: Flux is in the namespace flux-system, /);
     });
   },
   () => ({ address: ADDRESS, binds: { [K3S_API_PATH]: api } }),

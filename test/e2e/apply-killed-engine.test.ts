@@ -63,7 +63,18 @@ for (const [name, Kind, profile] of DISTRIBUTIONS) {
       assert.equal(device.apply(pulling).result, "unchanged");
       assert.equal(device.apply(bare).engine, "");
       assertBare(device);
+      assert.equal(device.apply(pulling).result, "applied");
       assert.equal(device.pid(), pid);
+    });
+
+    test("is copied with its secrets, which a restore brings back", () => {
+      const { device } = get();
+      const file = `${folder}/edge-fleet-engine-secrets.yaml`;
+      device.sh("rm -rf /var/lib/edge-fleet/backups; edge-fleet-device maintain");
+      const before = device.sh(`cat ${file}`);
+      device.sh(`echo other >${file}`);
+      assert.match(device.sh("edge-fleet-device restore"), /"result":"restored"/);
+      assert.equal(device.sh(`cat ${file}; stat -c %a ${file}`), `${before}\n600`);
     });
 
     test("is erased with the device", () => {

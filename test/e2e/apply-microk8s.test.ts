@@ -19,6 +19,7 @@ import {
   profileWith,
   RELEASES,
 } from "../lab/standins/microk8s-device.ts";
+import { gitopsOf } from "../unit/device/profile.ts";
 
 underEachShellAs(MicroK8sDevice, "MicroK8s on a device", (get) => {
   let device: MicroK8sDevice;
@@ -218,5 +219,29 @@ underEachShellAs(MicroK8sDevice, "MicroK8s on a device", (get) => {
     device.installSnap(RELEASES[OLD]);
     assert.match(apply(old).reason, /^foreign: microk8s was not installed by edge-fleet/);
     device.sh("snap list microk8s");
+  });
+
+  test("manifests, for which the snap has no folder, are applied by the program, and again when one is gone or has changed", () => {
+    device.sh("snap remove microk8s --purge; :");
+    device.wipe();
+    const pulling = { ...old, gitops: gitopsOf("argocd") };
+    assert.equal(apply(pulling).result, "applied");
+    const list = "/var/snap/microk8s/current/var/kubernetes/backend/applied";
+    const names = ["crd-application", "crd-appproject", "engine-argocd", "engine-secrets", "git"];
+    const applied = () => device.sh(`cat ${list}`).split("\n");
+    assert.deepEqual(
+      applied(),
+      names.map((name) => `edge-fleet-${name}.yaml`),
+    );
+    const [first, , , fourth] = applied();
+    device.sh(
+      `edge-fleet-device maintain; sed -i '/${first}/d' ${list}; echo '# changed' >>/var/lib/edge-fleet/manifests/${fourth}`,
+    );
+    const before = applied();
+    device.sh("edge-fleet-device maintain");
+    assert.deepEqual(applied(), [...before, first, fourth]);
+    assert.equal(apply({ ...pulling, ring: "broad" }).result, "applied");
+    assert.deepEqual(applied(), [...before, first, fourth]);
+    assert.equal(device.sh("stat -c %a /var/lib/edge-fleet/manifests/applied/edge-fleet-engine-secrets.yaml"), "600");
   });
 });

@@ -55,7 +55,14 @@ underEachShell("removal", (get) => {
       echo mine >/etc/sysctl.d/10-mine.conf`);
     fillFirewall(device, "/var/lib/rancher/k3s/data/current/bin/aux");
     const answer = { device: old.id, result: "removed", hash: device.sh("head -n 1 /var/lib/edge-fleet/applied") };
-    assert.deepEqual(remove(sandbox, old.id), { exitCode: 0, ...answer, code: "", version: OLD, reason: "" });
+    assert.deepEqual(remove(sandbox, old.id), {
+      exitCode: 0,
+      ...answer,
+      code: "",
+      version: OLD,
+      engine: "",
+      reason: "",
+    });
     assert.equal(leftovers(device), "");
     assertFirewallIsOurs(device);
     assert.equal(device.sh("cat /etc/sysctl.d/10-mine.conf; rm /etc/sysctl.d/10-mine.conf"), "mine");

@@ -1,4 +1,4 @@
-/** `edge-fleet backups` and `edge-fleet restore` as an operator runs them: over a real SSH server, on a device of its own. */
+/** `edge-fleet backup list` and `edge-fleet backup restore` as an operator runs them: over a real SSH server, on a device of its own. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -82,7 +82,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
   test("the copies of a device are listed with their time, their size and whether they are sent", async (context) => {
     const at = await connect(context);
     const { name } = prepare();
-    const { exitCode, stdout } = await run(at, "backups", "edge-0001");
+    const { exitCode, stdout } = await run(at, "backup", "list", "edge-0001");
     assert.equal(exitCode, 0);
     assert.match(
       stdout,
@@ -92,10 +92,10 @@ describe("copies, from the controller", { skip: SKIP }, () => {
       stdout,
       /\nedge-0001: 1 copy, sent to https:\/\/127\.0\.0\.1:9\/edge\/tokyo\/edge-0001\nnot sent: no connection/,
     );
-    const json = JSON.parse((await run(at, "backups", "edge-0001", "--json")).stdout) as Record<string, unknown>;
+    const json = JSON.parse((await run(at, "backup", "list", "edge-0001", "--json")).stdout) as Record<string, unknown>;
     assert.deepEqual(Object.keys(json), ["device", "url", "unsent", "copies"]);
     device.sh(`echo https://127.0.0.1:9/edge/tokyo/edge-0001 >${BACKUPS}/${name}.sent`);
-    assert.match((await run(at, "backups", "edge-0001")).stdout, / yes\n/);
+    assert.match((await run(at, "backup", "list", "edge-0001")).stdout, / yes\n/);
   });
 
   test("the newest copy, a named one, a sent one and a decrypted one come back", async (context) => {
@@ -103,13 +103,18 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     const { name, file, key, plain } = prepare();
     for (const how of [[], ["--copy", name], ["--from", file, "--key", key], ["--from", plain]]) {
       device.sh(`echo second >${DATA}/db/state.db; echo token-second >${DATA}/token`);
-      const { exitCode, stdout, stderr } = await run(at, "restore", "edge-0001", "--yes", ...how);
+      const { exitCode, stdout, stderr } = await run(at, "backup", "restore", "edge-0001", "--yes", ...how);
       assert.equal(exitCode, 0, stdout + stderr);
-      assert.match(stdout, new RegExp(`^edge-0001: restored ${name}; what was there is \\d{8}T\\d{6}Z-before\\n$`));
+      assert.match(
+        stdout,
+        new RegExp(
+          `^edge-0001: restored ${name}; what was there is \\d{8}T\\d{6}Z-before\\nNext: edge-fleet kubeconfig edge-0001 `,
+        ),
+      );
       assert.equal(state(), "first token-first");
       device.sh("sleep 1.1");
     }
-    const { stdout } = await run(at, "restore", "edge-0001", "--yes", "--json");
+    const { stdout } = await run(at, "backup", "restore", "edge-0001", "--yes", "--json");
     assert.equal((JSON.parse(stdout) as { result: string }).result, "restored");
     device.assertTidy();
   });
@@ -117,18 +122,18 @@ describe("copies, from the controller", { skip: SKIP }, () => {
   test("what the device refuses, and a copy that does not start, are told and end with 1", async (context) => {
     const at = await connect(context);
     const { name } = prepare();
-    const missing = await run(at, "restore", "edge-0001", "--yes", "--copy", "20200101T000000Z");
+    const missing = await run(at, "backup", "restore", "edge-0001", "--yes", "--copy", "20200101T000000Z");
     assert.deepEqual(
       [missing.exitCode, missing.stdout],
       [
         1,
-        "edge-0001: failed: copy: 20200101T000000Z is not here - see edge-fleet backups edge-0001, or send one with --from\n",
+        "edge-0001: failed: copy: 20200101T000000Z is not here - see edge-fleet backup list edge-0001, or send one with --from\n",
       ],
     );
     device.sh(
       `echo migrated >>${BACKUPS}/${name}/db/state.db; sed -i 's/^set READY_SECONDS .*/set READY_SECONDS 2/' /var/lib/edge-fleet/settings`,
     );
-    const back = await run(at, "restore", "edge-0001", "--yes");
+    const back = await run(at, "backup", "restore", "edge-0001", "--yes");
     assert.equal(back.exitCode, 1);
     assert.match(
       back.stdout,
@@ -152,7 +157,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
       [["edge-0009", "--yes"], /device edge-0009 is in no region/],
       [["new", "--yes"], /device new is not enrolled - run edge-fleet enroll tokyo/],
     ] satisfies [string[], RegExp][]) {
-      const { exitCode, stderr } = await run(at, "restore", ...args);
+      const { exitCode, stderr } = await run(at, "backup", "restore", ...args);
       assert.equal(exitCode, 2, stderr);
       assert.match(stderr, message);
     }
@@ -160,7 +165,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     const away = writeInventory(context, {
       "tokyo.yaml": `region: tokyo\ndevices:\n  - { id: edge-0001, host: 127.0.0.1, model: box, ssh: { port: 9 }, hostKey: ssh-ed25519 ${"A".repeat(68)} }\n`,
     });
-    const unreachable = await run({ ...at, stacks: away }, "backups", "edge-0001");
+    const unreachable = await run({ ...at, stacks: away }, "backup", "list", "edge-0001");
     assert.equal(unreachable.exitCode, 3);
     assert.match(unreachable.stdout, /^edge-0001: pending: refused: nothing listens on the port/);
   });
@@ -169,7 +174,7 @@ describe("copies, from the controller", { skip: SKIP }, () => {
     const at = await connect(context);
     prepare();
     sandbox.write(PROGRAM_PATH, "#!/bin/sh\necho 'usage: edge-fleet-device apply' >&2\nexit 2\n");
-    const { exitCode, stdout } = await run(at, "backups", "edge-0001");
+    const { exitCode, stdout } = await run(at, "backup", "list", "edge-0001");
     device.installProgram();
     assert.deepEqual(
       [exitCode, stdout],
@@ -179,6 +184,6 @@ describe("copies, from the controller", { skip: SKIP }, () => {
       ],
     );
     device.sh(`rm -rf ${BACKUPS}`);
-    assert.match((await run(at, "backups", "edge-0001")).stdout, /^edge-0001: 0 copies, sent to/);
+    assert.match((await run(at, "backup", "list", "edge-0001")).stdout, /^edge-0001: 0 copies, sent to/);
   });
 });

@@ -163,7 +163,7 @@ underEachShell("restored copies", (get, shell) => {
     for (const name of ["../previous", TIME, "/etc", "x;y", `${TIME}/../..`, "*"])
       assert.match(restore(`'${name}'`).reason, /is no name of a copy|is not here/);
     device.sh(`rm -rf ${STATE}/backups`);
-    assert.match(restore().reason, /^copy: none is not here - see edge-fleet backups edge-0001, or send one/);
+    assert.match(restore().reason, /^copy: none is not here - see edge-fleet backup list edge-0001, or send one/);
     assertWell();
   });
 

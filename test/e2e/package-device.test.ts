@@ -41,16 +41,38 @@ test("a program of ten lines provisions a device whose address is an output", as
   assert.deepEqual(JSON.parse(stdout), { outcome: { state: "applied", code: "", reason: "", release: RELEASE } });
   succeeded(await pulumi("up", "--yes", "--expect-no-changes"));
   assert.equal(logIns(fleet.devices) - before, 1, "one log-in");
+  writeFileSync(join(project, "index.ts"), program(fleet, ENTRY));
+  succeeded(await pulumi("up", "--yes"));
+  const { outcome } = JSON.parse((await pulumi("stack", "output", "--json")).stdout) as { outcome: { engine: string } };
+  assert.match(outcome.engine, /^waiting: ImagePullBackOff /, "no device of the lab has the image");
+  const entry = "/var/lib/rancher/k3s/server/manifests/edge-fleet-entry.yaml";
+  assert.match(await ask(fleet.devices, DEVICE, `cat ${entry}`), /repoURL: https:\/\/git\.example\.com\/shop\.git/);
+  assert.equal((await deviceState(fleet.devices, DEVICE)).pid, state.pid, "no restart");
 });
+
+/** What the device's own Argo CD pulls. */
+const ENTRY = [
+  {
+    apiVersion: "argoproj.io/v1alpha1",
+    kind: "Application",
+    metadata: { name: "shop", namespace: "argocd" },
+    spec: {
+      project: "default",
+      source: { repoURL: "https://git.example.com/shop.git", targetRevision: "main", path: "shop" },
+      destination: { server: "https://kubernetes.default.svc", namespace: "shop" },
+      syncPolicy: { automated: {} },
+    },
+  },
+];
 
 function succeeded({ code, stdout, stderr }: CommandResult): void {
   assert.equal(code, 0, stdout + stderr);
 }
 
-function program(fleet: LabFleet): string {
+function program(fleet: LabFleet, entry?: readonly object[]): string {
   const [device] = fleet.devices.devices;
   assert.ok(device);
-  const { k3s } = parse(readFileSync(join(fleet.inventory, "artifacts.lock.yaml"), "utf8")) as { k3s: object };
+  const lock = parse(readFileSync(join(fleet.inventory, "artifacts.lock.yaml"), "utf8")) as Record<string, object>;
   return `import { local } from "@pulumi/command";
 import { Device } from "edge-fleet";
 
@@ -58,7 +80,8 @@ const address = new local.Command("address", { create: "printf ${device.host}" }
 export const { outcome } = new Device("${DEVICE}", {
   ...{ host: address.stdout, port: ${device.port}, hostKey: "${device.hostKey}" },
   ...{ architecture: "${device.architecture}", memoryMiB: 4096, release: "${RELEASE}" },
-  artifacts: { k3s: ${JSON.stringify(k3s)} },
+  artifacts: ${JSON.stringify(lock)},
+  ${entry === undefined ? "" : `entry: ${JSON.stringify(entry)},`}
   settings: { labels: { tier: "gold" }, readiness: { timeoutSeconds: 30 } },
 });
 `;

@@ -64,8 +64,16 @@ test("the package holds what was built, what it reads, and nothing of the tests"
     .filter((path) => path !== "cli/edge-fleet.js")
     .flatMap((path) => (path.endsWith(".ts") ? [path.replace(/ts$/, "js"), path.replace(/ts$/, "d.ts")] : [path]));
   const schemas = Object.keys(inventorySchemas()).map((name) => `components/inventory/schema/${name}`);
-  const documents = globSync("docs/*.md", { cwd: REPOSITORY });
-  const own = ["LICENSE", "Pulumi.yaml", "README.md", "cli/edge-fleet.js", "package.json"];
+  const documents = globSync("docs/*", { cwd: REPOSITORY });
+  const own = [
+    "CHANGELOG.md",
+    "LICENSE",
+    "Pulumi.yaml",
+    "README.ja.md",
+    "README.md",
+    "cli/edge-fleet.js",
+    "package.json",
+  ];
   assert.deepEqual(
     files.toSorted(),
     [...[...built, ...schemas].map((path) => `dist/${path}`), ...documents, ...own].sort(),

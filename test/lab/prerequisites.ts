@@ -11,6 +11,7 @@ export const LAB_PACKAGES: Readonly<Record<string, string>> = {
   mksh: "mksh",
   curl: "curl",
   git: "git",
+  openssl: "openssl",
   sudo: "sudo",
   gcc: "gcc",
   "systemd-analyze": "systemd",

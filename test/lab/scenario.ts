@@ -12,13 +12,13 @@ import type { DeviceLab } from "./devices/types.ts";
 import { type LabFleet, REGION, type RunOptions } from "./fleet.ts";
 import { enterNamespaces, insideNamespaces } from "./namespace.ts";
 import type { CommandResult } from "./run-command.ts";
-import { ensureToolchain, type Toolchain } from "./toolchain/index.ts";
+import { ensureToolchain, type PartName, type Toolchain } from "./toolchain/index.ts";
 
-/** Gets the toolchain, then continues the current test file inside the lab's namespaces, where no network is. Call first. */
-export async function enterLab(): Promise<Toolchain> {
-  if (!insideNamespaces()) await ensureToolchain((line) => process.stderr.write(`${line}\n`));
+/** Gets the toolchain, then continues the current test file inside the lab's namespaces, where no network is. Call first. @param parts default: all */
+export async function enterLab(parts?: readonly PartName[]): Promise<Toolchain> {
+  if (!insideNamespaces()) await ensureToolchain((line) => process.stderr.write(`${line}\n`), parts);
   await enterNamespaces();
-  return ensureToolchain(() => {});
+  return ensureToolchain(() => {}, parts);
 }
 
 /** A run of the engine as its events tell it. */

@@ -5,6 +5,7 @@ import { basename, join, posix } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
 import { buildProgram } from "../../cli/program.ts";
+import { findCommand } from "./cli/command.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
 const MAX_FUNCTION_LINES = 50;
@@ -171,9 +172,9 @@ test("commands and options that messages and comments name exist", async () => {
   const wrong: string[] = [];
   for (const path of find("{components,cli}/**/*.{ts,sh}"))
     for (const [whole, name = "", rest = ""] of read(path).matchAll(
-      /(?:`|run |use |npx )edge-fleet ([a-z][a-z-]*)((?: +(?:--[a-z-]+|<[a-z]+>|\$\{[^}]*\}))*)/g,
+      /(?:`|run |use |see |npx )edge-fleet ([a-z][a-z-]*)((?: +(?:--[a-z-]+|[a-z]+|<[a-z]+>|\$\{[^}]*\}))*)/g,
     )) {
-      const command = commands.find((candidate) => candidate.name() === name);
+      const [command] = findCommand(commands, [name, ...rest.split(" ").filter((word) => word !== "")]);
       const known = ["--help", ...(command?.options.map(({ long }) => long) ?? [])];
       const unknown = [...rest.matchAll(/--[a-z-]+/g)].filter(([option]) => !known.includes(option));
       if (command === undefined || unknown.length > 0) wrong.push(`${path}: ${whole}`);

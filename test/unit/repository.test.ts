@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { buildProgram } from "../../cli/program.ts";
+import { findCommand } from "./cli/command.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
 const MAX_LINES = 300;
@@ -44,8 +45,10 @@ for (const path of DOCUMENTS) {
   test(`${path} names commands and options that exist`, async () => {
     const program = await buildProgram();
     for (const line of commandLines(read(path))) {
-      const [name = "", ...words] = line.split("#")[0]?.trim().split(/\s+/) ?? [];
-      const command = name.startsWith("-") ? program : program.commands.find((candidate) => candidate.name() === name);
+      const [name = "", ...given] = line.split("#")[0]?.trim().split(/\s+/) ?? [];
+      const [command, words] = name.startsWith("-")
+        ? ([program, given] as const)
+        : findCommand(program.commands, [name, ...given]);
       assert.ok(command, `edge-fleet ${line.trim()}`);
       const known = ["--help", ...command.options.map(({ long }) => long)];
       const end = words.indexOf("--");
@@ -71,10 +74,21 @@ function headings(text: string): string[] {
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
     title
       .toLowerCase()
-      .replace(/[^a-z0-9 _-]/g, "")
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
       .replaceAll(" ", "-"),
   );
 }
+
+test("the README has less than 150 lines", () => {
+  assert.ok(read("README.md").split("\n").length < 150);
+});
+
+test("the tests that the threat model rests on exist, by file and title", () => {
+  const named = [...read("docs/threats.md").matchAll(/`(test\/[^`]+\.test\.ts)`(?: "([^"]+)")?/g)];
+  assert.ok(named.length > 30);
+  const gone = named.filter(([, file = "", title = ""]) => !read(file).includes(title)).map(([whole]) => whole);
+  assert.deepEqual(gone, []);
+});
 
 test("the README's table of configuration keys is that of Pulumi.yaml", () => {
   const { config } = parse(read("Pulumi.yaml")) as { config: Record<string, { default: unknown }> };

@@ -1,6 +1,6 @@
 /**
- * Argo CD: of its release's Git tag the custom resource definitions and, for the hub, the namespaced install; for devices
- * also the images that this install names. Pure.
+ * Argo CD: of its release's Git tag the custom resource definitions and, for the hub, the namespaced install; and the images
+ * that this install names. Pure.
  */
 
 import { runsArgoCd } from "../../../components/gitops/engine/argocd/settings.ts";
@@ -12,7 +12,7 @@ import { nameUsers } from "./users.ts";
 /** In the order in which the hub gets them. */
 const HUB_DEFINITIONS = ["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"];
 
-/** Names that the images of a device's engine end with. */
+/** Names that the images end with. */
 const IMAGES = ["argocd", "redis"] as const;
 
 /** Who uses a release. */
@@ -53,13 +53,9 @@ function planRelease(version: string, { hub, devices }: Users, { inventory, base
     const path = ["argocd", version, "images", name];
     const hash = { kind: "image", name, manifest: install } as const;
     const locked = lockedImage(release?.images?.[name]);
-    return { ...common, path, field: path.join("."), usedBy: nameUsers(devices), url: name, hash, locked };
+    return { ...common, path, field: path.join("."), usedBy, url: name, hash, locked };
   });
-  return [
-    ...crds,
-    ...(hub ? [{ ...controlPlane, locked: release?.controlPlane }] : []),
-    ...(devices.length > 0 ? images : []),
-  ];
+  return [...crds, ...(hub ? [{ ...controlPlane, locked: release?.controlPlane }] : []), ...images];
 }
 
 /** An image as the lock has it, taken apart. @param reference absent: it has none */

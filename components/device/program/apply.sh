@@ -139,6 +139,7 @@ rollback() {
   CHANGED=0 FORCE=1 RESULT=rolled-back
   if had_state; then
     restore_all
+    ! has_engine || make_engine_folder
     prepare_agent
     optional "${DISTRIBUTION}_undo"
     activate

@@ -38,15 +38,18 @@ prepare_agent() {
   cmp -s "$STAGE/agent-secrets" "$(agent_secrets)" || put "$STAGE/agent-secrets" "$(agent_secrets)"
 }
 
-# Before the engine's own manifests are put.
-prepare_engine() {
-  [ -n "$MANIFEST_PATHS" ] || return 0
+make_engine_folder() {
   mkdir -p "$ENGINE_REPO"
-  chmod 711 "$ENGINE_FOLDER"
   chmod 700 "$ENGINE_REPO"
   chown "$ENGINE_USER:$ENGINE_USER" "$ENGINE_REPO"
   ! selinux_on || chcon -R -t container_file_t "$ENGINE_REPO" 2>/dev/null ||
     echo "$ENGINE_REPO did not get container_file_t - install container-selinux"
+}
+
+# Before the engine's own manifests are put.
+prepare_engine() {
+  [ -n "$MANIFEST_PATHS" ] || return 0
+  make_engine_folder
   ! has_engine || return 0
   {
     engine_secret argocd-secret server.secretkey

@@ -73,7 +73,7 @@ check_path() {
     "$PROGRAM" | "$STATE"/lock | "$STATE"/identity* | "$STATE"/journal | "$STATE"/applied) refuse "this path is not for a payload" ;;
     "$STATE"/settings | "$STATE"/installed | "$STATE"/committed) refuse "this path is not for a payload" ;;
     "$STATE"/stage/* | "$STATE"/previous* | "$STATE"/run/* | "$STATE"/artifacts/* | "$STATE"/backups/*) refuse "this path is not for a payload" ;;
-    "$STATE"/engine* | "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
+    "$STATE"/engine* | "$STATE"/manifests/applied* | "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
     /etc/rancher/?* | /etc/k0s/?* | /var/lib/rancher/?* | /var/lib/k0s/?* | /var/snap/microk8s/?* | /etc/microk8s.yaml) ;;
     /etc/systemd/?* | /etc/sysctl.d/?* | /etc/modules-load.d/?* | /usr/local/bin/?* | /usr/local/sbin/?*) ;;
     "$STATE"/?* | /etc/edge-fleet/?* | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;

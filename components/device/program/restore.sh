@@ -19,12 +19,12 @@ restore_copy() {
     '') name=$(copies '*Z' | head -n 1) ;;
     *)
       name=$1
-      is_copy_name "$name" || die "copy: $(plain "$name" 40) is no name of a copy - see edge-fleet backups $DEVICE"
+      is_copy_name "$name" || die "copy: $(plain "$name" 40) is no name of a copy - see edge-fleet backup list $DEVICE"
       ;;
   esac
   SOURCE=${RECEIVED:-backups}/$name
   if [ -z "$name" ] || [ ! -d "$STATE/$SOURCE" ]; then
-    die "copy: ${name:-none} is not here - see edge-fleet backups $DEVICE, or send one with --from"
+    die "copy: ${name:-none} is not here - see edge-fleet backup list $DEVICE, or send one with --from"
   fi
   check_copy "$STATE/$SOURCE"
   rm -f "$RUN/result" "$RUN/pid"

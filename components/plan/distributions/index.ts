@@ -8,6 +8,7 @@ import { checkAgent } from "../agent.ts";
 import { checkBackup } from "../backup.ts";
 import { checkGitAccess } from "../git-access.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
+import { checkEngine } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { checkK0s, checkMicroK8s } from "./k0s/checks.ts";
 import { renderK0s } from "./k0s/index.ts";
@@ -38,8 +39,8 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 }
 
 /**
- * What stands against the profile on the distribution that it names, against sending its copies away, against its access to Git
- * and against its agent.
+ * What stands against the profile on the distribution that it names, against sending its copies away, against its access to
+ * Git, its pull engine and its agent.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
@@ -48,5 +49,6 @@ export function checkDistribution(profile: Profile, context: RenderContext = {})
     ...checkBackup(profile),
     ...checkGitAccess(profile),
     ...checkAgent(profile),
+    ...checkEngine(profile),
   ];
 }

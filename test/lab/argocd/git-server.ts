@@ -1,17 +1,52 @@
 /**
- * A real Git server on loopback: `git http-backend` behind a small CGI host, from a folder of bare repositories to the
- * smart HTTP protocol (https://git-scm.com/docs/git-http-backend). It can stop and come back under the same address, as
- * a server does that a device cannot reach for a while.
+ * A real Git server of the lab: `git http-backend` behind a small CGI host, from a folder of bare repositories to the smart
+ * HTTP protocol (https://git-scm.com/docs/git-http-backend), with or without TLS under an authority of its own and a log-in;
+ * or OpenSSH's server with `git-shell` behind it (git-ssh.ts). It can stop and come back under the same address, as a server
+ * does that a device cannot reach for a while, and counts what it is asked.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { issueCertificate } from "./certificate.ts";
+import { startSshGitServer } from "./git-ssh.ts";
+import { type GitTraffic, Meter } from "./git-traffic.ts";
+
+/** Who may read. Over SSH it is the public key of a deploy key, `ssh-ed25519 AAAA…`. */
+export interface GitLogin {
+  /** Default: any. */
+  readonly username?: string;
+  /** Password or token. */
+  readonly password?: string;
+  /** Deploy key. */
+  readonly publicKey?: string;
+}
+
+/** How a server is reached. */
+export interface GitServerOptions {
+  /** Default: http. */
+  readonly protocol?: "http" | "https" | "ssh";
+  /** Address to listen on. Default: 127.0.0.1. */
+  readonly address?: string;
+  /** Who may read. Default: everybody; over SSH nobody. */
+  readonly login?: GitLogin;
+}
 
 /** A running Git server. */
 export interface GitServer {
   /** `http://127.0.0.1:<port>`; a repository is at `<url>/<name>.git`. */
   readonly url: string;
+  /** Certificate of the authority behind https, PEM. */
+  readonly authority?: string;
+  /** Line for a known_hosts file, over ssh. */
+  readonly knownHost?: string;
+  /** Changes who may read, from the next request on. */
+  setLogin(login: GitLogin): void;
+  /** What it was asked since the start or the last reset. */
+  traffic(): GitTraffic;
+  /** Sets all counts to zero. */
+  resetTraffic(): void;
   /** Stops answering: connections are refused from now on. */
   stop(): Promise<void>;
   /** Answers again, at the same address. */
@@ -19,14 +54,37 @@ export interface GitServer {
 }
 
 /**
- * Serves the bare repositories of a folder, for reading, without a log-in.
+ * Serves the bare repositories of a folder, for reading.
  * @param directory holds `<name>.git` folders
  */
-export async function startGitServer(directory: string): Promise<GitServer> {
-  let server = await listen(directory, 0);
+export async function startGitServer(directory: string, options: GitServerOptions = {}): Promise<GitServer> {
+  if (options.protocol === "ssh") return startSshGitServer(directory, options);
+  const address = options.address ?? "127.0.0.1";
+  const tls = options.protocol === "https" ? issueCertificate(address) : undefined;
+  const meter = new Meter();
+  let login = options.login ?? {};
+  const listen = async (port: number): Promise<Server> => {
+    const answerTo = (request: IncomingMessage, response: ServerResponse) => {
+      meter.requests++;
+      if (isAllowed(request, login)) serve(directory, request, response);
+      else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
+    };
+    const server = tls === undefined ? createServer(answerTo) : createTlsServer(tls, answerTo);
+    server.on("connection", (socket) => meter.count(socket));
+    server.listen(port, address);
+    await once(server, "listening");
+    return server;
+  };
+  let server = await listen(0);
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://${address}:${port}`,
+    ...(tls === undefined ? {} : { authority: tls.authority }),
+    setLogin: (changed) => {
+      login = changed;
+    },
+    traffic: () => meter.traffic(),
+    resetTraffic: () => meter.reset(),
     stop: async () => {
       if (!server.listening) return;
       const closed = once(server, "close");
@@ -35,16 +93,16 @@ export async function startGitServer(directory: string): Promise<GitServer> {
       await closed;
     },
     start: async () => {
-      if (!server.listening) server = await listen(directory, port);
+      if (!server.listening) server = await listen(port);
     },
   };
 }
 
-async function listen(directory: string, port: number): Promise<Server> {
-  const server = createServer((request, response) => serve(directory, request, response));
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
-  return server;
+function isAllowed(request: IncomingMessage, { username, password }: GitLogin): boolean {
+  if (password === undefined) return true;
+  const [, encoded = ""] = /^Basic (.+)$/.exec(request.headers.authorization ?? "") ?? [];
+  const [, name = "", word = ""] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, "base64").toString()) ?? [];
+  return word === password && (username === undefined || name === username);
 }
 
 function serve(directory: string, request: IncomingMessage, response: ServerResponse): void {

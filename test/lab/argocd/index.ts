@@ -27,11 +27,13 @@ export interface ArgoCdOptions {
   readonly kubeconfigPath: string;
   /** Namespace of the control plane; must hold `argocd-cm`, `argocd-secret` and the projects. */
   readonly namespace: string;
+  /** Which controller runs beside the repo-server. Default: that of ApplicationSets, as on the hub. */
+  readonly controller?: "applicationset" | "application";
 }
 
 /** Running controllers. */
 export interface ArgoCd {
-  /** The ApplicationSet controller's log so far. */
+  /** The controller's log so far. */
   readonly log: () => string;
   /** Ends all of them; harmless when they have ended already. */
   stop(): Promise<void>;
@@ -50,7 +52,9 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     await Promise.all(processes.reverse().map(stopProcess));
   };
   try {
-    processes.push(await startPart(options, "miniredis", "miniredis", [`127.0.0.1:${redis}`], Number(redis)));
+    processes.push(
+      await startPart(options, "miniredis", "miniredis", ["--bind", "127.0.0.1", "--port", `${redis}`], Number(redis)),
+    );
     processes.push(
       await startPart(
         options,
@@ -63,24 +67,37 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
         Number(repo),
       ),
     );
+    const common = ["--namespace", namespace, "--kubeconfig", kubeconfigPath];
     processes.push(
-      await startPart(
-        options,
-        "argocd",
-        "argocd-applicationset-controller",
-        [
-          ...["--namespace", namespace, "--kubeconfig", kubeconfigPath, "--argocd-repo-server", repoServer],
-          ...["--metrics-addr", `127.0.0.1:${metrics}`, "--probe-addr", `127.0.0.1:${probe}`],
-          ...["--webhook-addr", `127.0.0.1:${webhook}`],
-        ],
-        Number(probe),
-      ),
+      await (options.controller === "application"
+        ? startPart(
+            options,
+            "argocd",
+            "argocd-application-controller",
+            [
+              ...[...common, "--metrics-port", `${metrics}`, "--redis", `127.0.0.1:${redis}`],
+              ...["--repo-server", repoServer, "--app-resync", "10", "--app-resync-jitter", "0"],
+            ],
+            Number(metrics),
+          )
+        : startPart(
+            options,
+            "argocd",
+            "argocd-applicationset-controller",
+            [
+              ...[...common, "--argocd-repo-server", repoServer],
+              ...["--metrics-addr", `127.0.0.1:${metrics}`, "--probe-addr", `127.0.0.1:${probe}`],
+              ...["--webhook-addr", `127.0.0.1:${webhook}`],
+            ],
+            Number(probe),
+          )),
     );
   } catch (error) {
     await stop();
     throw error;
   }
-  return { log: () => readFileSync(logFile(options, "argocd-applicationset-controller"), "utf8"), stop };
+  const watched = `argocd-${options.controller ?? "applicationset"}-controller`;
+  return { log: () => readFileSync(logFile(options, watched), "utf8"), stop };
 }
 
 function logFile({ directory }: ArgoCdOptions, name: string): string {

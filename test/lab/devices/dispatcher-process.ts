@@ -42,7 +42,8 @@ function keepSilent({ address, silence }: Endpoint, socket: Socket): void {
 
 function serve(endpoint: Endpoint, socket: Socket, sshdConfig: string, log: number): void {
   const sshd = ["/usr/sbin/sshd", "-i", "-e", "-f", sshdConfig, "-h", endpoint.hostKey];
-  const args = [`--uts=${endpoint.hostName}`, ...sshd, "-o", `ChrootDirectory=${endpoint.root}`];
+  const network = endpoint.network === undefined ? [] : [`--net=${endpoint.network}`];
+  const args = [`--uts=${endpoint.hostName}`, ...network, ...sshd, "-o", `ChrootDirectory=${endpoint.root}`];
   const child = spawn("nsenter", args, { stdio: [socket, socket, log] });
   servers.add(child);
   child.on("exit", () => servers.delete(child));

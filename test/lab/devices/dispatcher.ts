@@ -15,6 +15,8 @@ export interface Endpoint {
   readonly root: string;
   /** File that holds the device's UTS namespace. */
   readonly hostName: string;
+  /** File that holds its network namespace. Undefined: it has the lab's. */
+  readonly network: string | undefined;
   /** Private host key. */
   readonly hostKey: string;
   /** How it does not answer. Undefined: it does. */

@@ -10,12 +10,15 @@ import { DEVICE_PORT, deviceAddress } from "./address.ts";
 import { type CommandResult, runCommand } from "./command.ts";
 import { type Dispatcher, startDispatcher } from "./dispatcher.ts";
 import { generateSshKey } from "./keys.ts";
+import { connectDevices, linkAddress, setLink } from "./links.ts";
 import { loadScript, modeScript, REMOVE_SCRIPT, TABLE_SCRIPT } from "./network.ts";
+import { BOOT_SCRIPT, cutPower } from "./power.ts";
 import {
   BASE,
   HOST_KEY,
   hostNamePath,
   mountRoots,
+  networkPath,
   type RootRequest,
   rootPath,
   unmountRoots,
@@ -31,6 +34,9 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const ID = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
 
 interface DeviceState extends LabDevice {
+  readonly index: number;
+  readonly network: string | undefined;
+  boots: number;
   hostKey: string;
   mode: DeviceMode;
 }
@@ -48,17 +54,21 @@ export async function startDevices(options: DeviceLabOptions): Promise<DeviceLab
   }));
   let access: SshAccess | undefined;
   try {
-    mountRoots(requests, options.files ?? []);
+    mountRoots(requests, options.files ?? [], options.binds);
+    connectDevices(
+      requests.flatMap(({ id, linked }, index) => (linked === true ? [{ index, namespace: networkPath(id) }] : [])),
+    );
     access = prepareSshAccess(options.directory, BASE);
     const states = new Map(
-      requests.map((request) => [request.id, deviceState(request, options.mode?.[request.id] ?? "up")]),
+      requests.map((request, index) => [request.id, deviceState(request, index, options.mode?.[request.id] ?? "up")]),
     );
     const filtered = [...states.values()].map(({ host, mode }) => modeScript(host, "up", mode)).join("");
     await loadScript(TABLE_SCRIPT + filtered);
     const paths = { logPath: join(options.directory, "sshd.log"), connectionsPath: join(BASE, "connections") };
     writeFileSync(paths.connectionsPath, "");
-    const endpoints = [...states.values()].map(({ id, host, root, mode }) => ({
-      ...{ address: host, root, hostName: hostNamePath(id), hostKey: join(root, HOST_KEY), silence: silenceOf(mode) },
+    const endpoints = [...states.values()].map(({ id, host, root, mode, network }) => ({
+      ...{ address: host, root, network, hostName: hostNamePath(id), hostKey: join(root, HOST_KEY) },
+      silence: silenceOf(mode),
     }));
     const dispatcher = await startDispatcher({ port: DEVICE_PORT, endpoints, sshdConfig: access.sshdConfig, ...paths });
     return new RunningLab(states, access, dispatcher, paths);
@@ -81,8 +91,16 @@ function checkOptions({ devices, mode = {} }: DeviceLabOptions): void {
   if (unknown !== undefined) throw new Error(`lab: mode names ${unknown}, which is no device - use an id of the list`);
 }
 
-function deviceState({ id, architecture, host, key }: RootRequest, mode: DeviceMode): DeviceState {
-  return { id, architecture, host, port: DEVICE_PORT, root: rootPath(id), hostKey: key.publicKey, mode };
+function deviceState(
+  { id, architecture, host, key, linked }: RootRequest,
+  index: number,
+  mode: DeviceMode,
+): DeviceState {
+  const own = { id, architecture, host, port: DEVICE_PORT, root: rootPath(id), hostKey: key.publicKey };
+  const state = { ...own, index, mode, boots: 0 };
+  return linked === true
+    ? { ...state, network: networkPath(id), address: linkAddress(index) }
+    : { ...state, network: undefined };
 }
 
 async function cleanUp(access: SshAccess | undefined): Promise<void> {
@@ -154,10 +172,24 @@ class RunningLab implements DeviceLab {
   }
 
   exec(id: string, command: string): Promise<CommandResult> {
-    const { root } = this.#state(id);
-    const args = [`--uts=${hostNamePath(id)}`, `--root=${root}`, `--wd=${root}/root`, "/bin/sh", "-c", command];
+    const { root, network } = this.#state(id);
+    const namespaces = [`--uts=${hostNamePath(id)}`, ...(network === undefined ? [] : [`--net=${network}`])];
+    const args = [...namespaces, `--root=${root}`, `--wd=${root}/root`, "/bin/sh", "-c", command];
     const env = { PATH, HOME: "/root", USER: "root", LOGNAME: "root", SHELL: "/bin/sh" };
     return runCommand("nsenter", args, env);
+  }
+
+  setLink(id: string, connected: boolean): void {
+    setLink(this.#state(id).index, connected);
+  }
+
+  cutPower(id: string): void {
+    const state = this.#state(id);
+    cutPower(state.root, `boot-${++state.boots}`);
+  }
+
+  boot(id: string): Promise<CommandResult> {
+    return this.exec(id, BOOT_SCRIPT);
   }
 
   stop(): Promise<void> {

@@ -20,6 +20,7 @@ import {
 import { dirname, join } from "node:path";
 import { STANDIN_BIN } from "../standins/index.ts";
 import type { SshKeyPair } from "./keys.ts";
+import { removeBridge } from "./links.ts";
 import type { DeviceFile, DeviceRequest } from "./types.ts";
 
 /** Where everything is mounted; in /run, because the SSH server refuses to chroot below a directory that others may write. */
@@ -80,28 +81,40 @@ export function hostNamePath(id: string): string {
   return `${BASE}/devices/${id}/uts`;
 }
 
+/** The file that keeps the network namespace of a device alive that has its own. */
+export function networkPath(id: string): string {
+  return `${BASE}/devices/${id}/net`;
+}
+
 /**
  * Mounts the roots of all devices.
  * @param devices who gets a root
  * @param files files for every device, over the stand-ins
+ * @param binds folders of the machine by where every device has them, read-only
  * @throws Error when the kernel refuses a mount
  */
-export function mountRoots(devices: readonly RootRequest[], files: readonly DeviceFile[]): void {
+export function mountRoots(
+  devices: readonly RootRequest[],
+  files: readonly DeviceFile[],
+  binds: Readonly<Record<string, string>> = {},
+): void {
   mkdirSync(BASE);
   run("mount", ["-t", "tmpfs", "-o", "mode=755", "edge-fleet-lab", BASE]);
   hideMachine();
   fillDeviceLayer(files);
+  for (const path of Object.keys(binds)) mkdirSync(join(LAYERS.device, path), { recursive: true });
   mountCgroups();
   mountProc();
   for (const device of devices) fillUpperLayer(device);
-  mountAll(devices);
+  mountAll(devices, binds);
   nameHosts(devices);
 }
 
 /** Ends every process that has its root in a device, then unmounts all roots and forgets what devices wrote. */
 export function unmountRoots(): void {
   if (!existsSync(BASE)) return;
-  for (let found = processesInside(); found.length > 0; found = processesInside()) found.forEach(end);
+  endProcesses(BASE);
+  removeBridge();
   run("umount", ["--lazy", BASE]);
   rmdirSync(BASE);
 }
@@ -182,7 +195,7 @@ function fillUpperLayer({ id, host, key }: RootRequest): void {
 }
 
 /** All mounts of all devices by one process: a process per mount costs 2,000 processes for 300 devices. */
-function mountAll(devices: readonly RootRequest[]): void {
+function mountAll(devices: readonly RootRequest[], binds: Readonly<Record<string, string>>): void {
   const lines = devices.flatMap(({ id, architecture }) => {
     const root = rootPath(id);
     const lower = [...(architecture === "arm64" ? [LAYERS.arm64] : []), LAYERS.device, LAYERS.hidden, "/"].join(":");
@@ -192,6 +205,7 @@ function mountAll(devices: readonly RootRequest[]): void {
       `${PROC} ${root}/proc none rbind 0 0`,
       `/dev ${root}/dev none rbind 0 0`,
       `${CGROUPS} ${root}/sys/fs/cgroup none rbind 0 0`,
+      ...Object.entries(binds).map(([path, source]) => `${source} ${root}${path} none bind,ro 0 0`),
     ];
   });
   writeFileSync(`${BASE}/fstab`, `${lines.join("\n")}\n`);
@@ -204,15 +218,20 @@ function nameHosts(devices: readonly RootRequest[]): void {
   run("sh", ["-euc", `base=${BASE}/devices; ${script}`, "host-names", ...ids]);
 }
 
-function processesInside(): number[] {
+/** Ends every process that has its root below a folder, those too that they start meanwhile. */
+export function endProcesses(below: string): void {
+  for (let found = processesInside(below); found.length > 0; found = processesInside(below)) found.forEach(end);
+}
+
+function processesInside(below: string): number[] {
   return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && isInside(name))
+    .filter((name) => /^\d+$/.test(name) && isInside(name, below))
     .map(Number);
 }
 
-function isInside(pid: string): boolean {
+function isInside(pid: string, below: string): boolean {
   try {
-    if (!readlinkSync(`/proc/${pid}/root`).startsWith(`${BASE}/`)) return false;
+    if (!`${readlinkSync(`/proc/${pid}/root`)}/`.startsWith(`${below}/`)) return false;
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
     return false;

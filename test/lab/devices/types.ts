@@ -20,6 +20,8 @@ export interface DeviceRequest {
   readonly id: string;
   /** For `arm64` on another machine a stand-in `uname` answers aarch64; all else is the machine's own. */
   readonly architecture: DeviceArchitecture;
+  /** A network of its own, behind a wire to the lab's bridge; else the lab's, which all such devices share. Default: false. */
+  readonly linked?: boolean;
 }
 
 /** One running device. */
@@ -32,6 +34,8 @@ export interface LabDevice extends DeviceRequest {
   readonly root: string;
   /** Current SSH host key: `ssh-ed25519 AAAA…` without a comment. */
   readonly hostKey: string;
+  /** Its address in a network of its own. */
+  readonly address?: string;
 }
 
 /** A file that every device gets below its own changes. */
@@ -54,6 +58,8 @@ export interface DeviceLabOptions {
   readonly mode?: Readonly<Record<string, DeviceMode>>;
   /** Files for every device, over the stand-ins. Default: none. */
   readonly files?: readonly DeviceFile[];
+  /** Folders of the machine by the path at which every device has them, read-only. Default: none. */
+  readonly binds?: Readonly<Record<string, string>>;
 }
 
 /** A running set of devices. */
@@ -76,6 +82,12 @@ export interface DeviceLab {
   resetConnections(): void;
   /** Runs `sh -c command` as root inside the device, not over SSH and in any mode. */
   exec(id: string, command: string): Promise<CommandResult>;
+  /** Plugs the wire of a device with a network of its own in or out; SSH does not need it. */
+  setLink(id: string, connected: boolean): void;
+  /** Ends every process of a device at once and forgets what its memory held. */
+  cutPower(id: string): void;
+  /** Boots a device after {@link cutPower}: another boot id, the cut-off run finished, the enabled cluster started. */
+  boot(id: string): Promise<CommandResult>;
   /** Ends every process of every device, the SSH servers and the agent, and unmounts. Safe to call twice. */
   stop(): Promise<void>;
 }

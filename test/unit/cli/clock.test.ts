@@ -19,7 +19,7 @@ test("up to half a minute beyond what the link explains is no finding", () => {
   for (const seconds of [NOW - 30, NOW, NOW + 10, NOW + 40]) assert.equal(clockFinding(seconds, bracket), undefined);
   assert.match(
     clockFinding(NOW + 41, bracket) ?? "",
-    /^the clock says 2026-09-21T14:14:01Z, the controller 2026-09-21T14:13:30Z: .* - set it \(timedatectl set-time, /,
+    /^the clock says 2026-09-21T14:14:01Z, the workstation 2026-09-21T14:13:30Z: .* - set it \(timedatectl set-time, /,
   );
-  assert.match(clockFinding(NOW - 31, bracket) ?? "", /^the clock says 2026-09-21T14:12:49Z, the controller 2026-/);
+  assert.match(clockFinding(NOW - 31, bracket) ?? "", /^the clock says 2026-09-21T14:12:49Z, the workstation 2026-/);
 });

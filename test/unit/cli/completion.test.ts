@@ -59,7 +59,11 @@ test("a folder that is none has no names, and breaks nothing", () => {
 
 const cases: { words: string[]; expected: string[] }[] = [
   { words: ["pr"], expected: ["preview", "promote"] },
-  { words: ["sc"], expected: ["script"] },
+  { words: ["ba"], expected: ["backup"] },
+  { words: ["backup", ""], expected: ["list", "restore", "--help"] },
+  { words: ["backup", "restore", "tokyo-2"], expected: ["tokyo-2"] },
+  { words: ["backup", "restore", "tokyo-2", "--fr"], expected: ["--from"] },
+  { words: ["backup", "nonsense", ""], expected: [] },
   { words: ["--v"], expected: ["--version"] },
   { words: ["logs", "tokyo-"], expected: ["tokyo-1", "tokyo-2", "tokyo-3"] },
   { words: ["logs", "tokyo-1", ""], expected: ["apply", "unit", "engine"] },
@@ -80,11 +84,8 @@ const cases: { words: string[]; expected: string[] }[] = [
 test("what comes next fits what stands before", async (context) => {
   const directory = writeInventory(context, FILES);
   for (const { words, expected } of cases) {
-    const [command = "", ...rest] = words;
-    const all =
-      words.length === 1
-        ? words
-        : [command, ...(/^completion|nonsense/.test(command) ? [] : ["-i", directory]), ...rest];
+    const names = words[0] === "backup" ? 2 : /^completion|nonsense/.test(words[0] ?? "") ? words.length : 1;
+    const all = words.length <= names ? words : [...words.slice(0, names), "-i", directory, ...words.slice(names)];
     assert.deepEqual(await candidates(all), expected, words.join(" "));
   }
 });

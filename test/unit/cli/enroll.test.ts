@@ -103,7 +103,7 @@ test("a device that answers is enrolled with the key that the connection used", 
   assert.deepEqual(outcome, {
     id: "new",
     state: "enrolled",
-    enrolment: {
+    enrollment: {
       hostKey: hostKey("new"),
       identityKey: identityKey("new"),
       facts: {
@@ -123,14 +123,14 @@ test("a device that answers is enrolled with the key that the connection used", 
 for (const [what, time, clock] of [
   ["within the time that the connection took", SECONDS - 20, undefined],
   ["half a minute before it", SECONDS - 50, undefined],
-  ["a minute before it", SECONDS - 81, /^the clock says 2026-11-24T19:58:39Z, the controller 2026-11-24T19:59:40Z: /],
+  ["a minute before it", SECONDS - 81, /^the clock says 2026-11-24T19:58:39Z, the workstation 2026-11-24T19:59:40Z: /],
   ["half a minute after it", SECONDS + 30, undefined],
   [
     "a year after it",
     SECONDS + 31_536_000,
     /^the clock says 2027-11-24T20:00:00Z, .* - set it \(timedatectl set-time, /,
   ],
-  ["that of 1970", 7, /^the clock says 1970-01-01T00:00:07Z, the controller 2026-11-24T19:59:40Z: /],
+  ["that of 1970", 7, /^the clock says 1970-01-01T00:00:07Z, the workstation 2026-11-24T19:59:40Z: /],
 ] as const) {
   test(`a device whose clock is ${what} is enrolled ${clock === undefined ? "silently" : "with a warning"}`, (context) => {
     const found = candidate(inventoryFor(context), "new");
@@ -177,7 +177,7 @@ function enrolled(id: string, seeds: { host?: string; identity?: string; machine
   return {
     id,
     state: "enrolled",
-    enrolment: {
+    enrollment: {
       hostKey: key,
       identityKey: identityKey(seeds.identity ?? id),
       facts: seeds.machine === undefined ? facts : { ...facts, machineId: seeds.machine.padStart(64, "0") },

@@ -258,7 +258,7 @@ const refused: { name: string; source: () => SourceInventory; problem: string }[
   {
     name: "k3sup: no JSON",
     source: () => parseK3sup("p.json", '[{"hostname": "a",', { servers: undefined }),
-    problem: "p.json:1:19 (syntax): is not valid YAML or JSON (BAD_INDENT) - mend the syntax",
+    problem: "p.json:1:19 (syntax): is not valid YAML or JSON (BAD_INDENT) - fix the syntax",
   },
   {
     name: "k0sctl: a host over WinRM",
@@ -291,7 +291,7 @@ const refused: { name: string; source: () => SourceInventory; problem: string }[
   {
     name: "Ansible INI: a quote that never closes",
     source: () => parseAnsibleIni("h.ini", "[server]\na ansible_user='x\n"),
-    problem: "h.ini:2:1 [server]: has a quote that never closes - mend the line",
+    problem: "h.ini:2:1 [server]: has a quote that never closes - fix the line",
   },
   {
     name: "Ansible INI: a proxy command",

@@ -25,6 +25,14 @@ other: { architecture: ${MACHINE === "amd64" ? "arm64" : "amd64"}, memory: 4Gi }
   v1.34.2+k3s1:
     amd64: { url: "https://example.com/k3s", sha256: ${"a".repeat(64)} }
     arm64: { url: "https://example.com/k3s-arm64", sha256: ${"b".repeat(64)} }
+argocd:
+  v3.2.11:
+    crds:
+      - { url: "https://example.com/application-crd.yaml", sha256: ${"c".repeat(64)} }
+      - { url: "https://example.com/appproject-crd.yaml", sha256: ${"d".repeat(64)} }
+    images:
+      argocd: quay.io/argoproj/argocd:v3.2.11@sha256:${"e".repeat(64)}
+      redis: public.ecr.aws/docker/library/redis:8.2.2-alpine@sha256:${"f".repeat(64)}
 `,
 };
 

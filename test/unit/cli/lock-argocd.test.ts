@@ -6,12 +6,12 @@ import { type TestContext, test } from "node:test";
 import { loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { buildProfile, gitopsOf, LOCK } from "../device/profile.ts";
+import { answerAsRegistry, DIGESTS, imagesOf, installOf } from "./argocd-release.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { writeInventory } from "./inventory.ts";
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-const DIGESTS = { argocd: `sha256:${"a".repeat(64)}`, redis: `sha256:${"e".repeat(64)}` };
 
 const FLEET = `fleet: acme
 git: { url: "https://git.example.com/fleet.git" }
@@ -20,32 +20,14 @@ ring: canary
 k3s: { version: v1.36.2+k3s1 }
 `;
 const HUB = "hub: { argocd: { version: v3.2.0 } }\n";
-/** The namespaced install of a release: a container of Argo CD's, one of redis, and an init container of no use here. */
-function install(registry: string, version: string): string {
-  const pod = (name: string, images: readonly string[]) => `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: ${name} }
-spec:
-  template:
-    spec:
-      initContainers: [{ name: init, image: "${registry}/team/argocd-tools:1" }]
-      containers:
-${images.map((image) => `        - { name: ${name}, image: "${image}" }\n`).join("")}`;
-  return [
-    pod("argocd-repo-server", [`${registry}/argoproj/argocd:${version}`]),
-    pod("argocd-redis", [`${registry}/docker/library/redis:8.2.2-alpine`]),
-  ].join("---\n");
-}
-
 /** A server that has releases and is the registry that they name; a fleet whose devices run Argo CD. */
 async function lab(context: TestContext, fleet = FLEET, devices = ["{ id: a, host: h, model: nuc }"]) {
   const server = await serve(context, (request, response) => {
     const path = request.url ?? "";
     const host = request.headers.host ?? "";
     const [, version = ""] = /^\/(v[\d.]+)\/manifests\/namespace-install\.yaml$/.exec(path) ?? [];
-    const image = /^\/v2\/.*(argocd|redis)\/manifests\//.exec(path)?.[1] as keyof typeof DIGESTS | undefined;
-    if (image !== undefined) response.writeHead(200, { "docker-content-digest": DIGESTS[image] }).end();
-    else if (version !== "") response.end(install(host, version));
+    if (answerAsRegistry(request, response)) return;
+    if (version !== "") response.end(installOf(host, version));
     else if (/\/crds\//.test(path)) response.end(`kind: ${path.split("/").at(-1)}\n`);
     else if (path.endsWith("/sha256sum-amd64.txt")) response.end(`${sha256("k3s")}  k3s\n`);
     else if (path.endsWith("/k3s")) response.end("k3s");
@@ -92,10 +74,7 @@ test("a fleet without a hub gets what its devices need: two definitions, and the
     ["application-crd.yaml", "appproject-crd.yaml"],
   );
   assert.equal(release?.controlPlane, undefined);
-  assert.deepEqual(release?.images, {
-    argocd: `${registry}/argoproj/argocd:v3.2.11@${DIGESTS.argocd}`,
-    redis: `${registry}/docker/library/redis:8.2.2-alpine@${DIGESTS.redis}`,
-  });
+  assert.deepEqual(release?.images, imagesOf(registry, "v3.2.11"));
   const engine = manifests("a").at(-1);
   assert.equal(engine?.name, "argocd v3.2.11");
   assert.ok(engine?.content?.includes(`image: "${registry}/argoproj/argocd:v3.2.11@${DIGESTS.argocd}"\n`));
@@ -128,15 +107,11 @@ test("the hub's release and those of the devices are locked side by side, each f
   ]);
 });
 
-test("a hub alone needs no image", async (context) => {
+test("a hub alone has its images by digest too", async (context) => {
   const fleet = `${FLEET}${HUB}gitops: { engine: none }\n`;
-  const { lock, locked, server } = await lab(context, fleet);
+  const { lock, locked, registry } = await lab(context, fleet);
   assert.equal((await lock()).exitCode, 0);
-  assert.equal(locked()["v3.2.0"]?.images, undefined);
-  assert.deepEqual(
-    server.requests.filter((request) => request.includes("/v2/")),
-    [],
-  );
+  assert.deepEqual(locked()["v3.2.0"]?.images, imagesOf(registry, "v3.2.0"));
 });
 
 test("a definition or image that is not locked is told with the device and the fix", async (context) => {

@@ -8,6 +8,7 @@ import { checkMirror, fillMirror } from "../../../cli/lock/mirror.ts";
 import { mirrorPath, mirrorSums, planMirror } from "../../../cli/lock/mirror-layout.ts";
 import { loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
+import { answerAsRegistry, installOf } from "./argocd-release.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
@@ -88,12 +89,13 @@ const FILES: Readonly<Record<string, string>> = {
   "/v3.2.0/manifests/crds/application-crd.yaml": "kind: A\n",
   "/v3.2.0/manifests/crds/applicationset-crd.yaml": "kind: B\n",
   "/v3.2.0/manifests/crds/appproject-crd.yaml": "kind: C\n",
-  "/v3.2.0/manifests/namespace-install.yaml": "kind: D\n",
 };
 
 test("a mirror is filled, checked, repaired, and is where devices look", async (context) => {
   const server = await serve(context, (request, response) => {
-    const content = FILES[request.url ?? ""];
+    if (answerAsRegistry(request, response)) return;
+    const install = request.url === "/v3.2.0/manifests/namespace-install.yaml";
+    const content = install ? installOf(request.headers.host ?? "", "v3.2.0") : FILES[request.url ?? ""];
     response.writeHead(content === undefined ? 404 : 200).end(content);
   });
   const mirror = join(temporaryDirectory(context), "mirror");
@@ -118,7 +120,7 @@ gitops: { engine: none }
     const report = JSON.parse(stdout) as { mirror: { path: string; state: string }[] };
     return { exitCode, states: report.mirror.map(({ state }) => state) };
   };
-  assert.deepEqual(await run(), { exitCode: 0, states: Array(5).fill("fetched") });
+  assert.deepEqual(await run(), { exitCode: 0, states: Array(6).fill("fetched") });
   assert.equal(spawnSync("sha256sum", ["-c", "SHA256SUMS"], { cwd: mirror }).status, 0);
 
   const [artifact] = resolveArtifacts(resolveProfile(loadInventory(stacks), "a"), loadInventory(stacks).artifacts);
@@ -127,13 +129,13 @@ gitops: { engine: none }
   assert.equal(readFileSync(served, "utf8"), "k3s for amd64");
 
   const before = server.requests.length;
-  assert.deepEqual(await run("--check"), { exitCode: 0, states: Array(5).fill("present") });
+  assert.deepEqual(await run("--check"), { exitCode: 0, states: Array(6).fill("present") });
   writeFileSync(served, "damaged");
   rmSync(join(mirror, "v3.2.0/manifests/namespace-install.yaml"));
-  assert.deepEqual((await run("--check")).states.sort(), ["failed", "missing", "present", "present", "present"]);
+  assert.deepEqual((await run("--check")).states.sort(), ["failed", "missing", ...Array(4).fill("present")]);
   assert.equal(server.requests.length, before, "--check asks no server");
   assert.equal((await run("--check")).exitCode, 1);
-  assert.deepEqual((await run()).states.sort(), ["fetched", "fetched", "present", "present", "present"]);
+  assert.deepEqual((await run()).states.sort(), ["fetched", "fetched", ...Array(4).fill("present")]);
   assert.deepEqual((await run("--check")).exitCode, 0);
 });
 

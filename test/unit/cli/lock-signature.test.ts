@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { decideKey, isSigned, keyConflict, parseKey, parseSignature } from "../../../cli/lock/sources/signature.ts";
 import { loadInventory } from "../../../components/inventory/index.ts";
+import { imagesOf } from "./argocd-release.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { writeInventory } from "./inventory.ts";
@@ -32,6 +33,7 @@ const ARGOCD = `argocd:
 ${["application-crd", "applicationset-crd", "appproject-crd"]
   .map((name) => `      - { url: argocd/${name}.yaml, sha256: ${sha256("kind: X\n")} }\n`)
   .join("")}    controlPlane: { url: argocd/namespace-install.yaml, sha256: ${sha256("kind: X\n")} }
+    images: ${JSON.stringify(imagesOf("quay.io", "v3.2.0"))}
 `;
 
 /** A K0s release of one binary, by path. */

@@ -7,6 +7,7 @@ import { assertionHeaders, chooseRelease, parseSnapInfo, type SnapInfo } from ".
 import { DEFAULT_SHIMS, parseShims } from "../../../cli/lock/sources/wasm.ts";
 import { loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
+import { imagesOf } from "./argocd-release.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { writeInventory } from "./inventory.ts";
@@ -32,6 +33,7 @@ const ARGOCD = `argocd:
 ${["application-crd", "applicationset-crd", "appproject-crd"]
   .map((name) => `      - { url: argocd/${name}.yaml, sha256: ${sha256("kind: X\n")} }\n`)
   .join("")}    controlPlane: { url: argocd/namespace-install.yaml, sha256: ${sha256("kind: X\n")} }
+    images: ${JSON.stringify(imagesOf("quay.io", "v3.2.0"))}
 `;
 
 /** Upstream's files by path, and an inventory of the given devices. Nothing of Argo CD's is served, all is locked. */

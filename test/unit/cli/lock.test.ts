@@ -7,6 +7,7 @@ import { decide } from "../../../cli/lock/decide.ts";
 import { planLock } from "../../../cli/lock/plan.ts";
 import { findHash } from "../../../cli/lock/resolve.ts";
 import { loadInventory } from "../../../components/inventory/index.ts";
+import { answerAsRegistry, imagesOf, installOf } from "./argocd-release.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { writeInventory } from "./inventory.ts";
@@ -48,17 +49,21 @@ const RELEASES: Readonly<Record<string, string>> = {
   "/v3.2.0/manifests/crds/application-crd.yaml": "kind: A\n",
   "/v3.2.0/manifests/crds/applicationset-crd.yaml": "kind: B\n",
   "/v3.2.0/manifests/crds/appproject-crd.yaml": "kind: C\n",
-  "/v3.2.0/manifests/namespace-install.yaml": "kind: D\n",
 };
+
+const INSTALL = "/v3.2.0/manifests/namespace-install.yaml";
 
 /** A release server whose files can be replaced, and an inventory to lock against it. */
 async function lab(context: TestContext, files: Readonly<Record<string, string>> = {}) {
   const releases: Record<string, string> = { ...RELEASES };
   const server = await serve(context, (request, response) => {
+    if (answerAsRegistry(request, response)) return;
     const content = releases[request.url ?? ""];
     if (content === undefined) response.writeHead(404).end();
     else response.writeHead(200, { "content-length": Buffer.byteLength(content) }).end(content);
   });
+  const registry = new URL(server.url).host;
+  releases[INSTALL] = installOf(registry, "v3.2.0");
   const inventory = { "fleet.yaml": FLEET, "models.yaml": MODELS, "tokyo.yaml": TOKYO, "artifacts.lock.yaml": LOCK };
   const stacks = writeInventory(context, { ...inventory, ...files });
   const run = (...args: string[]) => edgeFleet(["lock", "--inventory", stacks, ...args]);
@@ -66,6 +71,7 @@ async function lab(context: TestContext, files: Readonly<Record<string, string>>
     releases,
     stacks,
     server,
+    registry,
     run,
     lock: (...args: string[]) => run("--k3s-base", server.url, "--argocd-base", `${server.url}/`, ...args),
     text: () => readFileSync(join(stacks, "artifacts.lock.yaml"), "utf8"),
@@ -74,7 +80,7 @@ async function lab(context: TestContext, files: Readonly<Record<string, string>>
 }
 
 test("lock pins every release and architecture in use, and keeps comments and entries of other versions", async (context) => {
-  const { lock, locked, text, server, stacks } = await lab(context);
+  const { lock, locked, text, server, stacks, registry, releases } = await lab(context);
   const { exitCode, stdout, stderr } = await lock();
   assert.deepEqual([exitCode, stderr], [0, ""]);
   assert.match(stdout, /^k3s\.v1\.36\.2\+k3s1\.arm64 +added /m);
@@ -95,10 +101,11 @@ test("lock pins every release and architecture in use, and keeps comments and en
           size: 8,
         })),
         controlPlane: {
-          url: `${base}/v3.2.0/manifests/namespace-install.yaml`,
-          sha256: sha256("kind: D\n"),
-          size: 8,
+          url: `${base}${INSTALL}`,
+          sha256: sha256(releases[INSTALL] ?? ""),
+          size: releases[INSTALL]?.length,
         },
+        images: imagesOf(registry, "v3.2.0"),
       },
     },
   });
@@ -189,7 +196,7 @@ test("--check lists what is used and not locked, asks no server, and ends with 0
   const { lock, run, server, text } = await lab(context);
   const missing = await run("--check");
   assert.equal(missing.exitCode, 1);
-  assert.match(missing.stdout, /0 of 6 artifacts locked/);
+  assert.match(missing.stdout, /0 of 8 artifacts locked/);
   assert.match(missing.stderr, /k3s\.v1\.36\.2\+k3s1\.arm64: is not locked, needed by 2 devices, e\.g\. b - run/);
   assert.match(missing.stderr, /argocd\.v3\.2\.0\.crds \(appproject-crd\.yaml\): is not locked, needed by the hub/);
   assert.deepEqual([server.requests, text()], [[], LOCK]);
@@ -214,6 +221,8 @@ test("manifests beside the lock file count as locked, and a missing one is added
     ["crds.2", undefined],
     ["crds.0", hash],
     ["controlPlane", hash],
+    ["images.argocd", undefined],
+    ["images.redis", undefined],
   ]);
 });
 
@@ -234,6 +243,8 @@ test("releases come from the projects' own servers unless told otherwise", (cont
         `https://raw.githubusercontent.com/argoproj/argo-cd/v3.2.0/manifests/${name}.yaml`,
         "file",
       ]),
+      ["argocd", "image"],
+      ["redis", "image"],
     ],
   );
 });

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { COMMAND_GROUPS } from "../../../cli/catalog.ts";
+import { JSON_DOCUMENTS } from "../../../cli/json/reference.ts";
 import { buildProgram } from "../../../cli/program.ts";
 import { formatTable, usesColour } from "../../../cli/terminal.ts";
-import { edgeFleet } from "./command.ts";
+import { edgeFleet, findCommand } from "./command.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 
 const TOKYO =
@@ -16,7 +17,8 @@ const TOKYO =
 const { commands } = await buildProgram();
 
 test("every command explains itself and ends with 0", async () => {
-  for (const args of [["--help"], ...commands.map((command) => [command.name(), "--help"])]) {
+  const below = commands.flatMap((command) => command.commands.map((each) => [command.name(), each.name(), "--help"]));
+  for (const args of [["--help"], ...commands.map((command) => [command.name(), "--help"]), ...below]) {
     const { exitCode, stdout, stderr } = await edgeFleet(args);
     assert.deepEqual([exitCode, stderr], [0, ""], args.join(" "));
     assert.match(stdout, /^Usage: edge-fleet /);
@@ -42,9 +44,9 @@ for (const { name, example } of COMMAND_GROUPS.flatMap((group) => group.commands
   test(`the example of ${name} has arguments and options that it takes`, () => {
     const words = example.replace(/^eval "\$\((.*)\)"$/, "$1").split(/ (?=(?:[^"]*"[^"]*")*[^"]*$)/);
     assert.deepEqual(words.slice(0, 2), ["edge-fleet", name]);
-    const command = commands.find((candidate) => candidate.name() === name);
+    const [command, rest] = findCommand(commands, words.slice(1));
     assert.ok(command);
-    const { operands, unknown } = command.parseOptions(words.slice(2));
+    const { operands, unknown } = command.parseOptions([...rest]);
     assert.deepEqual(unknown, []);
     const { registeredArguments } = command;
     assert.ok(operands.length >= registeredArguments.filter(({ required }) => required).length);
@@ -131,9 +133,9 @@ test("explain names the layer of each setting", async (context) => {
   assert.equal(unknown.exitCode, 2);
 });
 
-test("script prints a shell script that a shell can parse", async (context) => {
+test("explain --script prints a shell script that a shell can parse", async (context) => {
   const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
-  const { exitCode, stdout } = await edgeFleet(["script", "a", "--inventory", stacks]);
+  const { exitCode, stdout } = await edgeFleet(["explain", "a", "--script", "--inventory", stacks]);
   assert.equal(exitCode, 0);
   assert.match(stdout, /^#!\/bin\/sh\n/);
   assert.equal(spawnSync("dash", ["-n"], { input: stdout, encoding: "utf8" }).stderr, "");
@@ -143,6 +145,9 @@ test("schema prints a schema of each file of the inventory", async () => {
   const printed = JSON.parse((await edgeFleet(["schema"])).stdout) as Record<string, { title: string }>;
   const names = ["artifacts-lock", "fleet", "models", "region-lock", "region"].map((name) => `${name}.schema.json`);
   assert.deepEqual(Object.keys(printed).sort(), names.sort());
+  const documents = JSON.parse((await edgeFleet(["schema", "--json"])).stdout) as Record<string, { $schema: string }>;
+  assert.deepEqual(Object.keys(documents), [...JSON_DOCUMENTS.keys()]);
+  for (const { $schema } of Object.values(documents)) assert.match($schema, /2020-12/);
 });
 
 test("render writes the tree once, and --check fails exactly while it is stale", async (context) => {
@@ -179,4 +184,16 @@ test("columns line up with and without colour", () => {
     stripVTControlCharacters(formatTable(["X", "S", "W"], rows, true)),
     formatTable(["X", "S", "W"], rows, false),
   );
+});
+
+test("every command that prints JSON has its document described, and no other", () => {
+  const all = commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [[command.name(), command] as const]
+      : command.commands.map((below) => [`${command.name()} ${below.name()}`, below] as const),
+  );
+  const printing = all.filter(
+    ([name, { options }]) => name !== "schema" && options.some(({ long }) => long === "--json"),
+  );
+  assert.deepEqual([...JSON_DOCUMENTS.keys()].sort(), printing.map(([name]) => name).sort());
 });

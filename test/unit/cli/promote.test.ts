@@ -67,7 +67,7 @@ test("a hook that refuses the commit leaves file and index as they were", async 
   chmodSync(hook, 0o755);
   const { exitCode, stderr } = await clone.run("promote", "canary", "--to", "HEAD");
   assert.equal(exitCode, 1);
-  assert.match(stderr, /not on Fridays - mend it and run again; nothing was changed/);
+  assert.match(stderr, /not on Fridays - fix it and run again; nothing was changed/);
   assert.equal(clone.git("status", "--porcelain"), "");
   assert.ok(!existsSync(join(clone.directory, "fleet/rings/canary.yaml")));
 });
@@ -128,10 +128,10 @@ async function canarySince(context: TestContext, hours: number, fleet = ""): Pro
 
 test("the next ring takes what the ring before has run long enough and well, without being told the commit", async (context) => {
   const { clone, sha } = await canarySince(context, 3);
-  const status = statusFile(clone, { a: { revision: sha }, b: { connected: false, healthy: false, revision: "f" } });
+  const status = statusFile(clone, { a: { revision: sha }, b: { revision: sha } });
   const { exitCode, stdout, stderr } = await clone.run("promote", "broad", "--status", status);
   assert.equal(exitCode, 0, stderr);
-  assert.match(stdout, /^Ring before: canary, .* for 3h, healthy: 1 of 1 connected device\(s\) healthy; 1 offline$/m);
+  assert.match(stdout, /^Ring before: canary, .* for 3h, healthy: 2 of 2 device\(s\) healthy$/m);
   assert.deepEqual(trailers(clone), ["Ring: broad", `Revision: ${sha}`, "Previous: none", "Devices: 2"]);
 });
 
@@ -143,30 +143,32 @@ const early: [
   code: number,
   message: RegExp,
 ][] = [
-  ["it soaks", 1, GOOD, 3, /ring canary has run .* for 1h of 2h - promote broad in 1h$/m],
+  ["it soaks", 1, GOOD, 3, /ring canary has run \w+ for 1h of 2h - promote broad in 1h$/m],
+  [
+    "its devices run it for too short a time",
+    30,
+    { a: {}, b: { since: hoursAgo(1).toISOString() } },
+    3,
+    /ring canary has run \w+ on 95% of its devices for 1h( \d+m)? of 2h - promote broad in /,
+  ],
   [
     "nobody knows its health",
     3,
     undefined,
     2,
-    /the health of ring canary is not known - use --status <file> or --kubeconfig/,
+    /the health of ring canary is not known - use --kubeconfig <file> or --status/,
   ],
   [
     "a device fails",
     3,
     { a: {}, b: { healthy: false } },
     1,
-    /1 of 2 connected .*\(1 failed\).* - mend its devices or roll it back/,
+    /1 of 2 device\(s\) are healthy .*\(1 failed\).* - fix its devices or roll it back/,
   ],
   ["a device runs something else", 3, { a: {}, b: { revision: "0".repeat(40) } }, 1, /\(1 behind\)/],
-  ["a status is stale", 3, { a: {}, b: { observedAt: hoursAgo(2).toISOString() } }, 1, /\(1 stale\)/],
-  [
-    "nobody is connected",
-    3,
-    { a: { connected: false } },
-    1,
-    /none of its 2 device\(s\) is connected, 1 have no status/,
-  ],
+  ["a status is old", 3, { a: {}, b: { observedAt: hoursAgo(2).toISOString() } }, 1, /\(1 unknown\)/],
+  ["a device does not answer", 3, { a: {}, b: { connected: false } }, 1, /1 of 2 .*\(1 unknown\)/],
+  ["no device of a model answers", 3, { a: { connected: false } }, 1, /0 of 1 device\(s\) of model other are healthy/],
 ];
 
 for (const [what, hours, devices, code, message] of early) {

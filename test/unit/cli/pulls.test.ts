@@ -1,4 +1,4 @@
-/** `edge-fleet pulls` on an inventory and a tree on disk. */
+/** `edge-fleet explain --pulls` on an inventory and a tree on disk. */
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,7 +13,7 @@ const TOKYO = `region: tokyo
 devices:
   - { id: a, host: 10.0.0.1, model: box, ring: canary, gitops: { engine: flux } }
   - { id: b, host: 10.0.0.2, model: box, ring: canary, gitops: { engine: argocd } }
-  - { id: c, host: 10.0.0.3, model: box, ring: canary }
+  - { id: c, host: 10.0.0.3, model: box, ring: canary, gitops: { engine: argocd-agent } }
   - { id: d, host: 10.0.0.4, model: box, ring: canary, joins: c }
 `;
 
@@ -21,7 +21,7 @@ function pulls(context: TestContext, pinned: boolean) {
   const cwd = dirname(writeInventory(context, { "tokyo.yaml": TOKYO }));
   mkdirSync(join(cwd, "fleet/rings"), { recursive: true });
   if (pinned) writeFileSync(join(cwd, "fleet/rings/canary.yaml"), renderRing("canary", SHA));
-  return (device: string) => edgeFleet(["pulls", device], { cwd });
+  return (device: string) => edgeFleet(["explain", device, "--pulls"], { cwd });
 }
 
 for (const [device, engine, kinds, place] of [

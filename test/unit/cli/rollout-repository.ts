@@ -10,6 +10,7 @@ import { temporaryDirectory, writeInventory } from "./inventory.ts";
 
 /** Two devices of ring canary, two of broad, two models. */
 export const TOKYO = `region: tokyo
+gitops: { engine: argocd-agent }
 devices:
   - { id: a, host: 10.0.0.1, model: box, ring: canary }
   - { id: b, host: 10.0.0.2, model: other, ring: canary }
@@ -106,12 +107,12 @@ export function shareRepository(context: TestContext, first: Clone): Clone {
   return configure(new Clone(join(directory, "second")), "bob");
 }
 
-/** What `--status` reads: these devices, observed a minute ago. */
+/** What `--status` reads: these devices, observed a minute ago, and running what they run since yesterday. */
 export function statusFile(clone: Clone, devices: Readonly<Record<string, object>>): string {
   const observedAt = new Date(Date.now() - 60_000).toISOString();
   const entries = Object.entries(devices).map(([id, device]) => [
     id,
-    { connected: true, healthy: true, observedAt, ...device },
+    { connected: true, healthy: true, observedAt, since: hoursAgo(24).toISOString(), ...device },
   ]);
   // Outside of the repository's index: a status is no part of it.
   const path = join(clone.directory, ".git", "status.json");

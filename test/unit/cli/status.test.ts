@@ -1,16 +1,19 @@
 /** `status`: the report by itself, and the command against a stand-in for the `pulumi` CLI. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
+import { judgeRing } from "../../../cli/rollout/health.ts";
 import { formatStatus, summarizeStatus, wrap } from "../../../cli/status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport } from "../../../cli/status/model.ts";
+import { nextPromotion, type RingRow } from "../../../cli/status/rings.ts";
 import type { StackReading } from "../../../cli/status/stacks.ts";
 import { edgeFleet, MAIN } from "./command.ts";
+import { fakePulumi } from "./fake-pulumi.ts";
 import { temporaryDirectory, writeInventory } from "./inventory.ts";
 import { rolloutRepository, statusFile } from "./rollout-repository.ts";
 
@@ -23,12 +26,18 @@ const row = (id: string, more: Partial<StatusRow> = {}): StatusRow => ({
   ...more,
 });
 
-const healthy = { connected: true, healthy: true, revision: SHA, observedAt: "2026-05-01T11:57:00Z" };
+const healthy = {
+  connected: true,
+  healthy: true,
+  revision: SHA,
+  since: "2026-05-01T08:00:00Z",
+  observedAt: "2026-05-01T11:57:00Z",
+};
 
 const ROWS: readonly StatusRow[] = [
   row("tokyo-0003", { state: "failed", code: "disk", reason: "no space on the device - free 200 MiB", release: "" }),
   row("tokyo-0001", { health: "healthy", status: { ...healthy, lastSeenAt: "2026-05-01T11:57:00Z" } }),
-  row("tokyo-0002", { state: "pending", code: "unreachable", reason: "no answer from the host", health: "offline" }),
+  row("tokyo-0002", { state: "pending", code: "unreachable", reason: "no answer from the host", health: "unknown" }),
 ];
 
 const stacks = (...regions: string[]): Map<string, StackReading> =>
@@ -44,10 +53,10 @@ const at = (width: number | undefined) => ({ width, colour: false, now: NOW });
 test("a wide terminal has one line for each device, the worst last", () => {
   assert.equal(
     formatStatus(ROWS, stacks("tokyo"), at(undefined)),
-    `DEVICE      MODEL    STATE    RELEASE       RING   COMMIT    HEALTH   CONTACT  REASON
-tokyo-0001  rpi4-4g  applied  v1.36.2+k3s1  broad  01234567  healthy  3m ago
-tokyo-0002  rpi4-4g  pending  v1.36.2+k3s1  broad            offline           unreachable: no answer from the host
-tokyo-0003  rpi4-4g  failed                 broad                              disk: no space on the device - free 200 MiB
+    `DEVICE      MODEL    STATE    RELEASE       RING   COMMIT    HEALTH   SINCE  CONTACT  REASON
+tokyo-0001  rpi4-4g  applied  v1.36.2+k3s1  broad  01234567  healthy  4h     3m ago
+tokyo-0002  rpi4-4g  pending  v1.36.2+k3s1  broad            unknown                  unreachable: no answer from the host
+tokyo-0003  rpi4-4g  failed                 broad                                     disk: no space on the device - free 200 MiB
 `,
   );
 });
@@ -55,11 +64,11 @@ tokyo-0003  rpi4-4g  failed                 broad                              d
 test("at 80 columns reasons that do not fit go below", () => {
   assert.equal(
     formatStatus(ROWS, stacks("tokyo"), at(80)),
-    `DEVICE      MODEL    STATE    RELEASE       RING   COMMIT    HEALTH   CONTACT
-tokyo-0001  rpi4-4g  applied  v1.36.2+k3s1  broad  01234567  healthy  3m ago
-tokyo-0002  rpi4-4g  pending  v1.36.2+k3s1  broad            offline
+    `DEVICE      STATE    RELEASE       RING   COMMIT    HEALTH   SINCE  CONTACT
+tokyo-0001  applied  v1.36.2+k3s1  broad  01234567  healthy  4h     3m ago
+tokyo-0002  pending  v1.36.2+k3s1  broad            unknown
   unreachable: no answer from the host
-tokyo-0003  rpi4-4g  failed                 broad
+tokyo-0003  failed                 broad
   disk: no space on the device - free 200 MiB
 `,
   );
@@ -70,7 +79,7 @@ test("at 40 columns what is least needed gives way", () => {
     formatStatus(ROWS, stacks("tokyo", "berlin"), at(40)),
     `DEVICE      STATE    HEALTH   CONTACT
 tokyo-0001  applied  healthy  3m ago
-tokyo-0002  pending  offline
+tokyo-0002  pending  unknown
   unreachable: no answer from the host
 tokyo-0003  failed
   disk: no space on the device - free
@@ -82,7 +91,7 @@ tokyo-0003  failed
     `tokyo: 1 applied, 1 pending, 1 failed
 (last run 2h ago)
 berlin: no device (last run 2h ago)
-health: 1 healthy, 1 offline`,
+health: 1 healthy, 1 unknown`,
   );
 });
 
@@ -93,7 +102,7 @@ test("no line is wider than the terminal, and colour changes nothing but colour"
       id: fc.stringMatching(/^[a-z]{1,10}$/),
       state: fc.constantFrom("applied", "pending", "failed", "new", "unknown", "removed"),
       reason: text,
-      health: fc.constantFrom(undefined, "healthy", "unreported", "lost"),
+      health: fc.constantFrom(undefined, "healthy", "unknown", "lost"),
       status: fc.constantFrom(undefined, healthy),
     } as const),
     { minLength: 1, maxLength: 12 },
@@ -128,7 +137,7 @@ test("what needs a person is told from what passes", () => {
     row("b", { state: "failed" }),
     row("c", { health: "lost" }),
     row("d", { state: "new" }),
-    row("e", { health: "stale" }),
+    row("e", { health: "unknown" }),
     row("f", { state: "removed" }),
   ];
   assert.deepEqual(
@@ -152,29 +161,31 @@ test("the report for programs has every device, what is not known as null", () =
   assert.equal((statusReport([row("x")]).x as { health: unknown }).health, null);
 });
 
-/** `stack output` is the file of the stack's name, `stack ls` all of them with an age. */
-const PULUMI = `#!/bin/sh
-case $2 in
-  ls) exec cat "$FOLDER/list" ;;
-  output)
-    stack=$(echo "$*" | sed 's/.*--stack \\([a-z]*\\).*/\\1/')
-    [ -f "$FOLDER/$stack.json" ] || { echo "error: no stack named '$stack' found" >&2; exit 6; }
-    exec cat "$FOLDER/$stack.json" ;;
-esac
-exit 1
-`;
-
-function fakePulumi(context: TestContext, outputs: Readonly<Record<string, unknown>>): Record<string, string> {
-  const folder = temporaryDirectory(context);
-  mkdirSync(join(folder, "bin"));
-  writeFileSync(join(folder, "bin", "pulumi"), PULUMI, { mode: 0o755 });
-  for (const [name, value] of Object.entries(outputs))
-    writeFileSync(join(folder, `${name}.json`), JSON.stringify(value));
-  const lastUpdate = new Date(Date.now() - 3 * 3_600_000 - 60_000).toISOString();
-  const list = Object.keys(outputs).map((name) => ({ name, lastUpdate, resourceCount: 5 }));
-  writeFileSync(join(folder, "list"), JSON.stringify(list));
-  return { PATH: `${join(folder, "bin")}:${process.env.PATH}`, FOLDER: folder, KUBECONFIG: "" };
-}
+test("the ring that may be promoted next is the first that the ring before lets go on", () => {
+  const ring = (name: string, revision: string | null, more: Partial<RingRow> = {}): RingRow => ({
+    ...{ ring: name, revision, since: null, soakLeftMs: revision === null ? null : 0, devices: 1 },
+    ...{ frozen: null, health: null },
+    ...more,
+  });
+  const unwell = judgeRing(
+    [],
+    { revision: SHA, promotedAt: 0, minHealthyPercent: 95, minHealthyPerModelPercent: 95, maxFailures: 0, maxAgeMs: 1 },
+    0,
+  );
+  const frozen = { since: "2026-05-01T10:00:00Z" };
+  const cases: [string | undefined, RingRow[]][] = [
+    [undefined, []],
+    ["canary", [ring("canary", null), ring("broad", null)]],
+    ["broad", [ring("canary", "b"), ring("broad", "a")]],
+    ["broad", [ring("canary", "b"), ring("broad", null)]],
+    ["late", [ring("canary", "b"), ring("broad", "b"), ring("late", "a")]],
+    [undefined, [ring("canary", "b"), ring("broad", "b")]],
+    [undefined, [ring("canary", "b", { soakLeftMs: 1 }), ring("broad", "a")]],
+    [undefined, [ring("canary", "b", { health: unwell }), ring("broad", "a")]],
+    [undefined, [ring("canary", "b"), ring("broad", "a", { frozen })]],
+  ];
+  for (const [next, rows] of cases) assert.equal(nextPromotion(rows), next);
+});
 
 const REGIONS = {
   "tokyo.yaml": `region: tokyo
@@ -267,7 +278,7 @@ test("a stack that cannot be read is told, and an error where nothing else is kn
   assert.match(without.stderr, /^error: pulumi is not on PATH - install /);
 });
 
-test("health, commit and contact come from a status file, and old ones are told to be stale", async (context) => {
+test("health, commit and contact come from a status file, and old ones are told to be unknown", async (context) => {
   const clone = await rolloutRepository(context);
   const sha = clone.git("rev-parse", "HEAD");
   await clone.run("promote", "canary", "--to", sha);
@@ -277,10 +288,10 @@ test("health, commit and contact come from a status file, and old ones are told 
   const status = statusFile(clone, { a: { revision: sha }, b: { revision: sha, observedAt: old }, gone: {} });
   const { exitCode, stdout, stderr } = await run("--status", status);
   assert.equal(exitCode, 0, stderr);
-  assert.match(stdout, new RegExp(`^a +box +applied +v1 +canary +${sha.slice(0, 8)} +healthy +1m ago$`, "m"));
-  assert.match(stdout, new RegExp(`^b +other +applied +v1 +canary +${sha.slice(0, 8)} +stale +1h ago$`, "m"));
-  assert.match(stdout, /^c +box +applied +v1 +broad +unreported$/m);
-  assert.match(stdout, /^health: 1 healthy, 1 stale, 2 unreported$/m);
+  assert.match(stdout, new RegExp(`^a +box +applied +v1 +canary +${sha.slice(0, 8)} +healthy +1d +1m ago$`, "m"));
+  assert.match(stdout, new RegExp(`^b +other +applied +v1 +canary +${sha.slice(0, 8)} +unknown +1d +1h ago$`, "m"));
+  assert.match(stdout, /^c +box +applied +v1 +broad +unknown$/m);
+  assert.match(stdout, /^health: 1 healthy, 3 unknown$/m);
   assert.doesNotMatch(stdout, /^gone /m);
   const json = await run("--status", status, "--json");
   clone.write(".git/again.json", json.stdout);
@@ -294,7 +305,7 @@ test("health, commit and contact come from a status file, and old ones are told 
 });
 
 test("a hub that does not answer is told, and the stacks still are", async (context) => {
-  const clone = await rolloutRepository(context);
+  const clone = await rolloutRepository(context, "gitops: { engine: argocd-agent }\n");
   const environment = fakePulumi(context, { tokyo: { applied: { a: "v1" } } });
   const file = join(clone.directory, ".git/kubeconfig");
   const cluster = { name: "c", cluster: { server: "https://127.0.0.1:1" } };
@@ -304,7 +315,7 @@ test("a hub that does not answer is told, and the stacks still are", async (cont
     edgeFleet(["status", ...args], { environment: { ...environment, KUBECONFIG }, cwd: clone.directory });
   for (const { exitCode, stdout, stderr } of [await run(file), await run("", "--kubeconfig", file)]) {
     assert.equal(exitCode, 0);
-    assert.match(stderr, /^the hub is not asked: https:\/\/127\.0\.0\.1:1 does not answer: /);
+    assert.match(stderr, /^health is not told: https:\/\/127\.0\.0\.1:1 does not answer: /);
     assert.match(stdout, /^a +box +applied +v1 +canary$/m);
   }
   const none = await run("", "--kubeconfig", `${file}.none`);

@@ -17,8 +17,9 @@ echo "$*" >>"$CALLS"
 stack=$(echo "$*" | sed 's/.*--stack \\([a-z]*\\).*/\\1/')
 case $1 in
   stack) exec cat "$FOLDER/$stack.json" ;;
-  *) echo "$1 of $stack, skip=\${PULUMI_SKIP_CHECKPOINTS-no}" ;;
+  preview) case "$*" in *--json*) cat "$FOLDER/$stack.preview"; exit "$(cat "$FOLDER/$stack.exit" 2>/dev/null || echo 0)" ;; esac ;;
 esac
+echo "$1 of $stack, skip=\${PULUMI_SKIP_CHECKPOINTS-no}"
 if [ -f "$FOLDER/slow" ]; then
   trap 'echo signal >>"$CALLS"' INT
   touch "$FOLDER/begun"
@@ -79,6 +80,7 @@ bb      pending  unreachable  no answer from the host
 berlin: 0 applied, 1 pending, 0 failed
 up of tokyo, skip=true
 tokyo: 1 applied, 0 pending, 0 failed
+Next: edge-fleet up berlin, when the pending devices can be reached
 `,
   );
   assert.deepEqual(calls(), [
@@ -106,6 +108,61 @@ test("--json keeps stdout free for one document", async (context) => {
     ],
   });
   assert.match(stderr, /^up of hub/);
+});
+
+const URN = "urn:pulumi:tokyo::edge-fleet::edge-fleet:index:Region$command:local:Command::";
+
+/** As `pulumi preview --json` of 3.274.1 prints it, without the states of the resources. */
+const DIGEST = {
+  steps: [
+    { op: "same", urn: "urn:pulumi:tokyo::edge-fleet::pulumi:pulumi:Stack::edge-fleet-tokyo", detailedDiff: null },
+    { op: "update", urn: `${URN}aaa`, diffReasons: ["stdin"], detailedDiff: null },
+    { op: "create-replacement", urn: `${URN}b::c`, detailedDiff: null },
+    { op: "replace", urn: `${URN}b::c`, detailedDiff: null },
+  ],
+  diagnostics: [
+    { message: "careful", severity: "warning" },
+    { prefix: "error: ", message: "bad\n", severity: "error" },
+  ],
+  duration: 1,
+  changeSummary: { same: 4, update: 1, replace: 1 },
+};
+
+test("preview --json tells what would change, by device, and of stacks where pulumi says nothing", async (context) => {
+  const { run, calls } = fixture(context, { "tokyo.preview": DIGEST, "hub.preview": {}, "berlin.exit": 255 });
+  const { exitCode, stdout } = await run("preview", "--json");
+  assert.equal(exitCode, 1);
+  assert.deepEqual(JSON.parse(stdout), {
+    stacks: [
+      { stack: "hub", pulumi: "succeeded", changes: {}, devices: [], errors: [] },
+      { stack: "berlin", pulumi: "failed" },
+      {
+        stack: "tokyo",
+        pulumi: "succeeded",
+        changes: DIGEST.changeSummary,
+        devices: [
+          { id: "aaa", change: "update" },
+          { id: "b::c", change: "replace" },
+        ],
+        errors: ["bad"],
+      },
+    ],
+  });
+  assert.equal(calls()[0], "preview --stack hub --parallel 64 --json");
+  const both = await run("preview", "--json", "--diff");
+  assert.equal(both.exitCode, 2);
+});
+
+test("a run ends with what to do next", async (context) => {
+  const failed = { failed: { aaa: { code: "disk", reason: "full - free some" } } };
+  const { run } = fixture(context, { "tokyo.json": failed, "berlin.exit": 1 });
+  const last = async (...args: string[]): Promise<string> =>
+    (await run(...args)).stdout.trim().split("\n").at(-1) ?? "";
+  assert.equal(await last("up", "tokyo", "--yes"), "Next: edge-fleet logs aaa, fix it, and edge-fleet up tokyo");
+  assert.equal(await last("up", "berlin", "--yes"), "Next: fix what pulumi says above, and run again");
+  assert.equal(await last("up", "hub", "--yes"), "Next: edge-fleet status");
+  assert.equal(await last("preview", "tokyo"), "Next: edge-fleet up tokyo");
+  assert.equal(await last("preview", "berlin"), "Next: fix what pulumi says above, and preview again");
 });
 
 test("what stands behind -- goes to pulumi, and so do targets, once each", async (context) => {

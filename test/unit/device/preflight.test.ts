@@ -702,7 +702,7 @@ test("every finding of the device is in the catalogue with its severities, and t
     for (const [, id = "", severity = ""] of text.matchAll(/\bfound ([a-z-]+) (\S+) "/g))
       add(id, severity === '"$BEFORE_START"' ? ["error", "warning"] : [severity]);
   }
-  const program = ["apply.sh", "damage.sh", "kept.sh"]
+  const program = ["damage.sh", "engine.sh", "findings.sh", "kept.sh"]
     .map((file) => readFileSync(join(PROGRAM, file), "utf8"))
     .join("");
   for (const [, id = "", severity = ""] of program.matchAll(/'([a-z-]+)\\t(error|warning)\\t/g)) add(id, [severity]);

@@ -137,30 +137,3 @@ for (const [count, engine, warned] of [
     if (warned) assert.match(lines[0] ?? "", /^region tokyo has 401 devices .* more than 400: .* - split the region/);
   });
 }
-
-for (const [what, workload, message] of [
-  ["named as the overlays", { name: "workloads" }, /^workload workloads: is the name of the overlays - /],
-  ["named as a ring", { name: "early" }, /^workload early: is the name of a ring too - rename it/],
-  ["in edge-fleet's own folder", { path: "overlays/x" }, /^workload own: path overlays\/x is edge-fleet's own - /],
-  ["in the emptied project", { project: "default" }, /^workload own: project default may deploy nothing - /],
-  ["on an unknown ring", { rings: ["late"] }, /^workload own: ring late is not one of the fleet's - use one of canary/],
-] as const) {
-  test(`refuses a workload ${what}`, () => {
-    const workloads = [{ name: "own", path: "workloads/own", namespace: "own", ...workload, rings: rings(workload) }];
-    assert.throws(() => renderTree({ ...EXAMPLE, workloads }), { message });
-  });
-}
-
-function rings(workload: object): string[] {
-  return "rings" in workload ? [...(workload.rings as readonly string[])] : ["canary"];
-}
-
-test("refuses a workload that is listed twice, and one whose Application's name would be too long", () => {
-  const own = { name: "own", path: "workloads/own", namespace: "own" };
-  assert.throws(() => renderTree({ ...EXAMPLE, workloads: [own, own] }), /^Error: workload own: is listed twice - /);
-  const [first] = EXAMPLE.devices;
-  assert.ok(first);
-  const devices = [{ ...first, id: "d".repeat(53) }];
-  const long = { ...own, name: "ten-letters" };
-  assert.throws(() => renderTree({ ...EXAMPLE, devices, workloads: [long] }), /has more than 63 characters - shorten/);
-});

@@ -28,7 +28,13 @@ const FLEET: TreeInput = {
     { name: "shop", type: "overlays", path: "workloads/shop", namespace: "shop" },
     { name: "old", path: "workloads/old", namespace: "old", state: "removed" },
   ],
-  patches: [{ devices: ["tokyo-0001"], target: { kind: "Deployment", name: "web" }, patch: "spec: {replicas: 3}" }],
+  patches: [
+    {
+      devices: ["tokyo-0001"],
+      target: { kind: "Deployment", name: "web" },
+      patch: "- {op: add, path: /spec/replicas, value: 3}",
+    },
+  ],
   projects: {
     vision: { kinds: ["rbac.authorization.k8s.io/ClusterRole", "ResourceQuota"], namespaces: ["kube-system"] },
   },

@@ -81,7 +81,7 @@ test("a hand-edited emitted file stops the whole write, with place, difference a
     assert.throws(() => writeTree(directory, changes), TreeRefusedError);
     const same = planTree(directory, renderTree(EXAMPLE));
     assert.throws(() => writeTree(directory, same), {
-      message: `${directory}: 1 file(s) are not edge-fleet's to write:
+      message: `${directory}: 1 file(s) cannot be written or deleted:
 refuse ${OVERLAY}: ${directory}/${OVERLAY}:6:1 was not written by edge-fleet - move your change to the file that its header names, delete this one and run \`edge-fleet render\`
     --- on disk
     +++ rendered

@@ -71,7 +71,7 @@ test("of Argo CD's own install a control plane runs the ApplicationSet controlle
   const { directory } = await argocdManifests();
   const file = (path: string) => ({ url: join(directory, path), sha256: "" });
   const objects = await readUnchecked(file("namespace-install.yaml").url);
-  const selected = selectControlPlane(objects);
+  const selected = selectControlPlane({ namespaceInstall: objects });
   const workloads = selected
     .filter(({ kind }) => ["Deployment", "StatefulSet"].includes(kind))
     .map(({ metadata }) => metadata.name);
@@ -91,6 +91,34 @@ test("of Argo CD's own install a control plane runs the ApplicationSet controlle
     assert.ok(accounts.has(account), `${account} is selected with its Deployment`);
   }
 });
+
+test("every container of a control plane is bounded, and runs the image that is locked", async () => {
+  const { directory } = await argocdManifests();
+  const namespaceInstall = await readUnchecked(join(directory, "namespace-install.yaml"));
+  const containersOf = (images: { argocd?: string; redis?: string }) =>
+    selectControlPlane({ namespaceInstall, images }).flatMap(({ kind, spec }) => {
+      if (kind !== "Deployment") return [];
+      const { containers, initContainers = [] } = (spec as { template: { spec: Record<string, Container[]> } }).template
+        .spec;
+      return [...(containers ?? []), ...initContainers];
+    });
+  const byTag = containersOf({});
+  const byDigest = containersOf({ argocd: "quay.io/argoproj/argocd@sha256:a", redis: "docker.io/redis@sha256:b" });
+  assert.equal(byTag.length, 5);
+  for (const [index, container] of byDigest.entries()) {
+    assert.match(container.resources.requests.memory ?? "", /^\d+Mi$/);
+    assert.match(container.resources.limits.memory ?? "", /^\d+Mi$/);
+    const own = byTag[index]?.image.includes("redis") ? "docker.io/redis@sha256:b" : "quay.io/argoproj/argocd@sha256:a";
+    assert.deepEqual([container.image, container.imagePullPolicy], [own, "IfNotPresent"]);
+    assert.match(byTag[index]?.image ?? "", /:(v3\.2\.11|8\.2\.2-alpine)$/);
+  }
+});
+
+interface Container {
+  readonly image: string;
+  readonly imagePullPolicy?: string;
+  readonly resources: { readonly requests: { memory?: string }; readonly limits: { memory?: string } };
+}
 
 async function readUnchecked(path: string): Promise<ManifestObject[]> {
   const { readFile } = await import("node:fs/promises");

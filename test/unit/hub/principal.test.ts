@@ -232,7 +232,7 @@ test("with Argo CD's own policies beside them, the policies admit what is needed
     .map((document) => document.toJS() as ManifestObject | null)
     .filter((object): object is ManifestObject => object !== null);
   const policiesOf = (namespace: string) =>
-    selectControlPlane(install)
+    selectControlPlane({ namespaceInstall: install, images: undefined })
       .filter(({ kind }) => kind === "NetworkPolicy")
       .map((object) => ({ ...object, metadata: { ...object.metadata, namespace } }) as unknown as Policy);
   const exposure = { ...SETTINGS.exposure, sourceRanges: ["10.0.0.0/8"] };

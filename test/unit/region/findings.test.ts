@@ -145,7 +145,8 @@ test("devices that share a default's error are one line at the first of them", (
 });
 
 test("a warning is told in the same way and refuses nobody", () => {
-  const { errors, warnings, refused } = findingsOf({ "models.yaml": MODELS.replace("4Gi", "1Gi") });
+  const small = `${MODELS.replace("4Gi", "1Gi")}  gitops: {engine: none}\n`;
+  const { errors, warnings, refused } = findingsOf({ "models.yaml": small });
   assert.deepEqual([errors, refused.size], [[], 0]);
   assert.match(
     warnings.join("\n"),

@@ -71,7 +71,10 @@ answer_engine() {
     'get pods jsonpath='*) engine_images | sed 's/^/ImagePullBackOff /' ;;
     'get pods name' | 'get crd '* | 'delete deployments,statefulsets,replicasets,pods '* | 'delete secret '* | 'delete addon '*) ;;
     'get secret '*) refuse "secrets \"$3\" not found" ;;
-    "get $MANIFESTS/"* | "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'* | "apply $MANIFESTS/"*) ;;
+    "apply $MANIFESTS/"*) echo "${2##*/}" >>"$DB/applied" ;;
+    "get $MANIFESTS/"*' name') ;;
+    "get $MANIFESTS/"*) grep -qxF "${2##*/}" "$DB/applied" 2>/dev/null || refuse "not found" ;;
+    "delete $MANIFESTS/"* | 'delete /var/lib/edge-fleet/'*) ;;
     *) return 1 ;;
   esac
 }

@@ -93,7 +93,7 @@ const sources: [what: string, files: Record<string, string>, problem: RegExp][] 
   [
     "broken YAML",
     { "base/service.yaml": "kind: [Service\n" },
-    /^base\/service\.yaml:\d+:\d+ \(yaml\): .* - mend the syntax$/,
+    /^base\/service\.yaml:\d+:\d+ \(yaml\): .* - fix the syntax$/,
   ],
   [
     "a base that is fetched",
@@ -253,4 +253,105 @@ test("leaves that do not build for the same reason are one problem that says why
     problems[0] ?? "",
     /^overlays\/osaka\/n100-8g\/kustomization\.yaml:1:1 \(kustomize\) \(overlays\/osaka\/n100-8g and 1 more\): does not build: .*nowhere/,
   );
+});
+
+const ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: { name: reader }\nrules: []\n";
+const OPERATOR = { name: "operator", path: "workloads/operator", namespace: "operator", project: "operators" } as const;
+const OPERATOR_FILES = {
+  "workloads/operator/kustomization.yaml":
+    "namespace: operator\nresources: [role.yaml, quota.yaml, crd.yaml, widget.yaml]\n",
+  "workloads/operator/role.yaml": ROLE,
+  "workloads/operator/quota.yaml": "apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: quota }\n",
+  "workloads/operator/crd.yaml":
+    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: { name: widgets.example.com }\nspec: { group: example.com, scope: Cluster, names: { kind: Widget, plural: widgets }, versions: [] }\n",
+  "workloads/operator/widget.yaml": "apiVersion: example.com/v1\nkind: Widget\nmetadata: { name: w }\n",
+};
+
+test("what the project would refuse is refused where it is written, and projects in fleet.yaml allow it", async (context) => {
+  const directory = tree(context, OPERATOR_FILES);
+  const problems = await check(directory, { ...INPUT, workloads: [OPERATOR] });
+  assert.deepEqual(
+    problems.map((problem) => problem.replace(/ - leave it out.*/, "")),
+    [
+      "workloads/operator/crd.yaml:2:7 kind (workloads/operator): project operators refuses the kind apiextensions.k8s.io/CustomResourceDefinition, which is of the whole cluster",
+      "workloads/operator/quota.yaml:2:7 kind (workloads/operator): project operators refuses the kind ResourceQuota",
+      "workloads/operator/role.yaml:2:7 kind (workloads/operator): project operators refuses the kind rbac.authorization.k8s.io/ClusterRole, which is of the whole cluster",
+      "workloads/operator/widget.yaml:2:7 kind (workloads/operator): project operators refuses the kind example.com/Widget, which is of the whole cluster",
+    ],
+  );
+  const kinds = [
+    "apiextensions.k8s.io/CustomResourceDefinition",
+    "ResourceQuota",
+    "rbac.authorization.k8s.io/ClusterRole",
+    "example.com/Widget",
+  ];
+  const allowed = { ...INPUT, workloads: [OPERATOR], projects: { operators: { kinds } } };
+  assert.deepEqual(await check(directory, allowed), []);
+});
+
+test("a namespace that the project refuses is refused, and projects in fleet.yaml allow it", async (context) => {
+  const directory = tree(context, {
+    "workloads/operator/kustomization.yaml": "resources: [settings.yaml]\n",
+    "workloads/operator/settings.yaml":
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: c, namespace: kube-system }\n",
+  });
+  const [problem, ...others] = await check(directory, { ...INPUT, workloads: [OPERATOR] });
+  assert.deepEqual(others, []);
+  assert.match(
+    problem ?? "",
+    /^workloads\/operator\/settings\.yaml:2:7 kind .*: project operators refuses the namespace kube-system - use operator, or allow it/,
+  );
+  const projects = { operators: { namespaces: ["kube-system"] } };
+  assert.deepEqual(await check(directory, { ...INPUT, workloads: [OPERATOR], projects }), []);
+});
+
+test("a chart is in the tree as a whole, and its templates are not read as YAML", async (context) => {
+  const chart = { name: "ingress", type: "helm", path: "charts/ingress", namespace: "ingress" } as const;
+  const files = {
+    "charts/ingress/Chart.yaml": `apiVersion: v2
+name: ingress
+version: 0.1.0
+dependencies:
+  - { name: nginx, version: 4.11.2, repository: "https://charts.example.com" }
+  - { name: other, version: ^1.0.0, repository: "https://charts.example.com" }
+`,
+    "charts/ingress/templates/x.yaml": "{{- range .Values.x }}\n: [\n{{- end }}\n",
+  };
+  const input = { ...INPUT, workloads: [chart] };
+  assert.deepEqual(await check(tree(context, files), input), [
+    "charts/ingress/Chart.yaml:5:5 dependencies[0]: charts/nginx-4.11.2.tgz is missing, and devices fetch no charts - run helm dependency build, and commit it",
+    "charts/ingress/Chart.yaml:6:5 dependencies[1]: other has no exact version - write e.g. 1.2.3",
+  ]);
+  const whole = {
+    ...files,
+    "charts/ingress/charts/nginx-4.11.2.tgz": "",
+    "charts/ingress/Chart.yaml": files["charts/ingress/Chart.yaml"].replace(/ {2}- { name: other.*\n/, ""),
+  };
+  assert.deepEqual(await check(tree(context, whole), input), []);
+  assert.match(
+    (await check(tree(context, {}), input)).join(),
+    /charts\/ingress\/Chart\.yaml:1:1 \(file\): is missing - commit the chart there/,
+  );
+});
+
+test("a workload with overlays is built for each region and model that it is for", async (context) => {
+  const shop = {
+    name: "shop",
+    type: "overlays",
+    path: "workloads/shop",
+    namespace: "shop",
+    models: ["rpi4-4g"],
+  } as const;
+  const input: TreeInput = { ...EXAMPLE, workloads: [{ ...shop, models: ["rpi4-4g"] }] };
+  const directory = tree(context, {
+    "workloads/shop/base/kustomization.yaml": "resources: [web.yaml]\n",
+    "workloads/shop/base/web.yaml": deployment("web", "example.com/web:latest"),
+  });
+  writeTree(directory, planTree(directory, renderTree(input)));
+  assert.deepEqual(await check(directory, input), [
+    "workloads/shop/base/web.yaml:12:18 spec.template.spec.containers[0].image (workloads/shop/overlays/osaka/rpi4-4g and 1 more): example.com/web:latest has a tag that moves to other images - write name:tag@sha256:<digest>",
+  ]);
+  const built = runTool("kustomize", ["build", join(directory, "workloads/shop/overlays/tokyo/rpi4-4g")]);
+  assert.match(built, /namespace: shop/);
+  assert.match(built, /edge-fleet\.dev\/region: tokyo/);
 });

@@ -120,7 +120,7 @@ test("every folder that cannot be built is named with the reason", async () => {
     await assert.rejects(buildManifests(directory, listBuilds(RENDERED)), (error: Error) => {
       const lines = error.message.split("\n");
       assert.equal(lines.length, 1);
-      assert.match(lines[0] ?? "", /workloads\/vision: kustomize cannot build it: .* - mend it and run again$/);
+      assert.match(lines[0] ?? "", /workloads\/vision: kustomize cannot build it: .* - fix it and run again$/);
       return true;
     });
   });

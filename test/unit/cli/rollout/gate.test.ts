@@ -7,7 +7,13 @@ import type { RingVerdict } from "../../../../cli/rollout/health.ts";
 const HOUR = 3_600_000;
 const NOW = 100 * HOUR;
 const [SHA, NEXT] = ["a".repeat(40), "b".repeat(40)];
-const RULES = { soakMs: 2 * HOUR, minHealthyPercent: 95, maxFailures: 2, signedCommits: false };
+const RULES = {
+  soakMs: 2 * HOUR,
+  minHealthyPercent: 95,
+  minHealthyPerModelPercent: 50,
+  maxFailures: 2,
+  signedCommits: false,
+};
 
 const stretch = (revision: string, since: number, until?: number) => ({
   revision,
@@ -18,9 +24,13 @@ const stretch = (revision: string, since: number, until?: number) => ({
 });
 
 function verdict(...reasons: string[]): RingVerdict {
-  const counts = { healthy: 1, failed: 0, behind: 0, stale: 0, lost: 0, offline: 0, unreported: 0 };
-  return { healthy: reasons.length === 0, counts, judged: 1, reasons, unwell: [] };
+  const counts = { healthy: 1, failed: 0, behind: 0, lost: 0, unknown: 0 };
+  const healthy = reasons.length === 0;
+  return { healthy, counts, total: 1, reasons, unwell: [], runningSince: healthy ? 0 : null };
 }
+
+/** Healthy, with its share of devices on the revision since that hour. */
+const since = (hour: number): RingVerdict => ({ ...verdict(), runningSince: hour * HOUR });
 
 const BEFORE: RingBefore = {
   ring: "canary",
@@ -39,14 +49,45 @@ const cases: [
   ["the first ring waits for nobody", {}, undefined, []],
   ["soaked to the minute and healthy", {}, {}, []],
   ["one minute too early", {}, { stretches: [stretch(SHA, 98 + 1 / 60)] }, ["soak"]],
+  [
+    "promoted long ago, and run by its devices for long enough",
+    {},
+    { stretches: [stretch(SHA, 1)], verdict: since(98) },
+    [],
+  ],
+  [
+    "promoted long ago, and run by its devices too briefly",
+    {},
+    { stretches: [stretch(SHA, 1)], verdict: since(99) },
+    ["soak"],
+  ],
+  [
+    "nobody tells how long it runs: its promotion is the bound",
+    {},
+    { stretches: [stretch(SHA, 99)], verdict: undefined },
+    ["soak", "no-status"],
+  ],
+  ["too few run it well: that alone is told", {}, { stretches: [stretch(SHA, 1)], verdict: verdict("x") }, ["health"]],
   ["without a soak", { rules: { ...RULES, soakMs: 0 } }, { stretches: [stretch(SHA, 100)] }, []],
   ["a promotion that is dated in the future", {}, { stretches: [stretch(SHA, 105)] }, ["soak"]],
   ["the ring before deploys nothing", {}, { stretches: [] }, ["order"]],
   ["the ring before has lost its file", {}, { stretches: [stretch(SHA, 90, 95)] }, ["order"]],
   ["the commit is not part of what the ring before runs", {}, { contains: false }, ["order"]],
   ["a part of a commit that has soaked", {}, { stretches: [stretch(NEXT, 98)] }, []],
+  [
+    "a part that it has left too early for one that has soaked",
+    {},
+    { stretches: [stretch(SHA, 90, 91), stretch(NEXT, 91)] },
+    ["soak"],
+  ],
   ["a part of a commit that has not", {}, { stretches: [stretch(NEXT, 99)] }, ["soak"]],
   ["soaked before the ring before went on", {}, { stretches: [stretch(SHA, 90, 92), stretch(NEXT, 99.5)] }, []],
+  [
+    "soaked before, and now again too briefly",
+    {},
+    { stretches: [stretch(SHA, 90, 93), stretch(NEXT, 93, 99), stretch(SHA, 99)] },
+    [],
+  ],
   ["never for long enough at a time", {}, { stretches: [stretch(SHA, 90, 91), stretch(SHA, 99)] }, ["soak"]],
   ["the ring before is not pushed", {}, { published: false }, ["unpublished"]],
   ["a repository without a remote", {}, { published: undefined }, []],
@@ -88,4 +129,17 @@ test("a soak says how much of it is left", () => {
   const before = { ...BEFORE, stretches: [stretch(SHA, 99.5)] };
   const [refusal] = judgePromotion({ ring: "early", revision: SHA, now: NOW, rules: RULES, freeze: undefined, before });
   assert.equal(refusal?.message, `ring canary has run ${SHA.slice(0, 12)} for 30m of 2h - promote early in 1h 30m`);
+  const late = { ...BEFORE, stretches: [stretch(SHA, 9)], verdict: since(99.75) };
+  const [told] = judgePromotion({
+    ring: "early",
+    revision: SHA,
+    now: NOW,
+    rules: RULES,
+    freeze: undefined,
+    before: late,
+  });
+  assert.equal(
+    told?.message,
+    `ring canary has run ${SHA.slice(0, 12)} on 95% of its devices for 15m of 2h - promote early in 1h 45m`,
+  );
 });

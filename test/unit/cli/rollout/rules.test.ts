@@ -25,15 +25,28 @@ test("a fleet that says nothing gets a soak of 2h, 95% and 2 failures", () => {
   assert.deepEqual(rolloutRules({}), {
     soakMs: 2 * hours,
     minHealthyPercent: 95,
+    minHealthyPerModelPercent: 50,
     maxFailures: 2,
     signedCommits: false,
   });
-  assert.deepEqual(rolloutRules({ rollout: { soak: "1d", minHealthy: "0%", maxFailures: 0, signedCommits: true } }), {
-    soakMs: 24 * hours,
-    minHealthyPercent: 0,
-    maxFailures: 0,
-    signedCommits: true,
-  });
+  assert.deepEqual(
+    rolloutRules({
+      rollout: { soak: "1d", minHealthy: "0%", minHealthyPerModel: "0%", maxFailures: 0, signedCommits: true },
+    }),
+    {
+      soakMs: 24 * hours,
+      minHealthyPercent: 0,
+      minHealthyPerModelPercent: 0,
+      maxFailures: 0,
+      signedCommits: true,
+    },
+  );
+});
+
+test("a workload's own rules go before the fleet's, one by one, but for signatures", () => {
+  const fleet = { rollout: { soak: "1d", minHealthy: "90%", maxFailures: 0, signedCommits: true } };
+  const rules = rolloutRules(fleet, { rollout: { soak: "30m", minHealthyPerModel: "10%" } });
+  assert.deepEqual(rules, { ...rolloutRules(fleet), soakMs: 1_800_000, minHealthyPerModelPercent: 10 });
 });
 
 for (const [text, minutes] of [
@@ -65,9 +78,9 @@ test("a duration is shown in at most two units, what is left never too short and
   assert.equal(formatDuration(1, "down"), "0m");
 });
 
-test("a workload passes through its own rings, in the fleet's order, and reaches its own models", () => {
+test("a workload passes through its own rings, in its own order, and reaches its own models", () => {
   const workload = { ...WORKLOAD, rings: ["broad", "canary"], models: ["rpi4-4g"] };
-  assert.deepEqual(ringsOf(EXAMPLE.rings, workload), ["canary", "broad"]);
+  assert.deepEqual(ringsOf(EXAMPLE.rings, workload), ["broad", "canary"]);
   assert.deepEqual(ringsOf(EXAMPLE.rings, undefined), EXAMPLE.rings);
   const ids = (ring: string, of?: typeof workload) =>
     devicesIn({ devices: EXAMPLE.devices, workload: of }, ring).map(({ id }) => id);

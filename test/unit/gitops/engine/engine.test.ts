@@ -1,12 +1,17 @@
 /** The text of the engine: what is reviewed, and what holds of every pod of it. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseQuantity } from "../../../../cli/check/memory.ts";
 import { renderEngine } from "../../../../components/gitops/engine/argocd/index.ts";
-import { engineRequestMiB, engineSize, runsArgoCd } from "../../../../components/gitops/engine/argocd/settings.ts";
+import {
+  engineRequestMiB,
+  engineSize,
+  reconciliation,
+  runsArgoCd,
+} from "../../../../components/gitops/engine/argocd/settings.ts";
 import { podMemoryMiB } from "../../../../components/plan/distributions/reservations.ts";
 import { assertGolden } from "../../../golden.ts";
 import { gitopsOf } from "../../device/profile.ts";
@@ -78,6 +83,40 @@ test("what is counted against a model is what the pods request, and leaves it mo
     assert.ok(engineRequestMiB(memoryMiB) * 2 < podMemoryMiB(memoryMiB), `${memoryMiB}`);
     for (const memory of [engineSize(memoryMiB).controller, engineSize(memoryMiB).repoServer])
       assert.ok(memory.limitMiB >= 2 * memory.requestMiB);
+  }
+});
+
+/**
+ * Seconds between two looks, on average: Argo CD's timer ticks each interval, a look is due up to the jitter later, and one
+ * that is due before a whole interval is over is left out (controller/appcontroller.go, UpdateFunc and needRefreshAppStatus).
+ */
+function meanInterval(everySeconds: number, jitterSeconds: number): number {
+  let [seed, last, looks] = [1, 0, 0];
+  for (let tick = 1; tick <= 200_000; tick++) {
+    seed = (seed * 48_271) % 0x7fffffff;
+    const due = tick * everySeconds + (jitterSeconds * seed) / 0x7fffffff;
+    if (due - last <= everySeconds) continue;
+    [last, looks] = [due, looks + 1];
+  }
+  return last / looks;
+}
+
+test("the tables of docs/operations.md say what devices get, and what Git is asked", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../../../docs/operations.md"), "utf8").replaceAll(/ +/g, " ");
+  for (const memoryMiB of [2048, 4096, 8192]) {
+    const { controller, repoServer, redis, parallel } = engineSize(memoryMiB);
+    const cells = [controller, repoServer, redis].map(({ requestMiB, limitMiB }) => `${requestMiB}, ${limitMiB} MiB`);
+    const left = podMemoryMiB(memoryMiB) - engineRequestMiB(memoryMiB);
+    const row = `| ${[...cells, parallel, `${left} of ${memoryMiB} MiB`].join(" | ")} |`;
+    assert.ok(text.includes(row), row);
+  }
+  for (const reconcileMinutes of [2, 10, 60]) {
+    const { everySeconds, jitterSeconds } = reconciliation({ reconcileMinutes });
+    const looks = 86_400 / meanInterval(everySeconds, jitterSeconds);
+    const megabytes = (branches: number) => `${((looks * (5365 + 73 * (branches - 1))) / 1e6).toFixed(1)} MB`;
+    const requests = `${((looks * 5000) / 86_400).toPrecision(2)} requests/s`;
+    const row = `| ${Math.round(looks)} | ${megabytes(10)} | ${megabytes(100)} | ${requests} |`;
+    assert.ok(text.includes(row), row);
   }
 });
 

@@ -78,6 +78,8 @@ func waitReady(ctx context.Context, kubeconfig string, apiserver <-chan error) (
 	if err != nil {
 		return nil, err
 	}
+	// The bound of a client that is one of many is none of the cluster's own.
+	config.QPS = -1
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err

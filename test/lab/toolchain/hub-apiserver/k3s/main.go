@@ -1,7 +1,8 @@
 // Command k3s is a STAND-IN for the K3s binary, in one process: the real Kubernetes API server and controllers of the
-// pinned release over SQLite, started with what a device's configuration says, and the real kubectl. In the place of
-// scheduler, kubelet and containerd it has a node that only says it is well: pods are bound to it and called running, and
-// nothing of them runs. It has no join, no network, and of K3s' own manifests only those in packaged/.
+// pinned release over SQLite, started with what a device's configuration says, and the real kubectl. In the place of the
+// scheduler it binds every pod that may run; in the place of kubelet, containerd, kube-proxy and more there is the package
+// kubelet beside it, which runs the pods whose images the device has a table of, and calls all running where it has none.
+// It has no join, and of K3s' own manifests only those in packaged/.
 //
 // The first argument is the release that it pretends to be, so that one binary serves as several.
 package main

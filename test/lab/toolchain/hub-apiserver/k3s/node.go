@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"edge-fleet.invalid/lab/hub-apiserver/kubelet"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -21,7 +22,7 @@ import (
 // beatEvery is how often the node says that it is well; a kubelet needs 10 s for that, which tests would wait for.
 const beatEvery = time.Second
 
-// node is the stand-in for kubelet and scheduler.
+// node is the stand-in for the scheduler, and says that the node is well.
 type node struct {
 	device
 	// admin stands in for the scheduler; own has the rights of a kubelet, which the API server limits to its node.
@@ -34,6 +35,7 @@ func (d device) startNode(ctx context.Context, admin *kubernetes.Clientset) erro
 	if err != nil {
 		return err
 	}
+	config.QPS = -1
 	own, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
@@ -42,9 +44,15 @@ func (d device) startNode(ctx context.Context, admin *kubernetes.Clientset) erro
 	if err := n.register(ctx); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
+	pods, err := kubelet.New(kubelet.Node{
+		Name: n.name, Address: n.address, Own: own, Admin: admin, Runtime: dataFolder + "/data/standin/bin",
+	})
+	if err != nil {
+		return err
+	}
 	go func() {
 		for ctx.Err() == nil {
-			for _, step := range []func(context.Context) error{n.beat, n.renewLease, n.bindPods, n.keepPods} {
+			for _, step := range []func(context.Context) error{n.beat, n.renewLease, n.bindPods, pods.Sync} {
 				if err := step(ctx); err != nil && ctx.Err() == nil {
 					fmt.Fprintln(os.Stderr, "node:", err)
 				}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"edge-fleet.invalid/lab/hub-apiserver/controlplane"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -57,8 +58,14 @@ func runServer(ctx context.Context, release string, neverReady bool) error {
 		return err
 	}
 	d := device{config: settings, release: release, name: settings.one("node-name", ""), address: net.ParseIP(settings.one("node-ip", ""))}
-	if d.name == "" || d.address == nil {
-		return errors.New("the stand-in needs node-name and node-ip")
+	if d.name == "" {
+		return errors.New("the stand-in needs node-name")
+	}
+	// pkg/util/net.go, GetHostnameAndIPs: without node-ip it is that of the interface of the default route.
+	if d.address == nil {
+		if d.address, err = utilnet.ChooseHostInterface(); err != nil {
+			return err
+		}
 	}
 	if err := d.prepare(); err != nil {
 		return err

@@ -1,14 +1,14 @@
-/** `edge-fleet restore`: puts a copy in the place of a device's datastore, from the device itself or from where it was sent. */
+/** `edge-fleet backup restore`: puts a copy in the place of a device's datastore, from the device itself or from where it was sent. */
 import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
-import { type Profile, resolveProfile } from "../../components/inventory/index.ts";
-import { askProgram } from "../backup/connect.ts";
-import { judgeRestored, type NoAnswer, type Restored } from "../backup/outcome.ts";
-import { readCopy } from "../backup/read-copy.ts";
-import { EXIT, type ExitCode, UsageError } from "../exit.ts";
-import { withInterrupt } from "../interrupt.ts";
-import { requireDevice } from "../require.ts";
-import { inventoryOf, inventoryOption, jsonOption, printJson, wholeNumber } from "./options.ts";
+import { type Profile, resolveProfile } from "../../../components/inventory/index.ts";
+import { askProgram } from "../../backup/connect.ts";
+import { judgeRestored, type NoAnswer, type Restored } from "../../backup/outcome.ts";
+import { readCopy } from "../../backup/read-copy.ts";
+import { EXIT, type ExitCode, UsageError } from "../../exit.ts";
+import { withInterrupt } from "../../interrupt.ts";
+import { requireDevice } from "../../require.ts";
+import { inventoryOf, inventoryOption, jsonOption, printJson, wholeNumber } from "../options.ts";
 
 interface RestoreOptions {
   readonly inventory: string;
@@ -27,13 +27,14 @@ nothing, and run again it follows. Exit codes: 0 restored, 1 failed or rolled ba
 cannot be reached.`;
 
 /** Registers the command. */
-export function registerRestore(program: Command): void {
-  program
+export function registerRestore(group: Command): void {
+  group
     .command("restore")
+    .summary("put a copy in the place of a device's datastore")
     .description("put a copy in the place of a device's datastore")
     .argument("<device>", "id of the device")
     .addOption(inventoryOption())
-    .addOption(new Option("--copy <name>", "a copy on the device, see edge-fleet backups").conflicts("from"))
+    .addOption(new Option("--copy <name>", "a copy on the device, see edge-fleet backup list").conflicts("from"))
     .option("--from <file>", "a copy that was sent, encrypted as it is or decrypted")
     .option("--key <file>", "private key that decrypts it; it stays on this machine")
     .option("--yes", "do not ask")
@@ -52,7 +53,7 @@ async function restore(device: string, options: RestoreOptions): Promise<ExitCod
   if (options.key !== undefined && options.from === undefined)
     throw new UsageError("--key decrypts the file of --from, which is missing - give both");
   if (options.copy !== undefined && !/^\d{8}T\d{6}Z(-before)?$/.test(options.copy))
-    throw new UsageError(`--copy ${options.copy}: is no name of a copy - see edge-fleet backups ${device}`);
+    throw new UsageError(`--copy ${options.copy}: is no name of a copy - see edge-fleet backup list ${device}`);
   const stdin = options.from === undefined ? undefined : await readCopy(options.from, options.key);
   if (options.yes !== true) await confirm(profile, options);
   const outcome = await ask(profile, options, stdin);
@@ -90,5 +91,7 @@ function describe(outcome: Restored | NoAnswer): string {
   if (!("result" in outcome)) return `${device}: ${outcome.state}: ${outcome.code}: ${reason}\n`;
   const { result, copy, before } = outcome;
   const kept = before === "" ? "" : `; what was there is ${before}`;
-  return result === "restored" ? `${device}: restored ${copy}${kept}\n` : `${device}: ${result}: ${reason}${kept}\n`;
+  return result === "restored"
+    ? `${device}: restored ${copy}${kept}\nNext: edge-fleet kubeconfig ${device} --exec kubectl get pods -A\n`
+    : `${device}: ${result}: ${reason}${kept}\n`;
 }

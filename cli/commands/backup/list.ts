@@ -1,14 +1,14 @@
-/** `edge-fleet backups`: the copies of a device's datastore, and whether they have been sent away. */
+/** `edge-fleet backup list`: the copies of a device's datastore, and whether they have been sent away. */
 import type { Command } from "commander";
-import { resolveProfile } from "../../components/inventory/index.ts";
-import { askProgram } from "../backup/connect.ts";
-import { judgeListing, type Listing } from "../backup/outcome.ts";
-import { EXIT, type ExitCode } from "../exit.ts";
-import { requireDevice } from "../require.ts";
-import { type Cell, formatTable, usesColour } from "../terminal.ts";
-import { inventoryOf, inventoryOption, jsonOption, printJson, wholeNumber } from "./options.ts";
+import { resolveProfile } from "../../../components/inventory/index.ts";
+import { askProgram } from "../../backup/connect.ts";
+import { judgeListing, type Listing } from "../../backup/outcome.ts";
+import { EXIT, type ExitCode } from "../../exit.ts";
+import { requireDevice } from "../../require.ts";
+import { type Cell, formatTable, usesColour } from "../../terminal.ts";
+import { inventoryOf, inventoryOption, jsonOption, printJson, wholeNumber } from "../options.ts";
 
-interface BackupsOptions {
+interface ListOptions {
   readonly inventory: string;
   readonly timeout: number;
   readonly json?: true;
@@ -19,21 +19,22 @@ A copy is named by its time. One that ends in -before is what a restore has repl
 Exit codes: 0 done, 1 the device failed, 2 wrong usage or inventory, 3 the device cannot be reached.`;
 
 /** Registers the command. */
-export function registerBackups(program: Command): void {
-  program
-    .command("backups")
+export function registerList(group: Command): void {
+  group
+    .command("list")
+    .summary("list the copies of a device's datastore")
     .description("list the copies of a device's datastore, and which have been sent away")
     .argument("<device>", "id of the device")
     .addOption(inventoryOption())
     .option("--timeout <seconds>", "time for the device, all told", wholeNumber(1), 60)
     .addOption(jsonOption())
     .addHelpText("after", HELP)
-    .action(async (device: string, options: BackupsOptions) => {
-      process.exitCode = await backups(device, options);
+    .action(async (device: string, options: ListOptions) => {
+      process.exitCode = await list(device, options);
     });
 }
 
-async function backups(device: string, options: BackupsOptions): Promise<ExitCode> {
+async function list(device: string, options: ListOptions): Promise<ExitCode> {
   const inventory = inventoryOf(options);
   requireDevice(inventory, device);
   const profile = resolveProfile(inventory, device);

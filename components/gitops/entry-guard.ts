@@ -1,0 +1,62 @@
+/**
+ * Whether an Application may leave an entry, which uninstalls what it deployed on every device that reads the entry. From
+ * fleet.yaml to why not: a workload leaves because fleet.yaml says so, never because something is missing.
+ */
+import { posix } from "node:path";
+import { ringPath } from "./applicationset.ts";
+import { ENTRY_FOLDER, entryFolder } from "./entry.ts";
+import { OVERLAY_WORKLOAD } from "./labels.ts";
+import { type Place, takesPlace } from "./select.ts";
+import type { TreeInput } from "./tree-input.ts";
+
+/** Why a file stays, and what the operator can do. */
+export interface Keep {
+  readonly reason: string;
+  readonly mend: string;
+}
+
+/**
+ * Why the file of a tree that is no longer rendered must not be deleted; undefined when it may be. With its whole leaf it
+ * may: a device finds no entry then, and keeps what it runs.
+ * @param path of the file below the tree
+ * @param rendered whether a path is part of the new tree
+ */
+export function keepsEntry(
+  { workloads = [] }: Pick<TreeInput, "workloads">,
+  path: string,
+  rendered: { has(path: string): boolean; keys(): Iterable<string> },
+): Keep | undefined {
+  const found = parseEntryPath(path);
+  if (found === undefined) return undefined;
+  const { place, name } = found;
+  const folder = entryFolder(place);
+  const left = [...rendered.keys()].filter((other) => other.startsWith(`${folder}/`)).map(parseEntryPath);
+  if (!rendered.has(posix.join(folder, "kustomization.yaml")) || left.some((other) => other?.name === name))
+    return undefined;
+  const workload = workloads.find((candidate) => candidate.name === name);
+  if (workload === undefined && name !== OVERLAY_WORKLOAD)
+    return {
+      reason: `devices would uninstall workload ${name}, which fleet.yaml no longer names`,
+      mend: "name it there with `state: removed`, and delete it in the change after that",
+    };
+  if (takesPlace(place, workload)) {
+    const file = ringPath(place.ring, workload?.name);
+    return {
+      reason: `devices would uninstall ${name}, because ${file} is gone`,
+      mend: `restore it: git checkout -- ${file}`,
+    };
+  }
+  if (left.some((other) => other !== undefined)) return undefined;
+  return {
+    reason: `${name} is the last workload of ring ${place.ring} there, and an Argo CD uninstalls no last one by itself`,
+    mend: `promote the overlays to ring ${place.ring} first`,
+  };
+}
+
+/** The place and workload of an Application's file; undefined for any other file. */
+function parseEntryPath(path: string): { readonly place: Place; readonly name: string } | undefined {
+  const [top, ring, region, model, ...rest] = path.split("/");
+  const name = posix.basename(rest.at(-1) ?? "", ".yaml");
+  if (top !== ENTRY_FOLDER || ring === undefined || region === undefined || model === undefined) return undefined;
+  return name === "kustomization" || name === "" ? undefined : { place: { ring, region, model }, name };
+}

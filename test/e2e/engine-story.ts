@@ -1,0 +1,353 @@
+/** The story of three devices that pull, for engine-workload.test.ts: what is done to them, and what must come of it. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { REGION } from "../lab/fleet.ts";
+import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
+import { deviceState, deviceStates, editDevices, touched, until, up } from "../lab/scenario.ts";
+
+/** The devices by their rings. */
+export const RINGS = { one: "canary", two: "early", three: "broad" } as const;
+/** Their ids. */
+export const IDS = Object.keys(RINGS) as (keyof typeof RINGS)[];
+
+/** The story of three devices. */
+export class Story {
+  readonly #pull: PullFleet;
+  readonly #say: (text: string) => void;
+
+  /** @param say gets how long things took */
+  constructor(pull: PullFleet, say: (text: string) => void) {
+    this.#pull = pull;
+    this.#say = say;
+  }
+
+  async install(): Promise<void> {
+    const { fleet } = this.#pull;
+    this.#setExtra();
+    this.#pull.writeBase("first");
+    this.#pull.writeExtra();
+    await this.#pull.push("First");
+    const enrolled = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
+    assert.equal(enrolled.code, 0, enrolled.stderr);
+    await this.#up();
+    await this.#everywhere("edge-root is synced", async (id) => {
+      return (await this.#pull.application(id, "edge-root"))?.sync === "Synced";
+    });
+    await this.#quicken();
+  }
+
+  async first(): Promise<void> {
+    const revision = this.#pull.run("rev-parse", "HEAD");
+    for (const workload of [[], ["--workload", "extra"]])
+      for (const ring of ["canary", "early", "broad"])
+        await this.#pull.promote(ring, "--to", revision, "--force", "test", ...workload);
+    await this.#refresh();
+    await this.#level("first");
+    await this.#healthy(...IDS);
+    for (const id of IDS) {
+      const json = await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o json`);
+      const { items } = JSON.parse(json) as { items: { metadata: { annotations?: Record<string, string> } }[] };
+      assert.deepEqual(
+        items.map(({ metadata }) => metadata.annotations?.["edge-fleet.dev/device"]),
+        [id, id],
+      );
+      assert.equal(await this.#pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
+    }
+  }
+
+  async badCanary(): Promise<void> {
+    this.#pull.writeBase("bad", "lab.invalid/absent/web");
+    const bad = await this.#pull.push("Bad");
+    await this.#pull.promote("canary", "--to", bad, "--force", "test");
+    await this.#refresh();
+    await this.#level("bad", "one");
+    await until("one waits for its image", async () => (await this.#pull.application("one"))?.health === "Progressing");
+    const { code, stderr } = await this.#pull.fleet.edgeFleet([
+      "promote",
+      "early",
+      "--from",
+      "canary",
+      "--push",
+      "--no-diff",
+    ]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /error: .*canary/);
+    assert.deepEqual(await this.#levels(), { one: "bad", two: "first", three: "first" });
+    await this.#release("second");
+    await this.#level("second");
+    await this.#healthy(...IDS);
+  }
+
+  async gitGone(): Promise<void> {
+    for (const id of IDS) await this.#control(id);
+    await this.#everywhere(
+      "the control is synced",
+      async (id) => (await this.#pull.application(id, "control"))?.sync === "Synced",
+    );
+    await this.#pull.git.stop();
+    await this.#everywhere(
+      "the control is unknown",
+      async (id) => (await this.#pull.application(id, "control"))?.sync === "Unknown",
+    );
+    const started = performance.now();
+    for (const id of IDS) {
+      await this.#drift(id);
+      await this.#pull.kubectl(id, "-n control delete configmap settings");
+    }
+    await this.#level("second");
+    this.#tell("healed with Git off", started);
+    await this.#everywhere(
+      "web is there",
+      async (id) => (await this.#pull.look(id, `-n ${WORKLOADS} get deployment web -o name`)) !== "",
+    );
+    for (const id of IDS) {
+      assert.equal(
+        await this.#pull.look(id, "-n control get configmap settings -o name"),
+        "",
+        "the branch does not heal",
+      );
+      const root = await this.#pull.application(id, "edge-root");
+      assert.equal(root?.sync, "Unknown");
+    }
+  }
+
+  async rebootOffline(): Promise<void> {
+    this.#pull.fleet.devices.cutPower("two");
+    await this.#boot("two");
+    await this.#drift("two");
+    await this.#level("second", "two");
+  }
+
+  async catchUp(): Promise<void> {
+    await this.#release("third");
+    await sleep(6000);
+    assert.deepEqual(await this.#levels(), { one: "second", two: "second", three: "second" });
+    await this.#quicken();
+    const started = performance.now();
+    await this.#pull.git.start();
+    await this.#level("third");
+    this.#tell("reconnect to converged", started);
+    await this.#healthy(...IDS);
+  }
+
+  async wasOff(): Promise<void> {
+    this.#pull.fleet.devices.cutPower("three");
+    await this.#release("fourth");
+    this.#setExtra("removed");
+    await this.#release("fifth");
+    const on = ["one", "two"] as const;
+    await this.#level("fifth", ...on);
+    for (const id of on) await this.#gone(id);
+    await this.#boot("three");
+    await this.#pull.refresh("three");
+    await this.#level("fifth", "three");
+    await this.#gone("three");
+  }
+
+  async powerCut(): Promise<void> {
+    const before = await this.#levels();
+    await this.#release("sixth");
+    await Promise.all(
+      IDS.map(async (id) => {
+        await until(`${id} syncs`, async () => {
+          const phase = await this.#pull.look(
+            id,
+            "-n argocd get application workloads -o jsonpath={.status.operationState.phase},{.spec.source.targetRevision}",
+          );
+          return phase.startsWith("Running") || (await this.#pull.level(id)) !== before[id];
+        });
+        this.#pull.fleet.devices.cutPower(id);
+      }),
+    );
+    await Promise.all(IDS.map((id) => this.#boot(id)));
+    await this.#refresh();
+    await this.#level("sixth");
+    await this.#healthy(...IDS);
+  }
+
+  async rotate(): Promise<void> {
+    await this.#quicken();
+    this.#pull.git.setLogin({ username: "fleet", password: "lab-git-password-2" });
+    await this.#everywhere(
+      "it is locked out",
+      async (id) => (await this.#pull.application(id, "edge-root"))?.sync === "Unknown",
+    );
+    await this.#pull.fleet.setSecret("git-password", "lab-git-password-2");
+    await this.#up();
+    await this.#release("seventh");
+    await this.#level("seventh");
+  }
+
+  async changeModel(): Promise<void> {
+    const identity = () =>
+      this.#pull.kubectl(
+        "two",
+        `-n ${WORKLOADS} get statefulset/store deployment/web pvc/data-store-0 -o jsonpath={.items[*].metadata.uid}`,
+      );
+    const before = await identity();
+    editDevices(this.#pull.fleet, ["two"], (entry) => entry.set("model", "pod-8g"));
+    await this.#release("eighth");
+    await this.#up();
+    await this.#level("eighth");
+    await this.#healthy(...IDS);
+    assert.equal(await identity(), before);
+    assert.match(
+      await this.#pull.kubectl("two", "-n argocd get application edge-root -o jsonpath={.spec.source.path}"),
+      /pod-8g$/,
+    );
+  }
+
+  async window(): Promise<void> {
+    const hour = (new Date().getUTCHours() + 12) % 24;
+    const closed = [{ start: `${String(hour).padStart(2, "0")}:00`, durationMinutes: 15 }];
+    editDevices(this.#pull.fleet, ["three"], (entry) => entry.set("maintenance", { windows: closed }));
+    await this.#up();
+    await this.#release("ninth");
+    await this.#level("ninth", "one", "two");
+    await this.#drift("three");
+    await this.#level("eighth", "three");
+    editDevices(this.#pull.fleet, ["three"], (entry) => entry.delete("maintenance"));
+    await this.#up();
+    await this.#level("ninth", "three");
+  }
+
+  async upgrade(): Promise<void> {
+    const pods = () =>
+      Promise.all(
+        IDS.map((id) => this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)),
+      );
+    const engine = (id: string) =>
+      this.#pull.kubectl(id, "-n argocd get pods -o jsonpath={.items[*].spec.containers[*].image}");
+    const [before, states] = [await pods(), await deviceStates(this.#pull.fleet.devices, IDS)];
+    const release = this.#pull.addRelease();
+    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "argocd", "version"], release));
+    assert.deepEqual(touched(await this.#up()), [...IDS].sort());
+    for (const id of IDS) {
+      assert.match(await engine(id), new RegExp(`argocd:${release}@`));
+      assert.equal((await deviceState(this.#pull.fleet.devices, id)).pid, states[id]?.pid);
+    }
+    assert.deepEqual(await pods(), before);
+    await this.#quicken();
+    await this.#release("tenth");
+    await this.#level("tenth");
+  }
+
+  async none(): Promise<void> {
+    const pods = () =>
+      Promise.all(
+        IDS.map((id) => this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)),
+      );
+    await this.#healthy(...IDS);
+    const before = await pods();
+    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], "none"));
+    await this.#up();
+    await this.#everywhere(
+      "the engine is gone",
+      async (id) => (await this.#pull.look(id, "-n argocd get pods -o name")) === "",
+    );
+    assert.deepEqual(await pods(), before);
+    await this.#level("tenth");
+  }
+
+  async #up() {
+    const run = await up(this.#pull.fleet);
+    assert.equal(run.code, 0, run.text);
+    return run;
+  }
+
+  /** Writes the workload that fleet.yaml has beside the overlays. */
+  #setExtra(state?: "removed"): void {
+    const extra = {
+      name: "extra",
+      path: "workloads/extra",
+      namespace: "extra",
+      ...(state === undefined ? {} : { state }),
+    };
+    this.#pull.fleet.edit("fleet.yaml", (file) => file.set("workloads", [extra]));
+  }
+
+  /** Changes the workload and promotes it to all rings. */
+  async #release(level: string): Promise<void> {
+    this.#pull.writeBase(level);
+    await this.#pull.pin(await this.#pull.push(level));
+    await this.#refresh();
+  }
+
+  #quicken(): Promise<unknown> {
+    return Promise.all(IDS.map((id) => this.#pull.quicken(id)));
+  }
+
+  #refresh(): Promise<unknown> {
+    return Promise.all(IDS.map((id) => this.#pull.refresh(id)));
+  }
+
+  /** Waits until devices run a level. Default: all. */
+  async #level(level: string, ...ids: string[]): Promise<void> {
+    await this.#everywhere(level, async (id) => (await this.#pull.level(id)) === level, ids);
+  }
+
+  async #healthy(...ids: string[]): Promise<void> {
+    await this.#everywhere(
+      "is healthy",
+      async (id) => {
+        const { sync, health } = (await this.#pull.application(id)) ?? {};
+        return sync === "Synced" && health === "Healthy";
+      },
+      ids,
+    );
+  }
+
+  async #everywhere(what: string, look: (id: string) => Promise<boolean>, ids: readonly string[] = IDS): Promise<void> {
+    const started = performance.now();
+    await Promise.all((ids.length === 0 ? IDS : ids).map((id) => until(`${id}: ${what}`, () => look(id))));
+    this.#tell(what, started);
+  }
+
+  #tell(what: string, started: number): void {
+    this.#say(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+
+  async #levels(): Promise<Record<string, string>> {
+    return Object.fromEntries(await Promise.all(IDS.map(async (id) => [id, await this.#pull.level(id)] as const)));
+  }
+
+  /** Takes the workload away by hand. */
+  async #drift(id: string): Promise<void> {
+    await this.#pull.kubectl(id, `-n ${WORKLOADS} delete configmap/settings deployment/web --wait=false`);
+  }
+
+  #gone(id: string): Promise<void> {
+    return until(`${id}: extra is gone`, async () => {
+      const kept = await this.#pull.look(id, "-n extra get configmap extra -o name");
+      return kept === "" && (await this.#pull.application(id, "extra")) === undefined;
+    });
+  }
+
+  async #boot(id: string): Promise<void> {
+    const { code, stderr } = await this.#pull.fleet.devices.boot(id);
+    assert.equal(code, 0, stderr);
+    await until(`${id}: the API`, async () => (await this.#pull.look(id, "get --raw=/readyz")) === "ok");
+    for (const name of ["statefulset/argocd-application-controller", "deployment/argocd-repo-server"])
+      await this.#pull.kubectl(id, `-n argocd rollout status ${name} --timeout=90s`);
+  }
+
+  /** An Application on a branch, as the workload's own must not be: without Git it knows nothing. */
+  async #control(id: string): Promise<void> {
+    const { url } = this.#pull;
+    const metadata = { name: "control", namespace: "argocd" };
+    const destinations = [{ server: "https://kubernetes.default.svc", namespace: "control" }];
+    const project = {
+      ...{ apiVersion: "argoproj.io/v1alpha1", kind: "AppProject", metadata },
+      spec: { sourceRepos: [url], destinations, clusterResourceWhitelist: [{ group: "", kind: "Namespace" }] },
+    };
+    const application = {
+      ...{ apiVersion: "argoproj.io/v1alpha1", kind: "Application", metadata },
+      spec: {
+        ...{ project: "control", destination: destinations[0] },
+        source: { repoURL: url, targetRevision: "main", path: "fleet/control" },
+        syncPolicy: { automated: { selfHeal: true }, syncOptions: ["CreateNamespace=true"] },
+      },
+    };
+    await this.#pull.apply(id, project, application);
+  }
+}
