@@ -236,19 +236,20 @@ export class Story {
     editDevices(this.#pull.fleet, ["two"], (entry) => entry.set("model", "pod-8g"));
     await this.#release("eighth");
     await this.#up();
+    await until("two reads the entry of its model", async () => {
+      const path = await this.#pull.look("two", "-n argocd get application edge-root -o jsonpath={.spec.source.path}");
+      return path.endsWith("/pod-8g");
+    });
+    await this.#refresh();
     await this.#level("eighth");
     await this.#healthy(...IDS);
     assert.equal(await identity(), before);
-    assert.match(
-      await this.#pull.kubectl("two", "-n argocd get application edge-root -o jsonpath={.spec.source.path}"),
-      /pod-8g$/,
-    );
   }
 
   async window(): Promise<void> {
     const hour = (new Date().getUTCHours() + 12) % 24;
     const closed = [{ start: `${String(hour).padStart(2, "0")}:00`, durationMinutes: 15 }];
-    editDevices(this.#pull.fleet, ["three"], (entry) => entry.set("maintenance", { windows: closed }));
+    editDevices(this.#pull.fleet, ["three"], (entry) => entry.set("maintenance", closed));
     await this.#up();
     await this.#release("ninth");
     await this.#level("ninth", "one", "two");
@@ -371,10 +372,13 @@ export class Story {
     });
   }
 
+  /** Boots a device and waits until its cluster has applied all manifests anew, as it does at each start. */
   async #boot(id: string): Promise<void> {
     const { code, stderr } = await this.#pull.fleet.devices.boot(id);
     assert.equal(code, 0, stderr);
-    await until(`${id}: the API`, async () => (await this.#pull.look(id, "get --raw=/readyz")) === "ok");
+    await until(`${id}: its manifests are applied again`, async () => {
+      return (await this.#pull.isReady(id)) && !(await this.#pull.isQuick(id));
+    });
     for (const name of ["statefulset/argocd-application-controller", "deployment/argocd-repo-server"])
       await this.#pull.kubectl(id, `-n argocd rollout status ${name} --timeout=90s`);
   }

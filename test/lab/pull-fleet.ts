@@ -8,8 +8,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { fleetTree } from "../../cli/commands/tree-option.ts";
-import { planTree, renderTree, writeTree } from "../../components/gitops/index.ts";
-import { readPins, renderRing } from "../../components/gitops/rings.ts";
+import { renderRing } from "../../components/gitops/rings.ts";
 import { loadInventory } from "../../components/inventory/index.ts";
 import { type GitServer, startGitServer } from "./argocd/git-server.ts";
 import { type LabFleet, type LabFleetOptions, startLabFleet } from "./fleet.ts";
@@ -185,17 +184,10 @@ export class PullFleet {
   async push(message: string): Promise<string> {
     const rendered = await this.fleet.edgeFleet(["render", "--tree", this.fleet.tree]);
     assert.equal(rendered.code, 0, rendered.stderr);
-    this.#writeEntries();
     this.run("add", "--all");
     this.run("commit", "--quiet", "--allow-empty", "-m", message);
     this.run("push", "--quiet", "--set-upstream", "origin", "main");
     return this.run("rev-parse", "HEAD");
-  }
-
-  #writeEntries(): void {
-    const input = fleetTree(loadInventory(this.fleet.inventory));
-    const tree = renderTree(input, readPins(this.fleet.tree, input.workloads));
-    writeTree(this.fleet.tree, planTree(this.fleet.tree, tree));
   }
 
   /** Pins a ring to a commit and pushes. @param args further arguments of promote, as `--to HEAD` */
@@ -234,6 +226,18 @@ export class PullFleet {
     return { sync: sync.status ?? "", health: health.status ?? "", revision: sync.revision ?? "" };
   }
 
+  /** Whether the API of a device answers. */
+  async isReady(id: string): Promise<boolean> {
+    return (await this.look(id, "get --raw=/readyz")) === "ok";
+  }
+
+  /** Whether {@link quicken} holds on a device. */
+  async isQuick(id: string): Promise<boolean> {
+    const args =
+      "-n argocd get statefulset argocd-application-controller -o jsonpath={.spec.template.spec.containers[0].args}";
+    return (await this.look(id, args)).includes(`--app-resync=${QUICK_SECONDS}`);
+  }
+
   /**
    * Lets a device's engine look at Git every 5 s and forget as soon, by flags that come after the product's own: so that
    * caches expire within a test. Until its manifests change or its cluster starts anew.
@@ -246,12 +250,8 @@ export class PullFleet {
       ],
       "deployment argocd-repo-server": [`--revision-cache-expiration=${QUICK_SECONDS}s`],
     };
+    if (await this.isQuick(id)) return;
     for (const [workload, added] of Object.entries(flags)) {
-      const present = await this.kubectl(
-        id,
-        `-n argocd get ${workload} -o jsonpath={.spec.template.spec.containers[0].args}`,
-      );
-      if (present.includes(added[0] ?? "")) continue;
       const path = "/spec/template/spec/containers/0/args/-";
       const patch = JSON.stringify(added.map((value) => ({ op: "add", path, value })));
       await this.kubectl(id, `-n argocd patch ${workload} --type=json -p '${patch}'`);
