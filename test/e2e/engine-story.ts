@@ -267,6 +267,7 @@ export class Story {
       );
     const engine = (id: string) =>
       this.#pull.kubectl(id, "-n argocd get pods -o jsonpath={.items[*].spec.containers[*].image}");
+    await this.#settled();
     const [before, states] = [await pods(), await deviceStates(this.#pull.fleet.devices, IDS)];
     const release = this.#pull.addRelease();
     this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "argocd", "version"], release));
@@ -286,7 +287,7 @@ export class Story {
       Promise.all(
         IDS.map((id) => this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)),
       );
-    await this.#healthy(...IDS);
+    await this.#settled();
     const before = await pods();
     this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], "none"));
     await this.#up();
@@ -320,6 +321,14 @@ export class Story {
     this.#pull.writeBase(level);
     await this.#pull.pin(await this.#pull.push(level));
     await this.#refresh();
+  }
+
+  /** Waits until the workload is healthy and no pod of a former release is left. */
+  async #settled(): Promise<void> {
+    await this.#healthy(...IDS);
+    await this.#everywhere("has one pod of each workload", async (id) => {
+      return (await this.#pull.look(id, `-n ${WORKLOADS} get pods -o name`)).split("\n").length === 2;
+    });
   }
 
   #quicken(): Promise<unknown> {
