@@ -3,6 +3,7 @@
  * runtime classes, memory and what the projects allow.
  */
 import { availableParallelism } from "node:os";
+import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
 import {
   type Leaf,
@@ -101,8 +102,9 @@ function takenTogether(workloads: readonly TreeWorkload[], devices: readonly Tre
 
 function modelMemory({ models }: TreeInput, model: string, devices: readonly TreeDevice[]): ModelMemory {
   const memoryMiB = models[model]?.memoryMiB ?? 0;
-  const engine = devices.some((device) => device.engine === "argocd");
-  return { model, memoryMiB, engineMiB: engine ? engineRequestMiB(memoryMiB) : 0 };
+  const agentMiB = devices.some(({ engine }) => engine === "argocd-agent") ? AGENT_MEMORY.requestMiB : 0;
+  const pulls = agentMiB > 0 || devices.some(({ engine }) => engine === "argocd");
+  return { model, memoryMiB, engineMiB: pulls ? engineRequestMiB(memoryMiB) + agentMiB : 0 };
 }
 
 async function renderFolder(directory: string, path: string): Promise<Rendered> {

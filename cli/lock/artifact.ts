@@ -70,7 +70,9 @@ export type HashSource =
    * An image: the registry's digest, when it is not locked, of the reference that a manifest of the release has of the
    * image whose repository ends with this name. Locked as one text; a file's URL is its reference then.
    */
-  | { readonly kind: "image"; readonly name: string; readonly manifest: string };
+  | { readonly kind: "image"; readonly name: string; readonly manifest: string }
+  /** The same of an image that no manifest of the release names by its tag. */
+  | { readonly kind: "image"; readonly reference: string };
 
 /** A word or number that stands beside files in the lock file. */
 export interface LockScalar {

@@ -7,6 +7,7 @@
 import { type Inventory, resolveFleet } from "../../components/inventory/index.ts";
 import { type LockContext, type ReleaseBases, UPSTREAM, type UsedArtifact } from "./artifact.ts";
 import { planArgoCd } from "./sources/argocd.ts";
+import { planArgoCdAgent } from "./sources/argocd-agent.ts";
 import { planK0s } from "./sources/k0s.ts";
 import { planK3s } from "./sources/k3s.ts";
 import { planMicroK8s } from "./sources/microk8s.ts";
@@ -22,6 +23,7 @@ const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
   planMicroK8s,
   planWasm,
   planArgoCd,
+  planArgoCdAgent,
 ];
 
 /**

@@ -81,15 +81,23 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
 }
 
 async function resolveImage(
-  { name, manifest }: Extract<UsedArtifact["hash"], { kind: "image" }>,
+  hash: Extract<UsedArtifact["hash"], { kind: "image" }>,
   bounds: HttpBounds | undefined,
 ): Promise<ArtifactFile> {
+  const reference = "reference" in hash ? hash.reference : await namedImage(hash, bounds);
+  const digest = await resolveImageDigest(parseImage(reference), bounds);
+  return { url: reference.replace(/@.*$/, ""), sha256: digest.replace("sha256:", "") };
+}
+
+async function namedImage(
+  { name, manifest }: { readonly name: string; readonly manifest: string },
+  bounds: HttpBounds | undefined,
+): Promise<string> {
   const text = (await download(manifest, MAX_MANIFEST_BYTES, bounds)).toString("utf8");
   const references = parseAllDocuments(text).flatMap((document) => imagesOf(document.toJS()));
   const reference = references.find((image) => parseImage(image).repository.split("/").at(-1) === name);
   if (reference === undefined) throw new Error(`${manifest}: names no image ${name} - check the base URL`);
-  const digest = await resolveImageDigest(parseImage(reference), bounds);
-  return { url: reference.replace(/@.*$/, ""), sha256: digest.replace("sha256:", "") };
+  return reference;
 }
 
 async function resolveListed(

@@ -21,8 +21,12 @@ import { formatYaml } from "./yaml.ts";
 
 const METADATA = { namespace: ARGO_CD_NAMESPACE };
 
-/** Projects, `default` emptied first, and the root Application last, for the device's own cluster. */
+/**
+ * Projects, `default` emptied first, and the root Application last, for the device's own cluster. A device with an agent has
+ * its Applications and the other projects from the hub.
+ */
 export function renderDeviceEntry(fleet: EntryFleet, device: TreeDevice): (AppProject | Application)[] {
+  if (device.engine === "argocd-agent") return [renderDefaultProject(METADATA)];
   return [
     renderDefaultProject(METADATA),
     renderRootProject(fleet, device),

@@ -31,6 +31,24 @@ export function revokedIdentities(
 }
 
 /**
+ * The blocklist of a region.
+ * @param profiles every device of the region, whatever its state
+ * @param authority the fleet's; it is asked for only where the region has agents
+ * @returns undefined where no device has an agent, and so nothing reads one
+ */
+export function planBlocklist(
+  lock: Pick<RegionLock, "devices" | "revoked">,
+  profiles: readonly (AdmittedProfile & Pick<Profile, "gitops">)[],
+  authority: () => FleetAuthority,
+): Record<string, string> | undefined {
+  const generations = profiles.flatMap(({ gitops: { engine, agent } }) =>
+    engine === "argocd-agent" && agent?.generation !== undefined ? [agent.generation] : [],
+  );
+  if (generations.length === 0) return undefined;
+  return renderBlocklist(authority(), revokedIdentities(lock, profiles), Math.max(...generations));
+}
+
+/**
  * The data of the ConfigMap that the principal reads: each key is the fingerprint of a certificate
  * (argocd-agent acb60cd1, internal/blocklist/configmap.go: FingerprintsFromConfigMapData); the value, which nobody reads,
  * says whose it was.

@@ -35,7 +35,7 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent, flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
     agent: AgentSchema,

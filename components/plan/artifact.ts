@@ -3,10 +3,13 @@
  * where the device stores it and where it ends up. Pure.
  */
 import { createHash } from "node:crypto";
+import { renderAgent } from "../gitops/engine/agent/index.ts";
+import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { renderEngine } from "../gitops/engine/argocd/index.ts";
 import { type EngineSettings, runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
+import { requireAgent } from "./agent.ts";
 import { K0S_MANIFESTS } from "./distributions/k0s/config.ts";
 import { MANIFESTS } from "./distributions/k3s/paths.ts";
 
@@ -165,7 +168,7 @@ function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): Reso
   return resolve(profile, `wasm.${runtime}.${architecture}`, lock.wasm?.[runtime]?.[architecture], place);
 }
 
-/** Argo CD, on the machine that runs the API server. */
+/** Argo CD, on the machine that runs the API server, and the agent that connects it to a hub. */
 function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   if (!runsArgoCd(profile)) return [];
   const { version } = profile.gitops.argocd;
@@ -179,10 +182,29 @@ function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
       mode: "0600",
     }),
   );
-  const content = renderEngine(engineSettings(profile, lock));
+  const objects = made(
+    `argocd ${version}`,
+    `${folder}/edge-fleet-engine-argocd.yaml`,
+    renderEngine(engineSettings(profile, lock)),
+  );
+  return [...definitions, objects, ...agent(profile, lock, folder)];
+}
+
+/** Not named as the engine's own, which a device takes for the whole engine: Argo CD stays when the agent goes. */
+function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedArtifact[] {
+  if (!runsAgent(profile)) return [];
+  const { version, address, port, generation } = requireAgent(profile);
+  const image = lock.argocdAgent?.[version]?.image;
+  if (image === undefined) throw missing(profile, `argocdAgent.${version}.image`);
+  const content = renderAgent({ image, address, port, generation });
+  return [made(`argocd-agent ${version}`, `${folder}/edge-fleet-hub-agent.yaml`, content)];
+}
+
+/** Objects that edge-fleet makes itself. */
+function made(name: string, installPath: string, content: string): ResolvedArtifact {
   const sha256 = createHash("sha256").update(content).digest("hex");
-  const objects: ResolvedArtifact = {
-    name: `argocd ${version}`,
+  return {
+    name,
     kind: "manifest",
     url: "",
     local: false,
@@ -191,10 +213,9 @@ function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
     size: Buffer.byteLength(content),
     delivery: "push",
     storePath: `${ARTIFACT_STORE}/${sha256}`,
-    installPath: `${folder}/edge-fleet-engine-argocd.yaml`,
+    installPath,
     mode: "0600",
   };
-  return [...definitions, objects];
 }
 
 function engineSettings(profile: Profile, lock: ArtifactsLock): EngineSettings {

@@ -41,6 +41,8 @@ export interface RegionPlanInput {
   readonly refused?: ReadonlyMap<string, string>;
   /** What engines start from. Default: nothing. */
   readonly entryOf?: EntryOf;
+  /** URL of the fleet's repository. Default: none is read. */
+  readonly gitUrl?: string;
   /** SHA-256 of the device program. */
   readonly program: string;
 }
@@ -52,9 +54,10 @@ export function planRegion({
   secrets,
   refused,
   entryOf,
+  gitUrl,
   program,
 }: RegionPlanInput): (DevicePlan | Refusal)[] {
-  const contexts = deviceContexts(profiles, secrets, entryOf);
+  const contexts = deviceContexts(profiles, secrets, entryOf, gitUrl);
   return [...profiles]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((profile) => {

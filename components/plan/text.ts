@@ -4,6 +4,8 @@
  * device that moved to another address has not changed. Pure.
  */
 import { createHash } from "node:crypto";
+import { runsAgent } from "../gitops/engine/agent/settings.ts";
+import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import type { Payload } from "./payload.ts";
@@ -81,10 +83,10 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, ...argocd } = profile.gitops;
+  const { engine, agent, ...argocd } = profile.gitops;
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
-    gitops: engine === "argocd" ? { engine, ...argocd } : { engine },
+    gitops: runsArgoCd(profile) ? { engine, ...argocd, ...(runsAgent(profile) ? { agent } : {}) } : { engine },
     [profile.distribution]: profile[profile.distribution],
   };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));

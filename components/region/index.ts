@@ -9,6 +9,8 @@ import { type DeviceOutcome, parseDialResult } from "../device/result.ts";
 import { DIAL_ENVIRONMENT, dialledDevices } from "../device/state.ts";
 import { failAtEnd, leaveToEngine, readOutput, readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
 import { renderApplicationSets, treeInput } from "../gitops/index.ts";
+import { FLEET_CA_KEY, openFleetAuthority } from "../identity/authority.ts";
+import { planBlocklist } from "../identity/revocation.ts";
 import { type Inventory, resolveFleet } from "../inventory/index.ts";
 import { RegionRegistration } from "../registration/region-registration.ts";
 import { tellSummary } from "../summary.ts";
@@ -50,11 +52,12 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
     name: string,
   ) {
     const { inventory, region = name } = args;
-    const runs = await planAll(region, args);
+    const { runs, blocklist } = await planAll(region, args);
     await tellSummary(`region ${region}`, describeRunChanges(inventory, runs), this);
     if (!pulumi.runtime.isDryRun()) await writeRuns(runs, inventory);
     const commands = registerRuns(runs, this);
-    if (args.hubKubeconfig !== undefined) register(name, region, args.hubKubeconfig, inventory, runs, this);
+    if (args.hubKubeconfig !== undefined)
+      register(name, region, args.hubKubeconfig, inventory, { runs, blocklist }, this);
     const outputs = await outputsOf(runs, commands);
     if (pulumi.runtime.isDryRun()) await forewarn(runs, this);
     else await report(outputs, this);
@@ -63,8 +66,15 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
   }
 }
 
-/** @throws RunError when the region is unknown, its hub another one, or devices are gone that were not removed */
-async function planAll(region: string, { inventory, secrets, hubKubeconfig }: RegionArgs): Promise<DeviceRun[]> {
+/** What is to happen with the devices of a region, and which certificates its principal refuses. */
+interface PlannedRegion {
+  readonly runs: readonly DeviceRun[];
+  /** See `planBlocklist`. */
+  readonly blocklist: Readonly<Record<string, string>> | undefined;
+}
+
+/** @throws RunError when the region is unknown, its hub another one, the fleet's authority is not configured, or devices are gone that were not removed */
+async function planAll(region: string, { inventory, secrets, hubKubeconfig }: RegionArgs): Promise<PlannedRegion> {
   const resources = await readStackResources();
   const kubeconfig = hubKubeconfig === undefined ? undefined : await readOutput(pulumi.output(hubKubeconfig));
   try {
@@ -72,7 +82,10 @@ async function planAll(region: string, { inventory, secrets, hubKubeconfig }: Re
     else if (kubeconfig !== undefined) refuseOtherHub(region, kubeconfig, resources);
     const { profiles, fleet, plans, warnings } = prepareRegion(inventory, region, secrets);
     for (const warning of warnings) await pulumi.log.warn(warning);
-    return planRuns({ region, profiles, fleet, plans, previous: dialledDevices(resources) });
+    const runs = planRuns({ region, profiles, fleet, plans, previous: dialledDevices(resources) });
+    const key = secrets?.[FLEET_CA_KEY] ?? pulumi.runtime.getConfig(`edge-fleet:${FLEET_CA_KEY}`);
+    const { lock } = inventory.regions.get(region) ?? {};
+    return { runs, blocklist: lock && planBlocklist(lock, profiles, () => openFleetAuthority(key)) };
   } catch (error) {
     throw error instanceof Error && error.constructor === Error ? new pulumi.RunError(error.message) : error;
   }
@@ -100,7 +113,7 @@ function register(
   region: string,
   kubeconfig: pulumi.Input<string>,
   inventory: Inventory,
-  runs: readonly DeviceRun[],
+  { runs, blocklist }: PlannedRegion,
   parent: pulumi.Resource,
 ): void {
   const clusters = runs.filter(({ profile, dial }) => profile.joins === undefined && dial !== undefined);
@@ -112,6 +125,7 @@ function register(
       profiles,
       removed: new Set(profiles.filter(({ state }) => state === "removed").map(({ id }) => id)),
       regionRemoved: inventory.regions.get(region)?.state === "removed",
+      blocklist,
       applicationSets: renderApplicationSets(region, treeInput(inventory, resolveFleet(inventory))),
     },
     { parent },

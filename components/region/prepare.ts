@@ -45,6 +45,7 @@ export function prepareRegion(
     artifacts: inventory.artifacts,
     secrets: secrets ?? stackSecrets(regionSecretKeys(present)),
     refused: findings.refused,
+    gitUrl: inventory.fleet.git.url,
     entryOf: (profile) => renderDeviceEntry(tree, treeDevice(profile)),
     program: deviceProgram().sha256,
   });

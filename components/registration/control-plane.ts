@@ -12,6 +12,8 @@ import {
   renderProject,
 } from "../gitops/projects.ts";
 
+import { BLOCKLIST } from "./cluster-secret.ts";
+
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
 
@@ -34,6 +36,8 @@ export interface ServiceAccount {
 export interface PolicyRule {
   readonly apiGroups: string[];
   readonly resources: string[];
+  /** Absent: whatever their names are. */
+  readonly resourceNames?: string[];
   readonly verbs: string[];
 }
 
@@ -77,8 +81,9 @@ export interface ControlPlane<Url = string> {
   readonly token: TokenSecret;
 }
 
+const CHANGE = ["create", "update", "patch", "delete"];
 /** Everything the stack owns itself. */
-const MANAGE = ["get", "list", "watch", "create", "update", "patch", "delete"];
+const MANAGE = ["get", "list", "watch", ...CHANGE];
 /** Applications are made by the controller; the stack watches them, and deletes that of a device that leaves. */
 const OBSERVE_AND_DELETE = ["get", "list", "watch", "delete"];
 
@@ -130,6 +135,8 @@ function renderAccount(
         { apiGroups: [""], resources: ["secrets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applicationsets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applications"], verbs: OBSERVE_AND_DELETE },
+        { apiGroups: [""], resources: ["configmaps"], verbs: ["get", "list", "watch"] },
+        { apiGroups: [""], resources: ["configmaps"], resourceNames: [BLOCKLIST], verbs: CHANGE },
       ],
     },
     roleBinding: {

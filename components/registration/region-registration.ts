@@ -9,7 +9,7 @@ import { leaveToEngine } from "../engine.ts";
 import { applicationSetName } from "../gitops/labels.ts";
 import type { ApplicationSet } from "../gitops/objects.ts";
 import type { Profile } from "../inventory/index.ts";
-import { renderClusterSecret } from "./cluster-secret.ts";
+import { renderBlocklistMap, renderClusterSecret } from "./cluster-secret.ts";
 
 /** What is registered, and as whom. */
 export interface RegionRegistrationArgs {
@@ -30,6 +30,8 @@ export interface RegionRegistrationArgs {
   /** The whole region is declared removed: nothing of it is protected, and all of {@link profiles} are removed. Default false. */
   readonly regionRemoved?: boolean;
   readonly applicationSets: readonly ApplicationSet[];
+  /** Certificates that the region's principal refuses, see `planBlocklist`. Default: the region has no principal. */
+  readonly blocklist?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -48,6 +50,8 @@ export class RegionRegistration extends pulumi.ComponentResource {
         clusterIdentifier: clusterIdentifierOf(args),
         // A run that was killed before it saved its state leaves objects behind; the next run takes them over.
         upsertExistingObjects: true,
+        // A list that were replaced would be gone for a moment, and the principal would let everybody in.
+        enableConfigMapMutable: true,
       },
       { parent: this },
     );
@@ -57,6 +61,11 @@ export class RegionRegistration extends pulumi.ComponentResource {
       const options = gone ? { ...child, protect: false } : child;
       const secret = renderClusterSecret(profile, gone);
       leaveToEngine(new kubernetes.core.v1.Secret(`${name}-${profile.id}`, secret, options));
+    }
+    const [first] = args.profiles;
+    if (args.blocklist !== undefined && first !== undefined) {
+      const blocklist = renderBlocklistMap(first.region, args.blocklist);
+      leaveToEngine(new kubernetes.core.v1.ConfigMap(`${name}-blocklist`, blocklist, { ...child, protect: false }));
     }
     for (const applicationSet of args.applicationSets) {
       const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;

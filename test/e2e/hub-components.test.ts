@@ -30,7 +30,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Hub, loadArgoCd, readCluster, readClusterUid, RegionRegistration } from "./components/index.ts";
 
 export default async function main() {
-  const { lock, regions, devices, removed, regionRemoved, applicationSets } = JSON.parse(readFileSync("input.json", "utf8"));
+  const { lock, regions, devices, removed, regionRemoved, applicationSets, blocklist } = JSON.parse(readFileSync("input.json", "utf8"));
   const kubeconfig = pulumi.secret(readFileSync(process.env.KUBECONFIG, "utf8"));
   const hub = new Hub("fleet", {
     cluster: { ...readCluster(), kubeconfig, uid: await readClusterUid("fleet", { kubeconfig }) },
@@ -44,7 +44,7 @@ export default async function main() {
   const profiles = devices.map((id) => ({
     id, region: "tokyo", model: "rpi4-4g", ring: "canary", labels: {}, gitops: { engine: "argocd-agent" },
   }));
-  const kept = { kubeconfig: tokyo.kubeconfig, clusterUid: hub.clusterUid, profiles, applicationSets };
+  const kept = { kubeconfig: tokyo.kubeconfig, clusterUid: hub.clusterUid, profiles, applicationSets, blocklist };
   new RegionRegistration("tokyo", { ...kept, removed: new Set(removed), regionRemoved });
 }
 `;
@@ -80,6 +80,7 @@ test("a program of a user's own with the components Hub and RegionRegistration",
   await t.test("a principal comes with a region's agents, keeps its token key, and goes with them", () =>
     story.principal(),
   );
+  await t.test("the region's account keeps the list of certificates that the principal refuses", () => story.stolen());
   await t.test("a device that vanishes is refused, and nothing is deleted", () => story.deviceVanishes());
   await t.test("a device that is declared removed is inert, and gone once it has left", () => story.deviceRemoved());
   await t.test("a region that vanishes is refused, and its control plane stays", () => story.regionVanishes());
@@ -93,6 +94,7 @@ interface Input {
   readonly removed?: readonly string[];
   readonly regionRemoved?: boolean;
   readonly applicationSets: readonly ApplicationSet[];
+  readonly blocklist?: Readonly<Record<string, string>>;
 }
 
 const ALL: Input = { regions: { tokyo: {} }, devices: ["a", "b"], applicationSets: [SET] };
@@ -250,6 +252,20 @@ class Story {
     await this.#good(ALL);
     assert.deepEqual(await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments"), []);
     assert.deepEqual(await this.#uids(), before);
+  }
+
+  async stolen(): Promise<void> {
+    const listed = async () =>
+      (await this.#list("/api/v1/namespaces/argocd-tokyo/configmaps")).find(
+        ({ metadata }) => metadata.name === "argocd-agent-tls-blocklist",
+      )?.data;
+    const [first, second] = ["A", "B"].map((letter) => letter.repeat(64));
+    await this.#good({ ...ALL, blocklist: { [first ?? ""]: "a" } });
+    assert.deepEqual(await listed(), { [first ?? ""]: "a" });
+    await this.#good({ ...ALL, blocklist: { [second ?? ""]: "b" } });
+    assert.deepEqual(await listed(), { [second ?? ""]: "b" });
+    await this.#good(ALL);
+    assert.equal(await listed(), undefined);
   }
 
   async deviceVanishes(): Promise<void> {

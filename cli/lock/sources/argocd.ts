@@ -58,7 +58,8 @@ function planRelease(version: string, { hub, devices }: Users, { inventory, base
   return [...crds, ...(hub ? [{ ...controlPlane, locked: release?.controlPlane }] : []), ...images];
 }
 
-function lockedImage(reference: string | undefined): UsedArtifact["locked"] {
+/** An image as the lock has it, taken apart. @param reference absent: it has none */
+export function lockedImage(reference: string | undefined): UsedArtifact["locked"] {
   const [url, sha256] = reference?.split("@sha256:") ?? [];
   return url === undefined || sha256 === undefined ? undefined : { url, sha256 };
 }

@@ -74,6 +74,7 @@ swap() {
     case " $PATHS $INSTALL_PATHS " in *" $p "*) continue ;; esac
     case $p in "$(manifests)"/*) ;; *) drop "$p" ;; esac
   done
+  prepare_agent
 }
 
 changed_file() {
@@ -87,7 +88,7 @@ drop() {
   case $1 in */containerd-shim-*) kill_by_path "$1" ;; */edge-fleet-route.service) end_route ;; esac
   rm -f "$1"
   reread "$1"
-  case $1 in "$BACKUP_CONFIG"/*) ;; *) CHANGED=1 ;; esac
+  case $1 in "$BACKUP_CONFIG"/* | "$AGENT_CLIENT") ;; *) CHANGED=1 ;; esac
 }
 
 activate() {
@@ -112,6 +113,7 @@ commit() {
   # shellcheck disable=SC2046
   forget_manifests "$PREVIOUS/files" $(former_manifests)
   optional "${DISTRIBUTION}_apply_manifests" || :
+  hand_over || :
   forget_agents
   ! taken_over || optional "${DISTRIBUTION}_adopted"
   remember_installed >"$STAGE/installed"
@@ -138,6 +140,7 @@ rollback() {
   if had_state; then
     restore_all
     ! has_engine || make_engine_folder
+    prepare_agent
     optional "${DISTRIBUTION}_undo"
     activate
     # shellcheck disable=SC2046

@@ -25,9 +25,37 @@ forget_manifests() {
   [ "$#" != 0 ] || return 0
   # K0s deletes by itself what a file that is gone has made, so there the files go last.
   [ "$DISTRIBUTION" = k0s ] || rm -f "$@"
+  case "$*" in *edge-fleet-hub-agent.yaml*) remove_agent_secrets ;; esac
   case "$*" in *edge-fleet-engine-*) remove_engine || die "engine: it could not be taken away - read $LOG, then run again" ;; esac
   [ "$DISTRIBUTION" = k0s ] || delete_objects "$below" "$@"
   rm -f "$@"
+}
+
+remove_agent_secrets() {
+  [ -s "$(agent_secrets)" ] || return 0
+  # shellcheck disable=SC2086
+  $KUBECTL delete --ignore-not-found --wait=false -f "$(agent_secrets)" </dev/null || :
+  rm -f "$(agent_secrets)"
+  optional "${DISTRIBUTION}_forget_manifest" "$(agent_secrets)"
+}
+
+# From the hub's Applications to those of the device's entry, or back: the others go and leave what they have brought, which
+# two would fight over. The controller stands still meanwhile, as it would take the objects along. Those of the hub carry its
+# UID (argocd-agent, internal/manager/manager.go: SourceUIDAnnotation).
+hand_over() {
+  [ -e "$PREVIOUS/files$(manifests)/edge-fleet-engine-argocd.yaml" ] || return 0
+  before=entry
+  [ ! -e "$PREVIOUS/files$(manifests)/edge-fleet-hub-agent.yaml" ] || before=hub
+  case $before$ENGINE in entryargocd-agent | hubargocd) ;; *) return 0 ;; esac
+  in_engine scale statefulset argocd-application-controller --replicas=0 || return 0
+  in_engine wait --for=delete pod -l app.kubernetes.io/name=argocd-application-controller --timeout="${ENGINE_END_SECONDS}s" || :
+  in_engine get applications.argoproj.io -o 'jsonpath={range .items[*]}{.metadata.name} +{.metadata.annotations.argocd\.argoproj\.io/source-uid}{"\n"}{end}' >"$STAGE/applications" || :
+  while read -r name uid; do
+    from=hub
+    [ "$uid" != + ] || from=entry
+    [ "$from" != "$before" ] || release application.argoproj.io "$name" || :
+  done <"$STAGE/applications"
+  in_engine scale statefulset argocd-application-controller --replicas=1
 }
 
 delete_objects() {
@@ -69,8 +97,12 @@ release_applications() {
     [ -n "$($KUBECTL get crd "$kind.argoproj.io" --ignore-not-found -o name </dev/null)" ] || continue
     kept=$(in_engine get "$kind.argoproj.io" -o name) || return 1
     for each in $kept; do
-      in_engine patch "$each" --type=merge -p '{"metadata":{"finalizers":null}}' || return 1
-      in_engine delete "$each" --ignore-not-found --wait=false || return 1
+      release "$each" || return 1
     done
   done
+}
+
+# Deletes an object and leaves what it has brought.
+release() {
+  in_engine patch "$@" --type=merge -p '{"metadata":{"finalizers":null}}' && in_engine delete "$@" --ignore-not-found --wait=false
 }

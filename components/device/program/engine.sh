@@ -7,6 +7,8 @@ ENGINE_FOLDER=$STATE/engine
 ENGINE_REPO=$ENGINE_FOLDER/repo
 ENGINE_USER=999
 ENGINE_SECONDS=60
+# The Secret of the agent's certificate as the payload has it: without the key, which is the device's own.
+AGENT_CLIENT=$STATE/agent/client-tls.yaml
 
 # Folder of the manifests.
 manifests() { "${DISTRIBUTION}_manifests"; }
@@ -22,6 +24,18 @@ engine_made() { [ -z "$MANIFEST_PATHS" ] || has_engine; }
 in_engine() {
   # shellcheck disable=SC2086
   $KUBECTL -n "$ENGINE_NAMESPACE" "$@" </dev/null
+}
+
+agent_secrets() { echo "$(manifests)/edge-fleet-hub-client.yaml"; }
+
+# The key of the device's identity, in the Secret that its agent logs in to the hub with. It never leaves the device.
+prepare_agent() {
+  [ -s "$AGENT_CLIENT" ] && [ -s "$STATE/identity.key" ] || return 0
+  {
+    cat "$AGENT_CLIENT"
+    printf '  tls.key: %s\n' "$(base64 <"$STATE/identity.key" | tr -d '\n')"
+  } >"$STAGE/agent-secrets"
+  cmp -s "$STAGE/agent-secrets" "$(agent_secrets)" || put "$STAGE/agent-secrets" "$(agent_secrets)"
 }
 
 make_engine_folder() {
@@ -113,6 +127,9 @@ engine_reason() {
 
 # What stands against an engine of ours, before the first one is put: two would fight over the same objects.
 engine_findings() {
+  case " $PATHS " in
+    *" $AGENT_CLIENT "*) [ -s "$STATE/identity.key" ] || printf 'engine\terror\tthe key of its identity, %s, is missing, which its agent logs in with - enroll the device again\n' "$STATE/identity.key" ;;
+  esac
   [ -n "$MANIFEST_PATHS" ] && ! has_engine && started || return 0
   # shellcheck disable=SC2086
   others=$($KUBECTL get deployments,statefulsets --all-namespaces -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.labels.app\.kubernetes\.io/managed-by} {.metadata.labels.app\.kubernetes\.io/name} {.metadata.labels.app\.kubernetes\.io/part-of}{"\n"}{end}' </dev/null 2>/dev/null) || others=

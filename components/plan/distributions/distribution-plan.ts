@@ -55,6 +55,8 @@ export interface RenderContext {
   readonly agents?: readonly string[];
   /** Objects that the device's engine starts from. Default: none. */
   readonly entry?: readonly object[];
+  /** URL of the fleet's repository, which a device with an agent reads for the hub's Applications. Default: none. */
+  readonly gitUrl?: string;
   /** Secrets of the stack's configuration by key, see `secretKeys` in k3s/secrets.ts. Default: none. */
   readonly secrets?: Readonly<Record<string, string>>;
 }

@@ -4,6 +4,7 @@
  * {@link DISTRIBUTIONS}.
  */
 import type { Profile } from "../../inventory/types.ts";
+import { checkAgent } from "../agent.ts";
 import { checkBackup } from "../backup.ts";
 import { checkGitAccess } from "../git-access.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
@@ -39,7 +40,7 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 
 /**
  * What stands against the profile on the distribution that it names, against sending its copies away, against its access to
- * Git and against its pull engine.
+ * Git, its pull engine and its agent.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
@@ -47,6 +48,7 @@ export function checkDistribution(profile: Profile, context: RenderContext = {})
     ...DISTRIBUTIONS[profile.distribution].check(profile, context),
     ...checkBackup(profile),
     ...checkGitAccess(profile),
+    ...checkAgent(profile),
     ...checkEngine(profile),
   ];
 }

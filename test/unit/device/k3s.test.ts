@@ -240,7 +240,7 @@ test("CoreDNS is waited for unless it is disabled", () => {
 test("only kube-system, and the namespace of an engine that others install, are exempt from the restricted level", () => {
   for (const [engine, namespaces] of [
     ["argocd", `"kube-system"`],
-    ["argocd-agent", `"kube-system","argocd"`],
+    ["argocd-agent", `"kube-system"`],
     ["flux", `"kube-system","flux-system"`],
     ["none", `"kube-system"`],
   ] as const) {

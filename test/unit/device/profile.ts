@@ -5,14 +5,19 @@ import type { Profile } from "../../../components/inventory/types.ts";
 /** The release of Argo CD in the lock. */
 const ARGO_CD = "v3.2.11";
 
+/** The release of argocd-agent in the lock. */
+const AGENT = "v0.10.0";
+
 /** A pull engine with the defaults of its settings. */
 export function gitopsOf(engine: Profile["gitops"]["engine"]): Profile["gitops"] {
-  return { engine, argocd: { version: ARGO_CD, reconcileMinutes: 10 } };
+  const agent = { version: AGENT, address: "tokyo.hub.example.com", port: 443, generation: 2026 };
+  const argocd = { version: ARGO_CD, reconcileMinutes: 10 };
+  return { engine, argocd, ...(engine === "argocd-agent" ? { agent } : {}) };
 }
 
 /** Hardware classes of the golden scripts. */
 export const MODELS: Readonly<Record<string, Pick<Profile, "model" | "architecture" | "memoryMiB" | "gitops">>> = {
-  "rpi4-4g": { model: "rpi4-4g", architecture: "arm64", memoryMiB: 4096, gitops: gitopsOf("argocd-agent") },
+  "rpi4-4g": { model: "rpi4-4g", architecture: "arm64", memoryMiB: 4096, gitops: gitopsOf("none") },
   "iot-2g": { model: "iot-2g", architecture: "arm64", memoryMiB: 2048, gitops: gitopsOf("flux") },
   "nuc-4g": { model: "nuc-4g", architecture: "amd64", memoryMiB: 4096, gitops: gitopsOf("argocd") },
 };
@@ -67,7 +72,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     time: { zone: "UTC", ntpServers: [] },
     maintenance: [],
     artifacts: ARTIFACTS,
-    gitops: gitopsOf("argocd-agent"),
+    gitops: gitopsOf("none"),
     readiness: { timeoutSeconds: 300 },
     rollback: { afterSeconds: 1200 },
     init: "systemd",
@@ -109,4 +114,5 @@ export const LOCK: ArtifactsLock = {
       },
     },
   },
+  argocdAgent: { [AGENT]: { image: `quay.io/argoprojlabs/argocd-agent:${AGENT}@sha256:${"e".repeat(64)}` } },
 };

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import { editRegionLock, type Pin } from "../../../cli/inventory-edit/lock.ts";
 import { openFleetAuthority } from "../../../components/identity/authority.ts";
 import { deviceFingerprints } from "../../../components/identity/device.ts";
-import { renderBlocklist, revokedIdentities } from "../../../components/identity/revocation.ts";
+import { planBlocklist, renderBlocklist, revokedIdentities } from "../../../components/identity/revocation.ts";
 import { loadInventory, resolveRegion } from "../../../components/inventory/index.ts";
 import { writeInventory } from "../cli/inventory.ts";
+import { buildProfile, gitopsOf } from "../device/profile.ts";
 import { authorityKey, identityLine } from "./keys.ts";
 
 const AUTHORITY = openFleetAuthority(authorityKey());
@@ -125,4 +126,26 @@ test("the blocklist names every certificate of each identity that may be valid, 
 test("a key that no certificate can be issued for needs no refusal", () => {
   const lock = { devices: { a: { hostKey: HOST_KEY, identityKey: HOST_KEY } }, revoked: {} };
   assert.deepEqual(revokedIdentities(lock, []), []);
+});
+
+test("a region has a blocklist where a device has, or had, an agent, and asks for no authority elsewhere", () => {
+  const lock = { devices: { a: pin("a", 1).pinned, b: pin("b", 2).pinned }, revoked: {} };
+  const profile = (id: string, engine: "argocd" | "argocd-agent", state: "present" | "removed", generation = 2026) => {
+    const gitops = gitopsOf(engine);
+    const agent = gitops.agent && { ...gitops.agent, generation };
+    return buildProfile({
+      id,
+      state,
+      identityKey: lock.devices[id as "a" | "b"].identityKey,
+      gitops: { ...gitops, agent },
+    });
+  };
+  const none = planBlocklist(lock, [profile("a", "argocd", "present")], () => assert.fail("asked for the authority"));
+  assert.equal(none, undefined);
+  const profiles = [profile("a", "argocd-agent", "present", 2027), profile("b", "argocd-agent", "removed")];
+  const identity = { id: "b", identityKey: keyOf(2) };
+  assert.deepEqual(
+    planBlocklist(lock, profiles, () => AUTHORITY),
+    renderBlocklist(AUTHORITY, [identity], 2027),
+  );
 });

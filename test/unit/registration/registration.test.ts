@@ -118,13 +118,15 @@ test("the rights of a region end at its namespace: no cluster-wide kind, no wild
     assert.equal(metadata.namespace, kind === "Namespace" ? undefined : "argocd-tokyo", kind);
   const { rules } = CONTROL_PLANE.role;
   assert.deepEqual(
-    rules.flatMap(({ apiGroups, resources, verbs }) =>
-      resources.map((resource) => [apiGroups.join(), resource, verbs]),
+    rules.flatMap(({ apiGroups, resources, resourceNames = [], verbs }) =>
+      resources.map((resource) => [apiGroups.join(), [resource, ...resourceNames].join(" "), verbs]),
     ),
     [
       ["", "secrets", ["get", "list", "watch", "create", "update", "patch", "delete"]],
       ["argoproj.io", "applicationsets", ["get", "list", "watch", "create", "update", "patch", "delete"]],
       ["argoproj.io", "applications", ["get", "list", "watch", "delete"]],
+      ["", "configmaps", ["get", "list", "watch"]],
+      ["", "configmaps argocd-agent-tls-blocklist", ["create", "update", "patch", "delete"]],
     ],
   );
 });

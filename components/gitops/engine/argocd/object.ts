@@ -19,7 +19,11 @@ export const ENGINE_PRIORITY = "edge-fleet-engine";
 export const ENGINE_USER = 999;
 
 /** Name of a process, of its objects and of its pods' label `app.kubernetes.io/name`. */
-export type EngineProcess = "argocd-application-controller" | "argocd-repo-server" | "argocd-redis";
+export type EngineProcess =
+  | "argocd-application-controller"
+  | "argocd-repo-server"
+  | "argocd-redis"
+  | "argocd-agent-agent";
 
 /** A Kubernetes object. */
 export type EngineObject = { readonly apiVersion: string; readonly kind: string; readonly metadata: object };

@@ -18,10 +18,10 @@ const REPO_SERVER_PORT = 8081;
  * Ports of an API server, before and after kube-proxy: the Service's, K3s' and K0s', MicroK8s'. A policy is judged behind
  * kube-proxy, where the address is the node's own, which no selector names.
  */
-const API_PORTS = [443, 6443, 16443];
+export const API_PORTS = [443, 6443, 16443];
 
 /** DNS at any address: the cluster's own, one on the node, or one that the team runs in its place. */
-const DNS: Egress = {
+export const DNS: Egress = {
   ports: [
     { protocol: "UDP", port: 53 },
     { protocol: "TCP", port: 53 },
@@ -81,6 +81,7 @@ function to(process: EngineProcess): Egress {
   return { to: [{ podSelector: { matchLabels: podLabels(process) } }], ports: [tcp(PORTS[process] ?? 0)] };
 }
 
-function tcp(port: number): { protocol: string; port: number } {
+/** A port of TCP. */
+export function tcp(port: number): { protocol: string; port: number } {
   return { protocol: "TCP", port };
 }

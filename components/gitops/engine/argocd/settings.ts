@@ -57,7 +57,7 @@ function sizeOf(controller: Row, repoServer: Row, redis: Row, parallel: number):
 
 /** Whether edge-fleet installs Argo CD on the device. A machine that joins another one's cluster shares that one's. */
 export function runsArgoCd({ joins, gitops }: Pick<Profile, "joins" | "gitops">): boolean {
-  return joins === undefined && gitops.engine === "argocd";
+  return joins === undefined && (gitops.engine === "argocd" || gitops.engine === "argocd-agent");
 }
 
 /** What the engine may take on a model. @param memoryMiB its RAM */

@@ -8,7 +8,7 @@ import type { Profile } from "../../../inventory/types.ts";
 /** Namespaces of engines that others install. The Argo CD that edge-fleet installs is restricted like everything else. */
 const FOREIGN_NAMESPACES: Readonly<Record<Profile["gitops"]["engine"], readonly string[]>> = {
   argocd: [],
-  "argocd-agent": ["argocd"],
+  "argocd-agent": [],
   flux: ["flux-system"],
   none: [],
 };

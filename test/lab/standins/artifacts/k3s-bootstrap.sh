@@ -80,7 +80,7 @@ generate() {
   path=$(setting agent-token-file)
   agent_password=$(setting agent-token)
   [ -z "$path" ] || agent_password=$(cat "$path")
-  printf '%s,node,node,k3s:agent\n%s,server,server,k3s:server\n' "${agent_password:-$server_password}" "$server_password" >"$SERVER/cred/passwd-new"
+  (umask 077 && printf '%s,node,node,k3s:agent\n%s,server,server,k3s:server\n' "${agent_password:-$server_password}" "$server_password" >"$SERVER/cred/passwd-new")
   if cmp -s "$SERVER/cred/passwd-new" "$SERVER/cred/passwd"; then rm -f "$SERVER/cred/passwd-new"; else
     mv -f "$SERVER/cred/passwd-new" "$SERVER/cred/passwd"
   fi

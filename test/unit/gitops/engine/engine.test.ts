@@ -142,6 +142,7 @@ test("the interval is in seconds, half of it at random, and an Application fails
 test("only the machine that runs the API server of a fleet's own engine gets it", () => {
   assert.equal(runsArgoCd({ joins: undefined, gitops: gitopsOf("argocd") }), true);
   assert.equal(runsArgoCd({ joins: "tokyo-1", gitops: gitopsOf("argocd") }), false);
-  for (const engine of ["argocd-agent", "flux", "none"] as const)
+  assert.equal(runsArgoCd({ joins: undefined, gitops: gitopsOf("argocd-agent") }), true);
+  for (const engine of ["flux", "none"] as const)
     assert.equal(runsArgoCd({ joins: undefined, gitops: gitopsOf(engine) }), false);
 });
