@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Clone, hoursAgo, rolloutRepository, shareRepository, TOKYO } from "./rollout-repository.ts";
 
-const DEVICES = TOKYO.replace("argocd-agent", "argocd");
+const DEVICES = TOKYO.replace(/gitops: .*/, "gitops: { engine: argocd }");
 const OSAKA =
   "region: osaka\ngitops: { engine: argocd }\ndevices:\n  - { id: o, host: 10.1.0.1, model: box, ring: canary }\n";
 

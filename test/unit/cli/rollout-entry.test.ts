@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Clone, rolloutRepository, shareRepository, TOKYO } from "./rollout-repository.ts";
 
-const DEVICES = TOKYO.replace("argocd-agent", "argocd");
+const DEVICES = TOKYO.replace(/gitops: .*/, "gitops: { engine: argocd }");
 const WORKLOADS = `workloads:
   - { name: telemetry, path: workloads/telemetry, namespace: telemetry, models: [box] }
   - { name: camera, path: workloads/camera, namespace: camera, labels: { camera: "yes" } }

@@ -10,7 +10,7 @@ import { temporaryDirectory, writeInventory } from "./inventory.ts";
 
 /** Two devices of ring canary, two of broad, two models. */
 export const TOKYO = `region: tokyo
-gitops: { engine: argocd-agent }
+gitops: { engine: argocd-agent, agent: { address: hub.example.com, generation: 2026 } }
 devices:
   - { id: a, host: 10.0.0.1, model: box, ring: canary }
   - { id: b, host: 10.0.0.2, model: other, ring: canary }
