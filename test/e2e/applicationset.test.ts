@@ -41,7 +41,15 @@ function clock(minutes: number): string {
 }
 
 function device(id: string, changes: Partial<Profile> = {}): Profile {
-  return buildProfile({ id, region: REGION, time: { zone: "Asia/Tokyo", ntpServers: [] }, labels: {}, ...changes });
+  const gitops = gitopsOf("argocd-agent");
+  return buildProfile({
+    id,
+    region: REGION,
+    gitops,
+    time: { zone: "Asia/Tokyo", ntpServers: [] },
+    labels: {},
+    ...changes,
+  });
 }
 
 /** Every kind of device: with values that a careless template would break, with windows, with and without an agent. */

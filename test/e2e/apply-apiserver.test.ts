@@ -168,17 +168,15 @@ underEachShell(
       assert.deepEqual(silent, []);
     });
 
-    test("refuses a privileged pod but in kube-system and in the namespace of the pull engine", () => {
+    test("refuses a privileged pod but in kube-system", () => {
       const { device, sandbox } = of();
       device.sh(`for n in fresh argocd flux-system; do ${KUBECTL} create namespace $n; done`);
-      for (const namespace of ["fresh", "flux-system"]) {
+      for (const namespace of ["fresh", "flux-system", "argocd"]) {
         const { code, stdout } = sandbox.run(createPrivileged(namespace));
         assert.equal(code, 1);
         assert.match(stdout, /pods "p" is forbidden: violates PodSecurity "restricted:latest": privileged/);
       }
-      for (const namespace of ["kube-system", "argocd"]) {
-        assert.equal(device.sh(createPrivileged(namespace)), "pod/p created (server dry run)");
-      }
+      assert.equal(device.sh(createPrivileged("kube-system")), "pod/p created (server dry run)");
     });
 
     test("stores Secrets encrypted with secretbox, and the key in a file of its own", () => {

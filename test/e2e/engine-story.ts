@@ -208,6 +208,7 @@ export class Story {
       }),
     );
     await Promise.all(IDS.map((id) => this.#boot(id)));
+    await this.#quicken();
     await this.#refresh();
     await this.#level("sixth");
     await this.#healthy(...IDS);

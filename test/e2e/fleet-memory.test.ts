@@ -94,7 +94,7 @@ class Story {
   async #report(fleet = this.#fleet): Promise<RegionOutputs> {
     const report = await fleet.outputs<RegionOutputs>(REGION);
     assert.equal(JSON.stringify(report).includes(UNKNOWN), false);
-    assert.deepEqual(Object.keys(report).sort(), ["applied", "devices", "failed", "pending", "removed"]);
+    assert.deepEqual(Object.keys(report).sort(), ["applied", "devices", "failed", "pending", "removed", "waiting"]);
     return report;
   }
 
