@@ -11,10 +11,10 @@ import type { types } from "@pulumi/kubernetes";
 import { formatObjects } from "../../yaml.ts";
 import {
   clusterMeta,
+  deployment,
   ENGINE_NAMESPACE,
   type EngineObject,
   engineMeta,
-  podLabels,
   podTemplate,
 } from "../argocd/object.ts";
 import { agentEnvironment, PARAMETERS, parameterData } from "./parameters.ts";
@@ -30,7 +30,7 @@ export function agentObjects(settings: AgentSettings): EngineObject[] {
     ...account(),
     { apiVersion: "v1", kind: "ConfigMap", metadata: engineMeta(PARAMETERS), data },
     ...agentPolicies(settings),
-    deployment(settings, data),
+    agent(settings, data),
   ] as EngineObject[];
 }
 
@@ -39,7 +39,7 @@ export function renderAgent(settings: AgentSettings): string {
   return formatObjects([], agentObjects(settings));
 }
 
-function deployment(settings: AgentSettings, data: Record<string, string>): types.input.apps.v1.Deployment {
+function agent(settings: AgentSettings, data: Record<string, string>): types.input.apps.v1.Deployment {
   const container = {
     name: NAME,
     image: settings.image,
@@ -53,17 +53,7 @@ function deployment(settings: AgentSettings, data: Record<string, string>): type
   const annotations = {
     "edge-fleet.dev/configuration": createHash("sha256").update(JSON.stringify(data)).digest("hex"),
   };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: engineMeta(NAME),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: podLabels(NAME) },
-      template: { ...template, metadata: { ...template.metadata, annotations } },
-    },
-  };
+  return deployment(NAME, { ...template, metadata: { ...template.metadata, annotations } });
 }
 
 const READ = ["get", "list", "watch"];

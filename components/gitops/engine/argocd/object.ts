@@ -113,6 +113,24 @@ export function podTemplate(
   };
 }
 
+/** A workload of one pod at most: it goes before the next one comes, since two would share a volume or a name. */
+export function deployment(
+  process: EngineProcess,
+  template: types.input.core.v1.PodTemplateSpec,
+): types.input.apps.v1.Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: engineMeta(process),
+    spec: {
+      replicas: 1,
+      strategy: { type: "Recreate" },
+      selector: { matchLabels: podLabels(process) },
+      template,
+    },
+  };
+}
+
 /** Go's collector works harder from 80 % of the limit on, before the kernel ends the process. */
 export function goMemoryLimit({ limitMiB }: EngineMemory): types.input.core.v1.EnvVar {
   return { name: "GOMEMLIMIT", value: `${Math.floor(limitMiB * 0.8)}MiB` };

@@ -3,7 +3,7 @@
  * are what a device heals from.
  */
 import type { types } from "@pulumi/kubernetes";
-import { engineMeta, podLabels, podTemplate, REDIS_PASSWORD } from "./object.ts";
+import { deployment, podTemplate, REDIS_PASSWORD } from "./object.ts";
 import { type EngineSettings, engineSize } from "./settings.ts";
 
 const NAME = "argocd-redis";
@@ -27,15 +27,5 @@ export function redis({ images, memoryMiB }: EngineSettings): types.input.apps.v
     memory,
     cpuMilli: 10,
   };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: engineMeta(NAME),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: podLabels(NAME) },
-      template: podTemplate(NAME, container, []),
-    },
-  };
+  return deployment(NAME, podTemplate(NAME, container, []));
 }

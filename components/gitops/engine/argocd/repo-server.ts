@@ -10,11 +10,11 @@
 import type { types } from "@pulumi/kubernetes";
 import {
   clusterMeta,
+  deployment,
   ENGINE_NAMESPACE,
   ENGINE_NODE_LABEL,
   engineMeta,
   goMemoryLimit,
-  podLabels,
   podTemplate,
   REDIS_PASSWORD,
 } from "./object.ts";
@@ -96,17 +96,7 @@ export function repoServer(settings: EngineSettings): types.input.apps.v1.Deploy
     memory,
     cpuMilli: 20,
   };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: engineMeta(NAME),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: podLabels(NAME) },
-      template: podTemplate(NAME, container, volumes()),
-    },
-  };
+  return deployment(NAME, podTemplate(NAME, container, volumes()));
 }
 
 function repoServerArguments(settings: EngineSettings): string[] {
