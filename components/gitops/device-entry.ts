@@ -5,7 +5,7 @@
  *
  * Maintenance windows are sync windows of the root's project alone: outside of them the entry is not taken, and what the
  * device runs heals at all times, because a window also stops the healing of the Applications in its project
- * (controller/appcontroller.go of Argo CD v3.2.0, "Sync prevented by sync window").
+ * (controller/appcontroller.go of Argo CD v3.2.11, "Sync prevented by sync window").
  */
 import { posix } from "node:path";
 import { SYNC_POLICY } from "./application.ts";

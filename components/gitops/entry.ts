@@ -8,7 +8,6 @@
  */
 import { posix } from "node:path";
 import { namespaceOf, renderTemplate } from "./application.ts";
-
 import { emittedHeader } from "./kustomize.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD } from "./labels.ts";
 import type { Application } from "./objects.ts";

@@ -5,7 +5,7 @@
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { ENGINE_NAMESPACE } from "../gitops/engine/argocd/object.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
-import { formatObjects } from "../gitops/yaml.ts";
+import { formatYaml } from "../gitops/yaml.ts";
 import { FLEET_CA_KEY } from "../identity/authority.ts";
 import type { Profile } from "../inventory/types.ts";
 import { agentFiles } from "./agent.ts";
@@ -28,13 +28,31 @@ export function engineFiles(profile: Profile, { entry = [], gitUrl = "", secrets
   const file = (name: string, objects: readonly object[]): DeviceFile[] =>
     objects.length === 0
       ? []
-      : [{ path: `${folder}/edge-fleet-${name}.yaml`, mode: "0600", content: formatObjects([], objects), live: true }];
+      : [{ path: `${folder}/edge-fleet-${name}.yaml`, mode: "0600", content: textOf(objects), live: true }];
   return [
     ...file("entry", entry),
     ...file("git", gitTrust(access, urls, ENGINE_NAMESPACE)),
     ...(runsAgent(profile) ? agentFiles(profile, folder, secrets?.[FLEET_CA_KEY]) : []),
     ...file("git-credentials", credentials).map((credential) => ({ ...credential, secret: true })),
   ];
+}
+
+const texts = new Map<string, string>();
+
+/**
+ * As `formatObjects` of yaml.ts, but a region's devices share all of these objects but their Applications and Secrets, so each of
+ * the others is formatted once.
+ */
+function textOf(objects: readonly object[]): string {
+  const each = objects.map((object) => {
+    const { kind } = object as { kind?: string };
+    if (kind === "Application" || kind === "Secret") return formatYaml([], object);
+    const key = JSON.stringify(object);
+    const text = texts.get(key) ?? formatYaml([], object);
+    texts.set(key, text);
+    return text;
+  });
+  return each.join("---\n");
 }
 
 /** Repositories that the device's Applications are read from, sorted. */
