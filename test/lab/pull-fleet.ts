@@ -196,7 +196,6 @@ export class PullFleet {
     const promoted = await this.fleet.edgeFleet(words);
     assert.equal(promoted.code, 0, promoted.stderr);
     this.run("pull", "--quiet", "--ff-only");
-    await this.push("Entries");
   }
 
   /** Runs kubectl on a device. @throws AssertionError with what it said */
