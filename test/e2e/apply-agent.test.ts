@@ -5,19 +5,18 @@
  */
 import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceAnswer } from "../../components/device/result.ts";
 import { FLEET_CA_KEY } from "../../components/identity/authority.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
+import { realDefinitions } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
-import type { Sandbox } from "../lab/standins/sandbox.ts";
-import { argocdManifests, ensureToolchain } from "../lab/toolchain/index.ts";
+import { locked } from "../lab/standins/locked.ts";
+import { eventuallyWithin } from "../lab/standins/sandbox.ts";
+import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf, LOCK } from "../unit/device/profile.ts";
 import { authorityKey } from "../unit/identity/keys.ts";
 
@@ -25,6 +24,7 @@ const ADDRESS = "10.250.0.1";
 const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const CLIENT = `${MANIFESTS}/edge-fleet-hub-client.yaml`;
 const KUBECTL = "k3s kubectl";
+const eventually = eventuallyWithin(40);
 const URL = "https://git.example.com/fleet.git";
 const AUTHORITY = authorityKey();
 const BINARY = k3sApiStandin(OLD);
@@ -53,26 +53,22 @@ const ROOT = { ...application("edge-root"), metadata: { name: "edge-root", names
 const CHILD = application("workloads");
 
 let api = "";
-let definitions: readonly string[] = [];
+let definitions: Awaited<ReturnType<typeof realDefinitions>> = [];
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["k3s-apiserver"]);
   api = parts[0]?.path ?? "";
-  const { directory } = await argocdManifests();
-  const read = (name: string) => readFileSync(join(directory, "crds", name), "utf8");
-  definitions = [read("application-crd.yaml"), read("appproject-crd.yaml")];
+  definitions = await realDefinitions();
 });
 
 function lockOf(device: Device): ArtifactsLock {
-  const file = (text: string, name = "pushed") => {
-    return { url: `http://127.0.0.1:9/${name}`, sha256: device.store(text), size: text.length };
-  };
-  const [application = "", appProject = ""] = definitions;
-  const crds = [file(application, "application-crd.yaml"), file(appProject, "appproject-crd.yaml")];
+  for (const { text } of definitions) device.store(text);
+  device.store(BINARY);
+  const crds = definitions.map(({ file }) => file);
   const image = (name: string) => `lab.invalid/${name}:v1@sha256:${"a".repeat(64)}`;
   const images = { argocd: image("argocd"), redis: image("redis") };
   const [version = ""] = Object.keys(LOCK.argocd ?? {});
   return {
-    k3s: { [OLD]: { amd64: file(BINARY), arm64: file(BINARY) } },
+    k3s: { [OLD]: { amd64: locked(BINARY), arm64: locked(BINARY) } },
     argocd: { [version]: { crds, images } },
     argocdAgent: { "v0.10.0": { image: image("argocd-agent") } },
   };
@@ -86,15 +82,6 @@ function applied(device: Device, profile: Profile, entry: readonly object[] = []
   const log = () => device.sh("tail -n 40 /var/log/edge-fleet/apply.log");
   assert.ok(["applied", "unchanged"].includes(answer.result), `${answer.reason}\n${log()}`);
   return answer;
-}
-
-async function eventually(sandbox: Sandbox, text: string, seconds = 40): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
-    if (sandbox.run(text).code === 0) return;
-    await sleep(200);
-  }
-  assert.fail(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
 }
 
 const create = (device: Device, object: object): string =>

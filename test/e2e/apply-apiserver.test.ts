@@ -8,7 +8,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { parseDeviceAnswer } from "../../components/device/result.ts";
@@ -27,7 +26,7 @@ import {
   underEachShell,
 } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
-import type { Sandbox } from "../lab/standins/sandbox.ts";
+import { eventuallyWithin, type Sandbox } from "../lab/standins/sandbox.ts";
 import { shimArchive } from "../lab/standins/shim.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile } from "../unit/device/profile.ts";
@@ -37,6 +36,7 @@ const DATA = "/var/lib/rancher/k3s";
 const DATABASE = `${DATA}/server/db/state.db`;
 const BACKUPS = "/var/lib/edge-fleet/backups";
 const KUBECTL = "k3s kubectl";
+const eventually = eventuallyWithin(20);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const SHIM = shimArchive("#!/bin/sh\nexec sleep 1000\n");
@@ -78,16 +78,6 @@ function get(device: Device, what: string) {
 }
 
 const nameOf = ({ metadata }: { metadata: { name: string } }) => metadata.name;
-
-/** Waits until a sh text succeeds. */
-async function eventually(sandbox: Sandbox, text: string, seconds = 20): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
-    if (sandbox.run(text).code === 0) return;
-    await sleep(200);
-  }
-  assert.fail(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
-}
 
 /** A pod that Pod Security does not let pass as restricted. */
 const PRIVILEGED = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"c",

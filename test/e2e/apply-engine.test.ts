@@ -3,10 +3,7 @@
  * and the objects that edge-fleet puts on the device, and no pod runs (toolchain/hub-apiserver/k3s).
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { judge } from "../../cli/rollout/dial.ts";
 import type { SshAnswer } from "../../cli/ssh/run.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
@@ -15,9 +12,11 @@ import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, NEW, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
+import { realDefinitions } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
-import type { Sandbox } from "../lab/standins/sandbox.ts";
-import { argocdManifests, ensureToolchain } from "../lab/toolchain/index.ts";
+import { locked } from "../lab/standins/locked.ts";
+import { eventuallyWithin } from "../lab/standins/sandbox.ts";
+import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf } from "../unit/device/profile.ts";
 
 const ADDRESS = "10.250.0.1";
@@ -25,6 +24,7 @@ const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const SECRETS = `${MANIFESTS}/edge-fleet-engine-secrets.yaml`;
 const REPOSITORY = "/var/lib/edge-fleet/engine/repo";
 const KUBECTL = "k3s kubectl";
+const eventually = eventuallyWithin(30);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const URL = "https://git.example.com/fleet.git";
@@ -73,7 +73,7 @@ const ANSWERED: SshAnswer = { exitCode: 0, stdout: "", stderr: "", ended: undefi
 const FIELDS = ["revision", "sync", "health", "healthSince", "deployedRevision", "deployedAt", "phase", "finishedAt"];
 const NOTHING = Object.fromEntries([...FIELDS, "reconciledAt", "conditions"].map((name) => [name, ""]));
 
-/** Releases of Argo CD by the names of their images; the node finds none of the third (toolchain/hub-apiserver/k3s/pods.go). */
+/** Releases of Argo CD by the names of their images; the node finds none of the third (toolchain/hub-apiserver/kubelet/images.go). */
 const ARGO_CD = {
   "v3.2.1": "lab.invalid",
   "v3.2.2": "lab.invalid",
@@ -84,23 +84,21 @@ type Release = keyof typeof ARGO_CD;
 const imageOf = (version: Release, name: string) => `${ARGO_CD[version]}/${name}:${version}@sha256:${sha256(version)}`;
 
 let api = "";
-let definitions: readonly string[] = [];
+let definitions: Awaited<ReturnType<typeof realDefinitions>> = [];
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["k3s-apiserver"]);
   api = parts[0]?.path ?? "";
-  const { directory } = await argocdManifests();
-  const read = (name: string) => readFileSync(join(directory, "crds", name), "utf8");
-  definitions = [read("application-crd.yaml"), read("appproject-crd.yaml")];
+  definitions = await realDefinitions();
 });
 
 /** Puts everything into the device's store. */
 function lockOf(device: Device): ArtifactsLock {
-  const file = (text: string, name = "pushed") => {
-    return { url: `http://127.0.0.1:9/${name}`, sha256: device.store(text), size: text.length };
+  for (const { text } of definitions) device.store(text);
+  const crds = definitions.map(({ file }) => file);
+  const both = (text: string) => {
+    device.store(text);
+    return { amd64: locked(text), arm64: locked(text) };
   };
-  const both = (text: string) => ({ amd64: file(text), arm64: file(text) });
-  const [application = "", appProject = ""] = definitions;
-  const crds = [file(application, "application-crd.yaml"), file(appProject, "appproject-crd.yaml")];
   const engines = (Object.keys(ARGO_CD) as Release[]).map((version) => {
     const images = { argocd: imageOf(version, "argocd"), redis: imageOf(version, "redis") };
     return [version, { crds, images }] as const;
@@ -122,16 +120,6 @@ function applied(device: Device, profile: Profile, version?: Release, revision?:
   const answer = device.applyText(payloadOf(device, profile, version, revision));
   assert.equal(answer.result, "applied", `${answer.reason}\n${device.sh("tail -n 40 /var/log/edge-fleet/apply.log")}`);
   return answer;
-}
-
-/** Waits until a sh text succeeds. */
-async function eventually(sandbox: Sandbox, text: string, seconds = 30): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
-    if (sandbox.run(text).code === 0) return;
-    await sleep(200);
-  }
-  assert.fail(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
 }
 
 underEachShell(

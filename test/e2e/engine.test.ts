@@ -9,35 +9,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
-import { callApi } from "../lab/hub/api.ts";
+import { applyObject, callApi, pathOf } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
 import { argocdManifests, ensureToolchain } from "../lab/toolchain/index.ts";
 import { type ParsedObject, parsedEngine, templates } from "../unit/gitops/engine/objects.ts";
-
-/** Plurals of the kinds, by group. */
-const PLURALS: Readonly<Record<string, string>> = {
-  Namespace: "namespaces",
-  PriorityClass: "priorityclasses",
-  ServiceAccount: "serviceaccounts",
-  ClusterRole: "clusterroles",
-  ClusterRoleBinding: "clusterrolebindings",
-  ConfigMap: "configmaps",
-  PersistentVolume: "persistentvolumes",
-  PersistentVolumeClaim: "persistentvolumeclaims",
-  Service: "services",
-  NetworkPolicy: "networkpolicies",
-  Deployment: "deployments",
-  StatefulSet: "statefulsets",
-  CustomResourceDefinition: "customresourcedefinitions",
-};
-
-function pathOf({ apiVersion, kind, metadata }: ParsedObject): string {
-  const { name, namespace } = metadata;
-  const plural = PLURALS[kind];
-  assert.ok(plural !== undefined, kind);
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}/${name}`;
-}
 
 describe("a real API server", { timeout: 300_000 }, () => {
   let hub: Hub;
@@ -52,7 +27,7 @@ describe("a real API server", { timeout: 300_000 }, () => {
 
   /** @returns generation and resource version */
   async function apply(object: ParsedObject): Promise<string> {
-    const { status, body } = await callApi(kubeconfig, "APPLY", pathOf(object), object);
+    const { status, body } = await applyObject(kubeconfig, object);
     assert.ok(status === 200 || status === 201, `${object.kind} ${object.metadata.name}: ${JSON.stringify(body)}`);
     const { metadata } = body as { metadata: { resourceVersion: string; generation?: number } };
     return `${object.kind} ${object.metadata.name}: ${metadata.generation} ${metadata.resourceVersion}`;

@@ -10,8 +10,7 @@ import { test } from "node:test";
 import { principalObjects } from "../../components/hub/principal/index.ts";
 import type { PrincipalSettings } from "../../components/hub/principal/settings.ts";
 import { renderControlPlane } from "../../components/registration/control-plane.ts";
-import { callApi } from "../lab/hub/api.ts";
-import { type AppliedObject, applyObject } from "../lab/hub/apply.ts";
+import { type AppliedObject, applyObject, callApi } from "../lab/hub/api.ts";
 import { startHub } from "../lab/hub/index.ts";
 import { enterLab } from "../lab/scenario.ts";
 

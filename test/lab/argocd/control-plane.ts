@@ -7,11 +7,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { renderControlPlane } from "../../../components/registration/control-plane.ts";
 import { type ApiAnswer, callApi } from "../hub/api.ts";
 import { type Hub, startHub } from "../hub/index.ts";
+import { settle } from "../settle.ts";
 import { argocdManifests, type Toolchain } from "../toolchain/index.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { type ArgoCd, startArgoCd } from "./index.ts";
@@ -157,13 +157,8 @@ export class ControlPlaneLab {
    * Waits until what is looked at equals what is wanted.
    * @returns the last look, for an assertion that shows the difference
    */
-  async settle(look: () => Promise<unknown>, wanted: unknown): Promise<unknown> {
-    const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-    for (;;) {
-      const seen = await look();
-      if (isDeepStrictEqual(seen, wanted) || performance.now() > deadline) return seen;
-      await sleep(POLL_MS);
-    }
+  settle(look: () => Promise<unknown>, wanted: unknown): Promise<unknown> {
+    return settle(look, wanted, SETTLE_TIMEOUT_MS);
   }
 
   /** The end of the ApplicationSet controller's log, for a failure's message. */

@@ -6,18 +6,16 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { ARGO_CD_NAMESPACE } from "../../../components/gitops/labels.ts";
 import { callApi } from "../hub/api.ts";
 import { type Hub, startHub } from "../hub/index.ts";
+import { settle } from "../settle.ts";
 import { argocdManifests, type Toolchain } from "../toolchain/index.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { type ArgoCd, startArgoCd } from "./index.ts";
 
 const SETTLE_TIMEOUT_MS = 90_000;
-const POLL_MS = 250;
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const IDENTITY = ["-c", "user.name=lab", "-c", "user.email=lab@example.com", "-c", "commit.gpgsign=false"];
 
@@ -122,13 +120,8 @@ export class DeviceArgoCd {
   }
 
   /** Waits until what is looked at equals what is wanted. @returns the last look, for an assertion */
-  async settle<T>(look: () => Promise<T>, wanted: T, timeoutMs = SETTLE_TIMEOUT_MS): Promise<T> {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const seen = await look();
-      if (isDeepStrictEqual(seen, wanted) || performance.now() > deadline) return seen;
-      await sleep(POLL_MS);
-    }
+  settle<T>(look: () => Promise<T>, wanted: T, timeoutMs = SETTLE_TIMEOUT_MS): Promise<T> {
+    return settle(look, wanted, timeoutMs);
   }
 
   /** The end of the application-controller's log, for a failure's message. */

@@ -5,13 +5,12 @@
  * does that a device cannot reach for a while, and counts what it is asked.
  */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { issueCertificate } from "./certificate.ts";
 import { startSshGitServer } from "./git-ssh.ts";
 import { type GitTraffic, Meter } from "./git-traffic.ts";
+import { listenOn } from "./listener.ts";
 
 /** Who may read. Over SSH it is the public key of a deploy key, `ssh-ed25519 AAAA…`. */
 export interface GitLogin {
@@ -63,20 +62,16 @@ export async function startGitServer(directory: string, options: GitServerOption
   const tls = options.protocol === "https" ? issueCertificate(address) : undefined;
   const meter = new Meter();
   let login = options.login ?? {};
-  const listen = async (port: number): Promise<Server> => {
-    const answerTo = (request: IncomingMessage, response: ServerResponse) => {
-      meter.requests++;
-      if (isAllowed(request, login)) serve(directory, request, response);
-      else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
-    };
-    const server = tls === undefined ? createServer(answerTo) : createTlsServer(tls, answerTo);
-    server.on("connection", (socket) => meter.count(socket));
-    server.listen(port, address);
-    await once(server, "listening");
-    return server;
+  const answerTo = (request: IncomingMessage, response: ServerResponse) => {
+    meter.requests++;
+    if (isAllowed(request, login)) serve(directory, request, response);
+    else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
   };
-  let server = await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const make = (): Server => {
+    const server = tls === undefined ? createServer(answerTo) : createTlsServer(tls, answerTo);
+    return server.on("connection", (socket) => meter.count(socket));
+  };
+  const { port, stop, start } = await listenOn(address, make, (server) => server.closeAllConnections());
   return {
     url: `${tls === undefined ? "http" : "https"}://${address}:${port}`,
     ...(tls === undefined ? {} : { authority: tls.authority }),
@@ -85,16 +80,8 @@ export async function startGitServer(directory: string, options: GitServerOption
     },
     traffic: () => meter.traffic(),
     resetTraffic: () => meter.reset(),
-    stop: async () => {
-      if (!server.listening) return;
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-    start: async () => {
-      if (!server.listening) server = await listen(port);
-    },
+    stop,
+    start,
   };
 }
 

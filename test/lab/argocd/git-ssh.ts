@@ -3,15 +3,15 @@
  * nothing else (https://git-scm.com/docs/git-shell). From a folder of bare repositories to `ssh://root@<address>:<port>/...`.
  */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateSshKey } from "../devices/keys.ts";
 import { serverConfiguration } from "../devices/ssh.ts";
 import type { GitLogin, GitServer, GitServerOptions } from "./git-server.ts";
 import { Meter } from "./git-traffic.ts";
+import { listenOn } from "./listener.ts";
 
 /** The owner of the repositories may be another user than the one who runs the tests as root. */
 const ENVIRONMENT = "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n";
@@ -38,36 +38,28 @@ export async function startSshGitServer(directory: string, options: GitServerOpt
   setLogin(options.login ?? {});
   const meter = new Meter();
   const open = new Set<Socket>();
-  const listen = async (port: number): Promise<Server> => {
-    const server = createServer((socket) => {
-      meter.requests++;
-      meter.count(socket);
-      open.add(socket);
-      socket.once("close", () => open.delete(socket));
-      serve(socket, files);
-    });
-    server.listen(port, address);
-    await once(server, "listening");
-    return server;
+  const connect = (socket: Socket) => {
+    meter.requests++;
+    meter.count(socket);
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    serve(socket, files);
   };
-  let server = await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const { port, stop, start } = await listenOn(
+    address,
+    () => createServer(connect),
+    () => {
+      for (const socket of open) socket.destroy();
+    },
+  );
   return {
     url: `ssh://root@${address}:${port}${directory}`,
     knownHost: `[${address}]:${port} ${host.publicKey}`,
     setLogin,
     traffic: () => meter.traffic(),
     resetTraffic: () => meter.reset(),
-    stop: async () => {
-      if (!server.listening) return;
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of open) socket.destroy();
-      await closed;
-    },
-    start: async () => {
-      if (!server.listening) server = await listen(port);
-    },
+    stop,
+    start,
   };
 }
 

@@ -34,6 +34,36 @@ export function getApi(kubeconfig: string, path: string): Promise<ApiAnswer> {
   return callApi(kubeconfig, "GET", path);
 }
 
+/** Kinds whose plural is not the kind in lower case with an s. */
+const PLURALS: Readonly<Record<string, string>> = {
+  NetworkPolicy: "networkpolicies",
+  PriorityClass: "priorityclasses",
+};
+
+/** An object that is applied. */
+export interface AppliedObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name?: unknown; readonly namespace?: unknown };
+}
+
+/** Path of an object at the API server. */
+export function pathOf({ apiVersion, kind, metadata }: AppliedObject): string {
+  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const place = metadata.namespace === undefined ? "" : `/namespaces/${metadata.namespace}`;
+  return `${root}${place}/${PLURALS[kind] ?? `${kind.toLowerCase()}s`}/${metadata.name}`;
+}
+
+/**
+ * Applies one object on the server, as a manifest folder or a GitOps engine does it; an unknown field is refused.
+ * @param kubeconfig text of an administrator's
+ * @param query further parameters, e.g. `dryRun=All`. Default: none
+ */
+export function applyObject(kubeconfig: string, object: AppliedObject, query = ""): Promise<ApiAnswer> {
+  const path = `${pathOf(object)}?fieldManager=edge-fleet-lab&fieldValidation=Strict&${query}`;
+  return callApi(kubeconfig, "APPLY", path, object);
+}
+
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "APPLY" | "DELETE";
 
 /**
@@ -64,7 +94,7 @@ function send(kubeconfig: string, method: Method, path: string, object?: object)
   const payload = object === undefined ? undefined : Buffer.from(JSON.stringify(object));
   return new Promise((resolve, reject) => {
     const call = request(
-      `${server}${path}${method === "APPLY" ? "?fieldManager=edge-fleet-lab" : ""}`,
+      `${server}${path}`,
       {
         ca: pem(ca),
         cert: pem(cert),

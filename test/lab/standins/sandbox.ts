@@ -7,6 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { STANDIN_BIN } from "./index.ts";
 
 /** What a command in the sandbox did. */
@@ -139,4 +140,19 @@ export class Sandbox {
   #enter(): string[] {
     return ["-t", this.#init, ...this.#namespaces, "chroot", `${this.#directory}/root`];
   }
+}
+
+/** Waits until a sh text succeeds inside. @throws Error with what it said last */
+export type Eventually = (sandbox: Sandbox, text: string, seconds?: number) => Promise<void>;
+
+/** {@link Eventually} of tests that have so much patience where they do not say how much. */
+export function eventuallyWithin(patience: number): Eventually {
+  return async (sandbox, text, seconds = patience) => {
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      if (sandbox.run(text).code === 0) return;
+      await sleep(200);
+    }
+    throw new Error(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
+  };
 }
