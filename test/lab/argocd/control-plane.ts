@@ -2,7 +2,6 @@
  * A region's control plane on the lab's hub, from nothing: the hub, Argo CD's definitions, the region's objects as
  * `components/registration` renders them, a Git repository behind a real server, and the controllers. For tests.
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +12,7 @@ import { type ApiAnswer, callApi } from "../hub/api.ts";
 import { type Hub, startHub } from "../hub/index.ts";
 import { settle } from "../settle.ts";
 import { argocdManifests, type Toolchain } from "../toolchain/index.ts";
+import { initRepository, pushAll } from "./checkout.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { type ArgoCd, startArgoCd } from "./index.ts";
 
@@ -90,10 +90,7 @@ export class ControlPlaneLab {
 
   /** Commits the checkout and pushes it. @returns the commit's full SHA */
   push(message: string): string {
-    runGit(this.checkout, ["add", "--all"]);
-    runGit(this.checkout, ["commit", "--quiet", "--allow-empty", "-m", message]);
-    runGit(this.checkout, ["push", "--quiet", "origin", "HEAD:main"]);
-    return runGit(this.checkout, ["rev-parse", "HEAD"]).trim();
+    return pushAll(this.checkout, message);
   }
 
   /** Creates an object, or replaces one of its name; again where a controller has changed it in between. */
@@ -177,19 +174,6 @@ export class ControlPlaneLab {
     const group = plural === "secrets" ? "/api/v1" : "/apis/argoproj.io/v1alpha1";
     return `${group}/namespaces/${this.namespace}/${plural}`;
   }
-}
-
-function initRepository(directory: string): void {
-  const bare = join(directory, "repositories", "fleet.git");
-  execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", bare]);
-  const checkout = join(directory, "checkout");
-  execFileSync("git", ["init", "--quiet", "--initial-branch=main", checkout]);
-  runGit(checkout, ["remote", "add", "origin", bare]);
-}
-
-function runGit(directory: string, args: readonly string[]): string {
-  const identity = ["-c", "user.name=lab", "-c", "user.email=lab@example.com", "-c", "commit.gpgsign=false"];
-  return execFileSync("git", ["-C", directory, ...identity, ...args], { encoding: "utf8" });
 }
 
 /** What a region's namespace holds before any device: Argo CD's definitions, its settings, the region's projects. */

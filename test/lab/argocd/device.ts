@@ -2,7 +2,6 @@
  * An Argo CD as a device has it, on an API server of its own: repo-server and application-controller, a Git repository
  * behind a real server, and the objects that a device gives them. Without nodes: what runs is for other tests. For tests.
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,12 +11,12 @@ import { callApi } from "../hub/api.ts";
 import { type Hub, startHub } from "../hub/index.ts";
 import { settle } from "../settle.ts";
 import { argocdManifests, type Toolchain } from "../toolchain/index.ts";
+import { initRepository, pushAll, runGit } from "./checkout.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { type ArgoCd, startArgoCd } from "./index.ts";
 
 const SETTLE_TIMEOUT_MS = 90_000;
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const IDENTITY = ["-c", "user.name=lab", "-c", "user.email=lab@example.com", "-c", "commit.gpgsign=false"];
 
 /** Paths of the kinds that {@link DeviceArgoCd.apply} is given. */
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -46,10 +45,7 @@ export class DeviceArgoCd {
   /** Starts everything. @param toolchain with `hub-apiserver`, `argocd`, `miniredis` and `kustomize` */
   static async start(toolchain: Toolchain): Promise<DeviceArgoCd> {
     const directory = mkdtempSync(join(tmpdir(), "edge-fleet-device-argocd-"));
-    const bare = join(directory, "repositories/fleet.git");
-    execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", bare]);
-    execFileSync("git", ["init", "--quiet", "--initial-branch=main", join(directory, "checkout")]);
-    execFileSync("git", ["-C", join(directory, "checkout"), "remote", "add", "origin", bare]);
+    initRepository(directory);
     const git = await startGitServer(join(directory, "repositories"));
     const cluster = await startHub({ toolchain, directory: join(directory, "cluster") });
     const lab = new DeviceArgoCd(directory, git, cluster);
@@ -67,15 +63,12 @@ export class DeviceArgoCd {
 
   /** Commits the checkout and pushes it. @returns the commit's full SHA */
   push(message: string): string {
-    this.run(["add", "--all"]);
-    this.run(["commit", "--quiet", "--allow-empty", "-m", message]);
-    this.run(["push", "--quiet", "origin", "HEAD:main"]);
-    return this.run(["rev-parse", "HEAD"]).trim();
+    return pushAll(this.checkout, message);
   }
 
   /** Runs git in the checkout. */
   run(args: readonly string[]): string {
-    return execFileSync("git", ["-C", this.checkout, ...IDENTITY, ...args], { encoding: "utf8" });
+    return runGit(this.checkout, args);
   }
 
   /** Creates objects, or replaces those of their names, as the program on a device does. */
