@@ -56,6 +56,7 @@ const DIRECTORIES: Readonly<Record<string, number>> = {
   srv: 0o755,
   tmp: 0o1777,
 };
+const THREADS_POLL_MS = 2;
 const ARM64_UNAME = `#!/bin/sh
 # Stand-in for the uname of an ARM64 machine: the machine's own answer with the architecture replaced.
 set -eu
@@ -218,9 +219,24 @@ function nameHosts(devices: readonly RootRequest[]): void {
   run("sh", ["-euc", `base=${BASE}/devices; ${script}`, "host-names", ...ids]);
 }
 
-/** Ends every process that has its root below a folder, those too that they start meanwhile. */
+/** Ends every process that has its root below a folder, those too that they start meanwhile, and waits until they hold nothing. */
 export function endProcesses(below: string): void {
-  for (let found = processesInside(below); found.length > 0; found = processesInside(below)) found.forEach(end);
+  const ended = new Set<number>();
+  for (let found = processesInside(below); found.length > 0; found = processesInside(below)) {
+    found.forEach(end);
+    for (const pid of found) ended.add(pid);
+  }
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (const pid of ended) while (hasThreads(pid)) Atomics.wait(pause, 0, 0, THREADS_POLL_MS);
+}
+
+/** A process whose first thread has ended looks gone, and its other threads still have its sockets and locks open. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
 }
 
 function processesInside(below: string): number[] {
