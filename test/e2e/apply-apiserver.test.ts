@@ -36,7 +36,11 @@ const DATA = "/var/lib/rancher/k3s";
 const DATABASE = `${DATA}/server/db/state.db`;
 const BACKUPS = "/var/lib/edge-fleet/backups";
 const KUBECTL = "k3s kubectl";
-const eventually = eventuallyWithin(20);
+/** Succeeds once K3s remembers of each file of edge-fleet's that it has applied it as it is. */
+const ADDONS_APPLIED = `set -eu; cd ${DATA}/server/manifests; for file in edge-fleet*.yaml; do
+  [ "$(${KUBECTL} get addon "\${file%%.*}" -n kube-system -o 'jsonpath={.spec.checksum}')" = "$(sha256sum <"$file" | cut -d ' ' -f 1)" ]
+done`;
+const eventually = eventuallyWithin(60);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const SHIM = shimArchive("#!/bin/sh\nexec sleep 1000\n");
@@ -216,7 +220,7 @@ underEachShell(
       await eventually(sandbox, `${KUBECTL} get runtimeclass wasmtime-spin-v2`);
       const { handler, scheduling } = get(device, "runtimeclass wasmtime-spin-v2");
       assert.deepEqual([handler, scheduling.nodeSelector], ["spin", { "edge-fleet.dev/wasm-spin": "true" }]);
-      assert.doesNotMatch(device.sh("cat /var/log/k3s.service.log"), /^manifests: /m);
+      await eventually(sandbox, ADDONS_APPLIED);
       for (const [path, content] of [...renderBase(), ...renderWasmSample("spin")]) {
         sandbox.write(`/tmp/tree/${path}`, content);
       }

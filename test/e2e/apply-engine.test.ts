@@ -24,7 +24,7 @@ const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const SECRETS = `${MANIFESTS}/edge-fleet-engine-secrets.yaml`;
 const REPOSITORY = "/var/lib/edge-fleet/engine/repo";
 const KUBECTL = "k3s kubectl";
-const eventually = eventuallyWithin(30);
+const eventually = eventuallyWithin(60);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const URL = "https://git.example.com/fleet.git";
