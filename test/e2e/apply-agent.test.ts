@@ -15,7 +15,7 @@ import { type Device, OLD, profileWith, underEachShell } from "../lab/standins/a
 import { realDefinitions } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { locked } from "../lab/standins/locked.ts";
-import { eventuallyWithin } from "../lab/standins/sandbox.ts";
+import { eventually } from "../lab/standins/sandbox.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf, LOCK } from "../unit/device/profile.ts";
 import { authorityKey } from "../unit/identity/keys.ts";
@@ -24,7 +24,6 @@ const ADDRESS = "10.250.0.1";
 const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const CLIENT = `${MANIFESTS}/edge-fleet-hub-client.yaml`;
 const KUBECTL = "k3s kubectl";
-const eventually = eventuallyWithin(60);
 const URL = "https://git.example.com/fleet.git";
 const AUTHORITY = authorityKey();
 const BINARY = k3sApiStandin(OLD);

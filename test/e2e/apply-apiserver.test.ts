@@ -26,7 +26,7 @@ import {
   underEachShell,
 } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
-import { eventuallyWithin, type Sandbox } from "../lab/standins/sandbox.ts";
+import { eventually, type Sandbox } from "../lab/standins/sandbox.ts";
 import { shimArchive } from "../lab/standins/shim.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile } from "../unit/device/profile.ts";
@@ -36,11 +36,11 @@ const DATA = "/var/lib/rancher/k3s";
 const DATABASE = `${DATA}/server/db/state.db`;
 const BACKUPS = "/var/lib/edge-fleet/backups";
 const KUBECTL = "k3s kubectl";
-/** Succeeds once K3s remembers of each file of edge-fleet's that it has applied it as it is. */
-const ADDONS_APPLIED = `set -eu; cd ${DATA}/server/manifests; for file in edge-fleet*.yaml; do
-  [ "$(${KUBECTL} get addon "\${file%%.*}" -n kube-system -o 'jsonpath={.spec.checksum}')" = "$(sha256sum <"$file" | cut -d ' ' -f 1)" ]
+/** Succeeds once K3s remembers of each file in its folder that it has applied it as it is. */
+const ADDONS_APPLIED = `set -eu; cd ${DATA}/server/manifests; for file in *.yaml; do
+  sum=$(sha256sum <"$file")
+  [ "$(${KUBECTL} get addon "\${file%%.*}" -n kube-system -o 'jsonpath={.spec.checksum}')" = "\${sum%% *}" ]
 done`;
-const eventually = eventuallyWithin(60);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const SHIM = shimArchive("#!/bin/sh\nexec sleep 1000\n");

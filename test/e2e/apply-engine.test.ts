@@ -15,7 +15,7 @@ import { type Device, NEW, OLD, profileWith, sha256, underEachShell } from "../l
 import { realDefinitions } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { locked } from "../lab/standins/locked.ts";
-import { eventuallyWithin } from "../lab/standins/sandbox.ts";
+import { eventually } from "../lab/standins/sandbox.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf } from "../unit/device/profile.ts";
 
@@ -24,7 +24,6 @@ const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const SECRETS = `${MANIFESTS}/edge-fleet-engine-secrets.yaml`;
 const REPOSITORY = "/var/lib/edge-fleet/engine/repo";
 const KUBECTL = "k3s kubectl";
-const eventually = eventuallyWithin(60);
 /** Releases by version; the new one's API answers, and its node never does. */
 const BINARIES = { [OLD]: k3sApiStandin(OLD), [NEW]: k3sApiStandin(NEW, { fault: "never-ready" }) };
 const URL = "https://git.example.com/fleet.git";

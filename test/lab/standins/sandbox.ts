@@ -143,16 +143,11 @@ export class Sandbox {
 }
 
 /** Waits until a sh text succeeds inside. @throws Error with what it said last */
-export type Eventually = (sandbox: Sandbox, text: string, seconds?: number) => Promise<void>;
-
-/** {@link Eventually} of tests that have so much patience where they do not say how much. */
-export function eventuallyWithin(patience: number): Eventually {
-  return async (sandbox, text, seconds = patience) => {
-    const end = performance.now() + seconds * 1000;
-    while (performance.now() < end) {
-      if (sandbox.run(text).code === 0) return;
-      await sleep(200);
-    }
-    throw new Error(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
-  };
+export async function eventually(sandbox: Sandbox, text: string, seconds = 60): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    if (sandbox.run(text).code === 0) return;
+    await sleep(200);
+  }
+  throw new Error(`after ${seconds} s: ${text}: ${JSON.stringify(sandbox.run(text))}`);
 }
