@@ -54,12 +54,12 @@ export function lockFor(url: string): ArtifactsLock {
 /** A lock for devices to which artifacts are pushed. */
 export const LOCK = lockFor("http://127.0.0.1:9");
 
-/** A profile of this machine's architecture, with pushed artifacts and 30 s to become ready. */
+/** A profile of this machine's architecture, with pushed artifacts and 2 min to become ready. */
 export function pushedProfile(changes: Partial<Profile>): Profile {
   return buildProfile({
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
     artifacts: { ...ARTIFACTS, delivery: "push" },
-    readiness: { timeoutSeconds: 30 },
+    readiness: { timeoutSeconds: 120 },
     ...changes,
   });
 }
