@@ -2,10 +2,13 @@
  * What one connection of the doctor sends: a short script that makes itself root where it may, and on its stdin the
  * preflight. It serves before a device is enrolled and whatever device program it has. Pure.
  */
-
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { ArtifactsLock, Profile } from "../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../components/plan/artifact.ts";
 import { neededKib, preflightSetting, preflightText } from "../../components/plan/preflight.ts";
+
+const DIAGNOSE = readFileSync(join(import.meta.dirname, "diagnose.sh"), "utf8");
 
 /** What is asked of one device. */
 export interface Examination {
@@ -34,9 +37,14 @@ export function examinationScript(examination: Examination, now: number): Examin
     "set -eu; umask 077",
     "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin LC_ALL=C",
     ...Object.entries(settingsOf(examination, now)).map(([name, value]) => `${name}=${quoteWord(value)}`),
-    `${preflightText()}diagnose </dev/null\n`,
+    `${diagnosisText()}diagnose </dev/null\n`,
   ];
   return { script: AS_ROOT_IF_ALLOWED, stdin: lines.join("\n") };
+}
+
+/** Defines the function `diagnose`; runs nothing. */
+export function diagnosisText(): string {
+  return `${preflightText()}${DIAGNOSE}`;
 }
 
 function settingsOf(examination: Examination, now: number): Record<string, string> {
@@ -51,7 +59,7 @@ function settingsOf(examination: Examination, now: number): Record<string, strin
     WASM: profile.wasm.join(" "),
     REPLACE: profile.replace ? "1" : "",
     PREFLIGHT: preflightSetting(profile),
-    MANAGED_REBOOT: allowReboot ? "1" : "",
+    ALLOW_REBOOT: allowReboot ? "1" : "",
     EDGE_FLEET_NOW: String(now),
   };
 }

@@ -56,7 +56,7 @@ const RESULTS: readonly string[] = [
 ] satisfies DeviceAnswer["result"][];
 
 /** Codes of failures that pass by themselves: the device goes on alone, or somebody else is at it. */
-const PASSING: ReadonlySet<string> = new Set(["rebooting", "locked", "running", "interrupted"]);
+const PASSING: ReadonlySet<string> = new Set(["locked", "running", "interrupted"]);
 
 /** Reads a dial's line. @returns undefined for anything else, e.g. the unknown value of a preview */
 export function parseDialResult(line: string): DialResult | undefined {

@@ -179,18 +179,6 @@ const MaintenanceWindowSchema = z.strictObject({
   durationMinutes: z.int().min(15).max(1440).describe("Length"),
 });
 
-const PreflightSchema = z
-  .strictObject({
-    allowReboot: z
-      .boolean()
-      .default(false)
-      .describe(
-        "A device whose kernel has the memory cgroup turned off (Raspberry Pi OS) turns it on and reboots, once in its life. With false the apply is refused, and says what to do",
-      ),
-  })
-  .prefault({})
-  .describe("What an apply may change on the machine before it begins");
-
 const RollbackSchema = z
   .strictObject({
     afterSeconds: z
@@ -228,7 +216,6 @@ export const SettingsSchema = z.strictObject({
     .enum(["systemd", "openrc"])
     .default("systemd")
     .describe("Init system of the device: openrc for Alpine and its kin, not with MicroK8s"),
-  preflight: PreflightSchema,
   ...DistributionSettings,
   network: NetworkSchema,
   security: z

@@ -106,7 +106,6 @@ function settingsOf(
     LIMIT_KIB: String(profile.artifacts.maxKiBPerSecond ?? ""),
     NEED_KIB: String(neededKib(artifacts)),
     PREFLIGHT: preflightSetting(profile),
-    MANAGED_REBOOT: profile.preflight.allowReboot ? "1" : "",
     READY_SECONDS: String(profile.readiness.timeoutSeconds),
     ROLLBACK_SECONDS: String(profile.rollback.afterSeconds),
     BACKUP_HOURS: String(profile.backup.everyHours),

@@ -71,7 +71,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     ERROR,
     "The memory controller is off, as on every Raspberry Pi OS before it is turned on",
     "K3s stops with `failed to find memory cgroup`",
-    "Add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt (older images: /boot/cmdline.txt) and reboot; `edge-fleet doctor <device> --allow-reboot`, or an apply where `preflight.allowReboot` is true, does both, with a backup beside the file, and reboots a device once in its life",
+    "Add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt (older images: /boot/cmdline.txt) and reboot; `edge-fleet doctor <device> --allow-reboot` does both, with a backup beside the file, and reboots a device once in its life",
   ],
   [
     "memory-cgroup-mended",

@@ -88,7 +88,7 @@ export const PREFLIGHT_FILES = [
   "preflight-backup.sh",
 ] as const;
 
-/** The functions `findings`, `diagnose` and `mend_memory_cgroup`, without comments. Defines and runs nothing else. */
+/** The function `findings` and what it needs, without comments. Runs nothing. */
 export function preflightText(): string {
   const read = (name: string): string => readFileSync(join(import.meta.dirname, "../device/program", name), "utf8");
   return PREFLIGHT_FILES.map(read)

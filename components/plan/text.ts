@@ -31,7 +31,7 @@ const SETTINGS = [
     "labels",
     "memoryMiB",
   ],
-  ...["network", "preflight", "readiness", "registries", "replace", "rollback", "security", "taints", "time", "wasm"],
+  ...["network", "readiness", "registries", "replace", "rollback", "security", "taints", "time", "wasm"],
 ] as const satisfies readonly (keyof Profile)[];
 
 /** Characters of a digest that are shown: enough to tell two files apart. */

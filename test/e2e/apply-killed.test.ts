@@ -1,5 +1,6 @@
 /** The device program killed with SIGKILL at every step and file, and several controllers at once. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
 import { countFaults } from "../lab/faults.ts";
@@ -7,14 +8,18 @@ import {
   BROKEN,
   type Device,
   flannel,
+  lockFor,
   NEW,
   OLD,
   profileWith,
+  RELEASES,
   readOutcome,
   SLOW,
   underEachShell,
 } from "../lab/standins/apply-device.ts";
 import { finishAfterKill, killPoints } from "../lab/standins/kills.ts";
+import { freePort } from "../unit/cli/sshd.ts";
+import { ARTIFACTS } from "../unit/device/profile.ts";
 
 const ROLLBACK_PUTS = Array.from({ length: 3 }, (_, index) => `restore${index + 1}`);
 const old = profileWith(OLD);
@@ -75,6 +80,26 @@ underEachShell("interruptions", (get, shell) => {
       });
     }
   });
+
+  test("a run that a boot tries again, earlier than the network, waits for the server from which it downloads", (context) =>
+    faults.survive("power cut", async () => {
+      const { device } = get();
+      const port = await freePort();
+      const lock = lockFor(`http://127.0.0.1:${port}`);
+      const fetching: Profile = { ...old, artifacts: { ...ARTIFACTS, delivery: "fetch", mirror: undefined } };
+      device.wipe();
+      device.killAt("stage");
+      assert.match(device.apply(fetching, lock).reason, /^interrupted: /);
+      device.killAt("");
+      device.powerCycle();
+      await new Promise((resolve) => setTimeout(resolve, 4000));
+      assert.equal(device.sh("cat /var/lib/edge-fleet/run/*/result 2>/dev/null || echo none"), "none");
+      const server = createServer((_, response) => response.end(RELEASES[OLD])).listen(port, "127.0.0.1");
+      context.after(() => server.close());
+      await device.settle();
+      device.assertIs(fetching);
+      assert.equal(device.apply(fetching, lock).result, "unchanged");
+    }));
 
   test("an upgrade that is killed anywhere is finished by the next run, or undone by a run of the former state", () => {
     const { device } = get();

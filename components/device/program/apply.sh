@@ -5,7 +5,6 @@
 preflight() {
   enter preflight
   await_boot
-  managed_reboot
   found=$(all_findings) || die "preflight: a check failed - read $LOG"
   while IFS='	' read -r id severity text; do
     case $severity in error) finding "$id: $text" ;; warning) echo "warning: $id: $text" ;; esac
@@ -42,9 +41,17 @@ backup() {
   save_datastore "$n/datastore"
   mv "$n/list" "$n/paths"
   sync
-  rm -rf "$PREVIOUS"
-  mv "$n" "$PREVIOUS"
+  settle_backup
   ! taken_over || copy_taken_over
+}
+
+# A whole backup takes the place of the former one; of one that was cut off nothing is of use.
+settle_backup() {
+  if [ -f "$PREVIOUS.new/paths" ]; then
+    rm -rf "$PREVIOUS"
+    mv "$PREVIOUS.new" "$PREVIOUS"
+  fi
+  rm -rf "$PREVIOUS.new"
 }
 
 # What this run puts and what the last one put, each once.
@@ -189,10 +196,7 @@ restore_all() {
 # Makes up for a run that was cut off: back to the last good files, from where this run begins.
 resume() {
   ! finished || return 0
-  if [ -f "$PREVIOUS.new/paths" ]; then
-    rm -rf "$PREVIOUS"
-    mv "$PREVIOUS.new" "$PREVIOUS"
-  fi
+  settle_backup
   grep -Eq '^(swap|recover|rollback)' "$JOURNAL" || return 0
   if applied "$(head -n 1 "$JOURNAL" | cut -f 2)"; then
     journal end applied

@@ -86,7 +86,7 @@ memory_cgroup_off() {
     case $booted/" $LINE " in
       *" cgroup_enable=memory "*/*) found memory-cgroup error "off: the kernel does not obey cgroup_enable=memory - use a kernel with CONFIG_MEMCG" ;;
       */*" cgroup_enable=memory "*) found memory-cgroup error "off until the device boots with the line of $CMDLINE - reboot it" ;;
-      *) found memory-cgroup error "off - set preflight.allowReboot: true, or run edge-fleet doctor $DEVICE --allow-reboot, or add cgroup_memory=1 cgroup_enable=memory to the one line of $CMDLINE and reboot" ;;
+      *) found memory-cgroup error "off - run edge-fleet doctor $DEVICE --allow-reboot, or add cgroup_memory=1 cgroup_enable=memory to the one line of $CMDLINE and reboot" ;;
     esac
   fi
 }

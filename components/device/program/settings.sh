@@ -4,7 +4,7 @@
 
 reset_settings() {
   DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' INIT='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
-  ENGINE=none DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 MANAGED_REBOOT=0 LIMIT_KIB=0 NEED_KIB=0
+  ENGINE=none DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 LIMIT_KIB=0 NEED_KIB=0
   READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
@@ -13,7 +13,7 @@ setting() {
   case $2 in *[!A-Za-z0-9_./:@%+,=\ -]*) refuse "$1 has a character that no setting has" ;; esac
   case $1 in
     HASH) check_sum "$2" ;;
-    MEMORY_MIB | LIMIT_KIB | NEED_KIB | READY_SECONDS | ROLLBACK_SECONDS | BACKUP_HOURS | BACKUP_KEEP | REPLACE | MANAGED_REBOOT) check_number "$2" ;;
+    MEMORY_MIB | LIMIT_KIB | NEED_KIB | READY_SECONDS | ROLLBACK_SECONDS | BACKUP_HOURS | BACKUP_KEEP | REPLACE) check_number "$2" ;;
     DEVICE | REGION | SERVICE | VERSION | ARCH) case $2 in '' | -* | *[!A-Za-z0-9.+@-]*) refuse "$1 is not a name" ;; esac ;;
     DISTRIBUTION) case $2 in k3s | k0s | microk8s) ;; *) refuse "unknown distribution" ;; esac ;;
     ENGINE) case $2 in argocd | argocd-agent | flux | none) ;; *) refuse "unknown engine" ;; esac ;;
@@ -59,7 +59,6 @@ assign() {
     AGENTS) AGENTS=$2 ;;
     WASM) WASM=$2 ;;
     PREFLIGHT) PREFLIGHT=$2 ;;
-    MANAGED_REBOOT) MANAGED_REBOOT=$2 ;;
     REPLACE) REPLACE=$2 ;;
     LIMIT_KIB) LIMIT_KIB=$2 ;;
     NEED_KIB) NEED_KIB=$2 ;;

@@ -2,6 +2,7 @@
 # or undoes a run that a power cut ended.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 WATCHDOG=edge-fleet-watchdog
+BOOT_SECONDS=180
 
 # From the first change on, the run has ROLLBACK_SECONDS.
 arm() {
@@ -70,10 +71,27 @@ take_over() {
   fi
   STEP=expired SWAPPED=1 FORCE=1
   rm -f "$STATE"/.edge-fleet.*
-  if [ -f "$PREVIOUS.new/paths" ]; then
-    rm -rf "$PREVIOUS"
-    mv "$PREVIOUS.new" "$PREVIOUS"
-  fi
+  settle_backup
   grep -Eq '^(swap|recover|rollback)' "$JOURNAL" || SWAPPED=0
   die "expired: $1"
 }
+
+# A run that a boot has started is earlier than the network and the time service, and waits for both. What it does not get
+# in time, preflight and the downloads report as always.
+await_boot() {
+  BOOT_END=0
+  [ -e "$RUN/booted" ] || return 0
+  CLOCK_SECONDS=120
+  BOOT_END=$(($(tick) + BOOT_SECONDS))
+  until network_is_up; do
+    [ "$(tick)" -lt "$BOOT_END" ] || return 0
+    sleep "$POLL"
+  done
+}
+
+# A default route, where one is needed.
+network_is_up() (
+  preflight_settings
+  default_route
+  [ -n "$UPLINK" ] || [ "$DUMMY_ROUTE" = 1 ] || [ ! -r "$PROC/net/route" ]
+)

@@ -7,9 +7,9 @@ import { countFaults } from "../faults.ts";
 import { type Device, underEachShellAs } from "./apply-device.ts";
 import type { Sandbox, SandboxShell } from "./sandbox.ts";
 
-/** Points at which the program of the tests can kill itself: its steps, and the first nine files that it puts. */
+/** Points at which the program of the tests can kill itself: its steps, before a backup is whole and before it takes the former one's place, and the first nine files that it puts. */
 const KILL_POINTS: readonly string[] = [
-  ...["begin", "preflight", "stage", "backup", "swap", "activate", "gate", "commit", "end"],
+  ...["begin", "preflight", "stage", "backup", "copied", "settle", "swap", "activate", "gate", "commit", "end"],
   ...Array.from({ length: 9 }, (_, index) => `put${index + 1}`),
 ];
 

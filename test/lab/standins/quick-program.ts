@@ -20,6 +20,8 @@ function instrument(text: string): DeviceProgram {
     ['  journal "$1" begin\n', '  journal "$1" begin\n  kill_at "$1"\n'],
     ['  mv -f "$t" "$2"\n', `  ${KILL_IN_PUT}\n  mv -f "$t" "$2"\n`],
     ['  mv -f "$t" "$JOURNAL"\n', '  mv -f "$t" "$JOURNAL"\n  kill_at begin\n'],
+    ['  mv "$n/list" "$n/paths"\n', '  kill_at copied\n  mv "$n/list" "$n/paths"\n'],
+    ['    mv "$PREVIOUS.new" "$PREVIOUS"\n', '    kill_at settle\n    mv "$PREVIOUS.new" "$PREVIOUS"\n'],
     ["  enter rollback\n", "  c=0\n  enter rollback\n"],
     ['  mv "$K3S_DATA/server/.db.new"', '  kill_at datastore\n  mv "$K3S_DATA/server/.db.new"'],
     ['  "$1_reset"\n  for', '  kill_at erase\n  "$1_reset"\n  for'],

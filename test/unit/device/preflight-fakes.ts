@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { preflightText } from "../../../components/plan/preflight.ts";
+import { diagnosisText } from "../../../cli/doctor/script.ts";
 
 /** The shells of devices. */
 export const SHELLS = { dash: ["dash"], busybox: ["busybox", "ash"] } as const;
@@ -216,7 +216,7 @@ export class Machine {
     else if (!path.endsWith("/")) writeFileSync(target, content);
   }
 
-  /** Runs commands behind the preflight's text. */
+  /** Runs commands behind the doctor's text, which begins with the preflight's. */
   run(
     shell: Shell,
     commands: string,
@@ -231,7 +231,7 @@ export class Machine {
       PREFLIGHT: `dummy=1 delivery=fetch pods=10.42.0.0/16 ${preflight ?? ""}`,
       ...settings,
     };
-    const script = ["set -eu", preflightText(), COMMANDS, stubs ?? "", commands].join("\n");
+    const script = ["set -eu", diagnosisText(), COMMANDS, stubs ?? "", commands].join("\n");
     const [command, ...args] = SHELLS[shell];
     const environment = { PATH: join(this.root, "bin"), LC_ALL: "C", MACHINE_ROOT: this.root, ...variables };
     const { status, stdout, stderr } = spawnSync(pathOf(command), [...args, "-c", script], {

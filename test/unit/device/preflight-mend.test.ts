@@ -17,7 +17,7 @@ const REBOOT = `echo "$*" >>"$MACHINE_ROOT/reboots"`;
 const FRESH: FakeMachine = {
   ...MACHINES["Raspberry Pi"],
   files: { ...MACHINES["Raspberry Pi"].files, [CONTROLLERS]: "cpuset cpu io pids\n", [FIRMWARE]: `${LINE}\n` },
-  settings: { ARCH: "arm64", MANAGED_REBOOT: "1" },
+  settings: { ARCH: "arm64", ALLOW_REBOOT: "1" },
   scripts: { "systemd-run": REBOOT },
 };
 
@@ -66,7 +66,7 @@ class Patient extends Machine {
 }
 
 const untouched: { readonly name: string; readonly machine: FakeMachine; readonly ids: readonly string[] }[] = [
-  { name: "without the operator's leave", machine: pi({}, { MANAGED_REBOOT: "0" }), ids: ["memory-cgroup"] },
+  { name: "without the operator's leave", machine: pi({}, { ALLOW_REBOOT: "0" }), ids: ["memory-cgroup"] },
   { name: "as another user than root", machine: pi({}, {}, "id() { echo 1000; }"), ids: ["root", "memory-cgroup"] },
   { name: "where the controller is on", machine: pi({ [CONTROLLERS]: "cpu cpuset memory pids\n" }), ids: [] },
   {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { diagnosisText } from "../../../cli/doctor/script.ts";
 import {
   neededKib,
   PREFLIGHT_CHECKS,
-  PREFLIGHT_FILES,
   preflightReference,
   preflightSetting,
 } from "../../../components/plan/preflight.ts";
@@ -135,7 +135,7 @@ const CASES: readonly Case[] = [
     },
     found: {
       "memory-cgroup error":
-        /^off - set preflight\.allowReboot: true, or run edge-fleet doctor edge-0001 --allow-reboot, or add .* one line of .*\/boot\/firmware\/cmdline\.txt and reboot$/,
+        /^off - run edge-fleet doctor edge-0001 --allow-reboot, or add .* one line of .*\/boot\/firmware\/cmdline\.txt and reboot$/,
     },
   },
   {
@@ -697,11 +697,8 @@ test("every finding of the device is in the catalogue with its severities, and t
   const add = (id: string, severities: readonly string[]): void => {
     printed.set(id, new Set([...(printed.get(id) ?? []), ...severities]));
   };
-  for (const file of PREFLIGHT_FILES) {
-    const text = readFileSync(join(PROGRAM, file), "utf8");
-    for (const [, id = "", severity = ""] of text.matchAll(/\bfound ([a-z-]+) (\S+) "/g))
-      add(id, severity === '"$BEFORE_START"' ? ["error", "warning"] : [severity]);
-  }
+  for (const [, id = "", severity = ""] of diagnosisText().matchAll(/\bfound ([a-z-]+) (\S+) "/g))
+    add(id, severity === '"$BEFORE_START"' ? ["error", "warning"] : [severity]);
   const program = ["damage.sh", "engine.sh", "findings.sh", "kept.sh"]
     .map((file) => readFileSync(join(PROGRAM, file), "utf8"))
     .join("");

@@ -76,7 +76,6 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     readiness: { timeoutSeconds: 300 },
     rollback: { afterSeconds: 1200 },
     init: "systemd",
-    preflight: { allowReboot: false },
     backup: { everyHours: 24, keep: 3, push: undefined },
     decommission: "retain",
     values: {},
