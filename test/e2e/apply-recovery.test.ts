@@ -41,7 +41,7 @@ underEachShell("recovery", (get, shell) => {
     const { device } = get();
     device.install(old);
     device.push(BROKEN);
-    for (const point of ["put3", "gate"])
+    for (const point of ["copied", "put3", "gate"])
       await faults.survive("killed", async () => {
         device.killAt(point);
         assert.match(device.apply(hanging(3)).reason, /^interrupted: /, point);
@@ -77,26 +77,45 @@ underEachShell("recovery", (get, shell) => {
       }));
   }
 
-  test("a run that ends two boots is undone", () =>
-    faults.survive(
-      "power cut",
-      async () => {
-        const { device } = get();
-        device.install(old);
-        device.push(NEW);
-        device.killAt("activate");
-        assert.match(device.apply(next).reason, /^interrupted: /);
-        device.powerCycle();
-        await new Promise((resolve) => setTimeout(resolve, 1500));
-        await untilNoneRuns(device);
-        device.killAt("");
-        device.powerCycle();
-        await device.settle();
-        device.assertIs(old);
-        assert.match(device.sh("cat /var/lib/edge-fleet/run/*/result"), /"rolled-back".*two boots interrupted the run/);
-      },
-      2,
-    ));
+  for (const [point, result] of [
+    ["activate", "rolled-back"],
+    ["copied", "failed"],
+  ] as const)
+    test(`a run that ends two boots, both times at ${point}, is undone, and nothing of it is left`, () =>
+      faults.survive(
+        "power cut",
+        async () => {
+          const { device } = get();
+          device.install(old);
+          device.push(NEW);
+          device.killAt(point);
+          assert.match(device.apply(next).reason, /^interrupted: /);
+          device.powerCycle();
+          await new Promise((resolve) => setTimeout(resolve, 1500));
+          await untilNoneRuns(device);
+          device.killAt("");
+          device.powerCycle();
+          await device.settle();
+          device.assertIs(old);
+          const answer = device.sh("cat /var/lib/edge-fleet/run/*/result");
+          assert.match(answer, new RegExp(`"${result}".*two boots interrupted the run`));
+        },
+        2,
+      ));
+
+  test("a datastore that cannot be read ends the run, and the half copy does not stay", () =>
+    faults.survive("damaged file", () => {
+      const { device } = get();
+      device.install(old);
+      device.push(NEW);
+      const unreadable = "/var/lib/rancher/k3s/server/cred/encryption-config.json";
+      device.sh(`touch ${unreadable}; mount --bind /proc/1/mem ${unreadable}`);
+      const { result, reason } = device.apply(next);
+      device.sh(`umount ${unreadable}`);
+      assert.equal(result, "failed");
+      assert.match(reason, /^backup: the datastore could not be copied - /);
+      device.assertIs(old);
+    }));
 
   test("a boot without a run under way changes nothing", () =>
     faults.survive("power cut", () => {

@@ -229,6 +229,7 @@ finish() {
   disarm
   if [ "$LOCKED" = 1 ]; then
     rm -rf "$STAGE"
+    settle_backup
     finished || journal end "$RESULT"
     rm -f "$LOCK"
   fi
