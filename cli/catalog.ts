@@ -50,6 +50,12 @@ const SET_UP: CommandGroup = {
       example: "edge-fleet lock",
       load: async () => (await import("./commands/lock.ts")).registerLock,
     },
+    {
+      name: "seal",
+      summary: "encrypt a Secret for devices, so that it can lie in Git",
+      example: "edge-fleet seal tokyo --file secret.yaml",
+      load: async () => (await import("./commands/seal.ts")).registerSeal,
+    },
   ],
 };
 

@@ -1,10 +1,11 @@
 /**
  * What a tree builds to, judged before anything of it reaches a device: from leaves and workloads to findings on images,
- * runtime classes, memory and what the projects allow.
+ * runtime classes, memory, what the projects allow and who opens SealedSecrets.
  */
 import { availableParallelism } from "node:os";
 import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
+import { SEALED_SECRETS_MEMORY } from "../../components/gitops/engine/sealed-secrets/settings.ts";
 import {
   type Leaf,
   listWorkloadLeaves,
@@ -29,6 +30,7 @@ import { mapBounded } from "../parallel.ts";
 import { requestedMemory, workloadMemory } from "./memory.ts";
 import { checkProject } from "./project.ts";
 import { judgeImage, judgeRuntimeClass } from "./rules.ts";
+import { checkSealed } from "./sealed.ts";
 
 /** Something found in a rendered folder. */
 export interface Finding extends Pick<TreeProblem, "rule" | "where" | "message"> {
@@ -74,6 +76,11 @@ export async function checkBuilds(
     return [
       ...checkImages(rendered, requireDigests),
       ...checkProject(rendered, undefined, rules),
+      ...checkSealed(rendered, all),
+      ...present.flatMap((workload) => {
+        const taken = built.get(sourceFolder("live", leaf, workload));
+        return taken === undefined ? [] : checkSealed(taken, takersOf(workload, all));
+      }),
       ...takenTogether(present, all).flatMap((taken) => {
         const others = taken.flatMap((workload) => built.get(sourceFolder("live", leaf, workload)) ?? []);
         const together = [rendered, ...others];
@@ -94,6 +101,10 @@ export async function checkBuilds(
   ];
 }
 
+function takersOf(workload: TreeWorkload, devices: readonly TreeDevice[]): TreeDevice[] {
+  return devices.filter((device) => takesWorkload(device, workload));
+}
+
 /** The sets of workloads that devices of one leaf have, each once. */
 function takenTogether(workloads: readonly TreeWorkload[], devices: readonly TreeDevice[]): TreeWorkload[][] {
   const sets = devices.map((device) => workloads.filter((workload) => takesWorkload(device, workload)));
@@ -103,8 +114,9 @@ function takenTogether(workloads: readonly TreeWorkload[], devices: readonly Tre
 function modelMemory({ models }: TreeInput, model: string, devices: readonly TreeDevice[]): ModelMemory {
   const memoryMiB = models[model]?.memoryMiB ?? 0;
   const agentMiB = devices.some(({ engine }) => engine === "argocd-agent") ? AGENT_MEMORY.requestMiB : 0;
+  const sealedMiB = devices.some(({ sealing }) => sealing !== undefined) ? SEALED_SECRETS_MEMORY.requestMiB : 0;
   const pulls = agentMiB > 0 || devices.some(({ engine }) => engine === "argocd");
-  return { model, memoryMiB, engineMiB: pulls ? engineRequestMiB(memoryMiB) + agentMiB : 0 };
+  return { model, memoryMiB, engineMiB: (pulls ? engineRequestMiB(memoryMiB) + agentMiB : 0) + sealedMiB };
 }
 
 async function renderFolder(directory: string, path: string): Promise<Rendered> {

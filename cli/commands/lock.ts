@@ -26,6 +26,7 @@ interface LockOptions {
   readonly runwasiBase?: string;
   readonly snapBase?: string;
   readonly argocdBase?: string;
+  readonly sealedsecretsBase?: string;
   readonly wasm?: readonly string[];
   readonly cache: string;
   readonly mirror?: string;

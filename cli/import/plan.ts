@@ -224,7 +224,7 @@ function check(
 function profileOf(entry: DeviceEntry, region: string, inventory: Inventory, host: SourceHost): Profile | undefined {
   const { position, path } = host;
   const locate = () => position;
-  const lock = { file: "", devices: {}, revoked: {}, locate };
+  const lock = { file: "", devices: {}, revoked: {}, sealing: [], locate };
   const fresh: Region = { name: region, state: "present", settings: {}, file: "", devices: [], lock, locate };
   const known = inventory.regions.get(region) ?? fresh;
   try {

@@ -4,7 +4,12 @@
  */
 import { parseYamlFile } from "../../components/inventory/files.ts";
 import { renderRegionLock } from "../../components/inventory/lock.ts";
-import { type LockedDevice, RegionLockSchema, type RevokedKeys } from "../../components/inventory/lock-schema.ts";
+import {
+  type LockedDevice,
+  RegionLockSchema,
+  type RevokedKeys,
+  type SealingKey,
+} from "../../components/inventory/lock-schema.ts";
 
 /** What a device is pinned to from now on. */
 export interface Pin {
@@ -40,7 +45,7 @@ export function editRegionLock(
   pins: readonly Pin[],
   dropped: readonly string[] = [],
 ): EditedLock {
-  const before = text === undefined ? { devices: {} } : parseLock(file, text);
+  const before: Lock = text === undefined ? { devices: {} } : parseLock(file, text);
   const devices = new Map(Object.entries(before.devices));
   const conflicts = new Map<string, string>();
   for (const { id, pinned, before: known } of pins) {
@@ -49,10 +54,14 @@ export function editRegionLock(
     else conflicts.set(id, `${field} was changed in ${file} meanwhile - look at the entry and enroll again`);
   }
   for (const id of dropped) devices.delete(id);
-  return { text: renderRegionLock(region, devices, revokedKeys(before, devices)), conflicts };
+  return { text: renderRegionLock(region, devices, revokedKeys(before, devices), before.sealing), conflicts };
 }
 
-type Lock = { readonly devices: Readonly<Record<string, LockedDevice>>; readonly revoked?: RevokedKeys | undefined };
+interface Lock {
+  readonly devices: Readonly<Record<string, LockedDevice>>;
+  readonly revoked?: RevokedKeys | undefined;
+  readonly sealing?: readonly SealingKey[] | undefined;
+}
 
 /** Keys that the lock has revoked or has of its devices, without those that its devices have now. */
 function revokedKeys(before: Lock, devices: ReadonlyMap<string, LockedDevice>): RevokedKeys {
@@ -63,6 +72,21 @@ function revokedKeys(before: Lock, devices: ReadonlyMap<string, LockedDevice>): 
     return [id, [...new Set(keys)].filter((key) => key !== undefined && !used.has(key)) as string[]];
   });
   return Object.fromEntries(entries.filter(([, keys]) => keys.length > 0));
+}
+
+/**
+ * Edits the keys for SealedSecrets in the text of a lock.
+ * @param text undefined where there is no file yet
+ * @param edit from the keys as they are, the newest first, to those that are to be
+ * @throws Error naming the file when its text is no lock
+ */
+export function editSealingKeys(
+  { file, region }: LockFile,
+  text: string | undefined,
+  edit: (keys: readonly SealingKey[]) => readonly SealingKey[],
+): string {
+  const { devices, revoked = {}, sealing = [] }: Lock = text === undefined ? { devices: {} } : parseLock(file, text);
+  return renderRegionLock(region, new Map(Object.entries(devices)), revoked, edit(sealing));
 }
 
 function parseLock(file: string, text: string): Lock {

@@ -18,6 +18,8 @@ export const UPSTREAM = {
   snap: "https://api.snapcraft.io",
   /** Holds `<release>/manifests/...`. */
   argocd: "https://raw.githubusercontent.com/argoproj/argo-cd",
+  /** Holds `<release>/helm/sealed-secrets/crds/...`. */
+  sealedsecrets: "https://raw.githubusercontent.com/bitnami/sealed-secrets",
 } as const;
 
 /** A project whose releases are locked. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isLocalPath } from "../../components/plan/artifact.ts";
+import { isLocalPath } from "../../components/plan/artifact-url.ts";
 import type { UsedArtifact } from "./artifact.ts";
 
 /**

@@ -4,7 +4,7 @@
  */
 
 import type { ArtifactFile } from "../../components/inventory/index.ts";
-import { isLocalPath } from "../../components/plan/artifact.ts";
+import { isLocalPath } from "../../components/plan/artifact-url.ts";
 
 /** The list of images that devices pull by digest, one a line: a registry holds them, not this folder. */
 export const IMAGES_FILE = "images.txt";

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
 import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { replaceFile } from "../../components/gitops/disk.ts";
-import { isLocalPath } from "../../components/plan/artifact.ts";
+import { isLocalPath } from "../../components/plan/artifact-url.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import { IMAGES_FILE, type MirrorFile, mirrorSums, SUMS_FILE } from "./mirror-layout.ts";

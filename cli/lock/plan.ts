@@ -11,6 +11,7 @@ import { planArgoCdAgent } from "./sources/argocd-agent.ts";
 import { planK0s } from "./sources/k0s.ts";
 import { planK3s } from "./sources/k3s.ts";
 import { planMicroK8s } from "./sources/microk8s.ts";
+import { planSealedSecrets } from "./sources/sealed-secrets.ts";
 import { planWasm } from "./sources/wasm.ts";
 
 /** Name of the lock file in the inventory's folder. */
@@ -24,6 +25,7 @@ const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
   planWasm,
   planArgoCd,
   planArgoCdAgent,
+  planSealedSecrets,
 ];
 
 /**

@@ -15,6 +15,7 @@ export interface TreeProblem {
     | "runtime-class"
     | "build"
     | "project"
+    | "sealed"
     | "chart"
     | "leaf";
   /** Path of the file: the tree's folder and below. */

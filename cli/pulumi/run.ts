@@ -49,6 +49,22 @@ export async function stackOutputs(stack: string): Promise<unknown> {
   return JSON.parse(result.stdout);
 }
 
+/**
+ * Sets a secret of a stack's configuration, by stdin: arguments are seen by every user of the machine.
+ * @throws UsageError when the CLI is not installed
+ * @throws Error with the CLI's message
+ */
+export async function setStackSecret(stack: string, key: string, value: string): Promise<void> {
+  const result = await runProgram("pulumi", ["config", "set", "--secret", key, "--stack", stack, "--non-interactive"], {
+    stdin: value,
+    timeoutMs: 120_000,
+    environment: { PULUMI_SKIP_UPDATE_CHECK: "true" },
+  });
+  if (result.exitCode === undefined && result.stderr.includes("ENOENT")) throw notInstalled();
+  if (result.exitCode !== 0)
+    throw new Error(`pulumi config set ${key} --stack ${stack}: ${result.stderr.trim() || "no answer in 2 min"}`);
+}
+
 function notInstalled(): UsageError {
   return new UsageError("pulumi is not on PATH - install the Pulumi CLI, https://www.pulumi.com/docs/install/");
 }

@@ -3,8 +3,8 @@
  * readable, for a review or for a device that only a person reaches. Pure.
  */
 
-import { PLACEHOLDER } from "../plan/distributions/k3s/secrets.ts";
 import { type Payload, payloadText } from "../plan/payload.ts";
+import { PLACEHOLDER } from "../plan/placeholder.ts";
 import { type DeviceProgram, deviceProgram, PROGRAM_PATH } from "./program.ts";
 
 /**

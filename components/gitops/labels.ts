@@ -21,6 +21,8 @@ export const STATE_LABEL = "edge-fleet.dev/state";
 export const DEVICE_ANNOTATION = "edge-fleet.dev/device";
 /** Start of the annotations that carry the device's own values: on its cluster Secret and on its workload objects. */
 export const VALUE_ANNOTATION_PREFIX = "values.edge-fleet.dev/";
+/** Annotation on a SealedSecret: the name of the key that it was sealed with, by which `edge-fleet check` knows who opens it. */
+export const SEALING_KEY_ANNOTATION = "edge-fleet.dev/sealing-key";
 /** Label on a workload, set by the team: `model` hands its memory and replicas to the model Component. */
 export const SIZE_LABEL = "edge-fleet.dev/size";
 /** Label on a workload, set by the team: the WASM runtime that it needs, e.g. `spin`; the model adds its RuntimeClass. */

@@ -1,5 +1,7 @@
 /** From resolved profiles to what the tree wants to know of devices and regions. */
+import { sealingKeyName } from "../identity/sealing.ts";
 import type { Profile, RegistryMirror } from "../inventory/types.ts";
+import { runsSealedSecrets } from "./engine/sealed-secrets/settings.ts";
 import type { RegionFacts, TreeDevice } from "./tree-input.ts";
 import { windowGroup } from "./windows.ts";
 
@@ -22,6 +24,7 @@ export function treeDevice(profile: Profile): TreeDevice {
     ring,
     engine: gitops.engine,
     wasm,
+    ...(runsSealedSecrets(profile) ? { sealing: profile.sealing.map(sealingKeyName) } : {}),
     values: deviceValues(profile),
     labels,
     windows: windowGroup(maintenance, time.zone),

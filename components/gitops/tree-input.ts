@@ -52,6 +52,8 @@ export interface TreeDevice {
   readonly engine: Profile["gitops"]["engine"];
   /** WASM runtimes. Absent: none. */
   readonly wasm?: readonly WasmRuntime[];
+  /** Names of the keys for SealedSecrets that it has. Absent: it has nothing to open them. */
+  readonly sealing?: readonly string[];
   /** Facts for its workloads by key. Absent: none. */
   readonly values?: Readonly<Record<string, string>>;
   /** Labels, which workloads and patches select by. Absent: none. */

@@ -1,6 +1,6 @@
 /**
- * An X.509 certificate (RFC 5280): from what it says to its PEM, signed with Ed25519 (RFC 8410). A signature of Ed25519
- * follows from key and text alone, so the same input gives the same bytes. Pure.
+ * An X.509 certificate (RFC 5280): from what it says to its PEM, signed with Ed25519 (RFC 8410) or RSA (RFC 4055, PKCS #1 v1.5).
+ * Both signatures follow from key and text alone, so the same input gives the same bytes. Pure.
  */
 import { createHash, type KeyObject, sign } from "node:crypto";
 import {
@@ -18,7 +18,7 @@ import {
 } from "./der.ts";
 
 /** What a certificate may be used for. */
-export type Purpose = "authority" | "client" | "server";
+export type Purpose = "authority" | "client" | "server" | "sealing";
 
 /** What a certificate says. */
 export interface CertificateContent {
@@ -41,32 +41,42 @@ export interface CertificateContent {
 export type SubjectName = { readonly dns: string } | { readonly ip: Uint8Array };
 
 const ED25519 = sequence(objectIdentifier("1.3.101.112"));
+const RSA_SHA256 = sequence(objectIdentifier("1.2.840.113549.1.1.11"), Buffer.from([0x05, 0x00]));
 const COMMON_NAME = objectIdentifier("2.5.4.3");
 const EXTENDED_PURPOSE = { client: "1.3.6.1.5.5.7.3.2", server: "1.3.6.1.5.5.7.3.1" } as const;
 
-/** Bits of KeyUsage: keyCertSign (5) and cRLSign (6) of an authority, digitalSignature (0) of the others. */
-const KEY_USAGE = { authority: bitString(Buffer.from([0x06]), 1), leaf: bitString(Buffer.from([0x80]), 7) };
+const SIGNATURE = bitString(Buffer.from([0x80]), 7);
+
+/** Bits of KeyUsage: keyCertSign (5) and cRLSign (6), keyEncipherment (2), or digitalSignature (0). */
+const KEY_USAGE: Readonly<Record<Purpose, Buffer>> = {
+  authority: bitString(Buffer.from([0x06]), 1),
+  sealing: bitString(Buffer.from([0x20]), 5),
+  client: SIGNATURE,
+  server: SIGNATURE,
+};
 
 /** Characters of base64 in a line of PEM. */
 const PEM_LINE = 64;
 
 /**
  * Issues a certificate.
- * @param issuerKey private key of the issuer, Ed25519
+ * @param issuerKey private key of the issuer, Ed25519 or RSA
  * @returns its PEM, with a last newline
  */
 export function issueCertificate(content: CertificateContent, issuerKey: KeyObject): string {
+  const rsa = issuerKey.asymmetricKeyType === "rsa";
+  const algorithm = rsa ? RSA_SHA256 : ED25519;
   const signed = sequence(
     explicit(0, unsignedInteger(Buffer.from([2]))),
     unsignedInteger(serialOf(content)),
-    ED25519,
+    algorithm,
     distinguishedName(content.issuer),
     sequence(time(content.notBefore), time(content.notAfter)),
     distinguishedName(content.commonName),
     content.publicKey,
     explicit(3, sequence(...extensionsOf(content))),
   );
-  return pemOf(sequence(signed, ED25519, bitString(sign(null, signed, issuerKey))));
+  return pemOf(sequence(signed, algorithm, bitString(sign(rsa ? "sha256" : null, signed, issuerKey))));
 }
 
 /** Follows from everything that the certificate says, so two that differ have different ones. 127 bits, never 0. */
@@ -88,8 +98,10 @@ function extensionsOf({ purpose, publicKey, issuerKey, names = [] }: Certificate
   const constraints = isAuthority ? sequence(TRUE, unsignedInteger(Buffer.from([0]))) : sequence();
   return [
     critical("2.5.29.19", constraints),
-    critical("2.5.29.15", isAuthority ? KEY_USAGE.authority : KEY_USAGE.leaf),
-    ...(isAuthority ? [] : [extension("2.5.29.37", sequence(objectIdentifier(EXTENDED_PURPOSE[purpose])))]),
+    critical("2.5.29.15", KEY_USAGE[purpose]),
+    ...(purpose === "authority" || purpose === "sealing"
+      ? []
+      : [extension("2.5.29.37", sequence(objectIdentifier(EXTENDED_PURPOSE[purpose])))]),
     extension("2.5.29.14", octetString(keyIdentifier(publicKey))),
     extension("2.5.29.35", sequence(implicit(0, keyIdentifier(issuerKey)))),
     ...(names.length === 0 ? [] : [extension("2.5.29.17", sequence(...names.map(generalName)))]),

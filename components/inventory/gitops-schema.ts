@@ -28,6 +28,20 @@ const ArgoCdSchema = z
   .prefault({})
   .describe("Argo CD on the device, with `engine: argocd`");
 
+/** Release of Sealed Secrets that is installed where none is asked for. */
+const SEALED_SECRETS_RELEASE = "v0.40.0";
+
+const SealedSecretsSchema = z
+  .strictObject({
+    version: z
+      .string()
+      .regex(/^v\d+\.\d+\.\d+$/, `is not a release of Sealed Secrets - write e.g. ${SEALED_SECRETS_RELEASE}`)
+      .default(SEALED_SECRETS_RELEASE)
+      .describe("Release of the controller; artifacts.lock.yaml pins its image and definition"),
+  })
+  .prefault({})
+  .describe("Sealed Secrets on the device, with `secrets: sealed-secrets`");
+
 /** `gitops` of every layer. */
 export const GitopsSchema = z
   .strictObject({
@@ -40,6 +54,13 @@ export const GitopsSchema = z
     argocd: ArgoCdSchema,
     agent: AgentSchema,
     access: GitAccessSchema.optional(),
+    secrets: z
+      .enum(["none", "sealed-secrets"])
+      .default("none")
+      .describe(
+        "What opens Secrets that lie encrypted in Git. sealed-secrets: the Sealed Secrets controller, installed by `up` beside the engine, with the keys of the region's lock; `edge-fleet seal` encrypts for it. none: nothing does. It needs an engine",
+      ),
+    sealedSecrets: SealedSecretsSchema,
   })
   .prefault({})
   .describe("How the device gets its workloads");

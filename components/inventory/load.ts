@@ -153,8 +153,8 @@ function loadLock(directory: string, region: string, problems: string[]): Region
     ? loadYaml(directory, `${region}${LOCK_ENDING}`, RegionLockSchema, problems)
     : undefined;
   const start = { file, line: 1, column: 1 };
-  const { devices = {}, revoked = {} } = yaml?.value ?? {};
-  return { file, devices, revoked, locate: yaml?.position ?? (() => start) };
+  const { devices = {}, revoked = {}, sealing = [] } = yaml?.value ?? {};
+  return { file, devices, revoked, sealing, locate: yaml?.position ?? (() => start) };
 }
 
 /** The device with its part of the lock; those fields stand there, not in its entry. */

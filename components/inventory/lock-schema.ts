@@ -30,10 +30,26 @@ const RevokedSchema = z
   .record(DeviceIdSchema, z.array(PublicKeySchema).min(1))
   .describe("Identity keys that devices had before; the hub refuses every certificate over them");
 
+/** Public half of a key that opens SealedSecrets. The private one is a secret of the region's stack. */
+const SealingKeySchema = z.strictObject({
+  for: z
+    .string()
+    .regex(/^(region|(model|device)\/[A-Za-z0-9._-]+)$/, "is none of region, model/<name> and device/<id>")
+    .describe("Devices that get the private key: `region`, `model/<name>` or `device/<id>`"),
+  certificate: z
+    .string()
+    .regex(/^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n$/, "is not a PEM certificate")
+    .describe("What is sealed with, as `kubeseal --cert` takes it too"),
+});
+
 /** `stacks/<region>.lock.yaml`. */
 export const RegionLockSchema = z.strictObject({
   devices: z.record(DeviceIdSchema, LockedDeviceSchema).describe("By id, sorted"),
   revoked: RevokedSchema.optional(),
+  sealing: z
+    .array(SealingKeySchema)
+    .optional()
+    .describe("Keys for SealedSecrets, the newest first: the first of a scope seals, all of them open"),
 });
 
 /** Fields that the lock has of a device, and no other file. */
@@ -41,6 +57,8 @@ export const LOCK_FIELDS = Object.keys(LockedDeviceSchema.shape);
 
 /** An entry of `<region>.lock.yaml`. */
 export type LockedDevice = z.infer<typeof LockedDeviceSchema>;
+/** Public half of a key that opens SealedSecrets. */
+export type SealingKey = z.infer<typeof SealingKeySchema>;
 /** Identity keys that are no longer any device's, by id. */
 export type RevokedKeys = z.infer<typeof RevokedSchema>;
 /** What enrolment has learnt about a device. */

@@ -98,12 +98,18 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     host: entry.host,
     hostKey: entry.hostKey,
     identityKey: entry.identityKey,
+    sealing: sealingOf(region, entry),
     joins: entry.joins,
     ...complete(SettingsSchema.parse(settings)),
     // Nobody is to dial a machine that somebody else has.
     ...(stolen ? { decommission: "retain" } : {}),
     origins: { ...origins, state: stateOrigin(region, entry) },
   };
+}
+
+function sealingOf({ lock }: Region, { id, model }: DeviceRecord["entry"]): readonly string[] {
+  const scopes = ["region", `model/${model}`, `device/${id}`];
+  return lock.sealing.filter((key) => scopes.includes(key.for)).map(({ certificate }) => certificate);
 }
 
 function stateOrigin(region: Region, { state }: DeviceRecord["entry"]): Layer {
@@ -139,6 +145,7 @@ type IdentityField =
   | "host"
   | "hostKey"
   | "identityKey"
+  | "sealing"
   | "joins";
 
 function required<T>(value: T | undefined, path: string): T {
@@ -186,5 +193,5 @@ export function profileOf({ settings, ...device }: DeviceDescription): Profile {
   ]);
   const own = { model: device.architecture, state: "present", stolen: false, host: "", hostKey: undefined } as const;
   const rest = complete(SettingsSchema.parse(merged.settings));
-  return { ...own, ...device, identityKey: undefined, joins: undefined, ...rest, origins: merged.origins };
+  return { ...own, ...device, identityKey: undefined, sealing: [], joins: undefined, ...rest, origins: merged.origins };
 }

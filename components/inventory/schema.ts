@@ -201,6 +201,10 @@ export const ArtifactsLockSchema = z.strictObject({
     .record(z.string(), z.strictObject({ image: ImageSchema }))
     .optional()
     .describe("argocd-agent by release: one image, the hub's and the devices'"),
+  sealedSecrets: z
+    .record(z.string(), z.strictObject({ image: ImageSchema.optional(), crd: ArtifactFileSchema.optional() }))
+    .optional()
+    .describe("The Sealed Secrets controller by release: its image, and the definition of its kind"),
 });
 
 /** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */

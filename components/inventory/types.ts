@@ -3,7 +3,7 @@
  * resources) is computed from these objects alone.
  */
 import type { z } from "zod";
-import type { LockedDevice, RevokedKeys } from "./lock-schema.ts";
+import type { LockedDevice, RevokedKeys, SealingKey } from "./lock-schema.ts";
 import type { ArtifactsLock, DeviceEntry, FleetFile, Model, RegionFile, SettingsSchema } from "./schema.ts";
 
 /** Where a value stands in a file. Lines and columns count from 1. */
@@ -42,6 +42,8 @@ export interface RegionLock {
   readonly devices: Readonly<Record<string, LockedDevice>>;
   /** Identity keys that are no longer any device's, by id. */
   readonly revoked: RevokedKeys;
+  /** Keys for SealedSecrets, the newest first. */
+  readonly sealing: readonly SealingKey[];
   readonly locate: Locate;
 }
 
@@ -118,6 +120,8 @@ export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distrib
   readonly hostKey: string | undefined;
   /** The device's own public key, absent until the device is enrolled. */
   readonly identityKey: string | undefined;
+  /** Certificates of the region's lock whose private keys the device gets, to open what is sealed for it; the newest first. */
+  readonly sealing: readonly string[];
   readonly ssh: Omit<ResolvedSettings["ssh"], "proxy"> & { readonly proxy: ResolvedProxy | undefined };
   /** The flannel backend follows from the network's shape where no layer sets it. */
   readonly k3s: Versioned<ResolvedSettings["k3s"]> & {

@@ -7,11 +7,15 @@ import { renderAgent } from "../gitops/engine/agent/index.ts";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { renderEngine } from "../gitops/engine/argocd/index.ts";
 import { type EngineSettings, runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { renderSealedSecrets } from "../gitops/engine/sealed-secrets/index.ts";
+import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
 import { requireAgent } from "./agent.ts";
+import { artifactUrl, isLocalPath } from "./artifact-url.ts";
 import { K0S_MANIFESTS } from "./distributions/k0s/config.ts";
 import { MANIFESTS } from "./distributions/k3s/paths.ts";
+import { sealingSecretNames } from "./sealing.ts";
 
 /** A file, resolved for one device. */
 export interface ResolvedArtifact {
@@ -91,13 +95,14 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 /**
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
  * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
- * runtime, in the profile's order; then the pull engine's definitions and objects.
+ * runtime, in the profile's order; then the pull engine's definitions and objects, and those of what opens its Secrets.
  * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
 export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   const distribution = profile.distribution === "microk8s" ? microk8s(profile, lock) : binaries(profile, lock);
-  return [...distribution, ...profile.wasm.map((runtime) => shim(profile, lock, runtime)), ...engine(profile, lock)];
+  const shims = profile.wasm.map((runtime) => shim(profile, lock, runtime));
+  return [...distribution, ...shims, ...engine(profile, lock), ...sealedSecrets(profile, lock)];
 }
 
 /** Folder on the device whose manifests its cluster has as long as they are there. */
@@ -200,6 +205,21 @@ function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedA
   return [made(`argocd-agent ${version}`, `${folder}/edge-fleet-hub-agent.yaml`, content)];
 }
 
+function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  if (!runsSealedSecrets(profile)) return [];
+  const { version } = profile.gitops.sealedSecrets;
+  const folder = manifestFolder(profile.distribution);
+  const { image, crd } = lock.sealedSecrets?.[version] ?? {};
+  if (image === undefined) throw missing(profile, `sealedSecrets.${version}.image`);
+  const installPath = `${folder}/edge-fleet-crd-sealedsecret.yaml`;
+  const place = { name: "sealedsecret-crd", kind: "manifest", installPath, mode: "0600" } as const;
+  const content = renderSealedSecrets({ image, keys: sealingSecretNames(profile) });
+  return [
+    resolve(profile, `sealedSecrets.${version}.crd`, crd, place),
+    made(`sealed-secrets ${version}`, `${folder}/edge-fleet-sealed-secrets.yaml`, content),
+  ];
+}
+
 /** Objects that edge-fleet makes itself. */
 function made(name: string, installPath: string, content: string): ResolvedArtifact {
   const sha256 = createHash("sha256").update(content).digest("hex");
@@ -248,41 +268,4 @@ function resolve(profile: Profile, path: string, locked: ArtifactFile | undefine
 
 function missing(profile: Profile, path: string): Error {
   return new Error(`artifacts.lock.yaml: ${path} is missing, device ${profile.id} needs it - run edge-fleet lock`);
-}
-
-/** Base for resolving a path beside the lock file the way a URL's path is. */
-const BESIDE = "https://beside.invalid/";
-
-function artifactUrl(
-  locked: string,
-  beside: boolean,
-  profile: Profile,
-  field: string,
-): Pick<ResolvedArtifact, "url" | "local"> {
-  const { mirror } = profile.artifacts;
-  const url = beside ? new URL(locked, BESIDE) : URL.canParse(locked) ? new URL(locked) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new Error(`${field}.url is not an http(s) URL, device ${profile.id} - run edge-fleet lock`);
-  if (beside && mirror === undefined) return { url: locked, local: true };
-  const target = mirror === undefined ? url : mirrored(url, mirror);
-  if (target.username !== "" || target.password !== "") {
-    const source = mirror === undefined ? `${field}.url` : "artifacts.mirror";
-    throw new Error(
-      `device ${profile.id}: ${source} carries credentials - use a mirror without, or artifacts.delivery: push`,
-    );
-  }
-  return { url: target.href.replaceAll("+", "%2B"), local: false };
-}
-
-/** Whether a locked `url` is a file beside the lock file: relative, of plain names, never leaving the folder. */
-export function isLocalPath(url: string): boolean {
-  return /^[A-Za-z0-9_][A-Za-z0-9._+-]*(\/[A-Za-z0-9_][A-Za-z0-9._+-]*)+$/.test(url);
-}
-
-/** The mirror's path, then the artifact's. */
-function mirrored(url: URL, mirror: string): URL {
-  const target = new URL(mirror);
-  target.pathname = target.pathname.replace(/\/+$/, "") + url.pathname;
-  target.search = url.search;
-  return target;
 }

@@ -5,12 +5,13 @@
 import { createHash } from "node:crypto";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
-import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
+import { manifestFolder, type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
 import { backupFiles, backupUrl } from "./backup.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "./distributions/distribution-plan.ts";
 import { renderDistribution } from "./distributions/index.ts";
 import { engineFiles } from "./engine-files.ts";
 import { neededKib, preflightSetting } from "./preflight.ts";
+import { sealingFiles } from "./sealing.ts";
 
 /** What one device is to become, in the line format of `program/payload.sh`; nothing of it is evaluated on the device. */
 export interface Payload {
@@ -45,7 +46,8 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
   const distribution = renderDistribution(profile, context);
   const pulled = engineFiles(profile, context);
-  const files = [...distribution.files, ...backupFiles(profile, context.secrets), ...pulled];
+  const sealing = sealingFiles(profile, manifestFolder(profile.distribution), context.secrets);
+  const files = [...distribution.files, ...backupFiles(profile, context.secrets), ...pulled, ...sealing];
   const plan = { ...distribution, files };
   const artifacts = resolveArtifacts(profile, lock);
   plan.files.forEach(checkFile);

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import type { Payload } from "./payload.ts";
@@ -83,10 +84,11 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, agent, ...argocd } = profile.gitops;
+  const { engine, agent, secrets, sealedSecrets, ...argocd } = profile.gitops;
+  const pulling = runsArgoCd(profile) ? { engine, ...argocd, ...(runsAgent(profile) ? { agent } : {}) } : { engine };
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
-    gitops: runsArgoCd(profile) ? { engine, ...argocd, ...(runsAgent(profile) ? { agent } : {}) } : { engine },
+    gitops: runsSealedSecrets(profile) ? { ...pulling, secrets, sealedSecrets } : pulling,
     [profile.distribution]: profile[profile.distribution],
   };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));

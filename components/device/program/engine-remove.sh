@@ -26,9 +26,22 @@ forget_manifests() {
   # K0s deletes by itself what a file that is gone has made, so there the files go last.
   [ "$DISTRIBUTION" = k0s ] || rm -f "$@"
   case "$*" in *edge-fleet-hub-agent.yaml*) remove_agent_secrets ;; esac
+  case "$*" in *edge-fleet-sealed-secrets.yaml*) keep_unsealed ;; esac
   case "$*" in *edge-fleet-engine-*) remove_engine || die "engine: it could not be taken away - read $LOG, then run again" ;; esac
   [ "$DISTRIBUTION" = k0s ] || delete_objects "$below" "$@"
   rm -f "$@"
+}
+
+# Secrets that Sealed Secrets has made stay, as all that an engine has brought: they would go with their owner. One that comes
+# back takes them again by the annotation (pkg/controller/controller.go of v0.40.0, isAnnotatedToBeManaged).
+keep_unsealed() {
+  # shellcheck disable=SC2086
+  $KUBECTL get secrets --all-namespaces -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.metadata.ownerReferences[*].kind}{"\n"}{end}' </dev/null >"$STAGE/unsealed" || :
+  while read -r namespace name owner; do
+    [ "$owner" = SealedSecret ] || continue
+    # shellcheck disable=SC2086
+    $KUBECTL -n "$namespace" patch secret "$name" --type=merge -p '{"metadata":{"ownerReferences":null,"annotations":{"sealedsecrets.bitnami.com/managed":"true"}}}' </dev/null || :
+  done <"$STAGE/unsealed"
 }
 
 remove_agent_secrets() {

@@ -18,8 +18,11 @@ engine_secrets() { echo "$(manifests)/edge-fleet-engine-secrets.yaml"; }
 # Whether an engine of ours is on the device.
 has_engine() { [ -s "$(engine_secrets)" ]; }
 
+# Whether the payload brings one; other manifests are none.
+brings_engine() { case $MANIFEST_PATHS in *edge-fleet-engine-*) ;; *) return 1 ;; esac; }
+
 # Whether what the payload asks of this program itself is there.
-engine_made() { [ -z "$MANIFEST_PATHS" ] || has_engine; }
+engine_made() { ! brings_engine || has_engine; }
 
 in_engine() {
   # shellcheck disable=SC2086
@@ -48,7 +51,7 @@ make_engine_folder() {
 
 # Before the engine's own manifests are put.
 prepare_engine() {
-  [ -n "$MANIFEST_PATHS" ] || return 0
+  brings_engine || return 0
   make_engine_folder
   ! has_engine || return 0
   {
@@ -130,7 +133,7 @@ engine_findings() {
   case " $PATHS " in
     *" $AGENT_CLIENT "*) [ -s "$STATE/identity.key" ] || printf 'engine\terror\tthe key of its identity, %s, is missing, which its agent logs in with - enroll the device again\n' "$STATE/identity.key" ;;
   esac
-  [ -n "$MANIFEST_PATHS" ] && ! has_engine && started || return 0
+  brings_engine && ! has_engine && started || return 0
   # shellcheck disable=SC2086
   others=$($KUBECTL get deployments,statefulsets --all-namespaces -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.labels.app\.kubernetes\.io/managed-by} {.metadata.labels.app\.kubernetes\.io/name} {.metadata.labels.app\.kubernetes\.io/part-of}{"\n"}{end}' </dev/null 2>/dev/null) || others=
   argocd=$(printf '%s\n' "$others" | grep -v ' edge-fleet ' | sed -n 's/ .*argocd-application-controller.*//p' | head -n 1)

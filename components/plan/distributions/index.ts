@@ -7,6 +7,7 @@ import type { Profile } from "../../inventory/types.ts";
 import { checkAgent } from "../agent.ts";
 import { checkBackup } from "../backup.ts";
 import { checkGitAccess } from "../git-access.ts";
+import { checkSealing } from "../sealing.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { checkEngine } from "./engine.ts";
 import type { Finding } from "./finding.ts";
@@ -40,7 +41,7 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
 
 /**
  * What stands against the profile on the distribution that it names, against sending its copies away, against its access to
- * Git, its pull engine and its agent.
+ * Git, its pull engine and its agent, and what opens its Secrets.
  * @param context server and joining devices; its secrets are not read. Default: none
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
@@ -50,5 +51,6 @@ export function checkDistribution(profile: Profile, context: RenderContext = {})
     ...checkGitAccess(profile),
     ...checkAgent(profile),
     ...checkEngine(profile),
+    ...checkSealing(profile),
   ];
 }

@@ -8,11 +8,15 @@ const ARGO_CD = "v3.2.11";
 /** The release of argocd-agent in the lock. */
 const AGENT = "v0.10.0";
 
+/** The release of Sealed Secrets in the lock. */
+export const SEALED_SECRETS = "v0.40.0";
+
 /** A pull engine with the defaults of its settings. */
 export function gitopsOf(engine: Profile["gitops"]["engine"]): Profile["gitops"] {
   const agent = { version: AGENT, address: "tokyo.hub.example.com", port: 443, generation: 2026 };
   const argocd = { version: ARGO_CD, reconcileMinutes: 10 };
-  return { engine, argocd, ...(engine === "argocd-agent" ? { agent } : {}) };
+  const secrets = { secrets: "none", sealedSecrets: { version: SEALED_SECRETS } } as const;
+  return { engine, argocd, ...secrets, ...(engine === "argocd-agent" ? { agent } : {}) };
 }
 
 /** Hardware classes of the golden scripts. */
@@ -44,6 +48,7 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
     host: "edge-0001.example.com",
     hostKey: undefined,
     identityKey: undefined,
+    sealing: [],
     labels: { site: "shibuya" },
     taints: [],
     ssh: { user: "root", port: 22, proxy: undefined },
@@ -110,6 +115,16 @@ export const LOCK: ArtifactsLock = {
       images: {
         argocd: `quay.io/argoproj/argocd:${ARGO_CD}@sha256:${"c".repeat(64)}`,
         redis: `public.ecr.aws/docker/library/redis:8.2.2-alpine@sha256:${"d".repeat(64)}`,
+      },
+    },
+  },
+  sealedSecrets: {
+    [SEALED_SECRETS]: {
+      image: `docker.io/bitnami/sealed-secrets-controller:0.40.0@sha256:${"8".repeat(64)}`,
+      crd: {
+        url: `https://raw.githubusercontent.com/bitnami/sealed-secrets/${SEALED_SECRETS}/helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml`,
+        sha256: "9".repeat(64),
+        size: 7_000,
       },
     },
   },

@@ -9,7 +9,7 @@ import { clusterMeta, ENGINE_NAMESPACE, ENGINE_PRIORITY, engineMeta } from "./ob
 import { GIT_CONFIG, GIT_CONFIG_MAP } from "./repo-server.ts";
 
 /** Pod Security's `restricted`, also where the API server enforces nothing by itself. */
-const RESTRICTED = Object.fromEntries(
+export const RESTRICTED = Object.fromEntries(
   ["enforce", "audit", "warn"].map((mode) => [`pod-security.kubernetes.io/${mode}`, "restricted"]),
 );
 

@@ -54,7 +54,7 @@ export function podLabels(process: EngineProcess): Record<string, string> {
 }
 
 /** Everything that is asked of a pod by Pod Security's `restricted`, and more. */
-const CONFINED: types.input.core.v1.SecurityContext = {
+export const CONFINED: types.input.core.v1.SecurityContext = {
   allowPrivilegeEscalation: false,
   capabilities: { drop: ["ALL"] },
   readOnlyRootFilesystem: true,

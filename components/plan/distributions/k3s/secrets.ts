@@ -1,10 +1,12 @@
 /**
- * The secrets that a K3s device needs, by their keys in the stack's configuration: passwords of registries, and the token
+ * The secrets that a device needs, by their keys in the stack's configuration: passwords of registries, keys, and the token
  * with which agents join. A profile only names keys; the values come from the caller and end in files of mode 0600.
  */
 import type { Profile } from "../../../inventory/types.ts";
 import { backupSecretKeys } from "../../backup.ts";
 import { gitSecretKeys } from "../../git-access.ts";
+import { PLACEHOLDER } from "../../placeholder.ts";
+import { sealingSecretKeys } from "../../sealing.ts";
 import { registrySecretKeys } from "../registries.ts";
 
 /** Full form of a token, `K10<SHA-256 of the CA>::<user>:<password>`. https://docs.k3s.io/cli/token#token-format */
@@ -24,13 +26,15 @@ export function joinTokenKey(serverId: string): string {
  */
 export function secretKeys(profile: Profile, joined: boolean): string[] {
   const server = profile.joins ?? (joined ? profile.id : undefined);
-  const keys = new Set([...registrySecretKeys(profile), ...backupSecretKeys(profile), ...gitSecretKeys(profile)]);
+  const keys = new Set([
+    ...registrySecretKeys(profile),
+    ...backupSecretKeys(profile),
+    ...gitSecretKeys(profile),
+    ...sealingSecretKeys(profile),
+  ]);
   if (profile.distribution === "k3s" && server !== undefined) keys.add(joinTokenKey(server));
   return [...keys].sort();
 }
-
-/** How a stand-in for a secret begins; a name that no real token or password has. */
-export const PLACEHOLDER = "secret-of-edge-fleet.";
 
 /** A stand-in for every secret, for showing and comparing a device's files without the values. */
 export function placeholderSecrets(profile: Profile, joined: boolean): Record<string, string> {

@@ -1,0 +1,156 @@
+/**
+ * The Sealed Secrets controller of a device: from settings to its Kubernetes objects and their text. It makes a Secret of
+ * each SealedSecret that the engine brings, with keys that it is given and no others: it makes none by itself, as nobody
+ * would have sealed for one. Its API, which hands out the certificate and seals anew, has no Service and no way in: the
+ * certificate is in the region's lock. What is claimed of it was read at v0.40.0; the file is beside each claim. Pure.
+ */
+import type { types } from "@pulumi/kubernetes";
+import { formatObjects } from "../../yaml.ts";
+import { RESTRICTED } from "../argocd/configuration.ts";
+import { CONFINED, type EngineObject, goMemoryLimit } from "../argocd/object.ts";
+import { API_PORTS, tcp } from "../argocd/policies.ts";
+import { SEALED_SECRETS_MEMORY, SEALED_SECRETS_NAMESPACE, type SealedSecretsSettings } from "./settings.ts";
+
+const NAME = "sealed-secrets-controller";
+const PRIORITY = "edge-fleet-sealed-secrets";
+const RBAC = "rbac.authorization.k8s.io";
+
+/** User of the image: docker/controller.Dockerfile. */
+const USER = 1001;
+
+/** Port of `/healthz`: pkg/controller/server.go. */
+const PORT = 8080;
+
+/**
+ * Tries to open one before it waits for a change of it, at growing distances from 5 ms on (client-go, util/workqueue): about
+ * twenty minutes. Upstream's 5 are over in a third of a second, and an API server that starts on a slow card takes longer.
+ */
+const TRIES = 18;
+
+const LABELS = { "app.kubernetes.io/name": NAME };
+
+/** The controller's objects, in the order in which they are applied. */
+export function sealedSecretsObjects(settings: SealedSecretsSettings): EngineObject[] {
+  return [...surroundings(), ...account(), ...policies(), controller(settings)] as EngineObject[];
+}
+
+/** The controller's objects as one text of YAML. */
+export function renderSealedSecrets(settings: SealedSecretsSettings): string {
+  return formatObjects([], sealedSecretsObjects(settings));
+}
+
+function metadata(name: string, namespaced = true): types.input.meta.v1.ObjectMeta {
+  return {
+    name,
+    ...(namespaced ? { namespace: SEALED_SECRETS_NAMESPACE } : {}),
+    labels: {
+      "app.kubernetes.io/name": name,
+      "app.kubernetes.io/part-of": "sealed-secrets",
+      "app.kubernetes.io/managed-by": "edge-fleet",
+    },
+  };
+}
+
+function surroundings(): object[] {
+  const { labels, ...named } = metadata(SEALED_SECRETS_NAMESPACE, false);
+  return [
+    { apiVersion: "v1", kind: "Namespace", metadata: { ...named, labels: { ...labels, ...RESTRICTED } } },
+    {
+      apiVersion: "scheduling.k8s.io/v1",
+      kind: "PriorityClass",
+      metadata: metadata(PRIORITY, false),
+      value: 999_999_999,
+      description: "What opens Secrets: evicted after every workload, since they wait for what it opens.",
+    },
+  ];
+}
+
+/**
+ * Of upstream's rights (controller.jsonnet) it has those that its flags use: Secrets are deleted by `--old-gc-behavior`, and
+ * namespaces are read with `--additional-namespaces`. It has to write Secrets of every namespace: that is what it is for.
+ */
+function account(): object[] {
+  const apiVersion = `${RBAC}/v1`;
+  const rules = [
+    { apiGroups: ["bitnami.com"], resources: ["sealedsecrets"], verbs: ["get", "list", "watch"] },
+    { apiGroups: ["bitnami.com"], resources: ["sealedsecrets/status"], verbs: ["update"] },
+    { apiGroups: [""], resources: ["secrets"], verbs: ["get", "list", "watch", "create", "update"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  ];
+  return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata(NAME) },
+    { apiVersion, kind: "ClusterRole", metadata: metadata(NAME, false), rules },
+    {
+      apiVersion,
+      kind: "ClusterRoleBinding",
+      metadata: metadata(NAME, false),
+      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: NAME },
+      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: SEALED_SECRETS_NAMESPACE }],
+    },
+  ];
+}
+
+/** Nobody reaches it, and it reaches the API server, by its address. The kubelet's probes come from the node itself. */
+function policies(): object[] {
+  const policy = (name: string, spec: types.input.networking.v1.NetworkPolicySpec) => ({
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: metadata(name),
+    spec: { ...spec, policyTypes: ["Ingress", "Egress"] },
+  });
+  return [
+    policy("deny-all", { podSelector: {} }),
+    policy(NAME, { podSelector: { matchLabels: LABELS }, egress: [{ ports: API_PORTS.map(tcp) }] }),
+  ];
+}
+
+function controller({ image, keys }: SealedSecretsSettings): types.input.apps.v1.Deployment {
+  const probe = { httpGet: { path: "/healthz", port: PORT }, periodSeconds: 30 };
+  const { requestMiB, limitMiB } = SEALED_SECRETS_MEMORY;
+  const container = {
+    name: NAME,
+    image,
+    imagePullPolicy: "IfNotPresent",
+    args: ["--key-renew-period=0", `--max-unseal-retries=${TRIES}`, "--log-format=json"],
+    env: [goMemoryLimit(SEALED_SECRETS_MEMORY)],
+    ports: [{ containerPort: PORT }],
+    readinessProbe: { ...probe, periodSeconds: 10 },
+    livenessProbe: { ...probe, initialDelaySeconds: 60 },
+    resources: { requests: { cpu: "10m", memory: `${requestMiB}Mi` }, limits: { memory: `${limitMiB}Mi` } },
+    securityContext: CONFINED,
+    volumeMounts: [{ name: "certificates", mountPath: "/certificates", readOnly: true }],
+  };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: metadata(NAME),
+    spec: {
+      replicas: 1,
+      strategy: { type: "Recreate" },
+      selector: { matchLabels: LABELS },
+      template: { metadata: { labels: LABELS }, spec: podSpec(container, keys) },
+    },
+  };
+}
+
+/**
+ * It reads its keys when it starts, and makes one where it finds none (pkg/controller/main.go, initKeyRenewal). So its pod
+ * mounts a certificate of each: a kubelet starts no pod before the Secrets of its volumes are there.
+ */
+function podSpec(container: types.input.core.v1.Container, keys: readonly string[]): types.input.core.v1.PodSpec {
+  const sources = keys.map((name) => ({ secret: { name, items: [{ key: "tls.crt", path: `${name}.crt` }] } }));
+  return {
+    serviceAccountName: NAME,
+    enableServiceLinks: false,
+    priorityClassName: PRIORITY,
+    tolerations: [{ operator: "Exists" }],
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    containers: [container],
+    volumes: [{ name: "certificates", projected: { sources } }],
+  };
+}
