@@ -1,29 +1,25 @@
 /**
- * SealedSecrets that nobody would open, so that they are refused before a device tries: from built objects and the devices
- * that take them to findings. One without the annotation of `edge-fleet seal` is anybody's, and only looked at for its devices.
+ * SealedSecrets that a device could not open, so that they are refused before it tries: from built objects and the devices that
+ * take them to findings. One that `edge-fleet seal` has not made is for a controller of the team's own, and not judged.
  */
 import { SEALING_KEY_ANNOTATION, type TreeDevice } from "../../components/gitops/index.ts";
 import { asMap, isYamlMap, nameOfObject } from "../manifests/objects.ts";
 import type { Finding, Rendered } from "./builds.ts";
 
-/** @param devices that take the folder; an object that one of them cannot open is found */
+/** @param devices that take the folder */
 export function checkSealed({ path, objects }: Rendered, devices: readonly TreeDevice[]): Finding[] {
   return objects.filter(isYamlMap).flatMap((object): Finding[] => {
-    const { apiVersion, kind, metadata } = object;
-    if (kind !== "SealedSecret" || !String(apiVersion).startsWith("bitnami.com/")) return [];
-    const { name, annotations } = asMap(metadata);
-    const message = refuse(asMap(annotations)[SEALING_KEY_ANNOTATION], devices);
+    const { name, annotations } = asMap(object.metadata);
+    const key = asMap(annotations)[SEALING_KEY_ANNOTATION];
+    const closed = devices.find(({ sealing = [] }) => !sealing.includes(String(key)));
+    if (object.kind !== "SealedSecret" || key === undefined || closed === undefined) return [];
     const value = `SealedSecret ${String(name)}`;
-    return message === undefined ? [] : [{ rule: "sealed", path, where: nameOfObject(object), message, value }];
+    return [{ rule: "sealed", path, where: nameOfObject(object), message: describe(String(key), closed), value }];
   });
 }
 
-function refuse(key: unknown, devices: readonly TreeDevice[]): string | undefined {
-  const without = devices.find(({ sealing }) => sealing === undefined);
-  if (without !== undefined)
-    return `device ${without.id} takes it and has nothing to open it - set gitops.secrets to sealed-secrets, or leave it out there`;
-  const other = devices.find(({ sealing = [] }) => typeof key === "string" && !sealing.includes(key));
-  return other === undefined
-    ? undefined
-    : `device ${other.id} takes it and has not the key ${String(key)} that it was sealed with - put it where only devices with that key take it, e.g. components/region/<region>, or seal it with edge-fleet seal ${other.region}`;
+function describe(key: string, { id, region, sealing }: TreeDevice): string {
+  return sealing === undefined
+    ? `device ${id} takes it and opens none - set gitops.secrets to sealed-secrets, or leave it out there`
+    : `device ${id} takes it and has no key ${key}, which it was sealed with - seal it with edge-fleet seal ${region}, or put it where only devices with that key take it, e.g. components/region/<region>`;
 }

@@ -59,6 +59,13 @@ const REDIS: LabImage = {
   passwd: ["redis:x:999:1000::/home/redis:/bin/sh"],
 };
 
+/** docker/controller.Dockerfile of bitnami/sealed-secrets v0.40.0. */
+const SEALED_SECRETS: LabImage = {
+  root: `${BINARIES_PATH}/images/sealed-secrets`,
+  entrypoint: ["controller"],
+  user: "1001",
+};
+
 /** Not anybody's image: the device's own programs, for pods of tests. */
 const SHELL: LabImage = { root: `${BINARIES_PATH}/images/shell` };
 
@@ -68,6 +75,7 @@ export const IMAGES: Readonly<Record<string, LabImage>> = {
   "docker.io/library/redis": REDIS,
   redis: REDIS,
   "public.ecr.aws/docker/library/redis": REDIS,
+  "docker.io/bitnami/sealed-secrets-controller": SEALED_SECRETS,
   "lab.invalid/shell": SHELL,
   "stand-in.invalid/coredns": {},
   "registry.k8s.io/pause": {},
@@ -82,7 +90,7 @@ exec "$@"
 
 /**
  * The folder of a toolchain's programs for devices, made once, of links to the toolchain's own.
- * @param toolchain with {@link POD_PARTS}
+ * @param toolchain with {@link POD_PARTS}, and where a device has Sealed Secrets with its controller
  */
 export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
   const path = (name: PartName) => {
@@ -90,7 +98,8 @@ export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
     if (part === undefined) throw new Error(`the toolchain has no part ${name} - pass it to ensureToolchain`);
     return part.path;
   };
-  const parts = POD_PARTS.map(path);
+  const controller = toolchain.parts.find(({ name }) => name === "sealed-secrets-controller");
+  const parts = [...POD_PARTS.map(path), ...(controller === undefined ? [] : [controller.path])];
   const scripts = join((await argocdManifests()).directory, "..");
   const recipe = JSON.stringify([parts, COMPONENTS, DOCKER_ENTRYPOINT, scripts, SHELL]);
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 16);
@@ -111,6 +120,10 @@ export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
       for (const name of ["gpg-wrapper.sh", "git-verify-wrapper.sh"])
         script(scripts, `hack/${name}`, join(argocd, name));
       script(scripts, "entrypoint.sh", join(argocd, "entrypoint.sh"));
+      if (controller !== undefined) {
+        mkdirSync(join(folder, "images", "sealed-secrets"));
+        put(controller.path, join(folder, "images", "sealed-secrets", "controller"));
+      }
       put(path("miniredis"), join(redis, "redis-server"));
       writeFileSync(join(redis, "docker-entrypoint.sh"), DOCKER_ENTRYPOINT, { mode: 0o755 });
     },

@@ -184,6 +184,21 @@ function assembleBin(parts: readonly Part[], languageHost: boolean, report: (lin
 }
 
 /**
+ * The definition of SealedSecret, as upstream's chart has it in the Go module that `sealed-secrets/go.mod` pins.
+ * @returns its YAML
+ * @throws Error naming what to install, or why the module could not be had
+ */
+export async function sealedSecretDefinition(): Promise<string> {
+  const go = await findGo();
+  const { stdout } = await execute(go.path, ["mod", "download", "-json", "github.com/bitnami/sealed-secrets"], {
+    cwd: join(import.meta.dirname, "sealed-secrets"),
+    env: { ...process.env, GOWORK: "off" },
+  });
+  const { Dir: directory } = JSON.parse(stdout) as { Dir: string };
+  return readFileSync(join(directory, "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml"), "utf8");
+}
+
+/**
  * The `manifests/` folder of Argo CD (CRDs, `namespace-install.yaml`), from the Go module that `argocd-manifests/go.mod`
  * pins: downloaded through the Go module proxy, verified, never compiled.
  * @returns version of the module and path of the folder

@@ -16,6 +16,7 @@ export type PartName =
   | "kubeconform"
   | "kubelet-config"
   | "actionlint"
+  | "sealed-secrets-controller"
   | ArgoCdPartName;
 
 /** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
@@ -61,6 +62,9 @@ const KUBERNETES_PROVIDER = "v4.0.0-20260115033456-f47bc2d6f199";
 
 /** Version of Argo CD: the newest one that builds as the Go module that was released. */
 const ARGO_CD = "v3.2.11";
+
+/** Version of Sealed Secrets: the one that devices get by default. */
+const SEALED_SECRETS = "v0.40.0";
 
 /** Version of the Redis in memory that Argo CD's repo-server caches in. */
 const MINIREDIS = "v2.35.0";
@@ -163,6 +167,16 @@ export const GO_PARTS: readonly GoPart[] = [
     seconds: 3,
     variables: { "main.version": "v0.7.0" },
     installed: { arguments: ["-v"], minimum: [0, 6] },
+  },
+  {
+    name: "sealed-secrets-controller",
+    version: fromModule(SEALED_SECRETS),
+    real: true,
+    directory: folder("sealed-secrets"),
+    package: "github.com/bitnami/sealed-secrets/cmd/controller",
+    seconds: 80,
+    variables: { "main.VERSION": SEALED_SECRETS },
+    installed: { arguments: ["--version"], minimum: [0, 40] },
   },
   {
     name: "kubelet-config",

@@ -1,6 +1,6 @@
 /** The checks of a whole tree, with the real kustomize and without any. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -147,6 +147,41 @@ test("an encrypted Secret and a sealed one are let through", async (context) => 
     "base/b.yaml": "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec: { encryptedData: { a: b } }\n",
   });
   assert.deepEqual(await check(directory), []);
+});
+
+test("a SealedSecret of ours is refused where a device that takes it could not open it", async (context) => {
+  const sealed = (name: string, key: string) => `apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: { name: ${name}, namespace: edge-apps, annotations: { edge-fleet.dev/sealing-key: "${key}" } }
+spec: { encryptedData: { a: b } }
+`;
+  const directory = tree(context, {
+    "components/region/tokyo/sealed.yaml": `${sealed("own", "aa11")}---\n${sealed("foreign", "bb22")}`,
+    "workloads/telemetry/sealed.yaml": sealed("telemetry", "cc33"),
+    "workloads/telemetry/kustomization.yaml": "resources: [sealed.yaml]\n",
+  });
+  const file = join(directory, "components/region/tokyo/kustomization.yaml");
+  writeFileSync(file, `${readFileSync(file, "utf8")}\nresources: [sealed.yaml]\n`);
+  const workload = { name: "telemetry", path: "workloads/telemetry", namespace: "edge-apps", models: ["n100-8g"] };
+  const devices = INPUT.devices.map((device) => {
+    if (device.id === "tokyo-0003") return device;
+    const own = device.id === "tokyo-0002" ? ["cc33"] : [];
+    return { ...device, sealing: [device.region === "tokyo" ? "aa11" : "bb22", ...own] };
+  });
+  const found = await check(directory, { ...INPUT, devices, workloads: [workload] });
+  const region = "components/region/tokyo/sealed.yaml";
+  assert.deepEqual(
+    found.map((line) => line.replace(/^(\S+):(\d+):\d+ .*?: (device \S+ takes it and .*?)( - .*)$/, "$1:$2 $3")).sort(),
+    [
+      `${region}:2 device tokyo-0003 takes it and opens none`,
+      `${region}:7 device tokyo-0001 takes it and has no key bb22, which it was sealed with`,
+      `${region}:7 device tokyo-0002 takes it and has no key bb22, which it was sealed with`,
+      `${region}:7 device tokyo-0003 takes it and opens none`,
+      "workloads/telemetry/sealed.yaml:2 device osaka-0003 takes it and has no key cc33, which it was sealed with",
+    ],
+  );
+  assert.match(found.join("\n"), /tokyo-0001 takes it .* - seal it with edge-fleet seal tokyo, or put it where/);
+  assert.match(found.join("\n"), /tokyo-0003 takes it .* - set gitops\.secrets to sealed-secrets/);
 });
 
 test("an image is judged as it is rendered, once for all leaves, and shown where it is written", async (context) => {
