@@ -59,7 +59,10 @@ if (values.update) process.env.UPDATE_GOLDEN = "1";
 const say = (line: string) => process.stdout.write(`${line}\n`);
 await ensureDebianPackages(say, { ...LAB_PACKAGES, ...BROWSER_PACKAGES });
 const whole = !values.unit && positionals.length === 0;
-const toolchain = await ensureToolchain(say, whole ? [...PART_NAMES, ...ARGO_CD_PARTS, "k3s-apiserver"] : PART_NAMES);
+const toolchain = await ensureToolchain(
+  say,
+  whole ? [...PART_NAMES, ...ARGO_CD_PARTS, "k3s-apiserver", "sealed-secrets-controller"] : PART_NAMES,
+);
 Object.assign(process.env, toolchain.env);
 const withMachines = positionals.length > 0 ? positionals.some((file) => file.includes("machine-")) : !values.unit;
 if (withMachines) await Promise.all(MACHINE_INITS.map((init) => ensureRoot(init, say)));

@@ -167,6 +167,16 @@ test("Secrets that lie sealed in Git", async (t) => {
     await until("the Secret again", async () => (await opened("one")).startsWith("geheim"));
   });
 
+  await t.test("it takes over what it had made before it was taken away and came back", async () => {
+    const owner = () => look("-n edge-apps get secret one -o jsonpath={.metadata.ownerReferences[0].kind}");
+    // As the device program leaves it, see apply-sealed.test.ts.
+    const patch = { metadata: { ownerReferences: null, annotations: { "sealedsecrets.bitnami.com/managed": "true" } } };
+    await kubectl(`-n edge-apps patch secret one --type=merge -p '${JSON.stringify(patch)}'`);
+    assert.equal(await owner(), "");
+    await kubectl("-n sealed-secrets delete pods --all");
+    await until("its owner", async () => (await owner()) === "SealedSecret");
+  });
+
   await t.test("one that is moved to another name or namespace opens only where its scope reaches", async () => {
     await kubectl("create namespace other");
     const strict = await seal("a", "strict");

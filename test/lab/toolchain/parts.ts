@@ -220,7 +220,7 @@ export const FLEET_PARTS: readonly PartName[] = [
   "hub-apiserver",
 ];
 
-/** The parts that tests need; {@link ARGO_CD_PARTS}, kubelet-config and k3s-apiserver come on top. */
+/** The parts that tests need; {@link ARGO_CD_PARTS}, kubelet-config, k3s-apiserver and sealed-secrets-controller come on top. */
 export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "kubeconform"];
 
 /**

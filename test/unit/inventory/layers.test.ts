@@ -117,6 +117,7 @@ test("a profile has no setting that the schema does not have, nor lacks one", ()
     "host",
     "hostKey",
     "identityKey",
+    "sealing",
     "joins",
   ];
   const settingNames = Object.keys(profile).filter((name) => ![...own, "origins"].includes(name));
