@@ -21,5 +21,5 @@ export function checkSealed({ path, objects }: Rendered, devices: readonly TreeD
 function describe(key: string, { id, region, sealing }: TreeDevice): string {
   return sealing === undefined
     ? `device ${id} takes it and opens none - set gitops.secrets to sealed-secrets, or leave it out there`
-    : `device ${id} takes it and has no key ${key}, which it was sealed with - seal it with edge-fleet seal ${region}, or put it where only devices with that key take it, e.g. components/region/<region>`;
+    : `device ${id} takes it and has no key ${key}, which it was sealed with - seal it with edge-fleet seal ${region}, or put it where only devices with that key take it, e.g. components/region/<region>/team`;
 }

@@ -27,7 +27,7 @@ interface SealOptions {
 }
 
 const HELP = `
-Reads one Secret from stdin or --file and prints the SealedSecret, which is committed below components/region/<region>/ of
+Reads one Secret from stdin or --file and prints the SealedSecret, which is committed below components/region/<region>/team/ of
 the tree, or in the folder of a workload that only these devices take. It asks nobody: the certificate is in
 <region>.lock.yaml. What is sealed opens under its name and in its namespace alone, so Kustomize must not change them.
 --new-key makes a key: the certificate goes into the lock, the private half into the stack's configuration as a secret.

@@ -156,11 +156,11 @@ metadata: { name: ${name}, namespace: edge-apps, annotations: { edge-fleet.dev/s
 spec: { encryptedData: { a: b } }
 `;
   const directory = tree(context, {
-    "components/region/tokyo/sealed.yaml": `${sealed("own", "aa11")}---\n${sealed("foreign", "bb22")}`,
+    "components/region/tokyo/team/sealed.yaml": `${sealed("own", "aa11")}---\n${sealed("foreign", "bb22")}`,
     "workloads/telemetry/sealed.yaml": sealed("telemetry", "cc33"),
     "workloads/telemetry/kustomization.yaml": "resources: [sealed.yaml]\n",
   });
-  const file = join(directory, "components/region/tokyo/kustomization.yaml");
+  const file = join(directory, "components/region/tokyo/team/kustomization.yaml");
   writeFileSync(file, `${readFileSync(file, "utf8")}\nresources: [sealed.yaml]\n`);
   const workload = { name: "telemetry", path: "workloads/telemetry", namespace: "edge-apps", models: ["n100-8g"] };
   const devices = INPUT.devices.map((device) => {
@@ -169,7 +169,7 @@ spec: { encryptedData: { a: b } }
     return { ...device, sealing: [device.region === "tokyo" ? "aa11" : "bb22", ...own] };
   });
   const found = await check(directory, { ...INPUT, devices, workloads: [workload] });
-  const region = "components/region/tokyo/sealed.yaml";
+  const region = "components/region/tokyo/team/sealed.yaml";
   assert.deepEqual(
     found.map((line) => line.replace(/^(\S+):(\d+):\d+ .*?: (device \S+ takes it and .*?)( - .*)$/, "$1:$2 $3")).sort(),
     [
