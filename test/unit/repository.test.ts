@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { buildProgram } from "../../cli/program.ts";
+import { githubAnchor } from "../../docs/.vitepress/anchor.ts";
 import { findCommand } from "./cli/command.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
@@ -69,14 +70,9 @@ for (const path of DOCUMENTS) {
   });
 }
 
-/** Anchors as GitHub makes them. */
+/** Anchors of a document's headings. */
 function headings(text: string): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
-    title
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N} _-]/gu, "")
-      .replaceAll(" ", "-"),
-  );
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => githubAnchor(title));
 }
 
 test("the README has less than 150 lines", () => {
