@@ -18,8 +18,8 @@ import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
 import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
-/** What looks at the pages that are made, see test/browser.ts. */
-const BROWSER_PACKAGES = { chromium: "chromium" };
+/** What looks at the pages that are made (test/browser.ts), and what reads an inventory of its own. */
+const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core" };
 
 const REPOSITORY = join(import.meta.dirname, "..");
 
@@ -57,7 +57,7 @@ const { values, positionals } = parseArgs({
 });
 if (values.update) process.env.UPDATE_GOLDEN = "1";
 const say = (line: string) => process.stdout.write(`${line}\n`);
-await ensureDebianPackages(say, { ...LAB_PACKAGES, ...BROWSER_PACKAGES });
+await ensureDebianPackages(say, { ...LAB_PACKAGES, ...TEST_PACKAGES });
 const whole = !values.unit && positionals.length === 0;
 const toolchain = await ensureToolchain(
   say,

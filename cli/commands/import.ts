@@ -22,8 +22,9 @@ const FORMATS: readonly SourceFormat[] = ["k3sup", "ansible", "k0sctl", "csv"];
 
 const HELP = `
 Taken over: names, addresses, users, ports, jump hosts (k0sctl's bastion, Ansible's ProxyJump), pinned releases, and who
-joins whom: agents and workers get joins. Host keys (column hostKey, --known-hosts) go into <region>.lock.yaml. Everything else is named with its place. Passwords, tokens and keys are named
-and never copied. Nothing is written when a device is there already, or when the inventory would not load afterwards.
+joins whom, where that is K3s: agents get joins. Host keys (column hostKey, --known-hosts) go into <region>.lock.yaml. What
+stands in group_vars and host_vars beside an Ansible inventory is read where ansible-inventory is installed. Everything else is
+named with its place. Passwords, tokens and keys are named and never copied. Nothing is written when a device is there already, or when the inventory would not load afterwards.
 An existing region keeps the way in which it lists its devices; a new one gets a CSV file from 26 devices on.
 A machine keeps what another tool installed on it: remove that first (k3s-uninstall.sh, k0s reset), or up refuses it.`;
 
@@ -31,7 +32,7 @@ A machine keeps what another tool installed on it: remove that first (k3s-uninst
 export function registerImport(program: Command): void {
   program
     .command("import")
-    .description("bring machines from k3sup, k3s-ansible, k0sctl or a CSV file into the inventory")
+    .description("bring machines from k3sup, k3s-ansible, kubespray, k0sctl or a CSV file into the inventory")
     .option("--k3sup <file>", "hosts file of k3sup plan (JSON)")
     .option("--ansible <file>", "Ansible inventory: YAML (.yml, .yaml, .json), else INI")
     .option("--k0sctl <file>", "k0sctl.yaml")

@@ -74,7 +74,7 @@ export function registerInit(program: Command): void {
 
 async function init(root: string, options: InitOptions): Promise<number> {
   const folders = { root, inventory: options.inventory, tree: options.tree };
-  const hosts = options.csv === undefined ? undefined : readHosts(options.csv, options);
+  const hosts = options.csv === undefined ? undefined : await readHosts(options.csv, options);
   const given = await givenAnswers(root, options, hosts);
   const terminal = process.stdin.isTTY && process.stderr.isTTY && options.yes !== true && options.json !== true;
   if (!terminal) {
@@ -114,10 +114,10 @@ function unattended(given: GivenAnswers, { yes, dryRun }: InitOptions): Answers 
   return withDefaults({ ...given, name, gitUrl, regions });
 }
 
-function readHosts(file: string, { devices }: InitOptions): readonly SourceHost[] {
+async function readHosts(file: string, { devices }: InitOptions): Promise<readonly SourceHost[]> {
   if (devices !== undefined)
     throw new UsageError("--devices and --csv both say which devices there are - use one of them");
-  const { hosts, problems, secrets } = readSource({ format: "csv", file, servers: undefined });
+  const { hosts, problems, secrets } = await readSource({ format: "csv", file, servers: undefined });
   if (problems.length > 0) throw new UsageError(`${file} cannot be used, nothing was written:\n${problems.join("\n")}`);
   for (const { field } of secrets) process.stderr.write(`refused secret ${field}: it is not copied\n`);
   return hosts;

@@ -4,8 +4,7 @@
  */
 import type { Position } from "../../components/inventory/index.ts";
 import { formatProblem } from "../../components/inventory/problems.ts";
-import { type AnsibleHost, type AnsibleVariable, readAnsible } from "./ansible-model.ts";
-import type { SourceInventory } from "./host.ts";
+import type { AnsibleHost, AnsibleSource, AnsibleVariable } from "./ansible-model.ts";
 import { expandRange } from "./ranges.ts";
 
 interface OpenGroup {
@@ -21,7 +20,7 @@ interface Section {
 }
 
 /** @param file name for messages */
-export function parseAnsibleIni(file: string, text: string): SourceInventory {
+export function parseAnsibleIni(file: string, text: string): AnsibleSource {
   const groups = new Map<string, OpenGroup>();
   const problems: string[] = [];
   const groupOf = (name: string): OpenGroup => {
@@ -42,8 +41,7 @@ export function parseAnsibleIni(file: string, text: string): SourceInventory {
     else readLine(content, section, position, problems);
     if (header?.[2] === undefined && section.kind === "children") groupOf(content.split(/\s/)[0] ?? "");
   }
-  const read = readAnsible(groups);
-  return { ...read, problems: [...problems, ...read.problems] };
+  return { groups, problems };
 }
 
 function readLine(content: string, { group, kind }: Section, position: Position, problems: string[]): void {

@@ -35,6 +35,17 @@ export interface AnsibleGroup {
   readonly variables: Variables;
 }
 
+/** Every group by its name. */
+export type AnsibleGroups = ReadonlyMap<string, AnsibleGroup>;
+
+/** An inventory file after parsing. */
+export interface AnsibleSource {
+  /** `all` may be missing. */
+  readonly groups: AnsibleGroups;
+  /** What could not be read, with its place. */
+  readonly problems: readonly string[];
+}
+
 /** Groups whose hosts run a control plane: k3s-ansible's own, its old ones, and their plurals. */
 const SERVER_GROUPS = [
   "server",
@@ -44,12 +55,17 @@ const SERVER_GROUPS = [
   "k3s_server",
   "k3s_master",
   "kube_master",
+  "kube_control_plane",
   "control_plane",
 ];
 /** Groups whose hosts join one. */
 const AGENT_GROUPS = ["agent", "agents", "node", "nodes", "worker", "workers", "k3s_agent", "k3s_node", "kube_node"];
-/** Groups that say nothing: Ansible's own, and the one around k3s-ansible's two. */
-const SILENT_GROUPS = ["all", "ungrouped", "k3s_cluster"];
+/** Groups that say nothing: Ansible's own, and those around the two of k3s-ansible and of kubespray. */
+const SILENT_GROUPS = ["all", "ungrouped", "k3s_cluster", "k8s_cluster"];
+/** kubespray's group of the host through which it reaches the others (docs/ansible/inventory.md, "Bastion host"). */
+const BASTION_GROUP = "bastion";
+/** kubespray's, for which it runs kubeadm. */
+const KUBESPRAY_GROUP = "kube_control_plane";
 
 /** Variables that are read. The second name is the one before Ansible 2.0. */
 const READ = {
@@ -72,16 +88,18 @@ const FIXES: readonly (readonly [RegExp, string])[] = [
   ],
   [/^registries_config_yaml$/, "see the setting registries"],
   [/^airgap_dir$/, "see artifacts.images and artifacts.delivery"],
+  [/^(access_)?ip$/, "see network.nodeIp and network.interface"],
   [/^extra_manifests$/, "put them into base/ of the GitOps tree"],
 ];
 
-/** @param groups every group by its name; `all` may be missing */
-export function readAnsible(groups: ReadonlyMap<string, AnsibleGroup>): SourceInventory {
+/** @param groups `all` may be missing */
+export function readAnsible(groups: AnsibleGroups): SourceInventory {
   const problems: string[] = [];
   const notes: string[] = [];
   const left = new LeftOutList();
   const hosts = gatherHosts(groups);
-  const machines = [...hosts.values()].flatMap((host) => readHost(host, groups, problems, notes));
+  const everyHost = [...hosts.values()].flatMap((host) => readHost(host, groups, problems, notes));
+  const machines = throughBastion(everyHost, ({ name }) => hosts.get(name)?.groups.has(BASTION_GROUP) === true, notes);
   const roleOf = ({ name }: SourceHost): "server" | "agent" | "none" => {
     const own = hosts.get(name)?.groups ?? new Set();
     if (SERVER_GROUPS.some((group) => own.has(group))) return "server";
@@ -99,8 +117,24 @@ export function readAnsible(groups: ReadonlyMap<string, AnsibleGroup>): SourceIn
   const others = machines.filter((host) => roleOf(host) === "none");
   const joined = agents.map((host) => ({ ...host, server: first?.name }));
   noteGroups(groups, notes);
+  if (groups.has(KUBESPRAY_GROUP))
+    notes.push("what kubespray has installed is not taken over: run its reset.yml on the machines before up");
   gatherLeftOut(groups, left);
   return { hosts: [...servers, ...joined, ...others], problems, leftOut: left.fields, secrets: left.secrets, notes };
+}
+
+/** Machines without the bastion, which is the jump host of those that have none of their own. */
+function throughBastion(
+  hosts: readonly SourceHost[],
+  isBastion: (host: SourceHost) => boolean,
+  notes: string[],
+): readonly SourceHost[] {
+  const bastion = hosts.find(isBastion);
+  if (bastion === undefined) return hosts;
+  const { name, address, port, user } = bastion;
+  notes.push(`${name} is the jump host of the others, and no device`);
+  const proxy = { host: address, port, user };
+  return hosts.filter((host) => !isBastion(host)).map((host) => ({ ...host, proxy: host.proxy ?? proxy }));
 }
 
 interface GatheredHost {
@@ -111,7 +145,7 @@ interface GatheredHost {
   readonly groups: Set<string>;
 }
 
-function gatherHosts(groups: ReadonlyMap<string, AnsibleGroup>): Map<string, GatheredHost> {
+function gatherHosts(groups: AnsibleGroups): Map<string, GatheredHost> {
   const parents = new Map<string, string[]>();
   for (const { name, children } of groups.values())
     for (const child of children) parents.set(child, [...(parents.get(child) ?? []), name]);
@@ -141,7 +175,7 @@ function ancestors(
 }
 
 /** Variables of a host: `all`, then groups from the outermost to the innermost and by name, then its own. */
-function mergedVariables(host: GatheredHost, groups: ReadonlyMap<string, AnsibleGroup>): Map<string, AnsibleVariable> {
+function mergedVariables(host: GatheredHost, groups: AnsibleGroups): Map<string, AnsibleVariable> {
   const depths = new Map([...host.groups].map((name) => [name, depthOf(name, groups)]));
   const ordered = [...host.groups]
     .filter((name) => name !== "all")
@@ -153,18 +187,13 @@ function mergedVariables(host: GatheredHost, groups: ReadonlyMap<string, Ansible
   return merged;
 }
 
-function depthOf(group: string, groups: ReadonlyMap<string, AnsibleGroup>, seen: readonly string[] = []): number {
+function depthOf(group: string, groups: AnsibleGroups, seen: readonly string[] = []): number {
   if (seen.includes(group)) return 0;
   const parents = [...groups.values()].filter(({ children }) => children.includes(group));
   return parents.reduce((deepest, { name }) => Math.max(deepest, 1 + depthOf(name, groups, [...seen, group])), 0);
 }
 
-function readHost(
-  host: GatheredHost,
-  groups: ReadonlyMap<string, AnsibleGroup>,
-  problems: string[],
-  notes: string[],
-): SourceHost[] {
+function readHost(host: GatheredHost, groups: AnsibleGroups, problems: string[], notes: string[]): SourceHost[] {
   const variables = mergedVariables(host, groups);
   const text = (names: readonly string[]): { text: string; position: Position; name: string } | undefined => {
     for (const name of names) {
@@ -220,8 +249,8 @@ function readProxy(
   return { host: name.replace(/^\[|\]$/g, ""), port: port === undefined ? undefined : Number(port), user };
 }
 
-function noteGroups(groups: ReadonlyMap<string, AnsibleGroup>, notes: string[]): void {
-  const known = [...SERVER_GROUPS, ...AGENT_GROUPS, ...SILENT_GROUPS];
+function noteGroups(groups: AnsibleGroups, notes: string[]): void {
+  const known = [...SERVER_GROUPS, ...AGENT_GROUPS, ...SILENT_GROUPS, BASTION_GROUP];
   const others = [...groups.keys()].filter((name) => !known.includes(name));
   if (others.length > 0)
     notes.push(
@@ -229,7 +258,7 @@ function noteGroups(groups: ReadonlyMap<string, AnsibleGroup>, notes: string[]):
     );
 }
 
-function gatherLeftOut(groups: ReadonlyMap<string, AnsibleGroup>, left: LeftOutList): void {
+function gatherLeftOut(groups: AnsibleGroups, left: LeftOutList): void {
   for (const { hosts, variables } of groups.values()) {
     for (const own of [variables, ...hosts.map((host) => host.variables)]) {
       for (const [name, { position, encrypted }] of own) {

@@ -1,14 +1,7 @@
 /** An Ansible inventory in YAML to its groups. https://docs.ansible.com/ansible/latest/collections/ansible/builtin/yaml_inventory.html */
 import { z } from "zod";
 import { type FieldPath, formatPath, formatProblem } from "../../components/inventory/problems.ts";
-import {
-  type AnsibleGroup,
-  type AnsibleHost,
-  type AnsibleVariable,
-  readAnsible,
-  type Variables,
-} from "./ansible-model.ts";
-import type { SourceInventory } from "./host.ts";
+import type { AnsibleHost, AnsibleSource, AnsibleVariable, Variables } from "./ansible-model.ts";
 import { expandRange } from "./ranges.ts";
 import { type ParsedSource, parseSource } from "./source.ts";
 
@@ -40,14 +33,13 @@ interface OpenGroup {
 }
 
 /** @param file name for messages */
-export function parseAnsibleYaml(file: string, text: string): SourceInventory {
+export function parseAnsibleYaml(file: string, text: string): AnsibleSource {
   const source = parseSource(file, text, InventorySchema);
-  if (source.value === undefined) return { hosts: [], problems: source.problems, leftOut: [], secrets: [], notes: [] };
   const groups = new Map<string, OpenGroup>();
-  const problems: string[] = [];
-  for (const [name, group] of Object.entries(source.value)) addGroup(name, group, [name], { source, groups, problems });
-  const read = readAnsible(groups as ReadonlyMap<string, AnsibleGroup>);
-  return { ...read, problems: [...problems, ...read.problems] };
+  const problems = [...source.problems];
+  for (const [name, group] of Object.entries(source.value ?? {}))
+    addGroup(name, group, [name], { source, groups, problems });
+  return { groups, problems };
 }
 
 interface Reading {

@@ -1,6 +1,6 @@
 /**
  * Device ids from the names of another tool: lower-case DNS labels, the first label of a domain name where that is
- * enough to tell the machines apart, the region and the address where the name is an address.
+ * enough to tell the machines apart, the region and the address where the name is an address, with or without a port.
  */
 import { isIP } from "node:net";
 
@@ -20,7 +20,7 @@ export function deviceIds(names: readonly string[], region: string): Map<string,
 }
 
 function shortId(name: string, region: string): string {
-  if (isIP(name) !== 0) return toLabel(`${region}-${name}`);
+  if (isIP(name) !== 0 || isIP(name.replace(/:\d+$/, "")) !== 0) return toLabel(`${region}-${name}`);
   return toLabel(name.split(".")[0] ?? name);
 }
 

@@ -1,5 +1,5 @@
 /**
- * A `k0sctl.yaml` to machines: hosts with their SSH connection, bastion and role. Workers join the first controller.
+ * A `k0sctl.yaml` to machines: hosts with their SSH connection and bastion, each a cluster of its own.
  * https://github.com/k0sproject/k0sctl (README.md, "Configuration file spec fields")
  */
 import { z } from "zod";
@@ -27,6 +27,7 @@ const ClusterSchema = z.looseObject({
   }),
 });
 type K0sctlHost = z.infer<typeof Host>;
+type HostConnection = z.infer<typeof Connection>;
 
 const READ =
   /^(apiVersion|kind|metadata\.name|spec\.k0s\.version|spec\.hosts\[\]\.(role|hostname|reset|privateInterface|privateAddress|(ssh|openSSH)\.(address|user|port)|ssh\.bastion\.(address|user|port)))$/;
@@ -34,6 +35,7 @@ const READ =
 /** Whole branches that are named once, and what to use instead. */
 const BRANCHES: readonly (readonly [RegExp, string])[] = [
   [/^spec\.hosts\[\]\.(ssh|openSSH)(\.bastion)?\.keyPath$/, "load the key into the SSH agent: ssh-add"],
+  [/^spec\.hosts\[\]\.openSSH\.configPath$/, "write the address, user and port that it gives for the host"],
   [/^spec\.hosts\[\]\.(files|hooks|environment)/, "edge-fleet runs no hooks: put it into the machine's image"],
   [
     /^spec\.hosts\[\]\.(installFlags|noTaints|dataDir|kubeletRootDir|os)/,
@@ -47,47 +49,50 @@ const OTHER = "edge-fleet has no use for it";
 
 /** @param file name for messages */
 export function parseK0sctl(file: string, text: string): SourceInventory {
-  const source = parseSource(file, text, ClusterSchema, "Cluster");
+  const source = parseSource(file, text, ClusterSchema, "cluster");
   const { value } = source;
   if (value === undefined) return { hosts: [], problems: source.problems, leftOut: [], secrets: [], notes: [] };
   const problems: string[] = [];
   const notes: string[] = [];
-  const named = value.spec.hosts.flatMap((host, index) => {
-    const entry = readHost(host, index, source, problems);
+  const nameOf = hostNames(value.spec.hosts);
+  const hosts = value.spec.hosts.flatMap((host, index) => {
+    const entry = readHost(host, index, { source, problems, nameOf });
     if (entry !== undefined && host.reset === true) notes.push(`${entry.name} is to be reset (reset: true): left out`);
-    return entry === undefined || host.reset === true ? [] : [{ host, entry }];
+    return entry === undefined || host.reset === true ? [] : [entry];
   });
-  const controllers = named.filter(({ host }) => host.role !== "worker");
-  const [first] = controllers;
-  if (first === undefined && named.length > 0)
-    problems.push(
-      formatProblem(
-        source.position(["spec", "hosts"]),
-        "spec.hosts",
-        "has no controller - add the one that the workers join",
-      ),
-    );
-  if (controllers.length > 1)
+  if (hosts.length > 1)
     notes.push(
-      `${controllers.length} controllers were one cluster; here each is a cluster of its own, and the workers join ${first?.entry.name}`,
+      `${hosts.length} hosts were one cluster; here each is a cluster of its own, since nobody joins a K0s that runs as a single node - use distribution: k3s and joins for machines of one cluster`,
     );
   const fields = versionFields(value.spec.k0s?.version);
-  const hosts = [...controllers, ...named.filter(({ host }) => host.role === "worker")].map(({ host, entry }) => ({
-    ...entry,
-    server: host.role === "worker" ? first?.entry.name : undefined,
-    fields: { distribution: "k0s", ...fields, ...entry.fields },
-  }));
   if (fields["k0s.version"] === undefined)
-    notes.push("the file pins no k0s release: k0s.version must be set in fleet.yaml, the model or the region");
+    notes.push("the file pins no k0s release in figures: set k0s.version in fleet.yaml, the model or the region");
   const left = leftOver(value, source);
-  return { hosts, problems, leftOut: left.fields, secrets: left.secrets, notes };
+  return {
+    hosts: hosts.map((host) => ({ ...host, fields: { distribution: "k0s", ...fields, ...host.fields } })),
+    ...{ problems, leftOut: left.fields, secrets: left.secrets, notes },
+  };
+}
+
+/** Names of hosts: their own, else the address, with the port where several hosts have that address. */
+function hostNames(hosts: readonly K0sctlHost[]): (host: K0sctlHost, connection: HostConnection) => string {
+  const addresses = hosts.flatMap(({ hostname, ssh, openSSH }) =>
+    hostname === undefined ? ((ssh ?? openSSH)?.address ?? []) : [],
+  );
+  const shared = new Set(addresses.filter((address, index) => addresses.indexOf(address) !== index));
+  return ({ hostname }, { address, port = 22 }) => hostname ?? (shared.has(address) ? `${address}:${port}` : address);
+}
+
+interface HostReading {
+  readonly source: ParsedSource<unknown>;
+  readonly problems: string[];
+  readonly nameOf: ReturnType<typeof hostNames>;
 }
 
 function readHost(
   host: K0sctlHost,
   index: number,
-  { position }: ParsedSource<unknown>,
-  problems: string[],
+  { source: { position }, problems, nameOf }: HostReading,
 ): SourceHost | undefined {
   const path = `spec.hosts[${index}]`;
   const own = ["spec", "hosts", index];
@@ -104,18 +109,16 @@ function readHost(
     );
   const protocol = host.ssh === undefined ? "openSSH" : "ssh";
   // k0sctl substitutes $NAME and ${NAME} from its environment.
-  if (connection.address.includes("$"))
-    return refuse(
-      position([...own, protocol, "address"]),
-      `${path}.${protocol}.address`,
-      "is a variable - write the address",
-    );
+  const variables = (["address", "user"] as const).filter((field) => connection[field]?.includes("$"));
+  for (const field of variables)
+    refuse(position([...own, protocol, field]), `${path}.${protocol}.${field}`, `is a variable - write the ${field}`);
+  if (variables.length > 0) return undefined;
   const fields = {
     ...(host.privateInterface === undefined ? {} : { "network.interface": host.privateInterface }),
     ...(host.privateAddress === undefined ? {} : { "network.nodeIp": host.privateAddress }),
   };
   return {
-    ...bareHost(host.hostname ?? connection.address, connection.address, position(own), path),
+    ...bareHost(nameOf(host, connection), connection.address, position(own), path),
     user: connection.user,
     port: connection.port,
     proxy: proxyOf(host.ssh?.bastion),
@@ -123,7 +126,7 @@ function readHost(
   };
 }
 
-function proxyOf(bastion: z.infer<typeof Connection> | undefined): SourceProxy | undefined {
+function proxyOf(bastion: HostConnection | undefined): SourceProxy | undefined {
   return bastion && { host: bastion.address, port: bastion.port, user: bastion.user ?? "root" };
 }
 

@@ -138,8 +138,10 @@ function fieldsOf(
     "ssh.proxy.hostKey": proxy && options.hostKey(proxy),
     ...(proxy === undefined ? pick(host.fields, /^ssh\.proxy\./) : {}),
   };
-  if (user !== undefined && /[\s${}]/.test(user))
+  if (user !== undefined && /[\s${}]/.test(user)) {
     problems.push(formatProblem(host.position, `${host.path}.user`, "is a template - write the user"));
+    fields["ssh.user"] = undefined;
+  }
   if (proxy !== undefined && fields["ssh.proxy.hostKey"] === undefined) {
     const fix = "log in to it once with ssh, then use --known-hosts ~/.ssh/known_hosts";
     problems.push(

@@ -10,7 +10,9 @@ import { FileError, readTextFile } from "../../components/inventory/read.ts";
 import { UsageError } from "../exit.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import { PACKAGE_FOLDER } from "../package.ts";
+import { exportAnsible, notesOnOthers, withExported } from "./ansible-export.ts";
 import { parseAnsibleIni } from "./ansible-ini.ts";
+import { readAnsible } from "./ansible-model.ts";
 import { parseAnsibleYaml } from "./ansible-yaml.ts";
 import { parseCsvSource } from "./csv.ts";
 import { lockEdits, type RegionEdit, regionEdits } from "./files.ts";
@@ -56,7 +58,7 @@ export interface ImportResult extends Pick<SourceInventory, "leftOut" | "secrets
 export async function runImport(request: ImportRequest): Promise<ImportResult> {
   const { directory, file } = request;
   const inventory = loadInventory(directory);
-  const source = readSource(request);
+  const source = await readSource(request);
   refuse(file, source.problems);
   const hosts = source.hosts.flatMap(({ address, port, proxy }) => {
     const own = { host: address, port: port ?? request.port };
@@ -72,18 +74,18 @@ export async function runImport(request: ImportRequest): Promise<ImportResult> {
     devices: plan.devices,
     leftOut: source.leftOut,
     secrets: source.secrets,
-    notes: [...source.notes, ...besideAnsible(request), ...plan.notes],
+    notes: [...source.notes, ...plan.notes],
     files: edits.map(({ name }) => join(directory, name)),
     newRegions: [...new Set(plan.devices.map(({ region }) => region))].filter((name) => !inventory.regions.has(name)),
   };
 }
 
 /** Parses the source. @throws UsageError when the file cannot be read */
-export function readSource({
+export async function readSource({
   format,
   file,
   servers,
-}: Pick<ImportRequest, "format" | "file" | "servers">): SourceInventory {
+}: Pick<ImportRequest, "format" | "file" | "servers">): Promise<SourceInventory> {
   const text = readSourceFile(file);
   switch (format) {
     case "k3sup":
@@ -93,8 +95,21 @@ export function readSource({
     case "csv":
       return parseCsvSource(file, text);
     case "ansible":
-      return /\.(ya?ml|json)$/.test(file) ? parseAnsibleYaml(file, text) : parseAnsibleIni(file, text);
+      return readAnsibleSource(file, text);
   }
+}
+
+async function readAnsibleSource(file: string, text: string): Promise<SourceInventory> {
+  const own = /\.(ya?ml|json)$/.test(file) ? parseAnsibleYaml(file, text) : parseAnsibleIni(file, text);
+  const beside = await exportAnsible(file);
+  const exported = beside.text === undefined ? undefined : parseAnsibleYaml(file, beside.text);
+  const groups = exported === undefined ? own.groups : withExported(file, own.groups, exported.groups);
+  const read = readAnsible(groups);
+  return {
+    ...read,
+    problems: [...own.problems, ...beside.problems, ...(exported?.problems ?? []), ...read.problems],
+    notes: [...read.notes, ...beside.notes, ...(exported === undefined ? [] : notesOnOthers(file, own.groups))],
+  };
 }
 
 function readSourceFile(file: string): string {
@@ -134,13 +149,4 @@ function rehearseEdits(directory: string, edits: readonly RegionEdit[]): void {
     if (!(error instanceof InventoryError)) throw error;
     throw new UsageError(`with the import, ${error.message}\nnothing was written`);
   }
-}
-
-function besideAnsible({ format, file }: ImportRequest): string[] {
-  if (format !== "ansible") return [];
-  const folder = join(file, "..");
-  const found = ["group_vars", "host_vars"].filter((name) => existsSync(join(folder, name)));
-  return found.map(
-    (name) => `${join(folder, name)} was not read - give what it says by --user and --port, or in the region's file`,
-  );
 }

@@ -30,7 +30,7 @@ export interface ParsedSource<T> {
  * Parses one document of a file.
  * @param file name for messages
  * @param schema what is read; it must let unknown fields pass
- * @param kind of several documents, take the one whose field `kind` says so
+ * @param kind of several documents, take the one whose field `kind` says so, in lower case: k0sctl takes any (cmd/flags.go)
  */
 export function parseSource<S extends z.ZodType>(
   file: string,
@@ -41,7 +41,9 @@ export function parseSource<S extends z.ZodType>(
   const lines = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const documents = Array.isArray(parsed) ? (parsed as Document[]) : [];
-  const document = documents.find(({ contents }) => isMap(contents) && contents.get("kind") === kind) ?? documents[0];
+  const document =
+    documents.find(({ contents }) => isMap(contents) && String(contents.get("kind")).toLowerCase() === kind) ??
+    documents[0];
   const at = (line: number, column: number): Position => ({ file, line, column });
   const nothing = {
     value: undefined,

@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseAnsibleIni } from "../../../cli/import/ansible-ini.ts";
-import { parseAnsibleYaml } from "../../../cli/import/ansible-yaml.ts";
+import { parseAnsibleIni as iniGroups } from "../../../cli/import/ansible-ini.ts";
+import { type AnsibleSource, readAnsible } from "../../../cli/import/ansible-model.ts";
+import { parseAnsibleYaml as yamlGroups } from "../../../cli/import/ansible-yaml.ts";
 import { parseCsvSource } from "../../../cli/import/csv.ts";
 import type { SourceInventory } from "../../../cli/import/host.ts";
 import { parseK0sctl } from "../../../cli/import/k0sctl.ts";
 import { parseK3sup } from "../../../cli/import/k3sup.ts";
 import { isSecretName } from "../../../cli/import/left-out.ts";
 import { expandRange } from "../../../cli/import/ranges.ts";
+
+/** Machines of an Ansible inventory that stands alone. */
+function readGroups({ groups, problems }: AnsibleSource): SourceInventory {
+  const read = readAnsible(groups);
+  return { ...read, problems: [...problems, ...read.problems] };
+}
+const parseAnsibleIni = (file: string, text: string) => readGroups(iniGroups(file, text));
+const parseAnsibleYaml = (file: string, text: string) => readGroups(yamlGroups(file, text));
 
 /** The hosts in short: name, user, address, port, jump host, server. */
 function summary({ hosts, problems }: SourceInventory): string[] {
@@ -195,17 +204,14 @@ apiVersion: k0s.k0sproject.io/v1beta1
 kind: ClusterConfig
 `;
 
-test("k0sctl: workers join the controller, a bastion is a jump host, hosts to reset stay out", () => {
+test("k0sctl: each host is a cluster of its own, a bastion is a jump host, hosts to reset stay out", () => {
   const source = parseK0sctl("k0sctl.yaml", K0SCTL);
-  assert.deepEqual(summary(source), [
-    "line-1 @10.0.0.1:",
-    "10.0.0.2 ubuntu@10.0.0.2: via root@10.0.0.250:2222 joins line-1",
-  ]);
+  assert.deepEqual(summary(source), ["10.0.0.2 ubuntu@10.0.0.2: via root@10.0.0.250:2222", "line-1 @10.0.0.1:"]);
   assert.deepEqual(
     source.hosts.map(({ fields }) => fields),
     [
-      { distribution: "k0s", "k0s.version": "v1.34.1+k0s.0" },
       { distribution: "k0s", "k0s.version": "v1.34.1+k0s.0", "network.interface": "enp0s31f6" },
+      { distribution: "k0s", "k0s.version": "v1.34.1+k0s.0" },
     ],
   );
   assert.deepEqual(
