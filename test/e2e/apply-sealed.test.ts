@@ -12,14 +12,13 @@ import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { locked } from "../lab/standins/locked.ts";
-import { eventuallyWithin } from "../lab/standins/sandbox.ts";
+import { eventually } from "../lab/standins/sandbox.ts";
 import { ensureToolchain, sealedSecretDefinition } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf, LOCK, SEALED_SECRETS } from "../unit/device/profile.ts";
 
 const ADDRESS = "10.250.0.1";
 const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
 const KUBECTL = "k3s kubectl";
-const eventually = eventuallyWithin(60);
 const BINARY = k3sApiStandin(OLD);
 const [NEW, OLDER] = [makeSealingPair("tokyo", new Date(1)), makeSealingPair("tokyo", new Date(0))];
 const SECRETS = Object.fromEntries([NEW, OLDER].map(({ certificate, key }) => [sealingSecretKey(certificate), key]));
