@@ -117,6 +117,11 @@ const podsReady = () =>
   );
 const keysOnDevice = async () =>
   (await look("-n sealed-secrets get secrets -o name")).split("\n").filter(Boolean).length;
+/** How many keys the controllers' pods hold, the pods that are on their way out included. */
+const keysOfPods = async () =>
+  (
+    await look("-n sealed-secrets get pods -o 'jsonpath={.items[*].spec.volumes[*].projected.sources[*].secret.name}'")
+  ).split(" ").length;
 const seal = async (name: string, value: string, ...options: string[]) =>
   (await edgeFleet(["seal", "tokyo", ...options], secretOf(name, value))).stdout;
 
@@ -205,15 +210,7 @@ test("Secrets that lie sealed in Git", async (t) => {
     const { keys, controller } = await manifests();
     put("edge-fleet-sealed-secrets.yaml", controller);
     put("edge-fleet-sealing-keys.yaml", keys);
-    await until(
-      "the other pod",
-      async () =>
-        (
-          await look(
-            "-n sealed-secrets get pods -o 'jsonpath={.items[*].spec.volumes[*].projected.sources[*].secret.name}'",
-          )
-        ).split(" ").length === 2 && (await podsReady()) === "1/1",
-    );
+    await until("the other pod", async () => (await keysOfPods()) === 2 && (await podsReady()) === "1/1");
     assert.equal(await keysOnDevice(), 2);
     await apply(await seal("two", "new"));
     await until("what the new key sealed", async () => (await opened("two")) === "new");
@@ -236,7 +233,7 @@ test("Secrets that lie sealed in Git", async (t) => {
     put("edge-fleet-sealed-secrets.yaml", controller);
     put("edge-fleet-sealing-keys.yaml", keys);
     await until("two keys", async () => (await keysOnDevice()) === 2);
-    await until("the other pod", async () => (await podsReady()) === "1/1");
+    await until("the other pod", async () => (await keysOfPods()) === 2 && (await podsReady()) === "1/1");
     await kubectl("-n edge-apps delete secret one");
     await until("the old one is refused", async () => /^False no key could decrypt/.test(await condition("one")));
   });

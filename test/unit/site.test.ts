@@ -61,7 +61,7 @@ function resolveLink(page: string, target: string): string {
 }
 
 const searches = [
-  { words: "allowReboot", page: "/docs/operations.html", title: "Raspberry Pi: the memory cgroup" },
+  { words: "memory cgroup", page: "/docs/operations.html", title: "Raspberry Pi: the memory cgroup" },
   { words: "指紋", page: "/docs/quick-start.ja.html", title: "クイックスタート" },
 ];
 
