@@ -2,6 +2,7 @@
  * What opens Secrets that lie encrypted in Git: from a profile to the Secrets of its sealing keys, and what stands against
  * them. The controller itself is an artifact, see artifact.ts. Pure.
  */
+import { sealedSecretsNamespace } from "../gitops/engine/sealed-secrets/index.ts";
 import {
   runsSealedSecrets,
   SEALED_SECRETS_NAMESPACE,
@@ -49,7 +50,9 @@ function isCertificate(certificate: string): boolean {
 }
 
 /**
- * Renders the Secrets, all in one file: what leaves it leaves the cluster.
+ * Renders the Secrets, all in one file: what leaves it leaves the cluster. Its name sorts before the controller's, so that a
+ * key that is forgotten is gone when the pod for the others starts, which reads what is there then and never looks again
+ * (pkg/controller/main.go of v0.40.0, initKeyRegistry).
  * @param folder of the manifests
  * @param secrets of the stack by key
  * @throws Error naming the device, the key and the fix, never the secret
@@ -61,8 +64,8 @@ export function sealingFiles(
 ): DeviceFile[] {
   if (!runsSealedSecrets(profile)) return [];
   const objects = profile.sealing.map((certificate) => secretOf(profile, certificate, secrets));
-  const content = formatObjects([], objects);
-  return [{ path: `${folder}/edge-fleet-sealing-keys.yaml`, mode: "0600", content, live: true, secret: true }];
+  const content = formatObjects([], [sealedSecretsNamespace(), ...objects]);
+  return [{ path: `${folder}/edge-fleet-sealed-secrets-keys.yaml`, mode: "0600", content, live: true, secret: true }];
 }
 
 /** The Secret as the controller finds it: pkg/controller/keys.go of Sealed Secrets v0.40.0. */

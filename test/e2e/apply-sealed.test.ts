@@ -69,7 +69,7 @@ underEachShell(
       await eventually(sandbox, `${KUBECTL} -n sealed-secrets get secret ${nameOf(OLDER)}`);
       await eventually(sandbox, `${KUBECTL} -n sealed-secrets get deployment sealed-secrets-controller`);
       await eventually(sandbox, `${KUBECTL} get crd sealedsecrets.bitnami.com`);
-      const file = `${MANIFESTS}/edge-fleet-sealing-keys.yaml`;
+      const file = `${MANIFESTS}/edge-fleet-sealed-secrets-keys.yaml`;
       assert.equal(device.sh(`stat -c %a ${file}; ls ${MANIFESTS} | grep -c engine || :`), "600\n0");
       const line = OLDER.key.split("\n")[1] ?? "";
       assert.equal(device.sh(`grep -rlF '${line}' /var/log/edge-fleet /run 2>/dev/null || :`), "");

@@ -143,13 +143,15 @@ test("Secrets that lie sealed in Git", async (t) => {
   await t.test("the controller does not start before its key is there, and makes none", async () => {
     await sh("systemctl enable k3s && systemctl start k3s");
     await until("the API", async () => (await devices.exec(ID, "k3s kubectl get --raw=/readyz")).code === 0);
-    put("edge-fleet-sealed-secrets.yaml", (await manifests()).controller);
+    const { keys, controller } = await manifests();
+    put("edge-fleet-sealed-secrets-keys.yaml", keys.split("---\n")[0] ?? "");
+    put("edge-fleet-sealed-secrets.yaml", controller);
     put("edge-fleet-crd-sealedsecret.yaml", await sealedSecretDefinition());
     await until("its pod", async () => (await look("-n sealed-secrets get pods -o name")) !== "");
     await sleep(8000);
     assert.equal(await podsReady(), "1/");
     assert.equal(await keysOnDevice(), 0);
-    put("edge-fleet-sealing-keys.yaml", (await manifests()).keys);
+    put("edge-fleet-sealed-secrets-keys.yaml", keys);
     await until("the controller", async () => (await podsReady()) === "1/1");
     assert.equal(await keysOnDevice(), 1);
   });
@@ -208,8 +210,8 @@ test("Secrets that lie sealed in Git", async (t) => {
   await t.test("a new key seals, and both open", async () => {
     await edgeFleet(["seal", "tokyo", "--new-key"]);
     const { keys, controller } = await manifests();
+    put("edge-fleet-sealed-secrets-keys.yaml", keys);
     put("edge-fleet-sealed-secrets.yaml", controller);
-    put("edge-fleet-sealing-keys.yaml", keys);
     await until("the other pod", async () => (await keysOfPods()) === 2 && (await podsReady()) === "1/1");
     assert.equal(await keysOnDevice(), 2);
     await apply(await seal("two", "new"));
@@ -221,8 +223,8 @@ test("Secrets that lie sealed in Git", async (t) => {
   await t.test("a key for one model or device opens on it as well", async () => {
     await edgeFleet(["seal", "tokyo", "--device", ID, "--new-key"]);
     const { keys, controller } = await manifests();
+    put("edge-fleet-sealed-secrets-keys.yaml", keys);
     put("edge-fleet-sealed-secrets.yaml", controller);
-    put("edge-fleet-sealing-keys.yaml", keys);
     await apply(await seal("own", "mine", "--device", ID));
     await until("what is the device's own", async () => (await opened("own")) === "mine");
   });
@@ -230,8 +232,8 @@ test("Secrets that lie sealed in Git", async (t) => {
   await t.test("an old key that is forgotten leaves the device", async () => {
     await edgeFleet(["seal", "tokyo", "--forget-old-keys"]);
     const { keys, controller } = await manifests();
+    put("edge-fleet-sealed-secrets-keys.yaml", keys);
     put("edge-fleet-sealed-secrets.yaml", controller);
-    put("edge-fleet-sealing-keys.yaml", keys);
     await until("two keys", async () => (await keysOnDevice()) === 2);
     await until("the other pod", async () => (await keysOfPods()) === 2 && (await podsReady()) === "1/1");
     await kubectl("-n edge-apps delete secret one");

@@ -24,9 +24,9 @@ function sealed(engine: Profile["gitops"]["engine"] = "argocd", changes: Partial
 
 test("the keys travel as secrets, all in one file that restarts nothing", () => {
   const payload = renderPayload(sealed(), LOCK, { secrets: SECRETS });
-  const file = payload.files.find(({ path }) => path === `${FOLDER}/edge-fleet-sealing-keys.yaml`);
+  const file = payload.files.find(({ path }) => path === `${FOLDER}/edge-fleet-sealed-secrets-keys.yaml`);
   assert.deepEqual(file, {
-    path: `${FOLDER}/edge-fleet-sealing-keys.yaml`,
+    path: `${FOLDER}/edge-fleet-sealed-secrets-keys.yaml`,
     mode: "0600",
     content: "",
     live: true,
@@ -35,8 +35,9 @@ test("the keys travel as secrets, all in one file that restarts nothing", () => 
   const body = PAIR.key.split("\n")[1] ?? "";
   const readable = `${payload.body}${planText(sealed(), payload, "p")}${JSON.stringify(payload.artifacts)}`;
   assert.ok(payload.secretFiles.includes(body) && !readable.includes(body));
-  const [, text = ""] = /sealing-keys\.yaml \d+\n([\s\S]*)end\n$/.exec(payloadText(payload)) ?? [];
-  const objects = parseAllDocuments(text).map((document) => document.toJS());
+  const [, text = ""] = /sealed-secrets-keys\.yaml \d+\n([\s\S]*)end\n$/.exec(payloadText(payload)) ?? [];
+  const [namespace, ...objects] = parseAllDocuments(text).map((document) => document.toJS());
+  assert.deepEqual([namespace.kind, namespace.metadata.name], ["Namespace", "sealed-secrets"]);
   assert.deepEqual(
     objects.map(({ metadata, type, stringData }) => [metadata.name, metadata.namespace, type, stringData["tls.key"]]),
     [PAIR, OLDER].map(({ certificate, key }) => [
@@ -49,6 +50,14 @@ test("the keys travel as secrets, all in one file that restarts nothing", () => 
   // pkg/controller/keys.go of Sealed Secrets v0.40.0: SealedSecretsKeyLabel
   for (const { metadata } of objects)
     assert.deepEqual(metadata.labels, { "sealedsecrets.bitnami.com/sealed-secrets-key": "active" });
+});
+
+test("the keys are applied before the controller, which never looks at them again", () => {
+  const { files, artifacts } = renderPayload(sealed(), LOCK, { secrets: SECRETS });
+  const places = [...files.map(({ path }) => path), ...artifacts.map(({ installPath = "" }) => installPath)];
+  const names = places.filter((path) => /sealed-secrets[^/]*\.yaml$/.test(path)).map((path) => path.split("/").pop());
+  const order = ["edge-fleet-sealed-secrets-keys.yaml", "edge-fleet-sealed-secrets.yaml"];
+  assert.deepEqual([names, names.toSorted()], [order, order]);
 });
 
 test("the controller and its definition are artifacts by hash, the same for devices with the same keys", () => {

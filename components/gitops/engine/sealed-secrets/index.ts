@@ -51,10 +51,14 @@ function metadata(name: string, namespaced = true): types.input.meta.v1.ObjectMe
   };
 }
 
-function surroundings(): object[] {
+/** The namespace, which comes with the keys: they have to be there, and the forgotten ones gone, before the controller is. */
+export function sealedSecretsNamespace(): object {
   const { labels, ...named } = metadata(SEALED_SECRETS_NAMESPACE, false);
+  return { apiVersion: "v1", kind: "Namespace", metadata: { ...named, labels: { ...labels, ...RESTRICTED } } };
+}
+
+function surroundings(): object[] {
   return [
-    { apiVersion: "v1", kind: "Namespace", metadata: { ...named, labels: { ...labels, ...RESTRICTED } } },
     {
       apiVersion: "scheduling.k8s.io/v1",
       kind: "PriorityClass",
