@@ -11,7 +11,10 @@ import type { HubCluster } from "./args.ts";
 export type ClusterAccess = Pick<HubCluster, "kubeconfig" | "context">;
 
 /**
- * A provider for objects of the cluster with this UID, or of whichever cluster answers where the UID is not known yet.
+ * A provider for objects of the cluster with this UID, or of whichever cluster answers where the UID is not known yet. It
+ * writes a changed ConfigMap or Secret in place: without `enableConfigMapMutable` and `enableSecretMutable` the provider
+ * deletes the object and makes it anew (pulumi-kubernetes, provider/pkg/provider/diff.go), and a control plane would run
+ * without its settings, or log in to Git without its credentials, for that moment.
  * @param args `namespace`: default of objects that name none
  */
 export function hubProvider(
@@ -31,6 +34,8 @@ export function hubProvider(
       clusterIdentifier: identity,
       // A run that was killed before it saved its state leaves objects behind; the next run takes them over.
       upsertExistingObjects: true,
+      enableConfigMapMutable: true,
+      enableSecretMutable: true,
     },
     opts,
   );

@@ -50,8 +50,9 @@ export class RegionRegistration extends pulumi.ComponentResource {
         clusterIdentifier: clusterIdentifierOf(args),
         // A run that was killed before it saved its state leaves objects behind; the next run takes them over.
         upsertExistingObjects: true,
-        // A list that were replaced would be gone for a moment, and the principal would let everybody in.
+        // What is replaced is gone for a moment: the principal would let everybody in, and Argo CD forget the device.
         enableConfigMapMutable: true,
+        enableSecretMutable: true,
       },
       { parent: this },
     );
