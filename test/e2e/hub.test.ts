@@ -74,6 +74,10 @@ class Story {
     return up(this.#fleet, "hub", {}, ["--skip-preview"]);
   }
 
+  #upRegion(): Promise<EngineRun> {
+    return up(this.#fleet, REGION, {}, ["--skip-preview"]);
+  }
+
   async #settingsKey(): Promise<string> {
     const secret = (await this.#list(SECRETS)).find(({ metadata }) => metadata.name === "argocd-secret");
     const { data } = (secret as { data?: Record<string, string> } | undefined) ?? {};
@@ -83,7 +87,7 @@ class Story {
   async noHubStack(): Promise<void> {
     const removed = await this.#fleet.pulumi(["stack", "rm", "hub", "--yes", "--preserve-config"]);
     assert.equal(removed.code, 0, removed.stderr);
-    const run = await up(this.#fleet);
+    const run = await this.#upRegion();
     assert.notEqual(run.code, 0);
     assert.match(run.text, /the outputs of the hub's stack hub cannot be read: .* - run pulumi up on it first/);
     assert.equal(run.text.split("\n").filter((line) => /^ +error: /.test(line)).length, 1, run.text);
@@ -93,7 +97,7 @@ class Story {
   }
 
   async regionAlone(): Promise<void> {
-    const run = await up(this.#fleet);
+    const run = await this.#upRegion();
     assert.notEqual(run.code, 0);
     assert.match(run.text, /the hub's stack hub has no output kubeconfig-loopback - run pulumi up --stack hub first/);
     assert.deepEqual(await registered(this.#fleet), []);
@@ -126,7 +130,8 @@ class Story {
     assert.equal((await settings("set", "edge-fleet:context", "nowhere")).code, 0);
     const context = await this.#upHub();
     assert.equal((await settings("rm", "edge-fleet:context")).code, 0);
-    const file = await up(this.#fleet, "hub", { env: { KUBECONFIG: "/nonexistent/config" } });
+    const env = { KUBECONFIG: "/nonexistent/config" };
+    const file = await up(this.#fleet, "hub", { env }, ["--skip-preview"]);
     for (const [run, message] of [
       [context, /error: kubeconfig \/\S+admin\.kubeconfig: has no context "nowhere" - use one of: \S+$/m],
       [file, /error: kubeconfig \/nonexistent\/config: does not exist - set KUBECONFIG to the kubeconfig of the hub/],
@@ -217,7 +222,7 @@ class Story {
   }
 
   async register(): Promise<void> {
-    const run = await up(this.#fleet);
+    const run = await this.#upRegion();
     assert.equal(run.code, 0, run.text);
     assert.deepEqual(await registered(this.#fleet), DEVICES);
     const selector = "labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster";
@@ -244,7 +249,7 @@ class Story {
       assert.ok(tries < 30, "the old token still works");
       await sleep(500);
     }
-    const region = await up(this.#fleet);
+    const region = await this.#upRegion();
     assert.equal(region.code, 0, region.text);
     assert.deepEqual(touched(region), [`${REGION}-registration-hub`]);
   }
