@@ -126,11 +126,14 @@ lock() {
   LOCKED=1
 }
 
+# With the time of now: K3s looks at no manifest whose time it has seen there before, and a file of the store has the time at
+# which it came, also when it comes back. pkg/deploy/controller.go of v1.36 (listFilesIn)
 put() {
   t=${2%/*}/.edge-fleet.${2##*/}
   make_folder "${2%/*}"
   rm -f "$t"
   link_or_copy "$1" "$t"
+  touch "$t"
   sync "$t"
   mv -f "$t" "$2"
   label "$2"
