@@ -13,9 +13,9 @@ diagnose() {
     return
   fi
   {
-    if mend_memory_cgroup; then
-      MENDED=1
-      found memory-cgroup-mended warning "$CMDLINE now turns the memory cgroup on, and the device reboots, once - run again in a minute"
+    if fix_memory_cgroup; then
+      FIXED=1
+      found memory-cgroup-fixed warning "$CMDLINE now turns the memory cgroup on, and the device reboots, once - run again in a minute"
     fi
     (findings) || found preflight-broken error "the preflight broke off on the device, so findings are missing - report it with the device's shell and image"
   } | NAME=$DEVICE HOST=$LINE MACHINE=$machine awk -F'\t' '
@@ -33,16 +33,16 @@ diagnose() {
 
 # True when the reboot was asked for. The note in $STATE is written first and never removed, so that no device reboots twice
 # for it; it names the boot and the second of it at which the reboot was asked for.
-mend_memory_cgroup() {
+fix_memory_cgroup() {
   [ "${ALLOW_REBOOT-}" = 1 ] && [ "$(id -u)" = 0 ] && [ -f "$CGROUP/cgroup.controllers" ] || return 1
-  ! grep -qw memory "$CGROUP/cgroup.controllers" && [ ! -e "$STATE/mended/memory-cgroup" ] || return 1
+  ! grep -qw memory "$CGROUP/cgroup.controllers" && [ ! -e "$STATE/fixed/memory-cgroup" ] || return 1
   slurp "$PROC/cmdline"
   case " $LINE " in *" cgroup_enable=memory "*) return 1 ;; esac
   cmdline_file && [ "$(grep -c . "$CMDLINE")" = 1 ] && write_cmdline || return 1
   this_boot
-  mkdir -p "$STATE/mended" && echo "$BOOT_SECOND $(date)" >"$STATE/mended/memory-cgroup" && sync || return 1
+  mkdir -p "$STATE/fixed" && echo "$BOOT_SECOND $(date)" >"$STATE/fixed/memory-cgroup" && sync || return 1
   ask_reboot && return
-  rm -f "$STATE/mended/memory-cgroup"
+  rm -f "$STATE/fixed/memory-cgroup"
   return 1
 }
 

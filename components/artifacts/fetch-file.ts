@@ -36,7 +36,7 @@ const MAX_BYTES = 4 * 1024 ** 3;
 /**
  * Fetches a file. Folders are made; the target appears in one step, whole and checked.
  * @param target path of the file
- * @throws Error naming the URL, what happened and the mend
+ * @throws Error naming the URL, what happened and the fix
  */
 export async function fetchFile(url: string, target: string, options: FetchOptions = {}): Promise<Digests> {
   mkdirSync(dirname(target), { recursive: true });
@@ -57,7 +57,7 @@ export async function fetchFile(url: string, target: string, options: FetchOptio
   if (wrong(digests, options)) {
     rmSync(part);
     throw new Error(
-      `${url}: has SHA-256 ${digests.sha256}, locked is ${options.sha256} - mend the mirror or the lock file`,
+      `${url}: has SHA-256 ${digests.sha256}, locked is ${options.sha256} - fix the mirror or the lock file`,
     );
   }
   renameSync(part, target);

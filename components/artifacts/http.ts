@@ -31,7 +31,7 @@ export interface HttpRequest {
   readonly plain?: boolean;
 }
 
-/** A failure that another attempt may mend: nobody answers, or the server is at fault. */
+/** A failure that another attempt may fix: nobody answers, or the server is at fault. */
 export class PassingError extends Error {}
 
 /** Redirects that are followed; more are a loop. */
@@ -40,7 +40,7 @@ const MAX_REDIRECTS = 10;
 /**
  * Downloads a file into memory.
  * @param maxBytes a longer body is refused
- * @throws Error naming the URL, what happened and the mend; a {@link PassingError} where nobody answered
+ * @throws Error naming the URL, what happened and the fix; a {@link PassingError} where nobody answered
  */
 export function download(
   url: string,
@@ -73,7 +73,7 @@ export function contentLength(url: string, bounds: HttpBounds = DEFAULT_BOUNDS):
 /**
  * Does some work again while it fails in a way that may pass.
  * @param url named in errors
- * @throws Error naming the URL, what happened and the mend
+ * @throws Error naming the URL, what happened and the fix
  */
 export async function attempt<T>(
   url: string,
@@ -172,10 +172,10 @@ function reasonOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
   const chain: Error[] = [];
   for (let link: unknown = error; link instanceof Error; link = link.cause) chain.push(link);
-  const mend = "check the network, or use a mirror (options --*-base)";
+  const fix = "check the network, or use a mirror (options --*-base)";
   if (chain.some(({ name }) => name === "TimeoutError"))
-    return `${error.message} within ${timeoutMs / 1000} s - ${mend}`;
+    return `${error.message} within ${timeoutMs / 1000} s - ${fix}`;
   const root = chain.at(-1);
   if (root === undefined || root === error) return error.message;
-  return `${error.message}: ${root.message || root.name} - ${mend}`;
+  return `${error.message}: ${root.message || root.name} - ${fix}`;
 }

@@ -12,7 +12,7 @@ import type { TreeInput } from "./tree-input.ts";
 /** Why a file stays, and what the operator can do. */
 export interface Keep {
   readonly reason: string;
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /**
@@ -37,19 +37,19 @@ export function keepsEntry(
   if (workload === undefined && name !== OVERLAY_WORKLOAD)
     return {
       reason: `devices would uninstall workload ${name}, which fleet.yaml no longer names`,
-      mend: "name it there with `state: removed`, and delete it in the change after that",
+      fix: "name it there with `state: removed`, and delete it in the change after that",
     };
   if (takesPlace(place, workload)) {
     const file = ringPath(place.ring, workload?.name);
     return {
       reason: `devices would uninstall ${name}, because ${file} is gone`,
-      mend: `restore it: git checkout -- ${file}`,
+      fix: `restore it: git checkout -- ${file}`,
     };
   }
   if (left.some((other) => other !== undefined)) return undefined;
   return {
     reason: `${name} is the last workload of ring ${place.ring} there, and an Argo CD uninstalls no last one by itself`,
-    mend: `promote the overlays to ring ${place.ring} first`,
+    fix: `promote the overlays to ring ${place.ring} first`,
   };
 }
 

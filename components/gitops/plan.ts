@@ -33,7 +33,7 @@ export interface FileRefusal {
   /** Short unified diff from the disk to the rendered file, empty where there is nothing to compare. */
   readonly difference: readonly string[];
   /** What the operator can do. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** The difference between a folder and a tree. Paths are relative to the folder, in sorted order. */
@@ -165,12 +165,12 @@ function planRemoval(
       path,
       reason: "fell out of the inventory but was changed by hand",
       difference: [],
-      mend: "move what you need to a folder of your own and delete the file",
+      fix: "move what you need to a folder of your own and delete the file",
     });
 }
 
 function obstruction(path: string, reason: string): FileRefusal {
-  return { path, reason, difference: [], mend: "remove or rename it: edge-fleet writes regular files of its own only" };
+  return { path, reason, difference: [], fix: "remove or rename it: edge-fleet writes regular files of its own only" };
 }
 
 function refuseEdit(directory: string, path: string, disk: string, rendered: string): FileRefusal {
@@ -179,6 +179,6 @@ function refuseEdit(directory: string, path: string, disk: string, rendered: str
     path,
     reason: `${posix.join(directory, path)}:${line}:1 was not written by edge-fleet`,
     difference: text,
-    mend: "move your change to the file that its header names, delete this one and run `edge-fleet render`",
+    fix: "move your change to the file that its header names, delete this one and run `edge-fleet render`",
   };
 }

@@ -3,7 +3,7 @@ import type { TreeInput } from "./tree-input.ts";
 
 /**
  * Workloads are checked where they are written (inventory/workload-checks.ts).
- * @throws Error naming the device, what is wrong with it and the mend
+ * @throws Error naming the device, what is wrong with it and the fix
  */
 export function checkTree({ devices, rings, models }: TreeInput): void {
   const seen = new Set<string>();

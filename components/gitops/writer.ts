@@ -82,8 +82,8 @@ export function describeChanges(changes: TreeChanges): string[] {
 }
 
 function describeRefusals({ refused }: TreeChanges): string[] {
-  return refused.flatMap(({ path, reason, difference, mend }) => [
-    `refuse ${path}: ${reason} - ${mend}`,
+  return refused.flatMap(({ path, reason, difference, fix }) => [
+    `refuse ${path}: ${reason} - ${fix}`,
     ...difference.map((line) => `    ${line}`),
   ]);
 }

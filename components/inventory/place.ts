@@ -10,7 +10,7 @@ export interface SettingProblem {
   readonly profile: Profile;
   /** Keys that lead to the setting in its layer, e.g. `["k3s", "version"]`. */
   readonly setting: readonly string[];
-  /** `<what is wrong> - <mend>` */
+  /** `<what is wrong> - <fix>` */
   readonly message: string;
 }
 
@@ -46,7 +46,7 @@ export function placeProblems(inventory: Inventory, problems: readonly SettingPr
   });
 }
 
-/** One line for a placed problem: `stacks/models.yaml:3:14 rpi4-4g.k3s.version: <what> - <mend>`. */
+/** One line for a placed problem: `stacks/models.yaml:3:14 rpi4-4g.k3s.version: <what> - <fix>`. */
 export function formatPlaced({ position, path, message }: PlacedProblem): string {
   return formatProblem(position, path, message);
 }

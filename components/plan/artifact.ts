@@ -96,7 +96,7 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
  * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
  * runtime, in the profile's order; then the pull engine's definitions and objects, and those of what opens its Secrets.
- * @throws Error naming artifacts.lock.yaml, the field, the device and the mend: a file that is not locked, a URL that is
+ * @throws Error naming artifacts.lock.yaml, the field, the device and the fix: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
 export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {

@@ -53,7 +53,7 @@ export function checkBackup(profile: Profile): Finding[] {
 /**
  * Files that a device needs to send its copies; none where it sends none.
  * @param secrets of the stack's configuration by key
- * @throws Error naming the device, the setting or the key, and the mend; never with a secret
+ * @throws Error naming the device, the setting or the key, and the fix; never with a secret
  */
 export function backupFiles(profile: Profile, secrets: Readonly<Record<string, string>> = {}): DeviceFile[] {
   const push = pushOf(profile);

@@ -23,7 +23,7 @@ export interface PlanFindings {
 }
 
 /**
- * Checks devices, so that one run shows all that has to be mended.
+ * Checks devices, so that one run shows all that has to be fixed.
  * @param profiles every device of the regions in question: a device is checked beside those that it joins or that join it
  * @param selects which of them are checked. Default: all
  */

@@ -41,7 +41,7 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
 /**
  * Renders the payload of one device.
  * @param context the server that an agent joins, and the secrets. Default: none
- * @throws Error naming device, setting and mend, see {@link renderDistribution} and {@link resolveArtifacts}
+ * @throws Error naming device, setting and fix, see {@link renderDistribution} and {@link resolveArtifacts}
  */
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
   const distribution = renderDistribution(profile, context);

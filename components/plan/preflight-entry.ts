@@ -4,13 +4,7 @@
 export type Severity = "error" | "warning";
 
 /** A row: id, severities, when it is found, what happens otherwise, what to do. See `PreflightCheck` in preflight.ts. */
-export type CheckEntry = readonly [
-  id: string,
-  severities: readonly Severity[],
-  what: string,
-  why: string,
-  mend: string,
-];
+export type CheckEntry = readonly [id: string, severities: readonly Severity[], what: string, why: string, fix: string];
 
 /** Always stops the device. */
 export const ERROR: readonly Severity[] = ["error"];

@@ -74,7 +74,7 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     "Add `cgroup_memory=1 cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt (older images: /boot/cmdline.txt) and reboot; `edge-fleet doctor <device> --allow-reboot` does both, with a backup beside the file, and reboots a device once in its life",
   ],
   [
-    "memory-cgroup-mended",
+    "memory-cgroup-fixed",
     WARNING,
     "`--allow-reboot` has just turned the memory controller on",
     "The device reboots within seconds",

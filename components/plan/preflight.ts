@@ -30,7 +30,7 @@ export interface PreflightCheck {
   /** What happens otherwise. */
   readonly why: string;
   /** What to do. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** The catalogue, in the order in which the checks run. */
@@ -43,7 +43,7 @@ export const PREFLIGHT_CHECKS: readonly PreflightCheck[] = [
 ];
 
 function described(entries: readonly CheckEntry[], source: PreflightCheck["source"]): PreflightCheck[] {
-  return entries.map(([id, severities, what, why, mend]) => ({ id, severities, source, what, why, mend }));
+  return entries.map(([id, severities, what, why, fix]) => ({ id, severities, source, what, why, fix }));
 }
 
 /** The page that explains every finding, relative to the repository. */
@@ -75,8 +75,8 @@ export function preflightReference(): string {
   return [HEADER, ...sections].join("\n");
 }
 
-function section({ id, severities, what, why, mend }: PreflightCheck): string {
-  return `### ${id}\n\n${severities.join(" or ")}\n\n- **Found when:** ${what}.\n- **Otherwise:** ${why}.\n- **Fix:** ${mend}.\n`;
+function section({ id, severities, what, why, fix }: PreflightCheck): string {
+  return `### ${id}\n\n${severities.join(" or ")}\n\n- **Found when:** ${what}.\n- **Otherwise:** ${why}.\n- **Fix:** ${fix}.\n`;
 }
 
 /** Shell files of the checks, in `program/`. */

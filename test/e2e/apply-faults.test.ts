@@ -42,7 +42,7 @@ underEachShell("faults", (get) => {
       assert.equal(device.apply(old).result, "unchanged");
     }));
 
-  test("an artifact that was not pushed is named with its mend", () =>
+  test("an artifact that was not pushed is named with its fix", () =>
     faults.survive("missing artifact", () => {
       const { device } = get();
       device.wipe();

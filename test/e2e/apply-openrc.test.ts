@@ -102,7 +102,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     }
   });
 
-  test("a crash is mended by the supervisor, and until then the service does not count as running", () => {
+  test("a crash is fixed by the supervisor, and until then the service does not count as running", () => {
     const { device } = get();
     device.install(old);
     const pid = device.pid();

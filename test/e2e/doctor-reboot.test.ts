@@ -10,7 +10,7 @@ import { Device, LOCK, OLD, profileWith } from "../lab/standins/apply-device.ts"
 import { Sandbox, type SandboxShell } from "../lab/standins/sandbox.ts";
 
 const LINE = "console=serial0,115200 root=PARTUUID=1-02 rootwait cgroup_disable=memory";
-const MENDED = `${LINE} cgroup_memory=1 cgroup_enable=memory`;
+const FIXED = `${LINE} cgroup_memory=1 cgroup_enable=memory`;
 const faults = countFaults();
 
 /** Notes the reboot that is asked for; everything else is the lab's. */
@@ -23,7 +23,7 @@ exec /usr/local/bin/systemd-run "$@"
 function breakable(text: string): string {
   const points = [
     ['  mv -f "$CMDLINE.new" "$CMDLINE"', "written"],
-    ['  mkdir -p "$STATE/mended"', "edited"],
+    ['  mkdir -p "$STATE/fixed"', "edited"],
     ["  ask_reboot && return", "noted"],
   ] as const;
   const split = text.replace(
@@ -78,11 +78,11 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     /** Boots with the line that is on the disk. */
     const boot = (obeys: boolean): void => {
       const line = device.sh("cat /boot/firmware/cmdline.txt");
-      kernel(obeys && line === MENDED, line);
+      kernel(obeys && line === FIXED, line);
       device.powerCycle();
     };
     const assertEdited = (): void => {
-      assert.equal(device.sh("cat /boot/firmware/cmdline.txt"), MENDED);
+      assert.equal(device.sh("cat /boot/firmware/cmdline.txt"), FIXED);
       assert.equal(device.sh("cat /boot/firmware/cmdline.txt.edge-fleet"), LINE);
       assert.equal(device.sh("ls /boot/firmware"), "cmdline.txt\ncmdline.txt.edge-fleet");
     };
@@ -98,7 +98,7 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
       assert.equal(reboots(), 0);
       device.assertTidy();
       for (let again = 0; again < 2; again++) {
-        assert.match(doctor(true), again === 0 ? /"memory-cgroup-mended"/ : /the device reboots to turn it on/);
+        assert.match(doctor(true), again === 0 ? /"memory-cgroup-fixed"/ : /the device reboots to turn it on/);
         assertEdited();
         assert.equal(device.sh("cat /etc/edge-fleet-lab/reboots"), "--quiet --on-active=5 systemctl reboot");
       }
@@ -115,14 +115,14 @@ for (const shell of ["dash", "busybox"] satisfies SandboxShell[]) {
     test("a kernel that does not obey is an error, and gets no second reboot", () =>
       faults.survive("unfit machine", () => {
         fresh();
-        assert.match(doctor(true), /"memory-cgroup-mended"/);
+        assert.match(doctor(true), /"memory-cgroup-fixed"/);
         boot(false);
         assert.match(device.apply(old).reason, /^memory-cgroup: still off after the managed reboot: the kernel/);
         sandbox.write("/boot/firmware/cmdline.txt", `${LINE}\n`);
         boot(false);
         assert.match(doctor(true), /still off after the managed reboot: /);
         assert.equal(reboots(), 1);
-        kernel(true, MENDED);
+        kernel(true, FIXED);
         assert.equal(device.apply(old).result, "applied");
         device.assertIs(old);
       }));

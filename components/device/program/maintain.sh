@@ -3,7 +3,7 @@
 CERTIFICATE_DAYS=120
 CERTIFICATES_SEEN=$STATE/certificates
 
-# Certificates come first: where one has ended, the API is not ready and only a restart mends it. Copies go away last,
+# Certificates come first: where one has ended, the API is not ready and only a restart fixes it. Copies go away last,
 # without the lock, and also from a device that is not well: then they are needed most.
 maintain() {
   require_root

@@ -71,14 +71,14 @@ check_cgroup() {
 }
 
 memory_cgroup_off() {
-  [ "${MENDED-}" != 1 ] || return 0
+  [ "${FIXED-}" != 1 ] || return 0
   slurp "$PROC/cmdline"
   booted=" $LINE "
   if reboot_is_coming; then
     found memory-cgroup error "the device reboots to turn it on - run again in a minute"
   elif [ "$REBOOT_ASKED" = 1 ]; then
     found memory-cgroup error "off: the reboot that was to turn it on did not come - reboot the device"
-  elif [ -e "$STATE/mended/memory-cgroup" ]; then
+  elif [ -e "$STATE/fixed/memory-cgroup" ]; then
     found memory-cgroup error "still off after the managed reboot: the kernel does not obey cgroup_enable=memory - use a kernel with CONFIG_MEMCG"
   elif ! cmdline_file; then
     found memory-cgroup error "off - add cgroup_enable=memory to the kernel command line and reboot"

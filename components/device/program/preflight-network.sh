@@ -4,11 +4,11 @@
 
 check_interface() {
   [ -z "$INTERFACE" ] || [ ! -d "$SYS/class/net" ] || [ -e "$SYS/class/net/$INTERFACE" ] ||
-    found interface error "there is no $INTERFACE, which network.interface names - mend the name (ip link)"
+    found interface error "there is no $INTERFACE, which network.interface names - fix the name (ip link)"
   case $NODE_IP in '' | *:*) return 0 ;; esac
   [ -r "$PROC/net/fib_trie" ] || return 0
   awk -v ip="$NODE_IP" '/host LOCAL/ && last == ip { seen = 1; exit } { last = $2 } END { exit !seen }' "$PROC/net/fib_trie" ||
-    found node-ip error "no interface has $NODE_IP, which network.nodeIp names - give it to the device, statically, or mend the setting"
+    found node-ip error "no interface has $NODE_IP, which network.nodeIp names - give it to the device, statically, or fix the setting"
 }
 
 # The interface of the best default route, in UPLINK.

@@ -79,7 +79,7 @@ this_boot() {
 # True for a quarter of an hour after the reboot was asked for, until it comes. In REBOOT_ASKED whether it was in this boot.
 reboot_is_coming() {
   REBOOT_ASKED=0
-  slurp "$STATE/mended/memory-cgroup"
+  slurp "$STATE/fixed/memory-cgroup"
   note=$LINE
   this_boot
   case $note in "${BOOT_SECOND% *} "[0-9]*) ;; *) return 1 ;; esac

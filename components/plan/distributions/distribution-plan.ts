@@ -41,7 +41,7 @@ export interface DistributionPlan {
   readonly agents?: readonly string[];
   /** Files in the order in which they are put. */
   readonly files: readonly DeviceFile[];
-  /** What works but is worth a person's look, each `<setting>: <what> - <mend>`. Default: none. */
+  /** What works but is worth a person's look, each `<setting>: <what> - <fix>`. Default: none. */
   readonly warnings?: readonly string[];
 }
 

@@ -33,7 +33,7 @@ export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], Distributio
 /**
  * Plans the distribution that the profile names.
  * @param context server, joining devices and secrets. Default: none
- * @throws Error naming the device, the setting and the mend, where the profile cannot work
+ * @throws Error naming the device, the setting and the fix, where the profile cannot work
  */
 export function renderDistribution(profile: Profile, context: RenderContext = {}): DistributionPlan {
   return DISTRIBUTIONS[profile.distribution].render(profile, context);

@@ -130,10 +130,10 @@ function checkHost({ host, k3s }: Profile): Finding[] {
   return isIPv4(host) ? insideFindings("host", host, k3s, "renumber the cluster's networks or the site") : [];
 }
 
-function insideFindings(setting: string, address: string, k3s: Profile["k3s"], mend: string): Finding[] {
+function insideFindings(setting: string, address: string, k3s: Profile["k3s"], fix: string): Finding[] {
   return (["clusterCidr", "serviceCidr"] as const).flatMap((name) =>
     addressInCidr(address, k3s[name])
-      ? [error(setting, `${address} lies inside k3s.${name} ${k3s[name]} - ${mend}`)]
+      ? [error(setting, `${address} lies inside k3s.${name} ${k3s[name]} - ${fix}`)]
       : [],
   );
 }

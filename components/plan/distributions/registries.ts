@@ -57,7 +57,7 @@ export interface RegistryAccount {
 /**
  * Accounts by {@link hostOf} of an endpoint. An account holds wherever its host is an endpoint, also for another registry.
  * @param secrets passwords by the key that `passwordSecret` names
- * @throws Error naming the registry, the key and the mend, where a password is missing; never with a password
+ * @throws Error naming the registry, the key and the fix, where a password is missing; never with a password
  */
 export function registryAccounts(
   { id, registries }: Profile,

@@ -84,10 +84,10 @@ test("a leaf that does not build at the head ends with 1 and says where; at the 
   assert.match(broken.stdout, /^4 device\(s\), 2 folder\(s\), does not build: /m, "one reason, one group");
   assert.doesNotMatch(broken.stdout, /edge-fleet-diff-/, "the scratch folder is no news");
   clone.write("fleet/base/kustomization.yaml", good);
-  clone.commit("Mend the base");
-  const mended = await clone.run("diff", "HEAD~1");
-  assert.equal(mended.exitCode, 0);
-  assert.match(mended.stdout, /base: .*gone\.yaml/);
+  clone.commit("Fix the base");
+  const fixed = await clone.run("diff", "HEAD~1");
+  assert.equal(fixed.exitCode, 0);
+  assert.match(fixed.stdout, /base: .*gone\.yaml/);
 });
 
 test("a bare repository without any checkout is enough, and a commit without the tree is an empty one", async (context) => {

@@ -83,7 +83,7 @@ test("what a device writes is shown without control characters", () => {
   assert.deepEqual([outcome.hostName, outcome.findings[0]?.text], ["a b", "swap [2J  on - off"]);
 });
 
-test("clones are found among the devices and in the inventory, and named with their mend", (context) => {
+test("clones are found among the devices and in the inventory, and named with their fix", (context) => {
   const other = "e".repeat(64);
   const pinned = `, hostKey: ssh-ed25519 AAAA, facts: { architecture: amd64, memoryMiB: 1, enrolledAt: "2026-01-01T00:00:00Z", machineId: ${other} }`;
   const region = TOKYO.replace("host: 10.0.0.2, model: box", `host: 10.0.0.2, model: box${pinned}`);

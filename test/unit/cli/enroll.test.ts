@@ -88,7 +88,7 @@ for (const { name, devices, accept, connect, already } of selections) {
   });
 }
 
-test("an unknown region or device is a usage error that names the mend", (context) => {
+test("an unknown region or device is a usage error that names the fix", (context) => {
   const inventory = inventoryFor(context);
   const none = { devices: [], acceptNewKey: [] };
   assert.throws(() => selectCandidates(inventory, "kyoto", none), /use one of osaka, tokyo/);

@@ -124,7 +124,7 @@ for (const [name, push, given, message] of [
     "the secret b is no bearer token, and without backup.push.username it is sent as one - run pulumi config set --secret edge-fleet:b",
   ],
 ] satisfies [string, Partial<BackupPush>, Record<string, string>, string][]) {
-  test(`${name} is named with device, setting and the command that mends it`, () => {
+  test(`${name} is named with device, setting and the command that fixes it`, () => {
     assert.throws(() => backupFiles(pushing(push), given), {
       message: `device edge-0001: backup.push.passwordSecret: ${message}`,
     });

@@ -193,7 +193,7 @@ const MISMATCHES: readonly { name: string; agent?: Partial<Profile>; server: Ren
   ];
 
 for (const { name, agent: changes = {}, server: other, text } of MISMATCHES) {
-  test(`joining ${name} is refused, with the mend`, () => {
+  test(`joining ${name} is refused, with the fix`, () => {
     const [finding, ...more] = checkJoin({ ...agent, ...changes }, other);
     assert.match(finding === undefined ? "" : describeFinding(finding), text);
     assert.equal(finding?.severity, "error");

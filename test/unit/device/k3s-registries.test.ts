@@ -109,7 +109,7 @@ for (const [name, registries, finding] of [
     "error registries.docker.io.username: has a colon, which HTTP cannot carry in a user's name - use another account",
   ],
 ] satisfies [string, Record<string, RegistryMirror>, string][]) {
-  test(`${name} is found, with the mend`, () => {
+  test(`${name} is found, with the fix`, () => {
     assert.deepEqual(
       checkRegistries(buildProfile({ registries })).map((found) => `${found.severity} ${describeFinding(found)}`),
       [finding],

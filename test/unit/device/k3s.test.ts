@@ -64,7 +64,7 @@ for (const { name, changes, context } of GOLDEN) {
   });
 }
 
-test("too little memory and too old a release are refused with device, setting and mend", () => {
+test("too little memory and too old a release are refused with device, setting and fix", () => {
   assert.throws(
     () => renderDistribution(buildProfile({ memoryMiB: 512 })),
     /^Error: device edge-0001: memory: 512 MiB .* - use a model with at least 1Gi$/,

@@ -153,7 +153,7 @@ const REFUSED: readonly [what: string, changes: Partial<Profile>, says: RegExp][
 ];
 
 for (const [what, changes, says] of REFUSED) {
-  test(`${what} is refused with device, setting and mend`, () => {
+  test(`${what} is refused with device, setting and fix`, () => {
     assert.throws(
       () => plan(changes),
       (reason: Error) => {

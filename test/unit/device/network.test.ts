@@ -147,7 +147,7 @@ const CASES: readonly { name: string; changes: Changes; findings: string[] }[] =
 ];
 
 for (const { name, changes, findings } of CASES) {
-  test(`${name} ${findings.length === 0 ? "is accepted" : "is found, with the mend"}`, () => {
+  test(`${name} ${findings.length === 0 ? "is accepted" : "is found, with the fix"}`, () => {
     assert.deepEqual(
       checkNetwork(profileOf(changes)).map((finding) => `${finding.severity} ${describeFinding(finding)}`),
       findings,

@@ -32,8 +32,8 @@ const USB_DISK = { removable: "0\n", dev: "8:0\n", "queue/rotational": "1\n" };
 const SPACE = (total: number, free: number): string => `df() { printf 'head\\n/dev/x ${total} 1 ${free} 1%% /\\n'; }`;
 const STARTED = { "/var/lib/rancher/k3s/server/tls/": "" };
 
-/** Findings that only `diagnose` prints: preflight-mend.test.ts. */
-const IN_DIAGNOSIS = ["memory-cgroup-mended", "preflight-broken"];
+/** Findings that only `diagnose` prints: preflight-fix.test.ts. */
+const IN_DIAGNOSIS = ["memory-cgroup-fixed", "preflight-broken"];
 
 /** A machine and every finding of it, as `id` or `id severity` (default error), with a part of the text. */
 interface Case {
@@ -139,7 +139,7 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    name: "a Raspberry Pi whose command line was mended since its boot",
+    name: "a Raspberry Pi whose command line was fixed since its boot",
     machine: {
       ...MACHINES["Raspberry Pi"],
       files: {
@@ -169,7 +169,7 @@ const CASES: readonly Case[] = [
     machine: {
       files: {
         [CONTROLLERS]: "cpuset cpu io pids\n",
-        "/var/lib/edge-fleet/mended/memory-cgroup": "first-boot 3540 Mon Sep 21\n",
+        "/var/lib/edge-fleet/fixed/memory-cgroup": "first-boot 3540 Mon Sep 21\n",
       },
     },
     found: { "memory-cgroup error": /^the device reboots to turn it on - run again in a minute$/ },
@@ -179,7 +179,7 @@ const CASES: readonly Case[] = [
     machine: {
       files: {
         [CONTROLLERS]: "cpuset cpu io pids\n",
-        "/var/lib/edge-fleet/mended/memory-cgroup": "first-boot 10 Mon Sep 21\n",
+        "/var/lib/edge-fleet/fixed/memory-cgroup": "first-boot 10 Mon Sep 21\n",
       },
     },
     found: { "memory-cgroup error": /^off: the reboot that was to turn it on did not come - reboot the device$/ },
@@ -191,7 +191,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a Raspberry Pi that was rebooted for nothing",
-    machine: { files: { [CONTROLLERS]: "cpuset cpu io pids\n", "/var/lib/edge-fleet/mended/memory-cgroup": "now\n" } },
+    machine: { files: { [CONTROLLERS]: "cpuset cpu io pids\n", "/var/lib/edge-fleet/fixed/memory-cgroup": "now\n" } },
     found: { "memory-cgroup error": /^still off after the managed reboot/ },
   },
   {
@@ -725,9 +725,9 @@ test("every finding of the machine and its network has a case here, in each of i
 
 test("the page has a section per finding, to which the command's report links", () => {
   const page = preflightReference();
-  for (const { id, what, mend } of PREFLIGHT_CHECKS) {
+  for (const { id, what, fix } of PREFLIGHT_CHECKS) {
     assert.ok(page.includes(`\n### ${id}\n`), id);
-    for (const text of [what, mend]) assert.match(text, /[^.]$/);
+    for (const text of [what, fix]) assert.match(text, /[^.]$/);
   }
 });
 

@@ -63,7 +63,7 @@ for (const [memoryMiB, server, agent] of MODELS) {
   });
 }
 
-test("less than the minimum of a role is refused with the mend", () => {
+test("less than the minimum of a role is refused with the fix", () => {
   assert.throws(() => kubeletReservations(1023), {
     name: "RangeError",
     message: "1023 MiB of memory is not enough for a K3s server - use a model with at least 1Gi",

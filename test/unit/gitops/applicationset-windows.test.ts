@@ -86,7 +86,7 @@ test("without windows a device may change at any time", () => {
   assert.deepEqual(openWindowValues([group, group]), ["always"]);
 });
 
-test("an unknown time zone is refused with the mend", () => {
+test("an unknown time zone is refused with the fix", () => {
   assert.throws(
     () => windowGroup([NIGHT], "Asia/Nowhere"),
     /^Error: time\.zone: Asia\/Nowhere is not .* - write e\.g\./,

@@ -71,7 +71,7 @@ test("only what changed is written, what fell out is deleted and its empty folde
   });
 });
 
-test("a hand-edited emitted file stops the whole write, with place, difference and mend", () => {
+test("a hand-edited emitted file stops the whole write, with place, difference and fix", () => {
   inFolder((directory) => {
     write(directory, EXAMPLE);
     const file = join(directory, OVERLAY);
@@ -129,7 +129,7 @@ test("a lost manifest is made again when the files are the rendered ones", () =>
 });
 
 for (const text of ["<<<<<<< HEAD\n", '{"version": 2, "files": {}}', '{"version": 1, "files": {"a": "b"}}']) {
-  test(`a broken manifest (${JSON.stringify(text)}) is named with its mend`, () => {
+  test(`a broken manifest (${JSON.stringify(text)}) is named with its fix`, () => {
     inFolder((directory) => {
       write(directory, EXAMPLE);
       writeFileSync(join(directory, MANIFEST_FILE), text);

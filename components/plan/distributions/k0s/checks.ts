@@ -1,5 +1,5 @@
 /**
- * What a profile may not ask of K0s or MicroK8s, each as a finding with its mend. Pure.
+ * What a profile may not ask of K0s or MicroK8s, each as a finding with its fix. Pure.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import type { Profile } from "../../../inventory/types.ts";
@@ -43,7 +43,7 @@ export function checkK0s(profile: Profile): Finding[] {
 /** What stands against MicroK8s on a device. */
 export function checkMicroK8s(profile: Profile): Finding[] {
   const { joins, memoryMiB, microk8s } = profile;
-  const mend = "use a model with at least 4Gi, or distribution: k3s";
+  const fix = "use a model with at least 4Gi, or distribution: k3s";
   const joining = "MicroK8s runs as a single node here - use distribution: k3s for both";
   return [
     ...checkVersion("microk8s", microk8s.version, `v1.${OLDEST_MINOR}.0`),
@@ -56,7 +56,7 @@ export function checkMicroK8s(profile: Profile): Finding[] {
       : [
           error(
             "memory",
-            `${memoryMiB} MiB of memory is not enough for MicroK8s with snapd, dqlite and Calico - ${mend}`,
+            `${memoryMiB} MiB of memory is not enough for MicroK8s with snapd, dqlite and Calico - ${fix}`,
           ),
         ]),
     ...(microk8s.addons.includes("dns")

@@ -53,7 +53,7 @@ export function hostsFolder(registry: string): string {
  * A {@link hostsFile} per registry below a folder. containerd reads them at each pull; the one that holds a password is
  * readable by root alone, as containerd is.
  * @param secrets passwords by key
- * @throws Error naming the registry, the key and the mend, where a password is missing; never with a password
+ * @throws Error naming the registry, the key and the fix, where a password is missing; never with a password
  */
 export function hostsFiles(
   profile: Profile,

@@ -34,7 +34,7 @@ const DROP_INS = `${K0S_CONFIG}/containerd.d`;
 /**
  * Plans K0s for one device.
  * @param context the secrets. Default: none
- * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
+ * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
  */
 export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkK0s(profile));

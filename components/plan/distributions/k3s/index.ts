@@ -29,7 +29,7 @@ const OLDEST_MINOR = 33;
 /**
  * Plans K3s for one device: an agent where the profile `joins` another device, a server otherwise.
  * @param context the server that an agent joins, whether agents join this one, and the secrets. Default: none of them
- * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
+ * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
  */
 export function renderK3s(profile: Profile, context: RenderContext = {}): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkK3s(profile, context));

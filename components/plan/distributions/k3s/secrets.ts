@@ -55,7 +55,7 @@ export interface JoinToken {
  * Reads the token of a cluster.
  * @param id device that needs it, for messages
  * @param serverId device that it belongs to
- * @throws Error naming the key and the mend, never the token
+ * @throws Error naming the key and the fix, never the token
  */
 export function joinToken(id: string, serverId: string, secrets: Readonly<Record<string, string>> = {}): JoinToken {
   const key = joinTokenKey(serverId);

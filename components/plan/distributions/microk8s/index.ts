@@ -30,7 +30,7 @@ const LAUNCH = "/etc/microk8s.yaml";
 /**
  * Plans MicroK8s for one device.
  * @param context the secrets. Default: none
- * @throws Error naming the device, each setting that cannot work and its mend; or the secret that is missing
+ * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
  */
 export function renderMicroK8s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkMicroK8s(profile));

@@ -119,7 +119,7 @@ for (const [what, facts, before, expected] of cases) {
       expected,
     );
     for (const { reason, message, forceable } of refusals) {
-      assert.match(message, / - /, "names the mend");
+      assert.match(message, / - /, "names the fix");
       assert.equal(forceable, reason !== "frozen");
     }
   });

@@ -47,7 +47,7 @@ for (const [text, problem] of [
   ],
   [`<<<<<<< HEAD\n`, /^rings\/canary\.yaml:1:1 /],
 ] as const) {
-  test(`names the place and the mend of ${JSON.stringify(text.slice(0, 40))}`, () => {
+  test(`names the place and the fix of ${JSON.stringify(text.slice(0, 40))}`, () => {
     assert.throws(
       () => parseRing("rings/canary.yaml", text),
       (error: unknown) => error instanceof RolloutFileError && problem.test(error.message.split("\n", 1)[0] ?? ""),
