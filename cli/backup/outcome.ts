@@ -70,8 +70,8 @@ const RestoredSchema = z.object({
   reason: z.string().max(4000),
 });
 
-/** Judges a connection that asked for the copies. @param region for the fix where the program is an older one */
-export function judgeListing(device: string, region: string, result: SshAnswer): Listing | NoAnswer {
+/** Classifies a connection that asked for the copies. @param region for the fix where the program is an older one */
+export function classifyListing(device: string, region: string, result: SshAnswer): Listing | NoAnswer {
   const answer = lastAnswer(result.stdout, ListingSchema);
   if (answer === undefined) return noAnswer(device, region, result);
   const copies = answer.copies.map(({ name, kib, sent }) => ({ name, time: timeOf(name), kib, sent }));
@@ -79,8 +79,8 @@ export function judgeListing(device: string, region: string, result: SshAnswer):
   return { device, url: printable(url, LONGEST), unsent: printable(unsent, LONGEST), copies };
 }
 
-/** Judges a connection that asked for a restore. @param region for the fix where the program is an older one */
-export function judgeRestored(device: string, region: string, result: SshAnswer): Restored | NoAnswer {
+/** Classifies a connection that asked for a restore. @param region for the fix where the program is an older one */
+export function classifyRestored(device: string, region: string, result: SshAnswer): Restored | NoAnswer {
   const answer = lastAnswer(result.stdout, RestoredSchema);
   if (answer === undefined) return noAnswer(device, region, result);
   const { result: ended, copy, before, reason } = answer;

@@ -29,7 +29,7 @@ import {
 import { mapBounded } from "../parallel.ts";
 import { requestedMemory, workloadMemory } from "./memory.ts";
 import { checkProject } from "./project.ts";
-import { judgeImage, judgeRuntimeClass } from "./rules.ts";
+import { classifyImage, classifyRuntimeClass } from "./rules.ts";
 import { checkSealed } from "./sealed.ts";
 
 /** Something found in a rendered folder. */
@@ -133,7 +133,7 @@ async function renderFolder(directory: string, path: string): Promise<Rendered> 
 function checkImages({ path, objects, findings }: Rendered, requireDigests: boolean): Finding[] {
   const images = objects.flatMap((object) =>
     imagesOf(object).flatMap(({ value }): Finding[] => {
-      const message = judgeImage(value, requireDigests);
+      const message = classifyImage(value, requireDigests);
       return message === undefined ? [] : [{ rule: "image", path, where: nameOfObject(object), message, value }];
     }),
   );
@@ -145,7 +145,7 @@ function checkRuntimeClasses({ path, objects }: Rendered, model: string, wasm: r
   const defined = classes.map(({ metadata }) => String(asMap(metadata).name));
   return objects.flatMap((object) =>
     runtimeClassesOf(object).flatMap(({ value }): Finding[] => {
-      const problem = judgeRuntimeClass(value, wasm, defined);
+      const problem = classifyRuntimeClass(value, wasm, defined);
       if (problem === undefined) return [];
       const message = `model ${model}: ${problem}`;
       return [{ rule: "runtime-class", path, where: nameOfObject(object), message, value }];

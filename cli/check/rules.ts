@@ -12,7 +12,7 @@ const DIGEST = /@sha256:[0-9a-f]{64}$/;
  * @param requireDigests policy.requireDigests
  * @returns undefined when nothing is
  */
-export function judgeImage(image: string, requireDigests: boolean): string | undefined {
+export function classifyImage(image: string, requireDigests: boolean): string | undefined {
   if (DIGEST.test(image)) return undefined;
   const pin = "write name:tag@sha256:<digest>";
   if (image.includes("@")) return `${image} has a digest that is none - ${pin}`;
@@ -65,7 +65,7 @@ const HOST_CLASSES = ["runc", "crun", "nvidia", "nvidia-experimental"];
  * @param defined runtime classes that the leaf brings itself
  * @returns undefined when nothing is
  */
-export function judgeRuntimeClass(
+export function classifyRuntimeClass(
   runtimeClass: string,
   wasm: readonly string[],
   defined: readonly string[],

@@ -19,7 +19,7 @@ import {
 } from "../manifests/objects.ts";
 import { checkBuilds, type Finding } from "./builds.ts";
 import { checkCharts } from "./chart.ts";
-import { judgeImage } from "./rules.ts";
+import { classifyImage } from "./rules.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./source.ts";
 
 /**
@@ -84,7 +84,7 @@ function checkWrittenImages({ documents }: TreeSource, requireDigests: boolean):
       ...replacements(document).map(({ path, value }) => ({ path, value: value.image })),
       ...writtenIn(document, imagesOf).filter(({ value }) => !replaced.has(repositoryOf(value))),
     ].flatMap(({ path, value }) => {
-      const message = judgeImage(value, requireDigests);
+      const message = classifyImage(value, requireDigests);
       return message === undefined ? [] : [document.problem("image", path, message)];
     }),
   );

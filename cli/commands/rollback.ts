@@ -84,7 +84,7 @@ async function targetOf(context: RolloutContext, state: RingState, wanted: strin
   const { repository } = context;
   const running = state.current === undefined ? undefined : await releaseOf(repository, state.current.revision);
   const earlier: string[] = [];
-  for (const revision of earlierRevisions(state.stretches))
+  for (const revision of earlierRevisions(state.periods))
     if ((await releaseOf(repository, revision)) !== running) earlier.push(revision);
   const [previous] = earlier;
   if (previous === undefined)

@@ -63,7 +63,7 @@ export async function runExec(request: ExecRequest, report: (outcome: ExecOutcom
       // On stdin, so that it needs no quoting and stands in no list of processes here.
       const script = root ? ROOT_SHELL : SHELL;
       const answer = await run(profile, { script, stdin: command, timeoutMs, signal, maxOutputBytes: MAX_OUTPUT });
-      note(judgeExec(profile.id, answer, timeoutMs));
+      note(classifyExec(profile.id, answer, timeoutMs));
     };
     return mapBounded(enrolled, parallel, work, signal);
   });
@@ -71,8 +71,8 @@ export async function runExec(request: ExecRequest, report: (outcome: ExecOutcom
   return profiles.map(({ id }) => known.get(id) ?? without(id, untried));
 }
 
-/** Judges one connection. */
-export function judgeExec(id: string, answer: SshAnswer, timeoutMs: number): ExecOutcome {
+/** Classifies one connection. */
+export function classifyExec(id: string, answer: SshAnswer, timeoutMs: number): ExecOutcome {
   const { exitCode, stdout, stderr, loggedIn, ended } = answer;
   if (loggedIn && ended === "output") return { ...without(id, OVER), stdout, stderr };
   if (loggedIn && ended === "timeout") {

@@ -1,6 +1,6 @@
 /** Examines one device over one SSH connection: from its address and the script to an outcome. */
 import type { RunOnDevice } from "../ssh/run.ts";
-import { type DoctorOutcome, judgeExamination } from "./outcome.ts";
+import { classifyExamination, type DoctorOutcome } from "./outcome.ts";
 import { type Examination, examinationScript } from "./script.ts";
 
 /** How connections are bounded. */
@@ -19,5 +19,5 @@ export async function examineDevice(
 ): Promise<DoctorOutcome> {
   const { profile } = examination;
   const command = examinationScript(examination, Math.round(Date.now() / 1000));
-  return judgeExamination(profile.id, await run(profile, { ...command, ...options }));
+  return classifyExamination(profile.id, await run(profile, { ...command, ...options }));
 }

@@ -53,8 +53,8 @@ const AnswerSchema = z.object({
     .max(200),
 });
 
-/** Judges one connection. */
-export function judgeExamination(id: string, connection: SshAnswer): DoctorOutcome {
+/** Classifies one connection. */
+export function classifyExamination(id: string, connection: SshAnswer): DoctorOutcome {
   const { exitCode, ended, stdout } = connection;
   const answer = exitCode === 0 && ended === undefined ? parseAnswer(stdout) : undefined;
   if (answer === undefined) return { id, ...explainAnswer(connection) };

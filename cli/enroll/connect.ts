@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { controllerSeconds } from "../ssh/clock.ts";
+import { workstationSeconds } from "../ssh/clock.ts";
 import { type RunOnDevice, STDIN_AS_ROOT } from "../ssh/run.ts";
-import { type Candidate, type EnrolledOutcome, type FailedOutcome, judgeConnection } from "./outcome.ts";
+import { type Candidate, classifyConnection, type EnrolledOutcome, type FailedOutcome } from "./outcome.ts";
 
 /** The script that a device runs, from standard input. */
 export const ENROLL_SCRIPT: string = readFileSync(join(import.meta.dirname, "enroll.sh"), "utf8");
@@ -27,7 +27,7 @@ export async function enrollDevice(
 ): Promise<EnrolledOutcome | FailedOutcome> {
   const { profile, record, acceptNewKey } = candidate;
   const device = { ...profile, hostKey: acceptNewKey ? undefined : record.entry.hostKey };
-  const before = controllerSeconds();
+  const before = workstationSeconds();
   const answer = await run(device, { script: STDIN_AS_ROOT, stdin: ENROLL_SCRIPT, ...options });
-  return judgeConnection(candidate, answer, { before, after: controllerSeconds() });
+  return classifyConnection(candidate, answer, { before, after: workstationSeconds() });
 }

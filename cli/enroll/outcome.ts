@@ -48,7 +48,7 @@ export interface FailedOutcome extends SshFailure {
 /** What became of one device. */
 export type Outcome = EnrolledOutcome | AlreadyOutcome | FailedOutcome;
 
-/** What the judgement needs to know about a device. */
+/** What the classification needs to know about a device. */
 export interface Candidate {
   readonly record: DeviceRecord;
   readonly profile: Profile;
@@ -68,11 +68,11 @@ const AnswerSchema = z.object({
 });
 
 /**
- * Judges one connection.
+ * Classifies one connection.
  * @param result how it ended, with the host key that it used
  * @param asked when the device can have told its time; the end is also `enrolledAt`
  */
-export function judgeConnection(
+export function classifyConnection(
   candidate: Candidate,
   result: SshAnswer,
   asked: Bracket,

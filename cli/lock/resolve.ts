@@ -7,7 +7,7 @@ import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "nod
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
-import { contentLength, download, type HttpBounds, PassingError } from "../../components/artifacts/http.ts";
+import { contentLength, download, type HttpBounds, TransientError } from "../../components/artifacts/http.ts";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
 import { imagesOf } from "./images.ts";
@@ -133,7 +133,7 @@ async function downloadSmall(url: string, bounds: HttpBounds | undefined): Promi
   try {
     return await download(url, MAX_SIGNATURE_BYTES, bounds);
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof PassingError) throw error;
+    if (!(error instanceof Error) || error instanceof TransientError) throw error;
     throw new Error(`${error.message}; a binary is locked only with its signature`, { cause: error });
   }
 }

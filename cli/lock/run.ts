@@ -3,7 +3,7 @@
  * that is locked already stays as it is where nobody answers: the lock keeps working without a network.
  */
 
-import { PassingError } from "../../components/artifacts/http.ts";
+import { TransientError } from "../../components/artifacts/http.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
 import type { UsedArtifact } from "./artifact.ts";
@@ -47,7 +47,7 @@ export async function runLock(
   for (const { artifact, found } of results) {
     const { field, locked } = artifact;
     if (!(found instanceof Error)) decisions.push(decide(artifact, found, policy));
-    else if (locked === undefined || !(found instanceof PassingError)) failures.push(`${field}: ${found.message}`);
+    else if (locked === undefined || !(found instanceof TransientError)) failures.push(`${field}: ${found.message}`);
     else {
       decisions.push({ used: artifact, resolved: locked, state: "kept", rest: { scalars: [] } });
       warnings.push(`${field}: kept as locked, not compared - ${found.message}`);

@@ -20,7 +20,7 @@ import type { FileChange } from "./commit.ts";
 import { entryFiles } from "./entry.ts";
 import { FREEZE_FILE, type Freezes, NO_FREEZES, parseFreezes } from "./freeze.ts";
 import { openRepository, type Repository, readAt, resolveCommit, ringCommits } from "./git.ts";
-import { currentStretch, type RingStretch, ringStretches } from "./history.ts";
+import { currentPeriod, type RingPeriod, ringPeriods } from "./history.ts";
 import { fetchBranch, type PushTarget } from "./push.ts";
 import { type RolloutRules, ringsOf, rolloutRules } from "./rules.ts";
 import type { TreeSource } from "./tree-source.ts";
@@ -58,9 +58,9 @@ export interface RolloutContext {
 /** What a ring runs, by its history. */
 export interface RingState {
   readonly ring: string;
-  readonly stretches: readonly RingStretch[];
+  readonly periods: readonly RingPeriod[];
   /** Undefined: the ring deploys nothing. */
-  readonly current: RingStretch | undefined;
+  readonly current: RingPeriod | undefined;
 }
 
 /**
@@ -127,8 +127,8 @@ export function ringChange(context: RolloutContext, ring: string, revision: stri
 export async function readRing(context: RolloutContext, ring: string): Promise<RingState> {
   const { repository, ref, workload } = context;
   const path = `${repository.prefix}${fileOfRing(context, ring)}`;
-  const stretches = ringStretches(await ringCommits(repository, ref, path, workload?.name));
-  return { ring, stretches, current: currentStretch(stretches) };
+  const periods = ringPeriods(await ringCommits(repository, ref, path, workload?.name));
+  return { ring, periods, current: currentPeriod(periods) };
 }
 
 /** The freezes that count: those of the commit, and those on disk that nobody has committed yet. */

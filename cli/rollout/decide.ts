@@ -11,9 +11,9 @@ import { UsageError } from "../exit.ts";
 import { KUSTOMIZATIONS } from "../manifests/kustomize.ts";
 import { devicesIn, foldersOf, type RingState, type RolloutContext, readFreezes, readRing } from "./context.ts";
 import { freezeOf } from "./freeze.ts";
-import { judgePromotion, type Refusal, type RingBefore } from "./gate.ts";
+import { classifyPromotion, type Refusal, type RingBefore } from "./gate.ts";
 import { type CommitLine, commitsBetween, filesAt, isAncestor, isOnRemote, runGit, verifySignature } from "./git.ts";
-import { judgeRing, type RingVerdict } from "./health.ts";
+import { classifyRing, type RingVerdict } from "./health.ts";
 import { byRelease, releaseOf } from "./release.ts";
 import { blastRadius } from "./rules.ts";
 import type { DeviceStatuses } from "./status.ts";
@@ -94,7 +94,7 @@ export async function planPromotion(
   const name = ringBefore(context, ring);
   const before = name === undefined ? undefined : await lookBefore(context, name, revision, health);
   const release = await releaseOf(repository, revision);
-  const refusals = judgePromotion({ ring, revision: release, now: health.now, rules, freeze, before });
+  const refusals = classifyPromotion({ ring, revision: release, now: health.now, rules, freeze, before });
   return { ring, revision, before, refusals, signer, published };
 }
 
@@ -115,7 +115,7 @@ export async function missingFolders(
 }
 
 /** The verdict on a ring's own revision; undefined when it runs none, or without a source of status. */
-export function judgeState(
+export function classifyState(
   context: RolloutContext,
   { ring, current }: RingState,
   { statuses, maxAgeMs, now }: Health,
@@ -123,7 +123,7 @@ export function judgeState(
   if (statuses === undefined || current === undefined) return undefined;
   const devices = devicesIn(context, ring).map(({ id, model }) => ({ id, model, status: statuses.get(id) }));
   const rules = { ...context.rules, revision: current.revision, promotedAt: current.since, maxAgeMs };
-  return judgeRing(devices, rules, now);
+  return classifyRing(devices, rules, now);
 }
 
 async function lookBefore(
@@ -133,13 +133,13 @@ async function lookBefore(
   health: Health,
 ): Promise<RingBefore> {
   const state = await readRing(context, ring);
-  const { stretches, current } = state;
+  const { periods, current } = state;
   return {
     ring,
-    stretches: await byRelease(context.repository, stretches),
+    periods: await byRelease(context.repository, periods),
     contains: current !== undefined && (await isAncestor(context.repository, revision, current.revision)),
     published: current === undefined ? undefined : await isOnRemote(context.repository, current.commit),
-    verdict: judgeState(context, state, health),
+    verdict: classifyState(context, state, health),
   };
 }
 

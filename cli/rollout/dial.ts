@@ -53,7 +53,7 @@ export async function askDevices(profiles: readonly Profile[]): Promise<Asked[]>
           const result =
             profile.hostKey === undefined
               ? notEnrolled(profile.region)
-              : judge(profile, await run(profile, { ...command, maxOutputBytes: MAX_ANSWER_BYTES }));
+              : classify(profile, await run(profile, { ...command, maxOutputBytes: MAX_ANSWER_BYTES }));
           progress.advance();
           return { id: profile.id, at: Date.now(), result };
         };
@@ -68,7 +68,7 @@ export async function askDevices(profiles: readonly Profile[]): Promise<Asked[]>
 }
 
 /** What one connection brought. */
-export function judge({ id, region }: Pick<Profile, "id" | "region">, answer: SshAnswer): Asked["result"] {
+export function classify({ id, region }: Pick<Profile, "id" | "region">, answer: SshAnswer): Asked["result"] {
   const { loggedIn, exitCode, stdout, stderr, ended } = answer;
   const said = loggedIn && ended === undefined ? parseAnswer(stdout) : undefined;
   if (said !== undefined) {

@@ -5,13 +5,13 @@
 
 import type { Freeze } from "./freeze.ts";
 import type { RingVerdict } from "./health.ts";
-import { currentStretch, type RingStretch, soakedBefore } from "./history.ts";
+import { currentPeriod, type RingPeriod, soakedBefore } from "./history.ts";
 import { formatDuration, type RolloutRules } from "./rules.ts";
 
 /** What is known of the ring before. */
 export interface RingBefore {
   readonly ring: string;
-  readonly stretches: readonly RingStretch[];
+  readonly periods: readonly RingPeriod[];
   /** The wanted commit is what the ring runs, or an ancestor of it. */
   readonly contains: boolean;
   /** The commit that promoted the ring is where devices pull from; undefined where no remote is known. */
@@ -44,7 +44,7 @@ export interface Refusal {
 }
 
 /** Everything that stands against the promotion, empty when it may happen. */
-export function judgePromotion(facts: PromotionFacts): Refusal[] {
+export function classifyPromotion(facts: PromotionFacts): Refusal[] {
   const { before, freeze, ring } = facts;
   const refusals: Refusal[] = [];
   if (freeze !== undefined) {
@@ -55,14 +55,14 @@ export function judgePromotion(facts: PromotionFacts): Refusal[] {
       forceable: false,
     });
   }
-  if (before !== undefined) refusals.push(...judgeBefore(facts, before));
+  if (before !== undefined) refusals.push(...classifyBefore(facts, before));
   return refusals;
 }
 
-function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: RingBefore): Refusal[] {
+function classifyBefore({ ring, revision, now, rules }: PromotionFacts, before: RingBefore): Refusal[] {
   const short = revision.slice(0, 12);
   const refuse = (reason: Refusal["reason"], message: string): Refusal => ({ reason, message, forceable: true });
-  const running = currentStretch(before.stretches);
+  const running = currentPeriod(before.periods);
   if (running === undefined)
     return [refuse("order", `ring ${before.ring} comes before ${ring} and deploys nothing yet - promote it first`)];
   if (!before.contains) {
@@ -82,11 +82,11 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
         `the promotion of ring ${before.ring} is on no remote branch, so no device runs it - push it`,
       ),
     );
-  const soak = judgeSoak(before, running, revision, rules, now);
+  const soak = classifySoak(before, running, revision, rules, now);
   if (soak !== undefined) refusals.push(refuse("soak", soak(ring)));
   return [
     ...refusals,
-    ...judgeHealth(before).map((message) => refuse(before.verdict ? "health" : "no-status", message)),
+    ...classifyHealth(before).map((message) => refuse(before.verdict ? "health" : "no-status", message)),
   ];
 }
 
@@ -97,15 +97,15 @@ function judgeBefore({ ring, revision, now, rules }: PromotionFacts, before: Rin
  * @returns what stands against the promotion of a ring; undefined when it has soaked, or too few devices run it well, which
  *   is said elsewhere
  */
-function judgeSoak(
-  { ring, stretches, verdict }: RingBefore,
-  running: RingStretch,
+function classifySoak(
+  { ring, periods, verdict }: RingBefore,
+  running: RingPeriod,
   revision: string,
   { soakMs, minHealthyPercent }: RolloutRules,
   now: number,
 ): ((next: string) => string) | undefined {
   const [wanted, current] = [revision, running.revision].map((sha) => sha.slice(0, 12));
-  const left = soakedBefore(stretches, revision);
+  const left = soakedBefore(periods, revision);
   if (left !== undefined && left >= soakMs) return undefined;
   const told = (soaked: number): string => `for ${formatDuration(soaked, "down")} of ${formatDuration(soakMs)}`;
   if (left !== undefined && revision !== running.revision)
@@ -118,7 +118,7 @@ function judgeSoak(
     `ring ${ring} has run ${current}${where} ${told(now - began)} - promote ${next} in ${formatDuration(soakMs - (now - began))}`;
 }
 
-function judgeHealth({ ring, verdict }: RingBefore): string[] {
+function classifyHealth({ ring, verdict }: RingBefore): string[] {
   if (verdict === undefined)
     return [`the health of ring ${ring} is not known - use --kubeconfig <file> or --status <file>`];
   return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - fix its devices or roll it back`);

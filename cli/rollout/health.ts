@@ -77,16 +77,16 @@ export interface RingVerdict {
 const NONE: Readonly<Record<DeviceVerdict, number>> = { healthy: 0, failed: 0, behind: 0, lost: 0, unknown: 0 };
 
 /**
- * Judges a ring.
+ * Classifies a ring.
  * @param devices every device of the ring that deploys something, once, with its status where there is one
  * @param rules what it is measured by
  * @param now milliseconds since 1970
  */
-export function judgeRing(devices: readonly RingDevice[], rules: HealthRules, now: number): RingVerdict {
-  const judged = devices.map((device) => ({ ...device, verdict: judgeDevice(device.status, rules, now) }));
+export function classifyRing(devices: readonly RingDevice[], rules: HealthRules, now: number): RingVerdict {
+  const classified = devices.map((device) => ({ ...device, verdict: classifyDevice(device.status, rules, now) }));
   const counts = { ...NONE };
-  for (const { verdict } of judged) counts[verdict] += 1;
-  const models = [...Map.groupBy(judged, ({ model }) => model)].map(([model, list]) => ({
+  for (const { verdict } of classified) counts[verdict] += 1;
+  const models = [...Map.groupBy(classified, ({ model }) => model)].map(([model, list]) => ({
     model,
     healthy: list.filter(({ verdict }) => verdict === "healthy").length,
     total: list.length,
@@ -97,9 +97,9 @@ export function judgeRing(devices: readonly RingDevice[], rules: HealthRules, no
     counts,
     total: devices.length,
     reasons,
-    unwell: judged.filter(({ verdict }) => verdict !== "healthy" && verdict !== "unknown").map(({ id }) => id),
+    unwell: classified.filter(({ verdict }) => verdict !== "healthy" && verdict !== "unknown").map(({ id }) => id),
     runningSince: runningSince(
-      judged.flatMap(({ verdict, status }) => (verdict === "healthy" && status !== undefined ? [status] : [])),
+      classified.flatMap(({ verdict, status }) => (verdict === "healthy" && status !== undefined ? [status] : [])),
       neededOf(devices.length, rules.minHealthyPercent),
       rules.promotedAt,
     ),
@@ -107,7 +107,7 @@ export function judgeRing(devices: readonly RingDevice[], rules: HealthRules, no
 }
 
 /** What one device counts as. */
-export function judgeDevice(
+export function classifyDevice(
   status: DeviceStatus | undefined,
   rules: Pick<HealthRules, "revision" | "promotedAt" | "maxAgeMs">,
   now: number,

@@ -1,5 +1,5 @@
 /**
- * What a ring has run and since when: from the commits that changed its file, as `git log` tells them, to stretches of one
+ * What a ring has run and since when: from the commits that changed its file, as `git log` tells them, to periods of one
  * revision each, to the revision that a rollback goes to, and to the time that a former revision has soaked.
  */
 
@@ -16,11 +16,11 @@ export interface RingCommit {
 }
 
 /** A span of time in which a ring ran one revision. */
-export interface RingStretch {
+export interface RingPeriod {
   readonly revision: string;
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** Undefined for the stretch that still runs. */
+  /** Undefined for the period that still runs. */
   readonly until: number | undefined;
   /** The commit that began it. */
   readonly commit: string;
@@ -28,27 +28,27 @@ export interface RingStretch {
 }
 
 /**
- * The stretches of a ring, oldest first. Commits that leave the revision as it is, e.g. of another comment, begin none.
+ * The periods of a ring, oldest first. Commits that leave the revision as it is, e.g. of another comment, begin none.
  * @param commits newest first, as `git log` has them
  */
-export function ringStretches(commits: readonly RingCommit[]): RingStretch[] {
-  const stretches: RingStretch[] = [];
+export function ringPeriods(commits: readonly RingCommit[]): RingPeriod[] {
+  const periods: RingPeriod[] = [];
   const end = (at: number): void => {
-    const last = stretches.pop();
-    if (last !== undefined) stretches.push({ ...last, until: last.until ?? at });
+    const last = periods.pop();
+    if (last !== undefined) periods.push({ ...last, until: last.until ?? at });
   };
   for (const { commit, at, author, revision } of commits.toReversed()) {
-    const running = stretches.at(-1);
+    const running = periods.at(-1);
     if (running?.until === undefined && running?.revision === revision) continue;
     end(at);
-    if (revision !== undefined) stretches.push({ revision, since: at, until: undefined, commit, author });
+    if (revision !== undefined) periods.push({ revision, since: at, until: undefined, commit, author });
   }
-  return stretches;
+  return periods;
 }
 
 /** What the ring runs now. */
-export function currentStretch(stretches: readonly RingStretch[]): RingStretch | undefined {
-  const last = stretches.at(-1);
+export function currentPeriod(periods: readonly RingPeriod[]): RingPeriod | undefined {
+  const last = periods.at(-1);
   return last?.until === undefined ? last : undefined;
 }
 
@@ -56,24 +56,24 @@ export function currentStretch(stretches: readonly RingStretch[]): RingStretch |
  * The revisions that a rollback can go back to, the nearest first. A ring that goes back to a revision which it has run
  * before, however that was done, has rolled back everything in between: none of that is in the list.
  */
-export function earlierRevisions(stretches: readonly RingStretch[]): string[] {
+export function earlierRevisions(periods: readonly RingPeriod[]): string[] {
   const kept: string[] = [];
-  for (const { revision } of stretches) {
+  for (const { revision } of periods) {
     const position = kept.indexOf(revision);
     if (position >= 0) kept.length = position;
     kept.push(revision);
   }
-  const running = currentStretch(stretches);
+  const running = currentPeriod(periods);
   return kept.reverse().slice(running === undefined ? 0 : 1);
 }
 
 /**
  * How long a ring ran a revision without a break before it went on to another one, in milliseconds: the longest of those
- * stretches. What it runs now is not among them: of that its devices tell.
+ * periods. What it runs now is not among them: of that its devices tell.
  * @returns undefined when it has never run it, or only runs it now
  */
-export function soakedBefore(stretches: readonly RingStretch[], revision: string): number | undefined {
-  const spans = stretches.flatMap(({ revision: ran, since, until }) =>
+export function soakedBefore(periods: readonly RingPeriod[], revision: string): number | undefined {
+  const spans = periods.flatMap(({ revision: ran, since, until }) =>
     ran === revision && until !== undefined ? [until - since] : [],
   );
   return spans.length === 0 ? undefined : Math.max(...spans);

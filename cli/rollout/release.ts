@@ -3,7 +3,7 @@
  * it has soaked as long, and a rollback goes past it.
  */
 import { type Repository, runGit } from "./git.ts";
-import type { RingStretch } from "./history.ts";
+import type { RingPeriod } from "./history.ts";
 
 /** Full SHA of the release of a commit: that of its trailer `Release`, else the commit itself. */
 export async function releaseOf({ folder }: Repository, commit: string): Promise<string> {
@@ -13,15 +13,15 @@ export async function releaseOf({ folder }: Repository, commit: string): Promise
   return /^[0-9a-f]{40}$/.test(release) ? release : commit;
 }
 
-/** The stretches of a ring by release: neighbours of one release are one stretch, which the first of them began. */
-export async function byRelease(repository: Repository, stretches: readonly RingStretch[]): Promise<RingStretch[]> {
-  const merged: RingStretch[] = [];
-  for (const stretch of stretches) {
-    const revision = await releaseOf(repository, stretch.revision);
+/** The periods of a ring by release: neighbours of one release are one period, which the first of them began. */
+export async function byRelease(repository: Repository, periods: readonly RingPeriod[]): Promise<RingPeriod[]> {
+  const merged: RingPeriod[] = [];
+  for (const period of periods) {
+    const revision = await releaseOf(repository, period.revision);
     const last = merged.at(-1);
-    if (last?.revision === revision && last.until === stretch.since)
-      merged[merged.length - 1] = { ...last, until: stretch.until };
-    else merged.push({ ...stretch, revision });
+    if (last?.revision === revision && last.until === period.since)
+      merged[merged.length - 1] = { ...last, until: period.until };
+    else merged.push({ ...period, revision });
   }
   return merged;
 }

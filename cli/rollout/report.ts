@@ -6,7 +6,7 @@ import { formatTable, printable, usesColour } from "../terminal.ts";
 import type { ChangeImpact, PromotionPlan } from "./decide.ts";
 import type { RingBefore } from "./gate.ts";
 import { describeRest, type RingVerdict } from "./health.ts";
-import { currentStretch } from "./history.ts";
+import { currentPeriod } from "./history.ts";
 import { formatDuration } from "./rules.ts";
 
 /** Rows of a table that are shown. */
@@ -41,7 +41,7 @@ export function describeImpact(impact: ChangeImpact): string {
 /** What the ring before says. @param now milliseconds since 1970 */
 export function describeBefore(before: RingBefore | undefined, now: number): string {
   if (before === undefined) return "";
-  const running = currentStretch(before.stretches);
+  const running = currentPeriod(before.periods);
   if (running === undefined) return `Ring before: ${before.ring}, deploys nothing\n`;
   const since = formatDuration(now - running.since, "down");
   const health = before.verdict === undefined ? "health not known" : describeVerdict(before.verdict);

@@ -29,8 +29,8 @@ export function clockFinding(seconds: number, bracket: Bracket): string | undefi
   return `the clock says ${utc(seconds)}, the workstation ${utc(seconds - offset)}: certificates made now would not hold - set it (timedatectl set-time, date -s, or an NTP server that the device reaches) and run again`;
 }
 
-/** Present seconds of the controller. */
-export function controllerSeconds(): number {
+/** Present seconds of this workstation. */
+export function workstationSeconds(): number {
   return Date.now() / 1000;
 }
 

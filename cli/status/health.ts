@@ -40,8 +40,8 @@ export async function readHealth(
     if (statuses === undefined && !named) return { health: undefined, problem: undefined };
     const rings = await ringsOf(context);
     const deploying = new Set(context.devices.map(({ id }) => id));
-    const judged = { statuses: statuses ?? new Map(), deploying, rings, maxAgeMs: options.maxStatusAge };
-    return { health: { ...judged, now: Date.now() }, problem: undefined };
+    const known = { statuses: statuses ?? new Map(), deploying, rings, maxAgeMs: options.maxStatusAge };
+    return { health: { ...known, now: Date.now() }, problem: undefined };
   } catch (error) {
     if (named && error instanceof UsageError) throw error;
     return { health: undefined, problem: (error as Error).message };

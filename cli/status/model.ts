@@ -4,7 +4,7 @@
  */
 import type { Profile } from "../../components/inventory/index.ts";
 import type { DeviceRow } from "../pulumi/report.ts";
-import { type DeviceStatus, type DeviceVerdict, judgeDevice } from "../rollout/health.ts";
+import { classifyDevice, type DeviceStatus, type DeviceVerdict } from "../rollout/health.ts";
 import type { DeviceStatuses } from "../rollout/status.ts";
 import type { StackReading } from "./stacks.ts";
 
@@ -96,7 +96,7 @@ function stateOf(
 function verdictOf({ id, ring }: Profile, health: HealthReading | undefined): DeviceVerdict | undefined {
   if (health === undefined || !health.deploying.has(id)) return undefined;
   const { revision = "", promotedAt = health.now } = health.rings.get(ring) ?? {};
-  return judgeDevice(health.statuses.get(id), { revision, promotedAt, maxAgeMs: health.maxAgeMs }, health.now);
+  return classifyDevice(health.statuses.get(id), { revision, promotedAt, maxAgeMs: health.maxAgeMs }, health.now);
 }
 
 function strangerOf(region: string, row: DeviceRow, lastRun: string | undefined): StatusRow {

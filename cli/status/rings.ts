@@ -1,6 +1,6 @@
 /** One line per ring: from the rollout's context and what is known of devices to commit, soak, freeze and verdict. */
 import { devicesIn, type RingState, type RolloutContext, readFreezes, readRing } from "../rollout/context.ts";
-import { judgeState } from "../rollout/decide.ts";
+import { classifyState } from "../rollout/decide.ts";
 import { type Freeze, type Freezes, freezeOf } from "../rollout/freeze.ts";
 import type { RingVerdict } from "../rollout/health.ts";
 import type { DeviceStatuses } from "../rollout/status.ts";
@@ -56,7 +56,7 @@ export function nextPromotion(rows: readonly RingRow[]): string | undefined {
 
 function rowOf(context: RolloutContext, state: RingState, freezes: Freezes, question: RingQuestion): RingRow {
   const { ring, current } = state;
-  const health = judgeState(context, state, question);
+  const health = classifyState(context, state, question);
   return {
     ring,
     revision: current?.revision ?? null,

@@ -1,5 +1,5 @@
 /**
- * The controller's artifact cache: one file per SHA-256. From a locked artifact to a local file whose bytes have been
+ * The workstation's artifact cache: one file per SHA-256. From a locked artifact to a local file whose bytes have been
  * checked, downloaded first when it is not there. A download that breaks off goes on in the next run.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { digestsOf, fetchFile } from "./fetch-file.ts";
 
-/** A checked file on the controller. */
+/** A checked file on the workstation. */
 export interface CachedArtifact {
   readonly path: string;
   readonly sha256: string;

@@ -8,7 +8,7 @@ import { open as openFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { attempt, DEFAULT_BOUNDS, type HttpBounds, open, PassingError, refusal } from "./http.ts";
+import { attempt, DEFAULT_BOUNDS, type HttpBounds, open, refusal, TransientError } from "./http.ts";
 
 /** What a file is. */
 export interface Digests {
@@ -110,7 +110,7 @@ async function append(
   if (start === undefined) {
     await response.body?.cancel();
     rmSync(part, { force: true });
-    throw new PassingError("the server and the part on disk disagree - starting anew");
+    throw new TransientError("the server and the part on disk disagree - starting anew");
   }
   if (!response.ok) throw await refusal(response);
   const etag = response.headers.get("etag");
@@ -125,7 +125,7 @@ async function append(
       rmSync(part, { force: true });
       throw new Error(`is longer than ${left + start} bytes, so it is another file - check the URL`);
     }
-    throw new PassingError("the download broke off", { cause: error });
+    throw new TransientError("the download broke off", { cause: error });
   }
 }
 

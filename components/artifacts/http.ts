@@ -32,7 +32,7 @@ export interface HttpRequest {
 }
 
 /** A failure that another attempt may fix: nobody answers, or the server is at fault. */
-export class PassingError extends Error {}
+export class TransientError extends Error {}
 
 /** Redirects that are followed; more are a loop. */
 const MAX_REDIRECTS = 10;
@@ -40,7 +40,7 @@ const MAX_REDIRECTS = 10;
 /**
  * Downloads a file into memory.
  * @param maxBytes a longer body is refused
- * @throws Error naming the URL, what happened and the fix; a {@link PassingError} where nobody answered
+ * @throws Error naming the URL, what happened and the fix; a {@link TransientError} where nobody answered
  */
 export function download(
   url: string,
@@ -86,9 +86,9 @@ export async function attempt<T>(
     } catch (error) {
       const reason = reasonOf(error, bounds.timeoutMs);
       const tries = number === 1 ? "" : ` (${number} attempts)`;
-      const passing = error instanceof PassingError;
-      if (!passing) throw new Error(`${url}: ${reason}${tries}`, { cause: error });
-      if (number >= bounds.attempts) throw new PassingError(`${url}: ${reason}${tries}`, { cause: error });
+      const transient = error instanceof TransientError;
+      if (!transient) throw new Error(`${url}: ${reason}${tries}`, { cause: error });
+      if (number >= bounds.attempts) throw new TransientError(`${url}: ${reason}${tries}`, { cause: error });
       await sleep(bounds.pauseMs * 2 ** (number - 1));
     }
   }
@@ -96,7 +96,7 @@ export async function attempt<T>(
 
 /**
  * One request, redirects followed.
- * @throws Error for a redirect that proves nothing; PassingError when nobody answers
+ * @throws Error for a redirect that proves nothing; TransientError when nobody answers
  */
 export async function open(url: string, request: HttpRequest, signal: AbortSignal): Promise<Response> {
   let target = new URL(url);
@@ -137,7 +137,7 @@ async function answerOf(url: URL, options: RequestInit): Promise<Response> {
   try {
     return await fetch(url, options);
   } catch (error) {
-    throw new PassingError("no answer", { cause: error });
+    throw new TransientError("no answer", { cause: error });
   }
 }
 
@@ -151,7 +151,7 @@ async function readBody(response: Response, maxBytes: number): Promise<Buffer> {
       if (size > maxBytes) break;
     }
   } catch (error) {
-    throw new PassingError("the download broke off", { cause: error });
+    throw new TransientError("the download broke off", { cause: error });
   }
   if (size > maxBytes) throw new Error(`is longer than ${maxBytes} bytes, so it is another file - check the base URL`);
   return Buffer.concat(chunks);
@@ -162,7 +162,7 @@ export async function refusal(response: Response): Promise<Error> {
   await response.body?.cancel();
   const { status } = response;
   const text = `HTTP ${status}`;
-  if (status === 429 || status >= 500) return new PassingError(`${text} - the server is at fault: run again later`);
+  if (status === 429 || status >= 500) return new TransientError(`${text} - the server is at fault: run again later`);
   if (status === 404) return new Error(`${text} - no such release or file there: check the version and the base URL`);
   return new Error(`${text} - check the base URL`);
 }

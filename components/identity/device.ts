@@ -1,5 +1,5 @@
 /**
- * The certificate of a device: from the public key that enrolment recorded to what makes its agent the device on the hub,
+ * The certificate of a device: from the public key that enrollment recorded to what makes its agent the device on the hub,
  * and from what the inventory and the lock say to the certificates that the hub must refuse. Pure, without a clock.
  */
 import { createHash, createPublicKey } from "node:crypto";

@@ -1,5 +1,5 @@
 /**
- * The shape of `<region>.lock.yaml`: what enrolment has learnt about the devices of a region. The file belongs to the
+ * The shape of `<region>.lock.yaml`: what enrollment has learnt about the devices of a region. The file belongs to the
  * command: it is written whole, reviewed and committed like package-lock.json, and nobody edits it.
  */
 import { z } from "zod";
@@ -61,5 +61,5 @@ export type LockedDevice = z.infer<typeof LockedDeviceSchema>;
 export type SealingKey = z.infer<typeof SealingKeySchema>;
 /** Identity keys that are no longer any device's, by id. */
 export type RevokedKeys = z.infer<typeof RevokedSchema>;
-/** What enrolment has learnt about a device. */
+/** What enrollment has learnt about a device. */
 export type DeviceFacts = z.infer<typeof FactsSchema>;

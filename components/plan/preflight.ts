@@ -1,5 +1,5 @@
 /**
- * The preflight for the controller: the catalogue of what it can find, the page about it, the shell text that finds it, and
+ * The preflight for the workstation: the catalogue of what it can find, the page about it, the shell text that finds it, and
  * what that text has to know about a device. The checks themselves are program/preflight*.sh. Pure but for reading those.
  */
 import { readFileSync } from "node:fs";

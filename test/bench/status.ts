@@ -3,8 +3,8 @@
  * devices write to the verdict on their ring. BENCH_FLEET (default 5000) devices of 8 models, each with three Applications;
  * the median of BENCH_REPEATS (default 5) rounds in one process.
  */
-import { judge } from "../../cli/rollout/dial.ts";
-import { judgeRing } from "../../cli/rollout/health.ts";
+import { classify } from "../../cli/rollout/dial.ts";
+import { classifyRing } from "../../cli/rollout/health.ts";
 import { remember, statusOfKnown } from "../../cli/rollout/memory.ts";
 import type { SshAnswer } from "../../cli/ssh/run.ts";
 import { answerLine } from "../unit/cli/device-answer.ts";
@@ -34,7 +34,7 @@ function main(): void {
     };
   });
   const rounds = Array.from({ length: REPEATS }, () => round(devices));
-  const figure = (name: string, part: "readMs" | "judgeMs") => ({
+  const figure = (name: string, part: "readMs" | "classifyMs") => ({
     name,
     value: median(rounds.map((times) => times[part])),
     unit: "ms",
@@ -45,7 +45,7 @@ function main(): void {
     machine,
     figures: [
       figure("read and check the answers", "readMs"),
-      figure("statuses, verdicts and the verdict on the ring", "judgeMs"),
+      figure("statuses, verdicts and the verdict on the ring", "classifyMs"),
       { name: "file of the last answers", value: (rounds[0]?.bytes ?? 0) / 2 ** 20, unit: "MiB" },
     ],
   });
@@ -53,7 +53,7 @@ function main(): void {
 
 interface Round {
   readonly readMs: number;
-  readonly judgeMs: number;
+  readonly classifyMs: number;
   readonly bytes: number;
 }
 
@@ -63,18 +63,18 @@ function round(devices: readonly { id: string; region: string; model: string; st
   const asked = devices.map(({ id, region, stdout }) => ({
     id,
     at: NOW,
-    result: judge({ id, region }, { ...ended, stdout }),
+    result: classify({ id, region }, { ...ended, stdout }),
   }));
   const read = performance.now();
   const memory = remember(new Map(), asked);
   const reading = { workload: undefined, comparesEveryMs: 600_000 };
   const list = devices.map(({ id, model }) => ({ id, model, status: statusOfKnown(memory.get(id) ?? {}, reading) }));
-  const { counts } = judgeRing(list, RULES, NOW);
+  const { counts } = classifyRing(list, RULES, NOW);
   const judged = performance.now();
   if (counts.healthy + counts.failed !== devices.length)
     throw new Error(`not all were read: ${JSON.stringify(counts)}`);
   const bytes = JSON.stringify(Object.fromEntries(memory)).length;
-  return { readMs: read - begin, judgeMs: judged - read, bytes };
+  return { readMs: read - begin, classifyMs: judged - read, bytes };
 }
 
 main();

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { judge } from "../../cli/rollout/dial.ts";
+import { classify } from "../../cli/rollout/dial.ts";
 import type { SshAnswer } from "../../cli/ssh/run.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { DeviceAnswer } from "../../components/device/result.ts";
@@ -178,7 +178,7 @@ underEachShell(
         `${KUBECTL} -n argocd patch application workloads --type=merge -p '${JSON.stringify({ status: STATUS })}'`,
       );
       const line = device.sh(`${PROGRAM_PATH} status`);
-      const read = judge(PULLING, { ...ANSWERED, stdout: line });
+      const read = classify(PULLING, { ...ANSWERED, stdout: line });
       assert.ok("applications" in read, "as edge-fleet status reads it");
       const told = JSON.parse(line);
       assert.deepEqual(
@@ -207,7 +207,7 @@ underEachShell(
       device.sh("kill -STOP $(systemctl show -p MainPID --value k3s)");
       const begin = performance.now();
       const line = device.sh(`${PROGRAM_PATH} status`);
-      assert.ok("applications" in judge(PULLING, { ...ANSWERED, stdout: line }));
+      assert.ok("applications" in classify(PULLING, { ...ANSWERED, stdout: line }));
       const told = JSON.parse(line);
       const seconds = (performance.now() - begin) / 1000;
       device.sh("kill -CONT $(systemctl show -p MainPID --value k3s)");

@@ -196,8 +196,8 @@ class Story {
     await ask(devices, "unfit", "rm /usr/local/bin/uname");
     editDevices(this.#fleet, ["stranger"], (entry) => entry.deleteIn(["ssh", "user"]));
     editDevices(this.#fleet, ["ungated"], (entry) => entry.delete("k3s"));
-    const enrolment = ["enroll", REGION, "--yes", "--device", "swapped", "never", "--accept-new-key", "swapped"];
-    const enrolled = await this.#fleet.edgeFleet(enrolment);
+    const enrollment = ["enroll", REGION, "--yes", "--device", "swapped", "never", "--accept-new-key", "swapped"];
+    const enrolled = await this.#fleet.edgeFleet(enrollment);
     assert.equal(enrolled.code, 0, enrolled.stdout + enrolled.stderr);
     const before = logIns(devices);
     const run = await up(this.#fleet);

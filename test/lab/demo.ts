@@ -31,7 +31,7 @@ const RINGS = ["canary", "early", "broad"] as const;
 
 /** Devices with a part in the story; the others simply work. This one has never been switched on. */
 const NEVER_SEEN = "shop-19";
-const DARK = "shop-18";
+const UNREACHABLE = "shop-18";
 const SILENT = "shop-17";
 const CHANGED_KEY = "shop-16";
 
@@ -98,9 +98,9 @@ async function firstRun(pull: PullFleet): Promise<void> {
   title("Preview: what would change, by cause; dials nobody");
   await show(fleet, "pulumi", ["preview", "--stack", REGION], { pick: summary });
   title(
-    `Up, on a bad day: ${DARK} has gone dark, ${SILENT} accepts and stays silent, ${CHANGED_KEY} shows another host key`,
+    `Up, on a bad day: ${UNREACHABLE} is unreachable, ${SILENT} accepts and stays silent, ${CHANGED_KEY} shows another host key`,
   );
-  await fleet.devices.setMode(DARK, "dark");
+  await fleet.devices.setMode(UNREACHABLE, "dark");
   await fleet.devices.setMode(SILENT, "silent");
   await fleet.devices.changeHostKey(CHANGED_KEY);
   await show(fleet, "pulumi", UP, { fails: true, pick: summary });
@@ -110,8 +110,8 @@ async function firstRun(pull: PullFleet): Promise<void> {
 async function laterRuns(fleet: LabFleet): Promise<void> {
   title("Up again: nothing changed, so nothing is touched; what is pending or failed is tried again");
   await show(fleet, "pulumi", UP, { fails: true, pick: summary });
-  title(`${DARK} and ${SILENT} come back: the next up dials them, and no device that is applied`);
-  await fleet.devices.setMode(DARK, "up");
+  title(`${UNREACHABLE} and ${SILENT} come back: the next up dials them, and no device that is applied`);
+  await fleet.devices.setMode(UNREACHABLE, "up");
   await fleet.devices.setMode(SILENT, "up");
   await show(fleet, "pulumi", UP, { fails: true, pick: summary });
   title(`${CHANGED_KEY} was reflashed on purpose: accept its new key by name. ${NEVER_SEEN} is switched on. Then up`);

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { resolveProfile } from "../../../components/inventory/index.ts";
 import { askProgram } from "../../backup/connect.ts";
-import { judgeListing, type Listing } from "../../backup/outcome.ts";
+import { classifyListing, type Listing } from "../../backup/outcome.ts";
 import { EXIT, type ExitCode } from "../../exit.ts";
 import { requireDevice } from "../../require.ts";
 import { type Cell, formatTable, usesColour } from "../../terminal.ts";
@@ -39,7 +39,7 @@ async function list(device: string, options: ListOptions): Promise<ExitCode> {
   requireDevice(inventory, device);
   const profile = resolveProfile(inventory, device);
   const result = await askProgram(profile, ["backups"], { timeoutMs: options.timeout * 1000 });
-  const outcome = judgeListing(device, profile.region, result);
+  const outcome = classifyListing(device, profile.region, result);
   if (options.json) printJson(outcome);
   if ("copies" in outcome) {
     if (!options.json) process.stdout.write(formatListing(outcome, usesColour(process.stdout)));

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
 import { type Profile, resolveProfile } from "../../../components/inventory/index.ts";
 import { askProgram } from "../../backup/connect.ts";
-import { judgeRestored, type NoAnswer, type Restored } from "../../backup/outcome.ts";
+import { classifyRestored, type NoAnswer, type Restored } from "../../backup/outcome.ts";
 import { readCopy } from "../../backup/read-copy.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit.ts";
 import { withInterrupt } from "../../interrupt.ts";
@@ -73,7 +73,7 @@ async function ask(
   const result = await withInterrupt(notice, (signal) =>
     askProgram(profile, words, { timeoutMs: timeout * 1000, signal, ...(stdin === undefined ? {} : { stdin }) }),
   );
-  return judgeRestored(profile.id, profile.region, result);
+  return classifyRestored(profile.id, profile.region, result);
 }
 
 /** @throws UsageError when nobody can be asked or the answer is another one */

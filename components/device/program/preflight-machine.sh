@@ -114,7 +114,7 @@ check_modules() {
 # Seconds since 1970 for people.
 utc() { date -u -d "@$1" +%FT%TZ 2>/dev/null || echo "$1"; }
 
-# By EDGE_FLEET_NOW, the time in seconds that the controller has told.
+# By EDGE_FLEET_NOW, the time in seconds that the workstation has told.
 clock_is_off() {
   time=$(date +%s)
   if [ "$time" -lt "$CLOCK_FLOOR" ]; then
@@ -123,7 +123,7 @@ clock_is_off() {
   fi
   case $EDGE_FLEET_NOW in '' | *[!0-9]*) return 1 ;; esac
   off=$((time - EDGE_FLEET_NOW - waited))
-  WHY="the clock says $(utc "$time"), the controller $(utc $((EDGE_FLEET_NOW + waited)))"
+  WHY="the clock says $(utc "$time"), the workstation $(utc $((EDGE_FLEET_NOW + waited)))"
   [ "${off#-}" -gt "$CLOCK_TOLERANCE" ]
 }
 

@@ -1,5 +1,5 @@
 /**
- * What every machine must go through, whichever init it has: enrolment, the first and the second apply, a lost connection,
+ * What every machine must go through, whichever init it has: enrollment, the first and the second apply, a lost connection,
  * power cuts, a run that hangs, releases that fail, and the end. Each function defines tests; they build on each other and
  * run in the order of their calls.
  */
@@ -42,11 +42,11 @@ export interface Scene {
 /** From a machine that edge-fleet has never seen to one that runs `OLD`. */
 export function defineFirstSteps(scene: Scene): void {
   beforeEach(() => scene.device.release());
-  defineEnrolment(scene);
+  defineEnrollment(scene);
   defineApply(scene);
 }
 
-function defineEnrolment({ device }: Scene): void {
+function defineEnrollment({ device }: Scene): void {
   const { machine } = device;
   const old = machineProfile(machine, OLD);
 

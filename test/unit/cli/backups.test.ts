@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { programScript } from "../../../cli/backup/connect.ts";
-import { judgeListing, judgeRestored } from "../../../cli/backup/outcome.ts";
+import { classifyListing, classifyRestored } from "../../../cli/backup/outcome.ts";
 import { remoteCommand, type SshAnswer } from "../../../cli/ssh/run.ts";
 
 function answered(stdout: string, more: Partial<SshAnswer> = {}): SshAnswer {
@@ -12,7 +12,7 @@ const COPY = { name: "20260501T080000Z", kib: 2048, sent: true };
 const LISTING = { edgeFleetBackups: 1, url: "https://s3.example.com/x", unsent: "no\u001b[31m route", copies: [COPY] };
 
 test("the copies of a device are read, with their times and without control characters", () => {
-  assert.deepEqual(judgeListing("a", "tokyo", answered(`${JSON.stringify(LISTING)}\n`)), {
+  assert.deepEqual(classifyListing("a", "tokyo", answered(`${JSON.stringify(LISTING)}\n`)), {
     device: "a",
     url: "https://s3.example.com/x",
     unsent: "no [31m route",
@@ -22,7 +22,7 @@ test("the copies of a device are read, with their times and without control char
 
 test("how a restore ended is read", () => {
   const answer = { result: "rolled-back", copy: COPY.name, before: "", reason: "not-ready: x - y" };
-  assert.deepEqual(judgeRestored("a", "tokyo", answered(JSON.stringify(answer), { exitCode: 1 })), {
+  assert.deepEqual(classifyRestored("a", "tokyo", answered(JSON.stringify(answer), { exitCode: 1 })), {
     device: "a",
     ...answer,
   });
@@ -55,7 +55,7 @@ const silent: { name: string; answer: SshAnswer; state: string; code: string; re
 
 for (const { name, answer, state, code, reason } of silent) {
   test(`${name} is ${state}: ${code}`, () => {
-    const outcome = judgeListing("a", "tokyo", answer);
+    const outcome = classifyListing("a", "tokyo", answer);
     assert.ok("state" in outcome);
     assert.deepEqual([outcome.state, outcome.code], [state, code]);
     assert.match(outcome.reason, reason);

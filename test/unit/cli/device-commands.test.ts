@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
-import { judgeExec } from "../../../cli/device/exec.ts";
+import { classifyExec } from "../../../cli/device/exec.ts";
 import { tunnelKubeconfig } from "../../../cli/device/kubeconfig.ts";
 import { plainLines } from "../../../cli/device/lines.ts";
 import { runProgram } from "../../../cli/process.ts";
@@ -351,7 +351,7 @@ test("exec is bounded in time and in output", { skip: SKIP }, async (context) =>
 
 test("a connection that was lost is pending, whatever the command would have said", () => {
   const answer = { exitCode: 255, stdout: "half", stderr: "", ended: undefined, loggedIn: true, hostKey: undefined };
-  const { state, code, exitCode } = judgeExec("a", answer, 1000);
+  const { state, code, exitCode } = classifyExec("a", answer, 1000);
   assert.deepEqual([state, code, exitCode], ["pending", "lost", null]);
 });
 

@@ -58,7 +58,7 @@ function device(id: string, port: number, more = "", host = "127.0.0.1"): string
   return `{ id: ${id}, host: ${host}, model: box, ssh: { port: ${port} }${more} }`;
 }
 
-test("good, sick, dark and strange devices before enrolment: each with its findings or its reason", {
+test("good, sick, dark and strange devices before enrollment: each with its findings or its reason", {
   skip: SKIP,
 }, async (context) => {
   const client = await startAgent(context, temporaryDirectory(context));
@@ -100,7 +100,7 @@ test("only dark devices beside well ones end with 3, and a well device alone wit
   );
 });
 
-test("after enrolment the pinned host key holds, and another one is refused", { skip: SKIP }, async (context) => {
+test("after enrollment the pinned host key holds, and another one is refused", { skip: SKIP }, async (context) => {
   const client = await startAgent(context, temporaryDirectory(context));
   const server = await startDevice(context, client);
   const text = region([device("a", server.port, `, hostKey: ${server.hostKey}`)]);

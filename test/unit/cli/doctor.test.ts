@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { compareDevices } from "../../../cli/doctor/duplicates.ts";
-import { type DoctorOutcome, examined, type Finding, judgeExamination } from "../../../cli/doctor/outcome.ts";
+import { classifyExamination, type DoctorOutcome, examined, type Finding } from "../../../cli/doctor/outcome.ts";
 import { doctorExitCode, doctorReport, formatOutcomes, nextStep, summarize } from "../../../cli/doctor/report.ts";
 import { examinationScript } from "../../../cli/doctor/script.ts";
 import { selectDevices } from "../../../cli/doctor/targets.ts";
@@ -34,14 +34,14 @@ function ended(stdout: string, changes: Partial<SshAnswer> = {}): SshAnswer {
   return { exitCode: 0, stdout, stderr: "", ended: undefined, loggedIn: true, hostKey: undefined, ...changes };
 }
 
-const stateOf = (result: SshAnswer): string => judgeExamination("a", result).state;
+const stateOf = (result: SshAnswer): string => classifyExamination("a", result).state;
 
 function inventoryWith(context: TestContext, tokyo: string): Inventory {
   return loadInventory(writeInventory(context, { "tokyo.yaml": tokyo }));
 }
 
 test("a device is as well as its worst finding, and errors come first", () => {
-  const outcome = judgeExamination("a", ended(`Welcome!\n${answer({ findings: [SWAP, CGROUP] })}bye\n`));
+  const outcome = classifyExamination("a", ended(`Welcome!\n${answer({ findings: [SWAP, CGROUP] })}bye\n`));
   assert.equal(outcome.state, "errors");
   assert.deepEqual("findings" in outcome && outcome.findings.map(({ id }) => id), ["cgroup", "swap"]);
   assert.equal(stateOf(ended(answer({ findings: [SWAP] }))), "warnings");
@@ -71,14 +71,14 @@ const bad: { readonly name: string; readonly result: SshAnswer; readonly expecte
 
 for (const { name, result, expected } of bad) {
   test(`${name} is no diagnosis`, () => {
-    const outcome = judgeExamination("a", result);
+    const outcome = classifyExamination("a", result);
     assert.deepEqual([outcome.state, "code" in outcome && outcome.code], expected);
   });
 }
 
 test("what a device writes is shown without control characters", () => {
   const text = "swap\u001b[2J\n on - off";
-  const outcome = judgeExamination("a", ended(answer({ hostName: "a\u0007b", findings: [{ ...SWAP, text }] })));
+  const outcome = classifyExamination("a", ended(answer({ hostName: "a\u0007b", findings: [{ ...SWAP, text }] })));
   assert.ok("findings" in outcome);
   assert.deepEqual([outcome.hostName, outcome.findings[0]?.text], ["a b", "swap [2J  on - off"]);
 });
@@ -218,7 +218,7 @@ describe("on the device", { skip: ROOT }, () => {
     const { script, stdin } = examinationScript(examination, Math.round(Date.now() / 1000));
     const env = { PATH: bin, EDGE_FLEET_ROOT: machine.root, FAKES: machine.root };
     const { stdout } = spawnSync("/bin/sh", ["-c", script], { input: stdin, encoding: "utf8", uid, gid: uid, env });
-    return { outcome: judgeExamination("edge-0001", ended(stdout)), root: machine.root };
+    return { outcome: classifyExamination("edge-0001", ended(stdout)), root: machine.root };
   }
 
   const idsOf = (outcome: DoctorOutcome): string[] =>
@@ -247,7 +247,7 @@ describe("on the device", { skip: ROOT }, () => {
     const { script, stdin } = examinationScript(unlocked, Math.round(Date.now() / 1000));
     const env = { PATH: "/usr/bin:/bin", EDGE_FLEET_ROOT: machine.root };
     const { stdout } = spawnSync("/bin/sh", ["-c", script], { input: stdin, encoding: "utf8", env });
-    assert.deepEqual(idsOf(judgeExamination("edge-0001", ended(stdout))), []);
+    assert.deepEqual(idsOf(classifyExamination("edge-0001", ended(stdout))), []);
   });
 
   test("a script that is cut off in transit does nothing", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { selectCandidates } from "../../../cli/enroll/candidates.ts";
 import { refuseDuplicates } from "../../../cli/enroll/duplicates.ts";
-import { type Candidate, type EnrolledOutcome, judgeConnection } from "../../../cli/enroll/outcome.ts";
+import { type Candidate, classifyConnection, type EnrolledOutcome } from "../../../cli/enroll/outcome.ts";
 import { enrollExitCode, formatOutcomes, nextStep, summarize } from "../../../cli/enroll/report.ts";
 import type { RunResult } from "../../../cli/process.ts";
 import { fingerprintOf } from "../../../cli/ssh/keys.ts";
@@ -23,13 +23,13 @@ function identityKey(seed: string): string {
 }
 
 /** Judges a connection that came to the script. */
-function judgeAnswer(
+function classifyAnswer(
   found: Candidate,
   result: RunResult,
   hostKey: string,
-  asked: Parameters<typeof judgeConnection>[2],
+  asked: Parameters<typeof classifyConnection>[2],
 ) {
-  return judgeConnection(found, { ...result, loggedIn: true, hostKey }, asked);
+  return classifyConnection(found, { ...result, loggedIn: true, hostKey }, asked);
 }
 
 function answer(seed: string, more: object = {}): RunResult {
@@ -99,7 +99,7 @@ test("an unknown region or device is a usage error that names the fix", (context
 });
 
 test("a device that answers is enrolled with the key that the connection used", (context) => {
-  const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
+  const outcome = classifyAnswer(candidate(inventoryFor(context), "new"), answer("new"), hostKey("new"), ASKED);
   assert.deepEqual(outcome, {
     id: "new",
     state: "enrolled",
@@ -134,7 +134,7 @@ for (const [what, time, clock] of [
 ] as const) {
   test(`a device whose clock is ${what} is enrolled ${clock === undefined ? "silently" : "with a warning"}`, (context) => {
     const found = candidate(inventoryFor(context), "new");
-    const outcome = judgeAnswer(found, answer("new", { time }), hostKey("new"), ASKED);
+    const outcome = classifyAnswer(found, answer("new", { time }), hostKey("new"), ASKED);
     assert.ok(outcome.state === "enrolled");
     if (clock === undefined) assert.equal(outcome.clock, undefined);
     else assert.match(outcome.clock ?? "", clock);
@@ -146,11 +146,11 @@ for (const [what, time, clock] of [
 
 test("a device that lost its identity is refused until its new keys are accepted", (context) => {
   const inventory = inventoryFor(context);
-  const judge = (accept: boolean) =>
-    judgeAnswer(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
-  const refused = judge(false);
+  const classify = (accept: boolean) =>
+    classifyAnswer(candidate(inventory, "done", accept), answer("reinstalled"), hostKey("done"), ASKED);
+  const refused = classify(false);
   assert.equal(refused.state === "failed" && refused.code, "identity-key-changed");
-  assert.equal(judge(true).state, "enrolled");
+  assert.equal(classify(true).state, "enrolled");
 });
 
 const refused: { name: string; result: RunResult; reason: string }[] = [
@@ -166,7 +166,7 @@ const refused: { name: string; result: RunResult; reason: string }[] = [
 
 for (const { name, result, reason } of refused) {
   test(`a device with ${name} is not enrolled`, (context) => {
-    const outcome = judgeAnswer(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
+    const outcome = classifyAnswer(candidate(inventoryFor(context), "new"), result, hostKey("new"), ASKED);
     assert.deepEqual([outcome.state, "code" in outcome && outcome.code], ["failed", reason]);
   });
 }

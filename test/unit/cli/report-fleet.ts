@@ -2,7 +2,7 @@
 
 import { type ReportData, type ReportFacts, type ReportSources, reportData } from "../../../cli/report/model.ts";
 import type { DeviceStatus } from "../../../cli/rollout/health.ts";
-import { judgeRing } from "../../../cli/rollout/health.ts";
+import { classifyRing } from "../../../cli/rollout/health.ts";
 import type { StatusRow } from "../../../cli/status/model.ts";
 import type { RingRow } from "../../../cli/status/rings.ts";
 import type { Profile } from "../../../components/inventory/index.ts";
@@ -101,6 +101,8 @@ function ringRow(ring: "canary" | "broad", rows: readonly StatusRow[], withHealt
     soakLeftMs: ring === "canary" ? 4 * 3_600_000 : 0,
     devices: own.length,
     frozen: ring === "broad" ? { reason: "holidays", since: "2026-04-30T08:00:00Z" } : null,
-    health: withHealth ? judgeRing(own, { ...rules, minHealthyPerModelPercent: 50, maxAgeMs: 1_800_000 }, NOW) : null,
+    health: withHealth
+      ? classifyRing(own, { ...rules, minHealthyPerModelPercent: 50, maxAgeMs: 1_800_000 }, NOW)
+      : null,
   };
 }

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { judgeRing } from "../../../cli/rollout/health.ts";
+import { classifyRing } from "../../../cli/rollout/health.ts";
 import { formatStatus, summarizeStatus, wrap } from "../../../cli/status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport } from "../../../cli/status/model.ts";
 import { nextPromotion, type RingRow } from "../../../cli/status/rings.ts";
@@ -167,7 +167,7 @@ test("the ring that may be promoted next is the first that the ring before lets 
     ...{ frozen: null, health: null },
     ...more,
   });
-  const unwell = judgeRing(
+  const unwell = classifyRing(
     [],
     { revision: SHA, promotedAt: 0, minHealthyPercent: 95, minHealthyPerModelPercent: 95, maxFailures: 0, maxAgeMs: 1 },
     0,

@@ -1,4 +1,4 @@
-/** What a device with an agent is sent: a certificate over the key that enrolment recorded, and never a private key. */
+/** What a device with an agent is sent: a certificate over the key that enrollment recorded, and never a private key. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
@@ -83,7 +83,7 @@ for (const [what, profile, context, message] of [
     assert.throws(() => renderPayload(profile, LOCK, context), { message });
   });
 
-test("a device that is not enrolled has a plan, so that it waits for its enrolment and does not fail", () => {
+test("a device that is not enrolled has a plan, so that it waits for its enrollment and does not fail", () => {
   const fresh = { ...PROFILE, hostKey: undefined, identityKey: undefined };
   const { files } = renderPayload(fresh, LOCK, CONTEXT);
   assert.ok(!files.some(({ path }) => path === CLIENT));

@@ -32,7 +32,7 @@ export interface FakeMachine {
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
-/** The controller's time and the clock of a healthy machine: 2026-09-21. */
+/** The workstation's time and the clock of a healthy machine: 2026-09-21. */
 export const NOW = 1_790_000_000;
 
 const TOOLS =

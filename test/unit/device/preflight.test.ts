@@ -228,12 +228,14 @@ const CASES: readonly Case[] = [
   {
     name: "a clock half an hour ahead",
     machine: { commands: `CLOCK=${NOW + 1800}` },
-    found: { "clock error": /^the clock says 2026-09-21T14:43:20Z, the controller 2026-09-21T14:13:20Z: .* - set it / },
+    found: {
+      "clock error": /^the clock says 2026-09-21T14:43:20Z, the workstation 2026-09-21T14:13:20Z: .* - set it /,
+    },
   },
   {
     name: "a clock half an hour behind on a device that has a cluster",
     machine: { files: STARTED, commands: `CLOCK=${NOW - 1800}` },
-    found: { "clock warning": /^the clock says 2026-09-21T13:43:20Z, the controller 2026-09-21T14:13:20Z: / },
+    found: { "clock warning": /^the clock says 2026-09-21T13:43:20Z, the workstation 2026-09-21T14:13:20Z: / },
   },
   { name: "a clock 30 seconds away", machine: { commands: `CLOCK=${NOW - 30}` }, found: {} },
   {

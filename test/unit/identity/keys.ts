@@ -1,4 +1,4 @@
-/** Keys for the tests of certificates: an authority's, and devices' as enrolment records them. */
+/** Keys for the tests of certificates: an authority's, and devices' as enrollment records them. */
 import { createECDH, generateKeyPairSync } from "node:crypto";
 
 /** A fresh private key of an authority, PEM. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseQuantity, requestedMemory, workloadMemory } from "../../../../cli/check/memory.ts";
-import { isRemote, judgeImage, judgeRuntimeClass, pathsOf, plaintextOf } from "../../../../cli/check/rules.ts";
+import { classifyImage, classifyRuntimeClass, isRemote, pathsOf, plaintextOf } from "../../../../cli/check/rules.ts";
 import { imagesOf, runtimeClassesOf } from "../../../../cli/manifests/objects.ts";
 import { kubeletReservations } from "../../../../components/plan/distributions/reservations.ts";
 
@@ -28,7 +28,7 @@ for (const [image, withDigests, without] of [
       [true, withDigests],
       [false, without],
     ] as const) {
-      const message = judgeImage(image, required);
+      const message = classifyImage(image, required);
       if (expected === undefined) assert.equal(message, undefined);
       else assert.match(message ?? "", expected);
     }
@@ -102,7 +102,7 @@ for (const [name, wasm, defined, message] of [
   ["constructor", [], [], /is not known/],
 ] as const) {
   test(`runtime class ${name} on a model with ${wasm.join() || "no runtime"} and ${defined.join() || "none"} defined`, () => {
-    const found = judgeRuntimeClass(name, wasm, defined);
+    const found = classifyRuntimeClass(name, wasm, defined);
     if (message === undefined) assert.equal(found, undefined);
     else assert.match(found ?? "", message);
   });

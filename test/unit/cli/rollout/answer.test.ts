@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MAX_ANSWER_BYTES, parseAnswer, statusOfAnswer } from "../../../../cli/rollout/answer.ts";
-import { judge } from "../../../../cli/rollout/dial.ts";
-import { judgeDevice } from "../../../../cli/rollout/health.ts";
+import { classify } from "../../../../cli/rollout/dial.ts";
+import { classifyDevice } from "../../../../cli/rollout/health.ts";
 import { remember, statusOfKnown } from "../../../../cli/rollout/memory.ts";
 import type { SshAnswer } from "../../../../cli/ssh/run.ts";
 import { answerLine } from "../device-answer.ts";
@@ -78,7 +78,7 @@ const verdicts: [what: string, line: string, verdict: string, problems?: string[
 for (const [what, line, verdict, problems] of verdicts)
   test(`a device that answers ${what} counts as ${verdict}`, () => {
     const status = read(line);
-    assert.equal(judgeDevice(status, RULES, NOW), verdict);
+    assert.equal(classifyDevice(status, RULES, NOW), verdict);
     assert.deepEqual(status.problems, problems);
   });
 
@@ -187,7 +187,7 @@ for (const [what, change, code] of [
   ["is off", { exitCode: 255, loggedIn: false, stderr: "ssh: connect: No route to host" }, "unreachable"],
 ] as const satisfies readonly [string, Partial<SshAnswer>, string][])
   test(`a device that ${what} gives no answer: ${code}`, () => {
-    const result = judge(DEVICE, { ...CONNECTION, ...change });
+    const result = classify(DEVICE, { ...CONNECTION, ...change });
     assert.deepEqual("code" in result ? result.code : result, code);
   });
 
@@ -210,8 +210,8 @@ test("a device that does not answer any more is known by its last answer, and is
       ["no answer: unreachable: no answer from the host"],
     ],
   );
-  assert.equal(judgeDevice(status("a"), RULES, NOW), "lost");
-  assert.equal(judgeDevice(status("b"), RULES, NOW), "unknown");
+  assert.equal(classifyDevice(status("a"), RULES, NOW), "lost");
+  assert.equal(classifyDevice(status("b"), RULES, NOW), "unknown");
   const again = remember(then, [{ id: "a", at: NOW + HOUR, result: answer }]);
   assert.equal(again.get("a")?.failed, undefined);
 });

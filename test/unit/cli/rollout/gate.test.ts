@@ -1,7 +1,7 @@
 /** What stands against a promotion. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgePromotion, type PromotionFacts, type RingBefore } from "../../../../cli/rollout/gate.ts";
+import { classifyPromotion, type PromotionFacts, type RingBefore } from "../../../../cli/rollout/gate.ts";
 import type { RingVerdict } from "../../../../cli/rollout/health.ts";
 
 const HOUR = 3_600_000;
@@ -15,7 +15,7 @@ const RULES = {
   signedCommits: false,
 };
 
-const stretch = (revision: string, since: number, until?: number) => ({
+const period = (revision: string, since: number, until?: number) => ({
   revision,
   since: since * HOUR,
   until: until === undefined ? undefined : until * HOUR,
@@ -34,7 +34,7 @@ const since = (hour: number): RingVerdict => ({ ...verdict(), runningSince: hour
 
 const BEFORE: RingBefore = {
   ring: "canary",
-  stretches: [stretch(SHA, 98)],
+  periods: [period(SHA, 98)],
   contains: true,
   published: true,
   verdict: verdict(),
@@ -48,64 +48,59 @@ const cases: [
 ][] = [
   ["the first ring waits for nobody", {}, undefined, []],
   ["soaked to the minute and healthy", {}, {}, []],
-  ["one minute too early", {}, { stretches: [stretch(SHA, 98 + 1 / 60)] }, ["soak"]],
+  ["one minute too early", {}, { periods: [period(SHA, 98 + 1 / 60)] }, ["soak"]],
   [
     "promoted long ago, and run by its devices for long enough",
     {},
-    { stretches: [stretch(SHA, 1)], verdict: since(98) },
+    { periods: [period(SHA, 1)], verdict: since(98) },
     [],
   ],
   [
     "promoted long ago, and run by its devices too briefly",
     {},
-    { stretches: [stretch(SHA, 1)], verdict: since(99) },
+    { periods: [period(SHA, 1)], verdict: since(99) },
     ["soak"],
   ],
   [
     "nobody tells how long it runs: its promotion is the bound",
     {},
-    { stretches: [stretch(SHA, 99)], verdict: undefined },
+    { periods: [period(SHA, 99)], verdict: undefined },
     ["soak", "no-status"],
   ],
-  ["too few run it well: that alone is told", {}, { stretches: [stretch(SHA, 1)], verdict: verdict("x") }, ["health"]],
-  ["without a soak", { rules: { ...RULES, soakMs: 0 } }, { stretches: [stretch(SHA, 100)] }, []],
-  ["a promotion that is dated in the future", {}, { stretches: [stretch(SHA, 105)] }, ["soak"]],
-  ["the ring before deploys nothing", {}, { stretches: [] }, ["order"]],
-  ["the ring before has lost its file", {}, { stretches: [stretch(SHA, 90, 95)] }, ["order"]],
+  ["too few run it well: that alone is told", {}, { periods: [period(SHA, 1)], verdict: verdict("x") }, ["health"]],
+  ["without a soak", { rules: { ...RULES, soakMs: 0 } }, { periods: [period(SHA, 100)] }, []],
+  ["a promotion that is dated in the future", {}, { periods: [period(SHA, 105)] }, ["soak"]],
+  ["the ring before deploys nothing", {}, { periods: [] }, ["order"]],
+  ["the ring before has lost its file", {}, { periods: [period(SHA, 90, 95)] }, ["order"]],
   ["the commit is not part of what the ring before runs", {}, { contains: false }, ["order"]],
-  ["a part of a commit that has soaked", {}, { stretches: [stretch(NEXT, 98)] }, []],
+  ["a part of a commit that has soaked", {}, { periods: [period(NEXT, 98)] }, []],
   [
     "a part that it has left too early for one that has soaked",
     {},
-    { stretches: [stretch(SHA, 90, 91), stretch(NEXT, 91)] },
+    { periods: [period(SHA, 90, 91), period(NEXT, 91)] },
     ["soak"],
   ],
-  ["a part of a commit that has not", {}, { stretches: [stretch(NEXT, 99)] }, ["soak"]],
-  ["soaked before the ring before went on", {}, { stretches: [stretch(SHA, 90, 92), stretch(NEXT, 99.5)] }, []],
+  ["a part of a commit that has not", {}, { periods: [period(NEXT, 99)] }, ["soak"]],
+  ["soaked before the ring before went on", {}, { periods: [period(SHA, 90, 92), period(NEXT, 99.5)] }, []],
   [
     "soaked before, and now again too briefly",
     {},
-    { stretches: [stretch(SHA, 90, 93), stretch(NEXT, 93, 99), stretch(SHA, 99)] },
+    { periods: [period(SHA, 90, 93), period(NEXT, 93, 99), period(SHA, 99)] },
     [],
   ],
-  ["never for long enough at a time", {}, { stretches: [stretch(SHA, 90, 91), stretch(SHA, 99)] }, ["soak"]],
+  ["never for long enough at a time", {}, { periods: [period(SHA, 90, 91), period(SHA, 99)] }, ["soak"]],
   ["the ring before is not pushed", {}, { published: false }, ["unpublished"]],
   ["a repository without a remote", {}, { published: undefined }, []],
   ["no source of status", {}, { verdict: undefined }, ["no-status"]],
   ["an unhealthy ring before, in two ways", {}, { verdict: verdict("one", "two") }, ["health", "health"]],
   ["a freeze", { freeze: { since: "2026-05-01T08:00:00Z", reason: "holidays" } }, {}, ["frozen"]],
   ["a freeze of the first ring", { freeze: { since: "2026-05-01T08:00:00Z" } }, undefined, ["frozen"]],
-  [
-    "too early and ill: both are told",
-    {},
-    { stretches: [stretch(SHA, 99)], verdict: verdict("x") },
-    ["soak", "health"],
-  ],
+  ["too early and ill: both are told", {}, { periods: [period(SHA, 99)], verdict: verdict("x") }, ["soak", "health"]],
 ];
 
 for (const [what, facts, before, expected] of cases) {
   test(`${what}: ${expected.join(", ") || "goes ahead"}`, () => {
-    const refusals = judgePromotion({
+    const refusals = classifyPromotion({
       ring: "early",
       revision: SHA,
       now: NOW,
@@ -126,11 +121,18 @@ for (const [what, facts, before, expected] of cases) {
 }
 
 test("a soak says how much of it is left", () => {
-  const before = { ...BEFORE, stretches: [stretch(SHA, 99.5)] };
-  const [refusal] = judgePromotion({ ring: "early", revision: SHA, now: NOW, rules: RULES, freeze: undefined, before });
+  const before = { ...BEFORE, periods: [period(SHA, 99.5)] };
+  const [refusal] = classifyPromotion({
+    ring: "early",
+    revision: SHA,
+    now: NOW,
+    rules: RULES,
+    freeze: undefined,
+    before,
+  });
   assert.equal(refusal?.message, `ring canary has run ${SHA.slice(0, 12)} for 30m of 2h - promote early in 1h 30m`);
-  const late = { ...BEFORE, stretches: [stretch(SHA, 9)], verdict: since(99.75) };
-  const [told] = judgePromotion({
+  const late = { ...BEFORE, periods: [period(SHA, 9)], verdict: since(99.75) };
+  const [told] = classifyPromotion({
     ring: "early",
     revision: SHA,
     now: NOW,

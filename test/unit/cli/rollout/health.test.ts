@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
+  classifyDevice,
+  classifyRing,
   type DeviceStatus,
   type DeviceVerdict,
   type HealthRules,
-  judgeDevice,
-  judgeRing,
   type RingDevice,
 } from "../../../../cli/rollout/health.ts";
 
@@ -50,7 +50,8 @@ const devices: [what: string, status: DeviceStatus | undefined, verdict: DeviceV
 ];
 
 for (const [what, status, verdict] of devices) {
-  test(`a device that is ${what} counts as ${verdict}`, () => assert.equal(judgeDevice(status, RULES, NOW), verdict));
+  test(`a device that is ${what} counts as ${verdict}`, () =>
+    assert.equal(classifyDevice(status, RULES, NOW), verdict));
 }
 
 /** A ring with so many devices of each verdict. */
@@ -93,7 +94,7 @@ const rings: [Parameters<typeof ring>[0], Partial<HealthRules>, RegExp | undefin
 
 for (const [counts, rules, reason] of rings) {
   test(`a ring of ${JSON.stringify(counts)} with ${JSON.stringify(rules)} is ${reason ? "not " : ""}healthy`, () => {
-    const verdict = judgeRing(ring(counts), { ...RULES, ...rules }, NOW);
+    const verdict = classifyRing(ring(counts), { ...RULES, ...rules }, NOW);
     assert.equal(verdict.healthy, reason === undefined, verdict.reasons.join("; "));
     if (reason !== undefined) assert.match(verdict.reasons.join("\n"), reason);
   });
@@ -108,10 +109,10 @@ for (const [what, few, reasons] of [
 ] as const)
   test(`${what}: that ${reasons === 0 ? "does not stop" : "stops"} a ring whose share is fine`, () => {
     const mixed = [...ring({ healthy: 198 }, "box"), ...ring(few, "nuc")];
-    const verdict = judgeRing(mixed, RULES, NOW);
+    const verdict = classifyRing(mixed, RULES, NOW);
     assert.equal(verdict.reasons.length, reasons);
     for (const reason of verdict.reasons) assert.match(reason, /of model nuc are healthy on the revision/);
-    assert.ok(judgeRing(mixed, { ...RULES, minHealthyPerModelPercent: 0 }, NOW).healthy);
+    assert.ok(classifyRing(mixed, { ...RULES, minHealthyPerModelPercent: 0 }, NOW).healthy);
   });
 
 test("a ring runs its revision since the share that is asked for does, and never longer than it was given it", () => {
@@ -122,7 +123,7 @@ test("a ring runs its revision since the share that is asked for does, and never
     }));
   const half: HealthRules = { ...RULES, minHealthyPercent: 50 };
   const running = (list: RingDevice[], rules = half): number | null => {
-    const at = judgeRing(list, rules, NOW).runningSince;
+    const at = classifyRing(list, rules, NOW).runningSince;
     return at === null ? null : (NOW - at) / MINUTE;
   };
   assert.equal(running(since(90, 60, 30, 10)), 60);
@@ -160,7 +161,7 @@ const arbitraryRules = fc
 test("a device without a fresh answer of its own is never healthy", () => {
   fc.assert(
     fc.property(fc.option(status, { nil: undefined }), (one) => {
-      if (judgeDevice(one, RULES, NOW) !== "healthy") return;
+      if (classifyDevice(one, RULES, NOW) !== "healthy") return;
       assert.ok(one?.connected && one.healthy && one.revision === SHA);
       assert.ok(Math.abs(NOW - Date.parse(one.observedAt)) <= RULES.maxAgeMs);
     }),
@@ -171,7 +172,7 @@ test("a device without a fresh answer of its own is never healthy", () => {
 test("every device counts exactly once, and the unwell ones are named", () => {
   fc.assert(
     fc.property(arbitraryRing, (list) => {
-      const { counts, unwell, total } = judgeRing(list, RULES, NOW);
+      const { counts, unwell, total } = classifyRing(list, RULES, NOW);
       assert.equal(
         Object.values(counts).reduce((sum, count) => sum + count, 0),
         list.length,
@@ -185,11 +186,11 @@ test("every device counts exactly once, and the unwell ones are named", () => {
 test("a healthy ring has its shares to the last device, for every fraction and every percentage", () => {
   fc.assert(
     fc.property(arbitraryRing, arbitraryRules, (list, rules) => {
-      const { healthy, counts, total } = judgeRing(list, rules, NOW);
+      const { healthy, counts, total } = classifyRing(list, rules, NOW);
       // As fractions of integers: no floating point, no rounding.
       const share = (good: number, of: number, percent: number) => BigInt(good) * 100n >= BigInt(percent) * BigInt(of);
       const models = [...Map.groupBy(list, ({ model }) => model).values()].every((devices) => {
-        const good = devices.filter((one) => judgeDevice(one.status, rules, NOW) === "healthy").length;
+        const good = devices.filter((one) => classifyDevice(one.status, rules, NOW) === "healthy").length;
         return share(good, devices.length, rules.minHealthyPerModelPercent);
       });
       const all = counts.healthy > 0 && share(counts.healthy, total, rules.minHealthyPercent);
@@ -204,9 +205,10 @@ test("all fractions up to 200 devices at 1 to 100 percent: one healthy device fe
     for (const total of [1, 2, 3, 7, 19, 20, 99, 100, 101, 200]) {
       const needed = Number((BigInt(percent) * BigInt(total) + 99n) / 100n);
       const rules = { ...RULES, minHealthyPercent: percent, minHealthyPerModelPercent: 0 };
-      const judge = (good: number) => judgeRing(ring({ healthy: good, behind: total - good }), rules, NOW).healthy;
-      assert.equal(judge(needed), true, `${needed} of ${total} at ${percent}%`);
-      assert.equal(judge(needed - 1), false, `${needed - 1} of ${total} at ${percent}%`);
+      const classify = (good: number) =>
+        classifyRing(ring({ healthy: good, behind: total - good }), rules, NOW).healthy;
+      assert.equal(classify(needed), true, `${needed} of ${total} at ${percent}%`);
+      assert.equal(classify(needed - 1), false, `${needed - 1} of ${total} at ${percent}%`);
     }
 });
 
@@ -224,14 +226,14 @@ test("bad news never helps: no device that falls ill, silent or back makes a rin
   const changes = fc.constantFrom(...worse);
   fc.assert(
     fc.property(arbitraryRing, arbitraryRules, fc.nat(), changes, (list, rules, pick, change) => {
-      const victims = list.filter(({ status: one }) => ["healthy", "failed"].includes(judgeDevice(one, rules, NOW)));
+      const victims = list.filter(({ status: one }) => ["healthy", "failed"].includes(classifyDevice(one, rules, NOW)));
       const victim = victims[pick % Math.max(1, victims.length)];
       if (victim?.status === undefined) return;
       // A failed device that goes back to another revision is good news.
-      if (judgeDevice(victim.status, rules, NOW) === "failed" && !silent.includes(change)) return;
+      if (classifyDevice(victim.status, rules, NOW) === "failed" && !silent.includes(change)) return;
       const after = { ...victim, status: change(victim.status) };
       const [was, is] = [list, list.map((device) => (device === victim ? after : device))].map((devices) =>
-        judgeRing(devices, rules, NOW),
+        classifyRing(devices, rules, NOW),
       );
       if (was?.healthy === false) assert.equal(is?.healthy, false);
       const soaks = (verdict: typeof was): number => verdict?.runningSince ?? Number.POSITIVE_INFINITY;
@@ -252,7 +254,7 @@ test("a device that fails and then falls silent still counts as a failure", () =
       ...ring({ healthy: 99 }),
       { id: "x", model: "box", status: one },
     ];
-    assert.equal(judgeRing(list(failing), rules, NOW).healthy, false);
-    assert.equal(judgeRing(list(then), rules, NOW).healthy, false);
+    assert.equal(classifyRing(list(failing), rules, NOW).healthy, false);
+    assert.equal(classifyRing(list(then), rules, NOW).healthy, false);
   }
 });

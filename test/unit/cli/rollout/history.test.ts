@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  currentStretch,
+  currentPeriod,
   earlierRevisions,
   type RingCommit,
-  ringStretches,
+  ringPeriods,
   soakedBefore,
 } from "../../../../cli/rollout/history.ts";
 
@@ -25,7 +25,7 @@ function history(steps: string): RingCommit[] {
 
 const hours = (count: number): number => count * 3_600_000;
 
-for (const [steps, stretches] of [
+for (const [steps, periods] of [
   ["", []],
   ["A", ["A 0-"]],
   ["AAB", ["A 0-2", "B 2-"]],
@@ -35,12 +35,12 @@ for (const [steps, stretches] of [
   ["AB--", ["A 0-1", "B 1-2"]],
   ["-A", ["A 1-"]],
 ] as const) {
-  test(`history ${JSON.stringify(steps)} has the stretches ${stretches.join(", ") || "none"}`, () => {
-    const told = ringStretches(history(steps)).map(
+  test(`history ${JSON.stringify(steps)} has the periods ${periods.join(", ") || "none"}`, () => {
+    const told = ringPeriods(history(steps)).map(
       ({ revision, since, until }) =>
         `${revision} ${since / 3_600_000}-${until === undefined ? "" : until / 3_600_000}`,
     );
-    assert.deepEqual(told, stretches);
+    assert.deepEqual(told, periods);
   });
 }
 
@@ -60,7 +60,7 @@ for (const [steps, earlier] of [
   ["AB-", "BA"],
 ] as const) {
   test(`after ${JSON.stringify(steps)} a rollback can go to ${earlier || "nothing"}`, () => {
-    assert.equal(earlierRevisions(ringStretches(history(steps))).join(""), earlier);
+    assert.equal(earlierRevisions(ringPeriods(history(steps))).join(""), earlier);
   });
 }
 
@@ -71,13 +71,13 @@ test("rolling back again and again ends at the first revision, and never comes t
       const seen: string[] = [];
       let now = list.join("");
       for (;;) {
-        const [next] = earlierRevisions(ringStretches(history(now)));
+        const [next] = earlierRevisions(ringPeriods(history(now)));
         if (next === undefined) break;
         assert.ok(!seen.includes(next));
         seen.push(next);
         now += next;
       }
-      assert.equal(currentStretch(ringStretches(history(now)))?.revision, list[0]);
+      assert.equal(currentPeriod(ringPeriods(history(now)))?.revision, list[0]);
     }),
   );
 });
@@ -93,9 +93,6 @@ for (const [steps, revision, soaked] of [
   ["AAAAAAAB-A", "A", 7],
 ] as const) {
   test(`before what it runs after ${steps}, a ring has run ${revision} for ${soaked ?? "no"} hours`, () => {
-    assert.equal(
-      soakedBefore(ringStretches(history(steps)), revision),
-      soaked === undefined ? undefined : hours(soaked),
-    );
+    assert.equal(soakedBefore(ringPeriods(history(steps)), revision), soaked === undefined ? undefined : hours(soaked));
   });
 }
