@@ -18,8 +18,8 @@ import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
 import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
-/** What looks at the pages that are made (test/browser.ts), and what reads an inventory of its own. */
-const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core" };
+/** What looks at the pages that are made (test/browser.ts), what reads an inventory of its own, and a terminal (test/tmux.ts). */
+const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core", tmux: "tmux" };
 
 const REPOSITORY = join(import.meta.dirname, "..");
 

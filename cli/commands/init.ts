@@ -13,6 +13,7 @@ import { type InitFolders, type InitPlan, leftOvers, planInit } from "../init/pl
 import { type Ask, askAnswers, type GivenAnswers, missingFlags, withDefaults } from "../init/questions.ts";
 import { describeInit, refuseConflicts, writeInit } from "../init/run.ts";
 import { runProgram } from "../process.ts";
+import { runGit } from "../rollout/git.ts";
 import { inventoryOption, jsonOption, printJson } from "./options.ts";
 import { treeOption } from "./tree-option.ts";
 
@@ -186,7 +187,7 @@ function planFor(
 }
 
 /** @param shown the list of files has been shown already */
-function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, shown = false): number {
+async function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, shown = false): Promise<number> {
   if (options.dryRun !== true) writeInit(plan, folders);
   for (const line of plan.warnings) process.stderr.write(`warning: ${line}\n`);
   if (options.json) {
@@ -196,15 +197,16 @@ function finish(plan: InitPlan, folders: InitFolders, options: InitOptions, show
     printJson({ root: folders.root, dryRun: options.dryRun === true, files, tree, conflicts });
   } else {
     if (!shown) process.stdout.write(`${describeInit(plan, folders).join("\n")}\n`);
-    process.stdout.write(`${options.dryRun === true ? "Nothing was written.\n" : nextSteps(plan)}`);
+    process.stdout.write(`${options.dryRun === true ? "Nothing was written.\n" : await nextSteps(plan, folders)}`);
   }
   return plan.conflicts.length > 0 ? EXIT.usage : EXIT.ok;
 }
 
-function nextSteps({ files }: InitPlan): string {
+async function nextSteps({ files }: InitPlan, { root }: InitFolders): Promise<string> {
   const stacks = files.flatMap(({ path }) => /Pulumi\.(.+)\.yaml$/.exec(path)?.[1] ?? []);
   const [first = ""] = stacks.filter((stack) => stack !== "hub");
   const inits = stacks.map((stack) => `pulumi stack init ${stack}`).join(" && ");
   const ups = stacks.map((stack) => `pulumi up --stack ${stack}`).join(" && ");
-  return `Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll ${first}, then: ${inits}, commit, then: ${ups}\n`;
+  const begin = (await runGit(root, ["rev-parse"])).exitCode === 0 ? "npm install" : "git init -b main && npm install";
+  return `Next: ${begin}, then: npx edge-fleet lock && npx edge-fleet enroll ${first}, then: ${inits}, commit, then: ${ups}\n`;
 }

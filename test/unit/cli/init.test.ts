@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -63,8 +63,18 @@ test("a new fleet with devices is written as the golden files show, and its tree
     profiles.map(({ ring, gitops }) => [ring, gitops.engine]),
     ["canary", "early", ...Array(9).fill("broad"), "early"].map((ring) => [ring, "argocd"]),
   );
-  assert.match(stdout, /^Next: npm install, then: npx edge-fleet lock && npx edge-fleet enroll tokyo/m);
+  assert.match(
+    stdout,
+    /^Next: git init -b main && npm install, then: npx edge-fleet lock && npx edge-fleet enroll tokyo/m,
+  );
   assert.equal(readFileSync(join(cwd, "Pulumi.yaml"), "utf8"), readFileSync(join(MAIN, "../../Pulumi.yaml"), "utf8"));
+});
+
+test("in a clone nobody is told to begin a repository", async (context) => {
+  const cwd = temporaryDirectory(context);
+  execFileSync("git", ["init", "--quiet", cwd]);
+  const { stdout } = await edgeFleet(["init", ...FLAGS, "--region", "tokyo"], { cwd });
+  assert.match(stdout, /^Next: npm install, then: npx edge-fleet lock/m);
 });
 
 test("the commented examples are good once their # is taken away", async (context) => {
