@@ -9,7 +9,7 @@ import { readFleetReport } from "../report/read.ts";
 import { renderReport } from "../report/render.ts";
 import { serveReport } from "../report/serve.ts";
 import { dialOption } from "../rollout/status-source.ts";
-import { isFailed, isPending } from "../status/model.ts";
+import { formatStates, formatVerdicts } from "../status/layout.ts";
 import { inventoryOf, wholeNumber } from "./options.ts";
 import { addHealthOptions, type HealthCommandOptions } from "./rollout-options.ts";
 
@@ -77,9 +77,8 @@ async function serve(options: ReportOptions, first: ReportData, previous: Report
   return EXIT.ok;
 }
 
+/** The counts of `status`, over all regions. */
 function describe({ fleet, devices }: ReportData): string {
-  const rows = devices.map(({ state, health }) => ({ state, health: health === "" ? undefined : health }));
-  const failed = rows.filter(isFailed).length;
-  const pending = rows.filter((row) => !isFailed(row) && isPending(row)).length;
-  return `${fleet}: ${devices.length} devices, ${failed} failed, ${pending} pending`;
+  const verdicts = formatVerdicts(devices);
+  return `${fleet}: ${formatStates(devices)}${verdicts === "" ? "" : `\nhealth: ${verdicts}`}`;
 }

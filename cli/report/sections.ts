@@ -1,5 +1,6 @@
 /** The sections of the page, each from the report's data to HTML; empty where there is nothing to say. Pure. */
 import { formatDuration } from "../rollout/rules.ts";
+import { countWords, type WordCount } from "../status/model.ts";
 import type { CHANGE_KINDS } from "./changes.ts";
 import { type Html, html } from "./html.ts";
 import { type ReportData, type ReportDevice, type ReportRing, STATES, splitReason, VERDICTS } from "./model.ts";
@@ -27,7 +28,7 @@ export function cards({ devices }: ReportData): Html {
   const card = (field: "state" | "health", word: string, count: number): Html =>
     html`<li class="${word}">${filterLink({ [field]: word }, html`<b>${number(count)}</b> ${word}`)}</li>`;
   const row = (field: "state" | "health", words: readonly string[], label: string): Html => {
-    const counts = words.map((word) => [word, count(devices, field, word)] as const).filter(([, found]) => found > 0);
+    const counts = countWords(devices, field, words);
     if (counts.length === 0) return html``;
     return html`<div><h3>${label}</h3><ul class="cards">${counts.map(([word, found]) => card(field, word, found))}</ul></div>`;
   };
@@ -130,9 +131,7 @@ export function regionsByModel({ regions, devices }: ReportData): Html {
 
 function cell(filter: Filter, devices: readonly ReportDevice[]): Html {
   if (devices.length === 0) return html`<span class="none">none</span>`;
-  const words = STATES.map((state) => [state, count(devices, "state", state)] as const).filter(
-    ([, found]) => found > 0,
-  );
+  const words = countWords(devices, "state", STATES);
   const troubled = words.filter(([state]) => state !== "applied");
   const parts = troubled.map(
     ([state, found]) => html`<li>${filterLink({ ...filter, state }, `${number(found)} ${state}`)}</li>`,
@@ -159,7 +158,7 @@ function soak({ soakLeftMs, frozen }: ReportRing): Html {
 function progress({ name, unwell }: ReportRing, devices: readonly ReportDevice[]): Html {
   const field = unwell === null ? "state" : "health";
   const words = field === "state" ? STATES : VERDICTS;
-  const counts = words.map((word) => [word, count(devices, field, word)] as const).filter(([, found]) => found > 0);
+  const counts = countWords(devices, field, words);
   const parts = counts.map(
     ([word, found]) => html`<li>${filterLink({ ring: name, [field]: word }, `${number(found)} ${word}`)}</li>`,
   );
@@ -217,7 +216,7 @@ function table(header: readonly string[], rows: readonly Html[], label: string):
 }
 
 /** Parts of a whole as a picture; the numbers stand beside it. */
-function bar(parts: readonly (readonly [word: string, count: number])[]): Html {
+function bar(parts: readonly WordCount[]): Html {
   const total = parts.reduce((sum, [, found]) => sum + found, 0);
   let left = 0;
   const pieces = parts.map(([word, found]) => {
@@ -240,7 +239,7 @@ function named(ids: readonly string[]): string {
   return ids.slice(0, NAMED).join(", ") + (ids.length > NAMED ? ` and ${number(ids.length - NAMED)} more` : "");
 }
 
-function count(devices: readonly ReportDevice[], field: keyof ReportDevice, value: string): number {
+function count(devices: readonly ReportDevice[], field: "release" | "wanted", value: string): number {
   return devices.reduce((sum, device) => sum + (device[field] === value ? 1 : 0), 0);
 }
 

@@ -105,6 +105,8 @@ export async function resolveCommit({ folder, tree }: Repository, wanted: string
   const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${wanted}^{commit}`];
   const revision = (await runGit(folder, args)).stdout.trim();
   if (/^[0-9a-f]{40}$/.test(revision)) return revision;
+  if (wanted === "HEAD")
+    throw new UsageError(`the repository of ${tree} has no commit yet - run git add . && git commit`);
   throw new UsageError(
     `the repository of ${tree} has no commit ${wanted} - fetch it, or use a commit that git log shows`,
   );

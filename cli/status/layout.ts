@@ -1,7 +1,7 @@
 /** A report of devices as a table for a terminal of any width: columns give way, reasons go onto lines of their own. Pure. */
 import { formatDuration } from "../rollout/rules.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
-import { isFailed, isPending, lastContact, type StatusRow } from "./model.ts";
+import { countWords, isFailed, isPending, lastContact, type StatusRow, type WordCount } from "./model.ts";
 import type { StackReading } from "./stacks.ts";
 
 /** How a table is written. */
@@ -82,10 +82,15 @@ function tableOf(rows: readonly StatusRow[], manyRegions: boolean, { width, colo
   return `${[head, ...below].join("\n")}\n`;
 }
 
-/** Of the last run first, then of the device's health. */
+/** Of the last run first, then of the device's health; what both say is said once. */
 function reasonOf({ code, reason, status }: StatusRow): string {
   const ofRun = [code, reason].filter((text) => text !== "").join(": ");
-  return [ofRun, ...(status?.problems ?? [])].filter((text) => text !== "").join("; ");
+  const notEnrolled = code === "not-enrolled" || code === "no-run";
+  const isTold = (problem: string): boolean =>
+    ofRun !== "" &&
+    (problem === `no answer: ${ofRun}` || (notEnrolled && problem.startsWith("no answer: not-enrolled: ")));
+  const problems = (status?.problems ?? []).filter((problem) => !isTold(problem));
+  return [ofRun, ...problems].filter((text) => text !== "").join("; ");
 }
 
 /** Leaves out what has to give way. */
@@ -142,23 +147,24 @@ export function summarizeStatus(
   { width, now }: Pick<Layout, "width" | "now">,
 ): string {
   const lines = [...stacks].map(([region, { lastRun, running }]) => {
-    const states = countBy(
-      rows.filter((row) => row.region === region).map(({ state }) => state),
-      STATES,
-    );
     const when = running ? "a run is at work" : lastRun === undefined ? "no run yet" : `last run ${ago(lastRun, now)}`;
-    return `${region}: ${states || "no device"} (${when})`;
+    return `${region}: ${formatStates(rows.filter((row) => row.region === region))} (${when})`;
   });
-  const verdicts = countBy(
-    rows.flatMap(({ health }) => health ?? []),
-    HEALTH,
-  );
+  const verdicts = formatVerdicts(rows);
   const all = [...lines, ...(verdicts === "" ? [] : [`health: ${verdicts}`])];
   return all.flatMap((line) => wrap(line, width ?? Number.POSITIVE_INFINITY)).join("\n");
 }
 
-function countBy(words: readonly string[], colours: Readonly<Record<string, Colour>>): string {
-  const order = Object.keys(colours);
-  const counts = [...Map.groupBy(words, (word) => word)].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
-  return counts.map(([word, { length }]) => `${length} ${word}`).join(", ");
+/** Counts of states, `12 applied, 1 failed`. */
+export function formatStates(rows: readonly Pick<StatusRow, "state">[]): string {
+  return format(countWords(rows, "state", Object.keys(STATES))) || "no device";
+}
+
+/** Counts of verdicts on health; empty where nobody was asked. */
+export function formatVerdicts(rows: readonly { readonly health: string | undefined }[]): string {
+  return format(countWords(rows, "health", Object.keys(HEALTH)));
+}
+
+function format(counts: readonly WordCount[]): string {
+  return counts.map(([word, count]) => `${count} ${word}`).join(", ");
 }

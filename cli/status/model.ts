@@ -133,6 +133,22 @@ export function isPending({ state, health }: Pick<StatusRow, "state" | "health">
   return state === "pending" || state === "new" || health === "behind" || health === "unknown";
 }
 
+/** A word and how many devices have it. */
+export type WordCount = readonly [word: string, count: number];
+
+/**
+ * How many devices have each word, in the order of the words and without those that nobody has. `status`, `report` and its
+ * page all count with it.
+ */
+export function countWords<Field extends "state" | "health">(
+  rows: readonly Readonly<Record<Field, string | undefined>>[],
+  field: Field,
+  words: readonly string[],
+): WordCount[] {
+  const groups = Map.groupBy(rows, (row) => row[field]);
+  return words.map((word): WordCount => [word, groups.get(word)?.length ?? 0]).filter(([, count]) => count > 0);
+}
+
 /**
  * The report for programs, which `--status` reads as well: by device, what is known of its health beside the rest.
  */

@@ -147,9 +147,15 @@ test("the command writes the page, and the next one says what changed", async (c
   assert.deepEqual([exitCode, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^acme: 4 devices, 2 failed, 1 pending\nreport\.html: \d+ KiB\nNext: open file:\/\/\/\S+\/report\.html /,
+    /^acme: 2 applied, 1 pending, 1 failed\nhealth: 1 healthy, 1 failed, 2 unknown\nreport\.html: \d+ KiB\nNext: open file:\/\/\/\S+\/report\.html /,
   );
+  const shown = await edgeFleet(["status", "--status", status], { environment, cwd: clone.directory });
+  assert.match(shown.stdout, /^tokyo: 2 applied, 1 pending, 1 failed \(.*\)\nhealth: 1 healthy, 1 failed, 2 unknown$/m);
   const page = clone.read("report.html");
+  assert.match(
+    page,
+    /state=pending"><b>1<\/b> pending<[\s\S]*state=failed"><b>1<|state=failed"><b>1<[\s\S]*health=unknown"><b>2</,
+  );
   const report = extractFacts(page);
   assert.deepEqual(
     report?.devices.map(({ id, state, health, wanted }) => [id, state, health, wanted]),

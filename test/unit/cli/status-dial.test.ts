@@ -1,5 +1,6 @@
 /** `status --dial`, `rings` and `promote` as processes: devices without an agent are asked themselves, on real OpenSSH servers. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
@@ -131,7 +132,7 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
     ["mute", /unknown .*no answer: silent: /],
     ["flux", /unknown .*no answer: what Flux does there is not told - use --status <file>$/],
     ["agent", /unknown .*no answer: the hub tells of it, and was not asked - use --kubeconfig <file>$/],
-    ["new", /unknown .*no answer: not-enrolled: no host key is pinned - run edge-fleet enroll tokyo$/],
+    ["new", /unknown +no-run: no run has come to it yet - run edge-fleet enroll tokyo, then edge-fleet up tokyo$/],
   ];
   for (const [id, pattern] of expected) assert.match(line(id), pattern);
   assert.match(line("bare"), /^bare .* v9 +canary +0m ago/, "it answers, and deploys nothing that could be healthy");
@@ -142,6 +143,16 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
   const [canary] = (JSON.parse(rings.stdout) as { rings: { devices: number; health: { counts: object } }[] }).rings;
   assert.equal(canary?.devices, 12, "neither a machine of another one's cluster nor one without an engine");
   assert.deepEqual(canary.health.counts, { healthy: 1, failed: 1, behind: 0, lost: 0, unknown: 10 });
+});
+
+test("in a repository without a commit the fix is to commit", async (context) => {
+  const directory = temporaryDirectory(context);
+  const init = ["init", "--name", "acme", "--git-url", "https://git.example.com/f.git", "--region", "tokyo", "--yes"];
+  assert.equal((await edgeFleet(init, { cwd: directory })).exitCode, 0);
+  execFileSync("git", ["init", "--quiet", directory]);
+  const { exitCode, stderr } = await edgeFleet(["status", "--dial"], { cwd: directory });
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /^error: the repository of fleet has no commit yet - run git add \. && git commit$/m);
 });
 
 test("a promotion asks the devices of the ring before, and waits until they have run its commit for long enough", {

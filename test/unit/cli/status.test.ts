@@ -50,6 +50,35 @@ const stacks = (...regions: string[]): Map<string, StackReading> =>
 
 const at = (width: number | undefined) => ({ width, colour: false, now: NOW });
 
+test("what the last run and the device's own silence both say is said once", () => {
+  const silent = (problem: string) => ({ connected: false, healthy: false, observedAt: "", problems: [problem] });
+  const pinned = "no host key is pinned - run edge-fleet enroll tokyo";
+  const off = "no answer from the host";
+  const rows = [
+    row("a", {
+      state: "pending",
+      code: "not-enrolled",
+      reason: pinned,
+      status: silent(`no answer: not-enrolled: ${pinned}`),
+    }),
+    row("b", { state: "pending", code: "unreachable", reason: off, status: silent(`no answer: unreachable: ${off}`) }),
+    row("c", {
+      state: "pending",
+      code: "unreachable",
+      reason: off,
+      status: silent("no answer: host-key: it is another"),
+    }),
+  ];
+  const reasons = formatStatus(rows, stacks("tokyo"), at(undefined))
+    .split("\n")
+    .map((line) => line.split(/ {2,}/).at(-1));
+  assert.deepEqual(reasons.slice(1, -1), [
+    `not-enrolled: ${pinned}`,
+    `unreachable: ${off}`,
+    `unreachable: ${off}; no answer: host-key: it is another`,
+  ]);
+});
+
 test("a wide terminal has one line for each device, the worst last", () => {
   assert.equal(
     formatStatus(ROWS, stacks("tokyo"), at(undefined)),
