@@ -16,6 +16,8 @@ import {
   takesWorkload,
 } from "../../components/gitops/index.ts";
 import { projectRules } from "../../components/gitops/projects.ts";
+import type { FieldPath } from "../../components/inventory/problems.ts";
+import type { WasmRuntime } from "../../components/inventory/types.ts";
 import { buildFolder, parseManifests } from "../manifests/kustomize.ts";
 import {
   asMap,
@@ -28,6 +30,7 @@ import {
 } from "../manifests/objects.ts";
 import { mapBounded } from "../parallel.ts";
 import { requestedMemory, workloadMemory } from "./memory.ts";
+import { checkPatches } from "./patches.ts";
 import { checkProject } from "./project.ts";
 import { classifyImage, classifyRuntimeClass } from "./rules.ts";
 import { checkSealed } from "./sealed.ts";
@@ -38,6 +41,8 @@ export interface Finding extends Pick<TreeProblem, "rule" | "where" | "message">
   readonly path: string;
   /** What the source is searched for, e.g. an image; undefined: the finding is of this very folder. */
   readonly value: string | undefined;
+  /** Where it is written in fleet.yaml. Absent: it is of the tree. */
+  readonly field?: FieldPath;
 }
 
 /** What a folder renders to. */
@@ -49,7 +54,7 @@ export interface Rendered {
   readonly findings: readonly Finding[];
 }
 
-/** Builds every leaf and workload, several at a time, and keeps of the leaves what is found alone. */
+/** Builds every leaf and workload, several at a time, also as single devices patch them, and keeps what is found alone. */
 export async function checkBuilds(
   directory: string,
   input: TreeInput,
@@ -58,6 +63,7 @@ export async function checkBuilds(
 ): Promise<Finding[]> {
   const { devices, workloads = [] } = input;
   const parallel = availableParallelism();
+  const rules = projectRules(input);
   const present = workloads.filter(({ state, type }) => state !== "removed" && type !== "helm");
   const folders = [
     ...present.filter(({ type }) => type !== "overlays").map((workload) => ({ workload, path: workload.path })),
@@ -71,8 +77,7 @@ export async function checkBuilds(
   const leaves = await mapBounded(written, parallel, async (leaf) => {
     const rendered = await renderFolder(directory, sourceFolder("live", leaf));
     const all = devices.filter(({ region, model }) => region === leaf.region && model === leaf.model);
-    const wasm = (all[0]?.wasm ?? []).filter((runtime) => all.every((device) => device.wasm?.includes(runtime)));
-    const rules = projectRules(input);
+    const wasm = sharedRuntimes(all);
     return [
       ...checkImages(rendered, requireDigests),
       ...checkProject(rendered, undefined, rules),
@@ -91,14 +96,27 @@ export async function checkBuilds(
       }),
     ];
   });
-  const rules = projectRules(input);
   return [
     ...own.flatMap((rendered, index) => [
       ...checkImages(rendered, requireDigests),
       ...checkProject(rendered, folders[index]?.workload, rules),
     ]),
     ...leaves.flat(),
+    ...(await checkPatched(directory, input, requireDigests)),
   ];
+}
+
+function checkPatched(directory: string, input: TreeInput, requireDigests: boolean): Promise<Finding[]> {
+  const rules = projectRules(input);
+  return checkPatches(directory, input, (rendered, { workload, devices }) => [
+    ...checkImages(rendered, requireDigests),
+    ...checkProject(rendered, workload, rules),
+    ...checkRuntimeClasses(rendered, devices[0]?.model ?? "", sharedRuntimes(devices)),
+  ]);
+}
+
+function sharedRuntimes(devices: readonly TreeDevice[]): readonly WasmRuntime[] {
+  return (devices[0]?.wasm ?? []).filter((runtime) => devices.every(({ wasm }) => wasm?.includes(runtime)));
 }
 
 function takersOf(workload: TreeWorkload, devices: readonly TreeDevice[]): TreeDevice[] {

@@ -1,12 +1,13 @@
 /**
  * The checks of a tree before anything of it reaches a device: from its folder and the fleet to every problem. Works on
  * the files alone; where `kustomize` is on PATH, images, runtime classes and memory are judged by what each leaf renders
- * to, and else images by what is written.
+ * to, and patches of single devices by what they make of it, and else images by what is written.
  */
 import { existsSync } from "node:fs";
 import { join, posix } from "node:path";
 import { type Leaf, listLeaves, type TreeInput } from "../../components/gitops/index.ts";
-import type { FleetFile } from "../../components/inventory/schema.ts";
+import { formatPath } from "../../components/inventory/problems.ts";
+import type { Inventory } from "../../components/inventory/types.ts";
 import { hasKustomize } from "../manifests/kustomize.ts";
 import {
   asList,
@@ -22,21 +23,25 @@ import { checkCharts } from "./chart.ts";
 import { classifyImage } from "./rules.ts";
 import { checkSource, isKustomization, readTreeSource, type SourceDocument, type TreeSource } from "./source.ts";
 
+/** What of the inventory a check of the tree needs beside the devices. */
+type FleetSource = Pick<Inventory, "locate"> & { readonly fleet: Pick<Inventory["fleet"], "policy"> };
+
 /**
  * Checks a tree.
  * @param directory the tree's folder
  * @param input what it is rendered from
- * @param policy the fleet's. Default: images must be pinned by digest
+ * @param inventory where the fleet is written, and its policy. Default: images must be pinned by digest
  * @returns the problems by file, line and column; empty when all is well
  * @throws Error when the folder is there and cannot be read
  */
 export async function checkTree(
   directory: string,
   input: TreeInput,
-  { requireDigests = true }: NonNullable<FleetFile["policy"]> = {},
+  { fleet: { policy }, locate }: FleetSource,
 ): Promise<TreeProblem[]> {
   if (!existsSync(directory)) return [missing(directory, "it is the folder of the GitOps tree")];
   const { workloads = [] } = input;
+  const requireDigests = policy?.requireDigests ?? true;
   const charts = workloads.filter(({ type }) => type === "helm").map(({ path }) => path);
   const source = readTreeSource(directory, charts);
   const { true: leaves = [], false: unwritten = [] } = Object.groupBy(listLeaves(input.devices), (leaf) =>
@@ -50,7 +55,7 @@ export async function checkTree(
   const remote = problems.some(({ rule }) => rule === "remote-base" || rule === "yaml");
   // A tree with remote bases is not built: kustomize would fetch them.
   if (remote || !(await hasKustomize())) problems.push(...checkWrittenImages(source, requireDigests));
-  else problems.push(...report(directory, source, await checkBuilds(directory, input, leaves, requireDigests)));
+  else problems.push(...report(directory, source, locate, await checkBuilds(directory, input, leaves, requireDigests)));
   const order = (a: TreeProblem, b: TreeProblem) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
   return problems.sort(order);
@@ -117,17 +122,24 @@ function repositoryOf(image: string): string {
  * The same finding in many folders is one problem, with their number: at its source where that is known, else at the first
  * of them.
  */
-function report(directory: string, source: TreeSource, findings: readonly Finding[]): TreeProblem[] {
+function report(
+  directory: string,
+  source: TreeSource,
+  locate: Inventory["locate"],
+  findings: readonly Finding[],
+): TreeProblem[] {
   const written = indexPositions(source);
-  const same = Map.groupBy(findings, ({ rule, where, message, value, path }) =>
-    JSON.stringify([rule, where, message, value === undefined ? path : ""]),
+  const same = Map.groupBy(findings, ({ rule, where, message, value, path, field }) =>
+    JSON.stringify([rule, where, message, field ?? (value === undefined ? path : "")]),
   );
   return [...same.values()].flatMap((group) => {
     const [finding] = group;
     if (finding === undefined) return [];
-    const { rule, where, message, value } = finding;
+    const { rule, where, message, value, field } = finding;
     const paths = [...new Set(group.map(({ path }) => path))].sort();
     const folders = paths.length === 1 ? paths[0] : `${paths[0]} and ${paths.length - 1} more`;
+    if (field !== undefined)
+      return [{ rule, ...locate.fleet(field), where: `${formatPath(field)} (${folders})`, message }];
     const file = posix.join(directory, paths[0] ?? "", "kustomization.yaml");
     const at = value === undefined ? undefined : written.get(value);
     const problem = at?.document.problem(rule, at.path, message) ?? { rule, file, line: 1, column: 1, where, message };

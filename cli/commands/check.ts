@@ -54,7 +54,7 @@ async function check(options: CheckOptions): Promise<void> {
   const warnings = [...inventoryWarnings(inventory), ...planned];
   const rendered = await hasKustomize();
   const problems = [
-    ...(await checkTree(options.tree, treeInput(inventory, fleet), inventory.fleet.policy)),
+    ...(await checkTree(options.tree, treeInput(inventory, fleet), inventory)),
     ...(await checkRingLeaves(options.tree, inventory)),
   ];
   if (options.json) printJson({ ...NOTHING, tree: options.tree, rendered, problems, plan: { errors, warnings } });
@@ -64,7 +64,7 @@ async function check(options: CheckOptions): Promise<void> {
   if (!options.json) for (const line of summarizeProblems(warnings)) process.stderr.write(`warning: ${line}\n`);
   if (!rendered)
     process.stderr.write(
-      "kustomize is not on PATH: memory, runtime classes and what patches make of images were not checked - install kustomize v5\n",
+      "kustomize is not on PATH: memory, runtime classes and what patches make of images and of single devices were not checked - install kustomize v5\n",
     );
   const refused = problems.length + errors.length;
   if (!options.json && refused === 0) process.stdout.write(`${options.tree}: nothing to refuse\n`);

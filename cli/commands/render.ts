@@ -64,7 +64,7 @@ async function render(options: RenderOptions): Promise<ExitCode> {
     changes = merge(changes, await planManifests(options.tree, input, tree));
   }
   const fit = options.check && !hasChanges(changes);
-  const problems = fit ? await checkTree(options.tree, input, inventory.fleet.policy) : [];
+  const problems = fit ? await checkTree(options.tree, input, inventory) : [];
   return report(options, changes, problems, Boolean(options.manifests && options.check && stale));
 }
 

@@ -17,7 +17,8 @@ export interface TreeProblem {
     | "project"
     | "sealed"
     | "chart"
-    | "leaf";
+    | "leaf"
+    | "patch";
   /** Path of the file: the tree's folder and below. */
   readonly file: string;
   /** From 1; 1 where only the file is known. */

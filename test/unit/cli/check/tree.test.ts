@@ -51,9 +51,12 @@ function tree(context: TestContext, files: Readonly<Record<string, string>>): st
   return directory;
 }
 
+/** No patches stand anywhere here. */
+const NOWHERE = { fleet: () => assert.fail(), models: () => assert.fail() };
+
 /** The problems with the folder's own name taken out. */
 async function check(directory: string, input = INPUT, requireDigests = true): Promise<string[]> {
-  const problems = await checkTree(directory, input, { requireDigests });
+  const problems = await checkTree(directory, input, { fleet: { policy: { requireDigests } }, locate: NOWHERE });
   return problems.map((problem) => formatTreeProblem(problem).replaceAll(`${directory}/`, ""));
 }
 
