@@ -12,7 +12,15 @@ const VerdictSchema = z.strictObject({
   counts: counts(["healthy", "failed", "behind", "lost", "unknown"]),
   total: count("Devices that the share is of: all of the ring"),
   reasons: texts("Why it is not healthy"),
-  unwell: texts("Ids that are failed, lost or behind"),
+  unwell: z
+    .array(
+      z.strictObject({
+        id: text("Its id"),
+        verdict: z.enum(["failed", "lost", "behind", "unknown"]).describe("What it counts as"),
+        problems: texts("What is not well on it, or why it did not answer, as far as that is told"),
+      }),
+    )
+    .describe("Devices that are not healthy, the failed ones first"),
   runningSince: count(
     "Since when the share that is asked for runs the commit well, in milliseconds since 1970; null: fewer do",
   ).nullable(),

@@ -43,6 +43,9 @@ export interface Refusal {
   readonly forceable: boolean;
 }
 
+/** Devices of an unhealthy ring that are named; `edge-fleet status` tells of all. */
+const MAX_NAMED = 5;
+
 /** Everything that stands against the promotion, empty when it may happen. */
 export function classifyPromotion(facts: PromotionFacts): Refusal[] {
   const { before, freeze, ring } = facts;
@@ -121,5 +124,18 @@ function classifySoak(
 function classifyHealth({ ring, verdict }: RingBefore): string[] {
   if (verdict === undefined)
     return [`the health of ring ${ring} is not known - use --kubeconfig <file> or --status <file>`];
-  return verdict.reasons.map((reason) => `ring ${ring} is not healthy: ${reason} - fix its devices or roll it back`);
+  const named = nameUnwell(verdict.unwell);
+  return verdict.reasons.map((reason, index) => {
+    const why = index > 0 || named === "" ? reason : `${reason}: ${named}`;
+    return `ring ${ring} is not healthy: ${why} - fix its devices or roll it back`;
+  });
+}
+
+/** The first devices, each with the first reason that is told of it. */
+function nameUnwell(unwell: RingVerdict["unwell"]): string {
+  const named = unwell.slice(0, MAX_NAMED).map(({ id, verdict, problems: [problem] }) => {
+    return problem === undefined ? `${id} ${verdict}` : `${id} ${verdict} (${problem})`;
+  });
+  const more = unwell.length - named.length;
+  return `${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

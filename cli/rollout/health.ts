@@ -60,6 +60,14 @@ export interface RingDevice {
   readonly status?: DeviceStatus | undefined;
 }
 
+/** A device of a ring that is not healthy. */
+export interface UnwellDevice {
+  readonly id: string;
+  readonly verdict: Exclude<DeviceVerdict, "healthy">;
+  /** What is not well on it, or why it did not answer, as far as that is told. */
+  readonly problems: readonly string[];
+}
+
 /** The verdict on a ring. */
 export interface RingVerdict {
   readonly healthy: boolean;
@@ -68,12 +76,14 @@ export interface RingVerdict {
   readonly total: number;
   /** Why the ring is not healthy; empty when it is. */
   readonly reasons: readonly string[];
-  /** Ids that are failed, lost or behind, in the order in which they were given. */
-  readonly unwell: readonly string[];
+  /** The devices that are not healthy: failed ones first, then lost ones, those behind and those that are unknown. */
+  readonly unwell: readonly UnwellDevice[];
   /** Since when the share that is asked for has run the revision, in milliseconds since 1970; `null`: fewer run it well. */
   readonly runningSince: number | null;
 }
 
+/** The verdicts that are not healthy, the worst first. */
+const UNWELL = ["failed", "lost", "behind", "unknown"] as const;
 const NONE: Readonly<Record<DeviceVerdict, number>> = { healthy: 0, failed: 0, behind: 0, lost: 0, unknown: 0 };
 
 /**
@@ -97,7 +107,11 @@ export function classifyRing(devices: readonly RingDevice[], rules: HealthRules,
     counts,
     total: devices.length,
     reasons,
-    unwell: classified.filter(({ verdict }) => verdict !== "healthy" && verdict !== "unknown").map(({ id }) => id),
+    unwell: UNWELL.flatMap((verdict) =>
+      classified
+        .filter((device) => device.verdict === verdict)
+        .map(({ id, status }) => ({ id, verdict, problems: status?.problems ?? [] })),
+    ),
     runningSince: runningSince(
       classified.flatMap(({ verdict, status }) => (verdict === "healthy" && status !== undefined ? [status] : [])),
       neededOf(devices.length, rules.minHealthyPercent),
@@ -144,7 +158,7 @@ function ringReasons(counts: Readonly<Record<DeviceVerdict, number>>, total: num
 
 /** The counts of those that are not healthy, e.g. `2 failed, 1 unknown`. */
 export function describeRest(counts: Readonly<Record<DeviceVerdict, number>>): string {
-  const parts = (["failed", "lost", "behind", "unknown"] as const).filter((part) => counts[part] > 0);
+  const parts = UNWELL.filter((part) => counts[part] > 0);
   return parts.map((part) => `${counts[part]} ${part}`).join(", ");
 }
 

@@ -117,7 +117,7 @@ export class Story {
       "--no-diff",
     ]);
     assert.notEqual(code, 0);
-    assert.match(stderr, /error: .*canary/);
+    assert.match(stderr, /error: ring canary is not healthy: .*: one failed \(Application workloads: Progressing/);
     assert.deepEqual(await this.#levels(), { one: "bad", two: "first", three: "first" });
     await this.#release("second");
     await this.#level("second");

@@ -145,3 +145,27 @@ test("a soak says how much of it is left", () => {
     `ring canary has run ${SHA.slice(0, 12)} on 95% of its devices for 15m of 2h - promote early in 1h 45m`,
   );
 });
+
+test("the devices of an unhealthy ring are named with their reasons, a handful of them", () => {
+  const told = (unwell: RingVerdict["unwell"]) =>
+    classifyPromotion({
+      ...{ ring: "early", revision: SHA, now: NOW, rules: RULES, freeze: undefined },
+      before: { ...BEFORE, verdict: { ...verdict("0 of 7 are", "another"), unwell } },
+    }).map(({ message }) => message);
+  const fix = "- fix its devices or roll it back";
+  assert.deepEqual(
+    told([
+      { id: "a", verdict: "failed", problems: ["Application workloads: Degraded", "engine waiting: pods"] },
+      { id: "b", verdict: "lost", problems: [] },
+    ]),
+    [
+      `ring canary is not healthy: 0 of 7 are: a failed (Application workloads: Degraded), b lost ${fix}`,
+      `ring canary is not healthy: another ${fix}`,
+    ],
+  );
+  const many = Array.from(
+    { length: 7 },
+    (_, index) => ({ id: `d${index}`, verdict: "unknown", problems: [] }) as const,
+  );
+  assert.match(told(many)[0] ?? "", /: d0 unknown, d1 unknown, d2 unknown, d3 unknown, d4 unknown and 2 more - fix/);
+});

@@ -169,7 +169,7 @@ test("a device without a fresh answer of its own is never healthy", () => {
   );
 });
 
-test("every device counts exactly once, and the unwell ones are named", () => {
+test("every device counts exactly once, and those that are not healthy are named, the failed ones first", () => {
   fc.assert(
     fc.property(arbitraryRing, (list) => {
       const { counts, unwell, total } = classifyRing(list, RULES, NOW);
@@ -178,7 +178,10 @@ test("every device counts exactly once, and the unwell ones are named", () => {
         list.length,
       );
       assert.equal(total, list.length);
-      assert.equal(unwell.length, total - counts.healthy - counts.unknown);
+      assert.deepEqual(
+        unwell.map(({ verdict }) => verdict),
+        (["failed", "lost", "behind", "unknown"] as const).flatMap((verdict) => Array(counts[verdict]).fill(verdict)),
+      );
     }),
   );
 });
