@@ -111,7 +111,9 @@ export function gitTrust(access: GitAccess | undefined, urls: readonly string[],
 }
 
 /**
- * The repository Secret of each URL; none where the repository is public.
+ * The repository Secret of each URL; none where the repository is public. Another type of access is a Secret of another
+ * name: what is gone from `stringData` stays in the `data` of one that is applied again, and Argo CD takes a password before
+ * a key (GetGitCreds of pkg/apis/application/v1alpha1/repository_types.go, v3.2.11).
  * @param place who needs it, for messages, e.g. `device edge-0001`
  * @throws Error naming the key and the fix, never the secret
  */
@@ -125,11 +127,12 @@ export function gitCredentials(
   const key = SECRET_KEYS[access?.type ?? "none"];
   if (access === undefined || key === undefined) return [];
   const secret = secretOf(access, key, secrets, place);
+  const name = `edge-fleet-git-${access.type.toLowerCase()}`;
   return urls.map((url, index) => ({
     apiVersion: "v1",
     kind: "Secret",
     metadata: {
-      name: index === 0 ? "edge-fleet-git" : `edge-fleet-git-${index + 1}`,
+      name: index === 0 ? name : `${name}-${index + 1}`,
       namespace,
       labels: { ...PART_OF, "argocd.argoproj.io/secret-type": "repository" },
     },

@@ -67,6 +67,7 @@ for (const [name, access, url, secrets, login] of [
     assert.deepEqual(more, []);
     assert.deepEqual(secret?.stringData, { type: "git", url, ...login });
     assert.equal(secret?.metadata?.namespace, "argocd");
+    assert.equal(secret?.metadata?.name, `edge-fleet-git-${access.type.toLowerCase()}`);
     assert.match(JSON.stringify(secret?.metadata?.labels), /"argocd.argoproj.io\/secret-type":"repository"/);
     assert.match(
       payload.secretFiles,
@@ -75,6 +76,18 @@ for (const [name, access, url, secrets, login] of [
     for (const value of Object.values(secrets))
       for (const line of value.trim().split("\n")) assert.ok(!payload.body.includes(line), line);
   });
+
+test("another type of access is a Secret of another name, so that no key of the old login stays in it", () => {
+  const names = [
+    { access: { type: "https" }, url: HTTPS, secrets: { "git-password": "t0ken" } },
+    { access: { type: "ssh", knownHosts: HOSTS }, url: SSH, secrets: { "git-ssh-key": KEY } },
+    { access: APP, url: HTTPS, secrets: { "git-github-app-key": KEY } },
+  ].flatMap(({ access, url, secrets }) => {
+    const { secretFiles } = renderPayload(device(access), LOCK, { entry: entryOf(url), secrets });
+    return objects(secretFiles, "git-credentials").map(({ metadata }) => metadata?.name);
+  });
+  assert.equal(new Set(names).size, 3, names.join());
+});
 
 test("pinned host keys and authorities are no secret, and there without any", () => {
   const trust = (access: object | undefined, url: string) =>
