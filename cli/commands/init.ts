@@ -6,7 +6,14 @@ import type { Command } from "commander";
 import { EXIT, UsageError } from "../exit.ts";
 import type { SourceHost } from "../import/host.ts";
 import { readSource } from "../import/run.ts";
-import { type Answers, type Checked, requireValid, withoutCredentials } from "../init/answers.ts";
+import {
+  type Answers,
+  type Checked,
+  DEFAULTS,
+  DISTRIBUTION_CHOICE,
+  requireValid,
+  withoutCredentials,
+} from "../init/answers.ts";
 import { numberedDevices } from "../init/devices.ts";
 import { listedDevices, regionsOf } from "../init/listed.ts";
 import { type InitFolders, type InitPlan, leftOvers, planInit } from "../init/plan.ts";
@@ -58,7 +65,7 @@ export function registerInit(program: Command): void {
     .option("--model <name>", "name of the first model (default: after architecture and memory)")
     .option("--architecture <name>", "arm64 or amd64 (default: arm64)")
     .option("--memory <size>", "RAM of the model (default: 4Gi)")
-    .option("--distribution <name>", "k3s, k0s or microk8s (default: k3s)")
+    .option("--distribution <name>", `${DISTRIBUTION_CHOICE} (default: ${DEFAULTS.distribution})`)
     .option("--release <version>", "release of the distribution (default: the one that this edge-fleet is tested with)")
     .option("--user <name>", "SSH log-in user (default: root)")
     .option("--ci <system>", "github, gitlab or none (default: github)")

@@ -18,15 +18,8 @@ import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";
 import { imageByDigest, writeLock } from "../lock/write.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 
-interface LockOptions {
+type LockOptions = { readonly [P in Project as `${P}Base`]?: string } & {
   readonly inventory: string;
-  readonly k3sBase?: string;
-  readonly k0sBase?: string;
-  readonly spinBase?: string;
-  readonly runwasiBase?: string;
-  readonly snapBase?: string;
-  readonly argocdBase?: string;
-  readonly sealedsecretsBase?: string;
   readonly wasm?: readonly string[];
   readonly cache: string;
   readonly mirror?: string;
@@ -34,7 +27,7 @@ interface LockOptions {
   readonly acceptChanged?: true;
   readonly check?: true;
   readonly json?: true;
-}
+};
 
 const PROJECTS = Object.keys(UPSTREAM) as Project[];
 

@@ -5,21 +5,13 @@
  */
 import { parse, stringify } from "yaml";
 import type { Profile } from "../../components/inventory/index.ts";
-
-/**
- * Path on the device. https://docs.k3s.io/cluster-access, https://docs.k0sproject.io/stable/configuration-validation/
- * (`k0s kubeconfig admin` reads the same), https://microk8s.io/docs/working-with-kubectl (`microk8s config`).
- */
-const PATHS: Readonly<Record<Profile["distribution"], string>> = {
-  k3s: "/etc/rancher/k3s/k3s.yaml",
-  k0s: "/var/lib/k0s/pki/admin.conf",
-  microk8s: "/var/snap/microk8s/current/credentials/client.config",
-};
+import { distributionOf } from "../../components/plan/distributions/index.ts";
 
 /** Script, for a root shell's stdin, that prints a device's kubeconfig. */
 export function readKubeconfigScript({ distribution, region }: Pick<Profile, "distribution" | "region">): string {
-  const missing = `edge-fleet: kubeconfig: the device has no ${PATHS[distribution]}: no ${distribution} has run on it - run edge-fleet up ${region}`;
-  return `f=\${EDGE_FLEET_ROOT-}${PATHS[distribution]}\n[ -s "$f" ] || { echo '${missing}' >&2; exit 1; }\nexec cat "$f"\n`;
+  const path = distributionOf({ distribution }).kubeconfig;
+  const missing = `edge-fleet: kubeconfig: the device has no ${path}: no ${distribution} has run on it - run edge-fleet up ${region}`;
+  return `f=\${EDGE_FLEET_ROOT-}${path}\n[ -s "$f" ] || { echo '${missing}' >&2; exit 1; }\nexec cat "$f"\n`;
 }
 
 /** A kubeconfig that goes through a tunnel. */

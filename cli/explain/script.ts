@@ -2,7 +2,7 @@
 import { renderScript } from "../../components/device/script.ts";
 import { type Inventory, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
 import { deviceContexts } from "../../components/plan/contexts.ts";
-import { placeholderSecrets } from "../../components/plan/distributions/k3s/secrets.ts";
+import { placeholderSecrets } from "../../components/plan/distributions/secrets.ts";
 import { renderPayload } from "../../components/plan/payload.ts";
 
 /** The device program and the payload; secrets are placeholders. */

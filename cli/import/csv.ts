@@ -3,7 +3,7 @@
  * the names that people use; `region` and `model` may be columns too.
  */
 import { type CsvCell, parseCsv } from "../../components/inventory/csv.ts";
-import type { Position } from "../../components/inventory/index.ts";
+import { type Position, RELEASE_FIELDS } from "../../components/inventory/index.ts";
 import { formatProblem } from "../../components/inventory/problems.ts";
 import { bareHost, type SourceHost, type SourceInventory } from "./host.ts";
 import { isSecretName, LeftOutList } from "./left-out.ts";
@@ -27,9 +27,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   hardware: "model",
 };
 
-/** Fields of a device that a column may carry beside {@link OWN_FIELDS}. */
+/** Fields of a device that a column may carry beside {@link OWN_FIELDS} and those that pin a release. */
 const FIELDS =
-  /^(ring|distribution|joins|(labels|values)\.[A-Za-z0-9._/-]+|(k3s|k0s|microk8s)\.version|gitops\.engine|network\.(shape|nodeIp|interface)|time\.zone|security|ssh\.proxy\.(host|port|user|hostKey))$/;
+  /^(ring|distribution|joins|(labels|values)\.[A-Za-z0-9._/-]+|gitops\.engine|network\.(shape|nodeIp|interface)|time\.zone|security|ssh\.proxy\.(host|port|user|hostKey))$/;
 /** Fields of a machine itself. */
 const OWN_FIELDS = ["id", "host", "region", "model", "hostKey", "ssh.user", "ssh.port"];
 const NUMBERS = ["ssh.port", "ssh.proxy.port"];
@@ -68,7 +68,11 @@ export function parseCsvSource(file: string, text: string): SourceInventory {
 
 function isRead(field: string): boolean {
   if (OWN_FIELDS.includes(field)) return true;
-  return FIELDS.test(field) && !isSecretName(field.split(".").at(-1) ?? "");
+  return isSetting(field) && !isSecretName(field.split(".").at(-1) ?? "");
+}
+
+function isSetting(field: string): boolean {
+  return FIELDS.test(field) || RELEASE_FIELDS.includes(field);
 }
 
 function readRow(columns: readonly string[], record: readonly string[], position: Position, path: string): SourceHost {
@@ -76,7 +80,7 @@ function readRow(columns: readonly string[], record: readonly string[], position
   const cell = (field: string): string | undefined => cells.get(field) || undefined;
   const fields: Record<string, string | number> = {};
   for (const [field, text] of cells) {
-    if (!FIELDS.test(field) || !isRead(field) || text === "" || field === "joins") continue;
+    if (!isSetting(field) || !isRead(field) || text === "" || field === "joins") continue;
     fields[field] = NUMBERS.includes(field) && /^\d+$/.test(text) ? Number(text) : text;
   }
   const port = cell("ssh.port");

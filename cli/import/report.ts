@@ -1,5 +1,5 @@
 /** What an import says: from its result to a table, the account of what was left behind, and the next step. */
-import type { Position } from "../../components/inventory/index.ts";
+import { type Position, RELEASE_FIELDS } from "../../components/inventory/index.ts";
 import { formatTable } from "../terminal.ts";
 import type { LeftOut } from "./host.ts";
 import type { ImportResult } from "./run.ts";
@@ -29,9 +29,7 @@ export function formatImport(result: ImportResult, dryRun: boolean, colour: bool
 export function nextSteps({ devices, files, newRegions }: ImportResult, dryRun: boolean): string[] {
   if (dryRun) return ["run again without --dry-run"];
   const regions = [...new Set(devices.map(({ region }) => region))];
-  const locks = devices.some(({ fields }) =>
-    Object.keys(fields).some((field) => /^(k3s|k0s|microk8s)\.version$/.test(field)),
-  );
+  const locks = devices.some(({ fields }) => RELEASE_FIELDS.some((field) => field in fields));
   return [
     `git diff -- ${files.join(" ")}`,
     ...newRegions.map((region) => `pulumi stack init ${region}`),

@@ -4,14 +4,14 @@
  */
 import { z } from "zod";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
+import { DEFAULT_SETTINGS, DISTRIBUTION_NAMES, type Profile } from "../../components/inventory/index.ts";
 import { memoryMiB } from "../../components/inventory/profile.ts";
 import { FleetSchema, ModelSchema } from "../../components/inventory/schema.ts";
 import { ModelNameSchema, RegionNameSchema } from "../../components/inventory/settings-schema.ts";
+import { DISTRIBUTIONS } from "../../components/plan/distributions/index.ts";
 import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../../components/plan/distributions/reservations.ts";
 import { UsageError } from "../exit.ts";
 
-/** Kubernetes distributions. */
-export type InitDistribution = "k3s" | "k0s" | "microk8s";
 /** CI systems that init writes a pipeline for. */
 export type InitCi = "github" | "gitlab" | "none";
 
@@ -32,7 +32,7 @@ export interface Answers {
   readonly architecture: "amd64" | "arm64";
   /** RAM, e.g. `4Gi`. */
   readonly memory: string;
-  readonly distribution: InitDistribution;
+  readonly distribution: Profile["distribution"];
   /** Release of the distribution. */
   readonly release: string;
   /** SSH log-in user. */
@@ -40,12 +40,8 @@ export interface Answers {
   readonly ci: InitCi;
 }
 
-/** Releases that a new fleet starts with; `edge-fleet lock` pins their bytes. */
-export const RELEASES: Readonly<Record<InitDistribution, string>> = {
-  k3s: "v1.36.2+k3s1",
-  k0s: "v1.36.3+k0s.2",
-  microk8s: "v1.36.2",
-};
+/** The distributions for people, e.g. `a, b or c`. */
+export const DISTRIBUTION_CHOICE = choiceOf(DISTRIBUTION_NAMES);
 
 /** Answers where nobody gives one. The name, the URL and the regions have no default. */
 export const DEFAULTS = {
@@ -53,15 +49,13 @@ export const DEFAULTS = {
   hostPattern: "{region}-{n:04}.edge.example.com",
   architecture: "arm64",
   memory: "4Gi",
-  distribution: "k3s",
+  distribution: DEFAULT_SETTINGS.distribution,
   user: "root",
   ci: "github",
 } as const;
 
 /** Memory that workloads want at least, in MiB, for a pull engine to be of use. */
 const WORKLOADS_MIB = 256;
-/** RAM below which MicroK8s is refused. */
-const MICROK8S_MIB = 4096;
 
 const CHECKS = {
   name: FleetSchema.shape.fleet,
@@ -82,7 +76,7 @@ const CHECKS = {
   model: ModelNameSchema,
   architecture: z.enum(["amd64", "arm64"], "is not an architecture - use amd64 or arm64"),
   memory: ModelSchema.shape.memory,
-  distribution: z.enum(["k3s", "k0s", "microk8s"], "is not a distribution - use k3s, k0s or microk8s"),
+  distribution: z.enum(DISTRIBUTION_NAMES, `is not a distribution - use ${DISTRIBUTION_CHOICE}`),
   user: z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, "is not a user name"),
   devices: z.string().regex(/^\d{1,6}$/, "is not a number of devices - use 0 or more"),
   "host-pattern": z
@@ -130,6 +124,14 @@ export function checkAnswers(answers: Answers): void {
   const { regions, distribution, memory } = answers;
   const twice = regions.find((region, index) => regions.indexOf(region) !== index);
   if (twice !== undefined) throw new UsageError(`--region ${twice} is given twice - give each region once`);
-  if (distribution === "microk8s" && memoryMiB(memory) < MICROK8S_MIB)
-    throw new UsageError(`--distribution microk8s needs 4Gi and --memory is ${memory} - use k3s or k0s`);
+  const fitting = DISTRIBUTION_NAMES.filter((name) => DISTRIBUTIONS[name].memoryMiB <= memoryMiB(memory));
+  if (fitting.includes(distribution)) return;
+  const fix = fitting.length === 0 ? "use a larger device" : `use ${choiceOf(fitting)}`;
+  throw new UsageError(
+    `--distribution ${distribution} needs ${DISTRIBUTIONS[distribution].memoryMiB / 1024}Gi and --memory is ${memory} - ${fix}`,
+  );
+}
+
+function choiceOf(names: readonly string[]): string {
+  return [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "").join(" or ");
 }

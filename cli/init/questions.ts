@@ -2,13 +2,14 @@
  * The questions of init: what the flags left open, asked one at a time, with the default shown and each answer checked
  * before the next. The terminal is an argument, so that a test can play the person.
  */
+import { distributionOf } from "../../components/plan/distributions/index.ts";
 import {
   type Answers,
   type Checked,
   DEFAULTS,
+  DISTRIBUTION_CHOICE,
   defaultModel,
   problemWith,
-  RELEASES,
   withoutCredentials,
 } from "./answers.ts";
 
@@ -43,7 +44,7 @@ export function withDefaults(given: GivenAnswers & Pick<Answers, keyof typeof NE
     architecture,
     memory,
     distribution,
-    release: given.release ?? RELEASES[distribution],
+    release: given.release ?? distributionOf({ distribution }).release,
     user: given.user ?? DEFAULTS.user,
     ci: given.ci ?? DEFAULTS.ci,
   };
@@ -77,7 +78,7 @@ export async function askAnswers(
   const distribution = (given.distribution ??
     (await question(
       "distribution",
-      "Kubernetes: k3s, k0s or microk8s",
+      `Kubernetes: ${DISTRIBUTION_CHOICE}`,
       DEFAULTS.distribution,
     ))) as Answers["distribution"];
   const user = given.user ?? (await question("user", "SSH user", DEFAULTS.user));

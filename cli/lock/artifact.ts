@@ -3,13 +3,13 @@
  * it: where upstream has it, where its hash comes from, and its place in the lock file.
  */
 import type { ArtifactFile, Inventory, Profile, WasmRuntime } from "../../components/inventory/index.ts";
+import type { ReleaseSignature } from "../../components/plan/distributions/distribution.ts";
+import { DISTRIBUTIONS } from "../../components/plan/distributions/index.ts";
+
+type DistributionName = Profile["distribution"];
 
 /** The projects' own: release assets on GitHub, files of a Git tag, and the Snap Store. URLs without a trailing slash. */
-export const UPSTREAM = {
-  /** Holds `<release>/k3s`, `<release>/k3s-arm64`, `<release>/sha256sum-<arch>.txt` and the image archives. */
-  k3s: "https://github.com/k3s-io/k3s/releases/download",
-  /** Holds `<release>/k0s-<release>-<arch>`, `<release>/sha256sums.txt` and the image bundles. */
-  k0s: "https://github.com/k0sproject/k0s/releases/download",
+const PROJECTS = {
   /** Holds `<release>/containerd-shim-spin-v2-linux-<machine>.tar.gz`. */
   spin: "https://github.com/spinframework/containerd-shim-spin/releases/download",
   /** Holds `containerd-shim-<runtime>/<release>/containerd-shim-<runtime>-<machine>-linux-musl.tar.gz`. */
@@ -22,11 +22,21 @@ export const UPSTREAM = {
   sealedsecrets: "https://raw.githubusercontent.com/bitnami/sealed-secrets",
 } as const;
 
-/** A project whose releases are locked. */
-export type Project = keyof typeof UPSTREAM;
+/** A project whose releases are locked: a distribution that is one binary, or another one. */
+export type Project = DistributionName | keyof typeof PROJECTS;
 
-/** Where releases are. */
-export type ReleaseBases = Readonly<Record<Project, string>>;
+/** Where releases are. A distribution that is absent has none of its own. */
+export type ReleaseBases = Readonly<Record<keyof typeof PROJECTS, string> & Partial<Record<DistributionName, string>>>;
+
+/** Upstream's own, those of distributions first. */
+export const UPSTREAM: ReleaseBases = {
+  ...Object.fromEntries(
+    Object.entries(DISTRIBUTIONS).flatMap(([name, { source }]) =>
+      source.kind === "binary" ? [[name, source.base]] : [],
+    ),
+  ),
+  ...PROJECTS,
+};
 
 /** Part of what the Snap Store has of one snap. */
 export interface SnapPart {
@@ -43,7 +53,7 @@ export interface SnapPart {
 }
 
 /** How a file of a release is signed. */
-export interface SignatureSource {
+export interface SignatureSource extends Omit<ReleaseSignature, "file"> {
   /** URL of the public key. */
   readonly key: string;
   /** SHA-256 of the key that the lock file pins, lower-case hex. Undefined: none yet, the key is trusted on first use. */

@@ -8,9 +8,7 @@ import { type Inventory, resolveFleet } from "../../components/inventory/index.t
 import { type LockContext, type ReleaseBases, UPSTREAM, type UsedArtifact } from "./artifact.ts";
 import { planArgoCd } from "./sources/argocd.ts";
 import { planArgoCdAgent } from "./sources/argocd-agent.ts";
-import { planK0s } from "./sources/k0s.ts";
-import { planK3s } from "./sources/k3s.ts";
-import { planMicroK8s } from "./sources/microk8s.ts";
+import { planDistributions } from "./sources/distributions.ts";
 import { planSealedSecrets } from "./sources/sealed-secrets.ts";
 import { planWasm } from "./sources/wasm.ts";
 
@@ -19,9 +17,7 @@ export const LOCK_FILE = "artifacts.lock.yaml";
 
 /** Sources in the order of the report. */
 const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
-  planK3s,
-  planK0s,
-  planMicroK8s,
+  planDistributions,
   planWasm,
   planArgoCd,
   planArgoCdAgent,

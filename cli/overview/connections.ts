@@ -2,6 +2,7 @@
  * Who connects to whom in a fleet: from the profiles to ports, with the number of devices that need each. Pure.
  */
 import type { Inventory, Profile } from "../../components/inventory/index.ts";
+import { distributionOf } from "../../components/plan/distributions/index.ts";
 
 /** One kind of connection. */
 export interface Connection {
@@ -25,47 +26,16 @@ export function inboundConnections(profiles: readonly Profile[]): Connection[] {
   );
 }
 
-/**
- * Ports between the machines of one cluster.
- * https://docs.k3s.io/installation/requirements#networking, https://docs.k0sproject.io/stable/networking/,
- * https://microk8s.io/docs/services-and-ports
- */
-const SITE_PORTS: Readonly<Record<Profile["distribution"], readonly (readonly [port: string, purpose: string])[]>> = {
-  k3s: [
-    ["6443/tcp", "Kubernetes API"],
-    ["10250/tcp", "kubelet"],
-  ],
-  k0s: [
-    ["6443/tcp", "Kubernetes API"],
-    ["8132/tcp", "konnectivity"],
-    ["10250/tcp", "kubelet"],
-  ],
-  microk8s: [
-    ["16443/tcp", "Kubernetes API"],
-    ["25000/tcp", "joining"],
-    ["10250/tcp", "kubelet"],
-  ],
-};
-
-/** Flannel's ports by backend; host-gw has none. https://docs.k3s.io/networking/basic-network-options */
-const FLANNEL_PORTS: Readonly<Record<string, string>> = { vxlan: "8472/udp", "wireguard-native": "51820/udp" };
-
-/** Only machines of clusters with several need them. */
+/** Ports between the machines of one cluster. Only machines of clusters with several need them. */
 export function siteConnections(profiles: readonly Profile[]): Connection[] {
   const servers = new Set(profiles.flatMap(({ joins }) => (joins === undefined ? [] : [joins])));
   const members = profiles.filter(({ id, joins }) => joins !== undefined || servers.has(id));
   return gather(
-    members.flatMap(({ distribution, k3s }) => {
-      const network = distribution === "k3s" ? FLANNEL_PORTS[k3s.flannelBackend] : undefined;
-      const ports = SITE_PORTS[distribution].map(([port, purpose]) => ({
-        peer: "machines of the same cluster",
-        port,
-        purpose,
-      }));
-      if (network !== undefined)
-        ports.push({ peer: "machines of the same cluster", port: network, purpose: "pod network" });
-      return ports;
-    }),
+    members.flatMap((profile) =>
+      distributionOf(profile)
+        .ports(profile)
+        .map(([port, purpose]) => ({ peer: "machines of the same cluster", port, purpose })),
+    ),
   );
 }
 
@@ -103,12 +73,11 @@ function registryConnections({ registries }: Profile): Endpoint[] {
 }
 
 function artifactConnections({ artifacts: lock }: Inventory, profile: Profile): Endpoint[] {
-  const { artifacts, distribution, architecture } = profile;
+  const { artifacts, distribution } = profile;
   if (artifacts.delivery === "push") return [];
   const purpose = `${distribution} binaries, at an install or upgrade`;
-  const entry = lock[distribution]?.[profile[distribution].version]?.[architecture];
-  const url = entry === undefined ? undefined : "snap" in entry ? entry.snap.url : entry.url;
-  const found = endpointOf(artifacts.mirror ?? url ?? "");
+  const [binary] = distributionOf(profile).artifacts(profile, lock);
+  const found = endpointOf(artifacts.mirror ?? binary?.locked?.url ?? "");
   if (found.length > 0) return found.map((peer) => ({ ...peer, purpose }));
   return [{ peer: "as artifacts.lock.yaml will say", port: "443/tcp", purpose }];
 }

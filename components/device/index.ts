@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
-import { type ArtifactsLock, type Profile, profileOf, type Settings } from "../inventory/index.ts";
+import { type ArtifactsLock, DEFAULT_SETTINGS, type Profile, profileOf, type Settings } from "../inventory/index.ts";
 import { type DevicePlan, planDevice } from "../plan/device.ts";
 import { removalText } from "../plan/text.ts";
 import { registerDial } from "./command.ts";
@@ -101,7 +101,15 @@ export class Device extends pulumi.ComponentResource<pulumi.Output<DeviceOutcome
 /** @throws RunError naming the device, the setting and the fix */
 function planOf(id: string, args: DeviceArgs, secrets: Readonly<Record<string, string>>): DevicePlan {
   const program = deviceProgram().sha256;
-  const { architecture, memoryMiB, release, distribution = "k3s", artifacts, entry = [], removed } = args;
+  const {
+    architecture,
+    memoryMiB,
+    release,
+    distribution = DEFAULT_SETTINGS.distribution,
+    artifacts,
+    entry = [],
+    removed,
+  } = args;
   if (removed !== undefined) {
     const text = removalText({ id, decommission: removed }, program);
     return { id, text, payload: undefined, secretFiles: "", pushed: [], warnings: [] };

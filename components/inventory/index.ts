@@ -1,6 +1,7 @@
 /** The inventory: loading, layering, explaining. */
 
 export { inventoryWarnings } from "./checks.ts";
+export { DISTRIBUTION_NAMES, RELEASE_FIELDS } from "./distribution-schema.ts";
 export { gitAccessOf } from "./git-access.ts";
 export { inventorySchemas } from "./json-schema.ts";
 export { loadInventory, regionFiles, regionLockFile } from "./load.ts";

@@ -2,12 +2,18 @@
  * The profile of a device: every setting resolved through the layers, with the layer that each one comes from. Pure:
  * inventory in, profile out.
  */
+import { DISTRIBUTION_NAMES } from "./distribution-schema.ts";
 import { mergeLayers } from "./layers.ts";
 import { DEFAULT_SETTINGS, type Settings, SettingsSchema } from "./settings-schema.ts";
-import type { DeviceRecord, Distribution, Inventory, Layer, Profile, Region, ResolvedSettings } from "./types.ts";
-
-/** Flannel backend by network shape. https://docs.k3s.io/networking/basic-network-options */
-const FLANNEL_BACKEND = { single: "host-gw", lan: "vxlan", "multi-site": "wireguard-native" } as const;
+import type {
+  DeviceRecord,
+  DistributionProfiles,
+  Inventory,
+  Layer,
+  Profile,
+  Region,
+  ResolvedSettings,
+} from "./types.ts";
 
 /** Names of the settings, in the order of the schema. */
 const SETTING_NAMES = Object.keys(SettingsSchema.shape);
@@ -119,20 +125,17 @@ function stateOrigin(region: Region, { state }: DeviceRecord["entry"]): Layer {
 
 /** Adds what no schema can say: what is required after all, and what follows from another setting. */
 function complete(settings: ResolvedSettings): Omit<Profile, "origins" | "state" | "stolen" | IdentityField> {
-  const { ssh, k3s, k0s, microk8s, network, distribution } = settings;
-  const version = (name: Distribution, value: string | undefined) =>
-    name === distribution ? required(value, `${name}.version`) : (value ?? "");
+  const { ssh, distribution } = settings;
+  const distributions = DISTRIBUTION_NAMES.map((name) => {
+    const { version } = settings[name];
+    const pinned = name === distribution ? required(version, `${name}.version`) : (version ?? "");
+    return [name, { ...settings[name], version: pinned }];
+  });
   return {
     ...settings,
     ring: required(settings.ring, "ring"),
     ssh: { ...ssh, proxy: ssh.proxy && { ...ssh.proxy, user: ssh.proxy.user ?? ssh.user } },
-    k3s: {
-      ...k3s,
-      version: version("k3s", k3s.version),
-      flannelBackend: k3s.flannelBackend ?? FLANNEL_BACKEND[network.shape],
-    },
-    k0s: { ...k0s, version: version("k0s", k0s.version) },
-    microk8s: { ...microk8s, version: version("microk8s", microk8s.version) },
+    ...(Object.fromEntries(distributions) as DistributionProfiles),
   };
 }
 

@@ -226,5 +226,9 @@ export function hubOf({ hub }: Pick<FleetFile, "hub">): HubSettings | undefined 
 }
 /** One locked file: where it is and what it must hash to. */
 export type ArtifactFile = z.infer<typeof ArtifactFileSchema>;
+/** Binaries of a release by architecture, and its image archives. */
+export type LockedRelease = z.infer<typeof LockedArchitecturesSchema>;
+/** A snap with its assertions, and those that are installed before it. */
+export type LockedSnap = z.infer<typeof LockedSnapSchema>;
 /** `artifacts.lock.yaml`, as it is written. */
 export type ArtifactsLock = z.infer<typeof ArtifactsLockSchema>;

@@ -99,11 +99,13 @@ export type MaintenanceWindow = ResolvedSettings["maintenance"][number];
 /** A jump host, complete: its user is the device's where none is set. */
 export type ResolvedProxy = NonNullable<ResolvedSettings["ssh"]["proxy"]> & { readonly user: string };
 
-/** Settings of a distribution; the version is empty where the device runs another one and no layer sets it. */
-type Versioned<T> = Omit<T, "version"> & { readonly version: string };
+/** Settings of the distributions; a version is empty where the device runs another one and no layer sets it. */
+export type DistributionProfiles = {
+  readonly [D in Distribution]: Omit<ResolvedSettings[D], "version"> & { readonly version: string };
+};
 
 /** The fully resolved settings of one device: {@link ResolvedSettings}, and what follows from the device itself. */
-export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distribution> {
+export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distribution>, DistributionProfiles {
   readonly id: string;
   readonly region: string;
   readonly model: string;
@@ -123,12 +125,6 @@ export interface Profile extends Omit<ResolvedSettings, "ring" | "ssh" | Distrib
   /** Certificates of the region's lock whose private keys the device gets, to open what is sealed for it; the newest first. */
   readonly sealing: readonly string[];
   readonly ssh: Omit<ResolvedSettings["ssh"], "proxy"> & { readonly proxy: ResolvedProxy | undefined };
-  /** The flannel backend follows from the network's shape where no layer sets it. */
-  readonly k3s: Versioned<ResolvedSettings["k3s"]> & {
-    readonly flannelBackend: NonNullable<ResolvedSettings["k3s"]["flannelBackend"]>;
-  };
-  readonly k0s: Versioned<ResolvedSettings["k0s"]>;
-  readonly microk8s: Versioned<ResolvedSettings["microk8s"]>;
   /** Id of the device whose cluster this one joins as an agent. */
   readonly joins: string | undefined;
   /** Layer of every resolved setting by its path, e.g. `k3s.version` -> `model`. */

@@ -13,8 +13,8 @@ import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
 import { requireAgent } from "./agent.ts";
 import { artifactUrl, isLocalPath } from "./artifact-url.ts";
-import { K0S_MANIFESTS } from "./distributions/k0s/config.ts";
-import { MANIFESTS } from "./distributions/k3s/paths.ts";
+import { distributionOf } from "./distributions/index.ts";
+import { SHIM_BINARIES } from "./distributions/wasm.ts";
 import { sealingSecretNames } from "./sealing.ts";
 
 /** A file, resolved for one device. */
@@ -56,39 +56,11 @@ export interface ResolvedArtifact {
 /** Content-addressed store of a device. */
 export const ARTIFACT_STORE = "/var/lib/edge-fleet/artifacts";
 
-/** Name of the shim binary in an archive; containerd finds `io.containerd.spin.v2` as `containerd-shim-spin-v2`. */
-export const SHIM_BINARIES: Readonly<Record<WasmRuntime, string>> = {
-  spin: "containerd-shim-spin-v2",
-  wasmtime: "containerd-shim-wasmtime-v1",
-  wasmedge: "containerd-shim-wasmedge-v1",
-  wasmer: "containerd-shim-wasmer-v1",
-};
-
-/**
- * Folder from which the distribution imports images before its first start.
- * https://docs.k3s.io/installation/airgap, https://docs.k0sproject.io/stable/airgap-install/
- */
-const IMAGE_FOLDERS = { k3s: "/var/lib/rancher/k3s/agent/images", k0s: "/var/lib/k0s/images" } as const;
-
-/**
- * Folder whose manifests are applied as long as they are there: K3s' and K0s' own (in K0s a folder is a stack of its own);
- * MicroK8s has none, so there the device program applies them.
- * https://docs.k3s.io/installation/packaged-components, https://docs.k0sproject.io/stable/manifests/
- */
-const MANIFEST_FOLDERS: Readonly<Record<Profile["distribution"], string>> = {
-  k3s: MANIFESTS,
-  k0s: K0S_MANIFESTS,
-  microk8s: "/var/lib/edge-fleet/manifests",
-};
-
 /** Definitions of Argo CD that a device needs, by the name of upstream's file, and what each is installed as. */
 export const DEFINITIONS = {
   "application-crd.yaml": "edge-fleet-crd-application.yaml",
   "appproject-crd.yaml": "edge-fleet-crd-appproject.yaml",
 } as const;
-
-/** Endings by which K3s tells how an image archive is packed. */
-const IMAGE_ENDINGS = /\.tar(\.gz|\.zst|\.lz4|\.bz2)?$/;
 
 type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 
@@ -100,70 +72,11 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
 export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
-  const distribution = profile.distribution === "microk8s" ? microk8s(profile, lock) : binaries(profile, lock);
+  const distribution = distributionOf(profile)
+    .artifacts(profile, lock)
+    .map(({ field, locked, ...place }) => resolve(profile, field, locked, place));
   const shims = profile.wasm.map((runtime) => shim(profile, lock, runtime));
   return [...distribution, ...shims, ...engine(profile, lock), ...sealedSecrets(profile, lock)];
-}
-
-/** Folder on the device whose manifests its cluster has as long as they are there. */
-export function manifestFolder(distribution: Profile["distribution"]): string {
-  return MANIFEST_FOLDERS[distribution];
-}
-
-/**
- * Whether a MicroK8s device gets the snaps too that snapd would fetch from its store before MicroK8s: with
- * `artifacts.images`, or where it is delivered by push, since such a device reaches no store. They are the base, and the
- * snapd snap, without which snapd installs nothing on a classic system
- * (https://github.com/canonical/snapd/blob/master/overlord/snapstate/handlers_prereq.go) and whose older releases, as in
- * Debian's package, lack what a base asks of them (https://github.com/canonical/core20/issues/172).
- */
-export function needsStoreSnaps({ artifacts }: Pick<Profile, "artifacts">): boolean {
-  return artifacts.images || artifacts.delivery === "push";
-}
-
-function binaries(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
-  const distribution = profile.distribution === "k0s" ? "k0s" : "k3s";
-  const { version } = profile[distribution];
-  const { architecture } = profile;
-  const locked = lock[distribution]?.[version];
-  const installPath = `/usr/local/bin/${distribution}`;
-  const field = `${distribution}.${version}`;
-  const place = { name: distribution, kind: "binary", installPath, mode: "0755" } as const;
-  const binary = resolve(profile, `${field}.${architecture}`, locked?.[architecture], place);
-  if (!profile.artifacts.images) return [binary];
-  const images = locked?.images?.[architecture];
-  const path = images === undefined ? "" : imagesPath(distribution, images.url);
-  const archive = { name: `${distribution}-images`, kind: "images", installPath: path, mode: "0644" } as const;
-  return [binary, resolve(profile, `${field}.images.${architecture}`, images, archive)];
-}
-
-/** One name for every release, so that an upgrade replaces the archive instead of adding a second one. */
-function imagesPath(distribution: "k3s" | "k0s", url: string): string {
-  const ending = IMAGE_ENDINGS.exec(url.replace(/[?#].*$/, ""))?.[0] ?? ".tar";
-  return `${IMAGE_FOLDERS[distribution]}/edge-fleet${ending}`;
-}
-
-function microk8s(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
-  const { architecture } = profile;
-  const { version } = profile.microk8s;
-  const field = `microk8s.${version}.${architecture}`;
-  const locked = lock.microk8s?.[version]?.[architecture];
-  if (locked === undefined) throw missing(profile, field);
-  const artifacts = [
-    resolve(profile, `${field}.snap`, locked.snap, { name: "microk8s", kind: "snap" }),
-    resolve(profile, `${field}.assertions`, locked.assertions, { name: "microk8s-assertions", kind: "assertions" }),
-  ];
-  if (!needsStoreSnaps(profile)) return artifacts;
-  return [
-    ...artifacts,
-    resolve(profile, `${field}.base`, locked.base, { name: "base", kind: "snap" }),
-    resolve(profile, `${field}.baseAssertions`, locked.baseAssertions, { name: "base-assertions", kind: "assertions" }),
-    resolve(profile, `${field}.snapd`, locked.snapd, { name: "snapd", kind: "snap" }),
-    resolve(profile, `${field}.snapdAssertions`, locked.snapdAssertions, {
-      name: "snapd-assertions",
-      kind: "assertions",
-    }),
-  ];
 }
 
 function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): ResolvedArtifact {
@@ -177,7 +90,7 @@ function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): Reso
 function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   if (!runsArgoCd(profile)) return [];
   const { version } = profile.gitops.argocd;
-  const folder = manifestFolder(profile.distribution);
+  const folder = distributionOf(profile).manifests;
   const locked = lock.argocd?.[version];
   const definitions = Object.entries(DEFINITIONS).map(([name, installed]) =>
     resolve(profile, `argocd.${version}.crds (${name})`, findDefinition(locked?.crds, name), {
@@ -208,7 +121,7 @@ function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedA
 function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   if (!runsSealedSecrets(profile)) return [];
   const { version } = profile.gitops.sealedSecrets;
-  const folder = manifestFolder(profile.distribution);
+  const folder = distributionOf(profile).manifests;
   const { image, crd } = lock.sealedSecrets?.[version] ?? {};
   if (image === undefined) throw missing(profile, `sealedSecrets.${version}.image`);
   const installPath = `${folder}/edge-fleet-crd-sealedsecret.yaml`;

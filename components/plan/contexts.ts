@@ -8,7 +8,7 @@ import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { FLEET_CA_KEY } from "../identity/authority.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { RenderContext } from "./distributions/distribution-plan.ts";
-import { secretKeys } from "./distributions/k3s/secrets.ts";
+import { secretKeys } from "./distributions/secrets.ts";
 
 /** Keys of every secret that the region's devices need, sorted. */
 export function regionSecretKeys(profiles: readonly Profile[]): string[] {

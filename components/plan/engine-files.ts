@@ -9,9 +9,9 @@ import { formatYaml } from "../gitops/yaml.ts";
 import { FLEET_CA_KEY } from "../identity/authority.ts";
 import type { Profile } from "../inventory/types.ts";
 import { agentFiles } from "./agent.ts";
-import { manifestFolder } from "./artifact.ts";
 import type { DeviceFile, RenderContext } from "./distributions/distribution-plan.ts";
 import { requireNoErrors } from "./distributions/finding.ts";
+import { distributionOf } from "./distributions/index.ts";
 import { checkGitAccess, checkGitUrl, gitCredentials, gitTrust } from "./git-access.ts";
 
 /**
@@ -20,7 +20,7 @@ import { checkGitAccess, checkGitUrl, gitCredentials, gitTrust } from "./git-acc
  */
 export function engineFiles(profile: Profile, { entry = [], gitUrl = "", secrets }: RenderContext): DeviceFile[] {
   if (!runsArgoCd(profile)) return [];
-  const folder = manifestFolder(profile.distribution);
+  const folder = distributionOf(profile).manifests;
   const { access } = profile.gitops;
   const urls = runsAgent(profile) && gitUrl !== "" ? [gitUrl] : repositoriesOf(entry);
   requireNoErrors(profile.id, [...checkGitAccess(profile), ...urls.flatMap((url) => checkGitUrl(access, url))]);

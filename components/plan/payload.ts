@@ -5,10 +5,10 @@
 import { createHash } from "node:crypto";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
-import { manifestFolder, type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
+import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
 import { backupFiles, backupUrl } from "./backup.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "./distributions/distribution-plan.ts";
-import { renderDistribution } from "./distributions/index.ts";
+import { distributionOf, renderDistribution } from "./distributions/index.ts";
 import { engineFiles } from "./engine-files.ts";
 import { neededKib, preflightSetting } from "./preflight.ts";
 import { sealingFiles } from "./sealing.ts";
@@ -46,7 +46,7 @@ const VALUE = /^[A-Za-z0-9_./:@%+,= -]*$/;
 export function renderPayload(profile: Profile, lock: ArtifactsLock, context: RenderContext = {}): Payload {
   const distribution = renderDistribution(profile, context);
   const pulled = engineFiles(profile, context);
-  const sealing = sealingFiles(profile, manifestFolder(profile.distribution), context.secrets);
+  const sealing = sealingFiles(profile, distributionOf(profile).manifests, context.secrets);
   const files = [...distribution.files, ...backupFiles(profile, context.secrets), ...pulled, ...sealing];
   const plan = { ...distribution, files };
   const artifacts = resolveArtifacts(profile, lock);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Profile } from "../inventory/types.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
 import { pushOf } from "./backup.ts";
+import { distributionOf } from "./distributions/index.ts";
 import { BACKUP_CHECKS } from "./preflight-backup.ts";
 import type { CheckEntry, Severity } from "./preflight-entry.ts";
 import { MACHINE_CHECKS } from "./preflight-machine.ts";
@@ -107,13 +108,13 @@ const FREQUENT_BACKUP_HOURS = 6;
  * The checks also read the settings DEVICE, DISTRIBUTION, ARCH, MEMORY_MIB, NEED_KIB, WASM and REPLACE.
  */
 export function preflightSetting(profile: Profile): string {
-  const { distribution, joins, network, k3s, k0s, artifacts, backup } = profile;
+  const { joins, network, artifacts, backup } = profile;
+  const distribution = distributionOf(profile);
   const push = pushOf(profile);
-  const pods = { k3s: k3s.clusterCidr, k0s: k0s.podCidr, microk8s: MICROK8S_PODS }[distribution];
   const words: Readonly<Record<string, string | undefined>> = {
     role: joins === undefined ? undefined : "agent",
-    flannel: distribution === "k3s" ? k3s.flannelBackend : undefined,
-    pods,
+    flannel: distribution.flannel?.(profile),
+    pods: distribution.pods(profile),
     resolv: network.resolvConf,
     interface: network.interface,
     ip: network.nodeIp,
@@ -129,14 +130,11 @@ export function preflightSetting(profile: Profile): string {
     .join(" ");
 }
 
-/** Calico's network in MicroK8s. https://microk8s.io/docs/change-cidr */
-const MICROK8S_PODS = "10.1.0.0/16";
-
 /** What of a profile writes so much that flash wears by it. */
-function writeHeavy({ distribution, k3s, k0s, backup }: Profile): string[] {
-  const metrics = { k3s: !k3s.disable.includes("metrics-server"), k0s: !k0s.disable.includes("metrics-server") };
+function writeHeavy(profile: Profile): string[] {
+  const { backup } = profile;
   return [
-    ...(distribution === "microk8s" ? ["dqlite"] : metrics[distribution] ? ["metrics-server"] : []),
+    ...distributionOf(profile).writes(profile),
     ...(backup.keep > 0 && backup.everyHours < FREQUENT_BACKUP_HOURS ? ["backups"] : []),
   ];
 }

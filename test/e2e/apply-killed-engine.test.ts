@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Profile } from "../../components/inventory/types.ts";
-import { manifestFolder } from "../../components/plan/artifact.ts";
+import { distributionOf } from "../../components/plan/distributions/index.ts";
 import { countFaults } from "../lab/faults.ts";
 import { Device, OLD as K3S, profileWith as k3sProfile, underEachShellAs } from "../lab/standins/apply-device.ts";
 import { OLD as K0S, K0sDevice, profileWith as k0sProfile } from "../lab/standins/k0s-device.ts";
@@ -24,7 +24,7 @@ const DISTRIBUTIONS: readonly (readonly [name: string, Kind: new (sandbox: Sandb
 
 for (const [name, Kind, profile] of DISTRIBUTIONS) {
   const faults = countFaults();
-  const folder = manifestFolder(profile.distribution);
+  const folder = distributionOf(profile).manifests;
   const bare = { ...profile, gitops: gitopsOf("none") };
   const pulling = { ...profile, gitops: gitopsOf("argocd") };
   const manifests = (device: Device) => device.sh(`ls ${folder} 2>/dev/null | sed -n 's/^edge-fleet-//p' | sort`);

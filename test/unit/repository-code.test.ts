@@ -5,6 +5,7 @@ import { basename, join, posix } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
 import { buildProgram } from "../../cli/program.ts";
+import { DISTRIBUTION_NAMES } from "../../components/inventory/index.ts";
 import { findCommand } from "./cli/command.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
@@ -129,13 +130,17 @@ function isTypesOnly({ importClause }: ts.ImportDeclaration): boolean {
   return namedBindings.elements.every(({ isTypeOnly }) => isTypeOnly);
 }
 
+/** Settings of distributions, which the inventory is made of. */
+const SCHEMA = /^components\/plan\/distributions\/([a-z0-9]+\/)?schema\.ts$/;
+
 test("imports go one way: cli to components, region to its parts, everything to the inventory, and none in a circle", () => {
   const arrows = PRODUCT.flatMap(arrowsOf);
   assert.ok(arrows.length > 500);
   const backwards = arrows.filter(
     ({ from, to }) =>
       (from.startsWith("components/") && to.startsWith("cli/")) ||
-      (from.startsWith("components/inventory/") && !to.startsWith("components/inventory/")) ||
+      (from.startsWith("components/inventory/") && !to.startsWith("components/inventory/") && !SCHEMA.test(to)) ||
+      (SCHEMA.test(from) && !SCHEMA.test(to)) ||
       (/^components\/(?!region\/)[a-z]+\//.test(from) && to.startsWith("components/region/")),
   );
   assert.deepEqual(backwards, []);
@@ -145,6 +150,51 @@ test("imports go one way: cli to components, region to its parts, everything to 
   );
   const circles = [...imports.keys()].map((file) => findCircle(imports, file)).filter((path) => path !== undefined);
   assert.deepEqual(circles, []);
+});
+
+const DISTRIBUTIONS = "components/plan/distributions/";
+const distributionOf = (path: string): string | undefined =>
+  DISTRIBUTION_NAMES.find((name) => path.startsWith(`${DISTRIBUTIONS}${name}/`));
+
+/** Lines of code that name a distribution outside its folder, by file: its settings, its lock, and the list of all. */
+const NAMING_LINES: Readonly<Record<string, number>> = {
+  "components/inventory/distribution-schema.ts": 2 * DISTRIBUTION_NAMES.length + 1,
+  "components/inventory/schema.ts": DISTRIBUTION_NAMES.length + 1,
+  "components/plan/distributions/index.ts": 2 * DISTRIBUTION_NAMES.length,
+};
+
+/** Formats of other tools, which are named after distributions. */
+const FOREIGN_FORMATS = /^cli\/(import\/(ansible-model|k0sctl|k3sup|run)|commands\/import)\.ts$/;
+
+test("a distribution is one folder: elsewhere no code but its settings, its lock and the list of all names it", () => {
+  const name = new RegExp(DISTRIBUTION_NAMES.join("|"), "i");
+  const lines: Record<string, number> = {};
+  for (const file of PRODUCT) {
+    if (distributionOf(file.fileName) !== undefined || FOREIGN_FORMATS.test(file.fileName)) continue;
+    const naming = new Set<number>();
+    eachNode(file, (node) => {
+      if (isWord(node) && name.test(node.text)) naming.add(lineOf(node));
+    });
+    if (naming.size > 0) lines[file.fileName] = naming.size;
+  }
+  assert.deepEqual(lines, NAMING_LINES);
+});
+
+/** A name, or a text that is no prose. */
+function isWord(node: ts.Node): node is ts.Identifier | ts.LiteralLikeNode {
+  return (
+    ts.isIdentifier(node) ||
+    ((ts.isLiteralExpression(node) || ts.isTemplateLiteralToken(node)) && !/\s/.test(node.text))
+  );
+}
+
+test("no distribution takes anything from another's folder", () => {
+  const arrows = PRODUCT.flatMap(arrowsOf).filter(({ from, to }) => {
+    const own = distributionOf(from);
+    const other = distributionOf(to);
+    return own !== undefined && other !== undefined && own !== other;
+  });
+  assert.deepEqual(arrows, []);
 });
 
 /** The files on a way along imports back to the first one; undefined when there is none. */

@@ -1,13 +1,10 @@
 /**
- * Signatures of K0s binaries: from a release's `cosign.pub` and `<binary>.sig` to whether the bytes are signed by the key
+ * Signatures of binaries: from a release's `cosign.pub` and `<binary>.sig` to whether the bytes are signed by the key
  * that the lock file pins. Key-based cosign: ECDSA P-256 over the SHA-256 of the file, the signature DER in base64. Pure.
  * https://docs.sigstore.dev/cosign/key_management/overview/
  */
 import { createHash, createPublicKey, createVerify, type KeyObject } from "node:crypto";
 import type { LockScalar, SignatureSource } from "../artifact.ts";
-
-/** Where the lock file pins the key. */
-export const KEY_PATH = ["k0sKey"] as const;
 
 /** A public key. */
 export interface SigningKey {
@@ -70,16 +67,19 @@ export function parseSignature(text: string, url: string): Buffer {
  * @throws Error naming both keys, where another one is pinned
  */
 export function decideKey(found: string, source: SignatureSource, acceptChanged: boolean): KeyDecision {
-  const { key: url, pinned } = source;
+  const { key: url, pinned, field, signer } = source;
   if (found === pinned) return { scalars: [] };
   if (pinned !== undefined && !acceptChanged)
     throw new Error(
-      `${url}: is key ${found}, but ${KEY_PATH.join(".")} pins ${pinned} - ` +
-        "K0s is signed by another key than before: find out why, then use --accept-changed",
+      `${url}: is key ${found}, but ${field} pins ${pinned} - ` +
+        `${signer} is signed by another key than before: find out why, then use --accept-changed`,
     );
   const why = pinned === undefined ? "trusted on first use: no key was pinned" : `in place of ${pinned}`;
-  const scalars = [{ path: [...KEY_PATH], value: found }];
-  return { scalars, note: `K0s signing key ${found} (${url}), ${why} - compare it with what K0s publishes` };
+  const scalars = [{ path: [field], value: found }];
+  return {
+    scalars,
+    note: `${signer} signing key ${found} (${url}), ${why} - compare it with what ${signer} publishes`,
+  };
 }
 
 /**
@@ -98,17 +98,19 @@ export async function isSigned(
 }
 
 /**
- * Why the keys of one run cannot be pinned together: the lock file has room for one.
+ * Why the keys of one run cannot be pinned together: the lock file has room for one of a distribution, at its root.
  * @param entries what is to be written, by field
  * @returns undefined when they are one key, or none
  */
 export function keyConflict(
   entries: readonly { readonly field: string; readonly scalars: readonly LockScalar[] }[],
 ): string | undefined {
-  const own = ({ path }: LockScalar): boolean => path.join(".") === KEY_PATH.join(".");
-  const keys = entries.flatMap(({ field, scalars }) => scalars.filter(own).map(({ value }) => ({ field, value })));
-  const [first] = keys;
-  const other = keys.find(({ value }) => value !== first?.value);
+  const keys = entries.flatMap(({ field, scalars }) =>
+    scalars.filter(({ path }) => path.length === 1).map(({ path, value }) => ({ field, value, pin: path[0] })),
+  );
+  const firstOf = (pin: string | undefined) => keys.find((key) => key.pin === pin);
+  const other = keys.find(({ pin, value }) => value !== firstOf(pin)?.value);
+  const first = firstOf(other?.pin);
   if (first === undefined || other === undefined) return undefined;
   return (
     `${other.field}: is signed by key ${other.value}, but ${first.field} by ${first.value} - ` +

@@ -57,6 +57,6 @@ export interface RenderContext {
   readonly entry?: readonly object[];
   /** URL of the fleet's repository, which a device with an agent reads for the hub's Applications. Default: none. */
   readonly gitUrl?: string;
-  /** Secrets of the stack's configuration by key, see `secretKeys` in k3s/secrets.ts. Default: none. */
+  /** Secrets of the stack's configuration by key, see `secretKeys` in secrets.ts. Default: none. */
   readonly secrets?: Readonly<Record<string, string>>;
 }

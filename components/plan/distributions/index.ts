@@ -1,34 +1,31 @@
 /**
- * From a device's profile to the plan of its Kubernetes distribution: which files, which binary, which service, and what
- * counts as ready. The apply script is the same for all of them. A new distribution is one file and one line in
- * {@link DISTRIBUTIONS}.
+ * From a device's profile to its Kubernetes distribution: its plan, and what stands against it. A new distribution is one
+ * folder and one line in {@link DISTRIBUTIONS}, beside its settings in components/inventory/.
  */
 import type { Profile } from "../../inventory/types.ts";
 import { checkAgent } from "../agent.ts";
 import { checkBackup } from "../backup.ts";
 import { checkGitAccess } from "../git-access.ts";
 import { checkSealing } from "../sealing.ts";
+import type { Distribution } from "./distribution.ts";
 import type { DistributionPlan, RenderContext } from "./distribution-plan.ts";
 import { checkEngine } from "./engine.ts";
 import type { Finding } from "./finding.ts";
-import { checkK0s, checkMicroK8s } from "./k0s/checks.ts";
-import { renderK0s } from "./k0s/index.ts";
-import { checkK3s, renderK3s } from "./k3s/index.ts";
-import { renderMicroK8s } from "./microk8s/index.ts";
-
-/** What a distribution does with a profile. */
-interface Distribution {
-  /** What stands against the profile. Reads no secret and throws nothing. */
-  readonly check: (profile: Profile, context: RenderContext) => Finding[];
-  readonly render: (profile: Profile, context: RenderContext) => DistributionPlan;
-}
+import { K0S } from "./k0s/index.ts";
+import { K3S } from "./k3s/index.ts";
+import { MICROK8S } from "./microk8s/index.ts";
 
 /** Distributions by the name under which an inventory asks for them. */
 export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], Distribution>> = {
-  k3s: { check: checkK3s, render: renderK3s },
-  k0s: { check: checkK0s, render: renderK0s },
-  microk8s: { check: checkMicroK8s, render: renderMicroK8s },
+  k3s: K3S,
+  k0s: K0S,
+  microk8s: MICROK8S,
 };
+
+/** The distribution that a profile names. */
+export function distributionOf({ distribution }: Pick<Profile, "distribution">): Distribution {
+  return DISTRIBUTIONS[distribution];
+}
 
 /**
  * Plans the distribution that the profile names.
@@ -36,7 +33,7 @@ export const DISTRIBUTIONS: Readonly<Record<Profile["distribution"], Distributio
  * @throws Error naming the device, the setting and the fix, where the profile cannot work
  */
 export function renderDistribution(profile: Profile, context: RenderContext = {}): DistributionPlan {
-  return DISTRIBUTIONS[profile.distribution].render(profile, context);
+  return distributionOf(profile).render(profile, context);
 }
 
 /**
@@ -46,7 +43,7 @@ export function renderDistribution(profile: Profile, context: RenderContext = {}
  */
 export function checkDistribution(profile: Profile, context: RenderContext = {}): Finding[] {
   return [
-    ...DISTRIBUTIONS[profile.distribution].check(profile, context),
+    ...distributionOf(profile).check(profile, context),
     ...checkBackup(profile),
     ...checkGitAccess(profile),
     ...checkAgent(profile),

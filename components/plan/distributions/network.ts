@@ -1,10 +1,10 @@
 /**
- * From a profile to its place in the network: which flannel backend suits the shape of a site, which addresses may not
- * meet, and the last-resort default route without which K3s does not start off-line. Pure.
+ * From a profile to its place in the network: which addresses may not meet, which kernel modules a node needs, and the
+ * last-resort default route without which K3s does not start off-line. Pure.
  */
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import type { Profile } from "../../inventory/types.ts";
-import { error, type Finding, warning } from "./finding.ts";
+import { error, type Finding } from "./finding.ts";
 
 /** Kernel modules of a node, by what asks for them. */
 const MODULES = {
@@ -22,118 +22,50 @@ export function kernelModules({ network }: Profile, backend = ""): string[] {
   return [...MODULES.always, ...more, ...(network.dummyRoute ? ["dummy"] : [])];
 }
 
+/** A network of a cluster: its setting, or what people call it, and its IPv4 network. */
+export type ClusterNetwork = readonly [name: string, cidr: string];
+
 /**
- * What stands against the network settings of a device that runs K3s.
- * https://docs.k3s.io/networking/basic-network-options
+ * What stands against the networks that a cluster is given.
+ * @param example a service network that works
  */
-export function checkNetwork(profile: Profile): Finding[] {
-  return [...backendFindings(profile), ...checkCidrs(profile), ...checkNodeIp(profile), ...checkHost(profile)];
-}
-
-function backendFindings(profile: Profile): Finding[] {
-  return BACKEND_RULES.flatMap(({ applies, finding }) => (applies(profile) ? [finding] : []));
-}
-
-const BACKEND = "k3s.flannelBackend";
-
-/** What stands against a backend, and where. https://docs.k3s.io/networking/basic-network-options */
-const BACKEND_RULES: readonly { readonly applies: (profile: Profile) => boolean; readonly finding: Finding }[] = [
-  {
-    // The node would never become Ready, so each apply would fail at the health gate and be rolled back. edge-fleet
-    // delivers no CNI, and one from Git would come too late: what pulls it needs the pod network.
-    applies: ({ k3s }) => k3s.flannelBackend === "none" && !k3s.ownCni,
-    finding: error(
-      BACKEND,
-      "none leaves the node without a pod network, and it would never become Ready - remove the field to use flannel, or set k3s.ownCni: true where the device's image brings a CNI",
-    ),
-  },
-  {
-    applies: ({ k3s }) => k3s.flannelBackend !== "none" && k3s.ownCni,
-    finding: error("k3s.ownCni", `is true beside flannel - set ${BACKEND}: none, or remove the field`),
-  },
-  {
-    // It would be ignored, and an operator would believe in it.
-    applies: ({ k3s, network }) => k3s.flannelBackend === "none" && network.interface !== undefined,
-    finding: error(
-      "network.interface",
-      `is flannel's, which ${BACKEND} none turns off - set it in the CNI, and remove the field`,
-    ),
-  },
-  {
-    applies: ({ k3s, network }) => network.shape === "multi-site" && k3s.flannelBackend === "host-gw",
-    finding: error(
-      BACKEND,
-      "host-gw needs all nodes on one layer-2 network, routed sites are not - use wireguard-native, or network.shape lan",
-    ),
-  },
-  {
-    applies: ({ k3s, network }) => network.shape === "multi-site" && k3s.flannelBackend === "vxlan",
-    finding: error(
-      BACKEND,
-      "vxlan carries pod traffic unencrypted, and the way between sites is not to be trusted - use wireguard-native",
-    ),
-  },
-  {
-    // It works: no backend carries traffic on a single node. But the module must be there for nothing.
-    applies: ({ k3s, network }) => network.shape === "single" && k3s.flannelBackend === "wireguard-native",
-    finding: warning(
-      BACKEND,
-      "wireguard-native has no traffic to encrypt on a single node, and the kernel must have wireguard for it - remove the field to use host-gw",
-    ),
-  },
-  {
-    applies: ({ network }) => network.shape !== "single" && network.nodeIp === undefined,
-    finding: warning(
-      "network.nodeIp",
-      "is not set, and the other nodes lose this one when DHCP changes its address - set it, or reserve the address",
-    ),
-  },
-];
-
-function checkCidrs({ k3s: { clusterCidr, serviceCidr } }: Profile): Finding[] {
+export function checkCidrs(pods: ClusterNetwork, services: ClusterNetwork, example: string): Finding[] {
+  const [podsName, podCidr] = pods;
+  const [servicesName, serviceCidr] = services;
   const findings: Finding[] = [];
-  if (cidrsOverlap(clusterCidr, serviceCidr)) {
-    findings.push(
-      error("k3s.serviceCidr", `${serviceCidr} overlaps k3s.clusterCidr ${clusterCidr} - use two separate networks`),
-    );
-  }
-  if (prefixOf(clusterCidr) > 24) {
-    findings.push(
-      error("k3s.clusterCidr", `${clusterCidr} has no room for the /24 that each node gets - use a /24 or larger`),
-    );
-  }
+  if (cidrsOverlap(podCidr, serviceCidr))
+    findings.push(error(servicesName, `${serviceCidr} overlaps ${podsName} ${podCidr} - use two separate networks`));
+  if (prefixOf(podCidr) > 24)
+    findings.push(error(podsName, `${podCidr} has no room for the /24 that each node gets - use a /24 or larger`));
   const service = prefixOf(serviceCidr);
-  if (service < 12 || service > 28) {
+  if (service < 12 || service > 28)
     findings.push(
       error(
-        "k3s.serviceCidr",
-        `${serviceCidr} is not between /12, the API server's limit, and /28, which the DNS service's address needs - use e.g. 10.43.0.0/16`,
+        servicesName,
+        `${serviceCidr} is not between /12, the API server's limit, and /28, which the DNS service's address needs - use e.g. ${example}`,
       ),
     );
-  }
   return findings;
 }
 
-function checkNodeIp({ network: { nodeIp }, k3s }: Profile): Finding[] {
+/** What stands against the addresses by which a device is reached: they lie in none of its cluster's networks. */
+export function checkAddresses({ host, network }: Profile, networks: readonly ClusterNetwork[]): Finding[] {
+  return [...checkNodeIp(network.nodeIp, networks), ...(isIPv4(host) ? insideFindings("host", host, networks) : [])];
+}
+
+function checkNodeIp(nodeIp: string | undefined, networks: readonly ClusterNetwork[]): Finding[] {
   if (nodeIp === undefined) return [];
-  if (isIPv6(nodeIp)) {
+  if (isIPv6(nodeIp))
     return [error("network.nodeIp", `${nodeIp} is IPv6, but the pod network is IPv4 - use the node's IPv4 address`)];
-  }
-  if (UNUSABLE.check(nodeIp)) {
+  if (UNUSABLE.check(nodeIp))
     return [error("network.nodeIp", `${nodeIp} is no address that a node can have - use that of its interface`)];
-  }
-  return insideFindings("network.nodeIp", nodeIp, k3s, "renumber the cluster's networks or the site");
+  return insideFindings("network.nodeIp", nodeIp, networks);
 }
 
-/** The controller's way to the device ends at an address that pods or services would take over. */
-function checkHost({ host, k3s }: Profile): Finding[] {
-  return isIPv4(host) ? insideFindings("host", host, k3s, "renumber the cluster's networks or the site") : [];
-}
-
-function insideFindings(setting: string, address: string, k3s: Profile["k3s"], fix: string): Finding[] {
-  return (["clusterCidr", "serviceCidr"] as const).flatMap((name) =>
-    addressInCidr(address, k3s[name])
-      ? [error(setting, `${address} lies inside k3s.${name} ${k3s[name]} - ${fix}`)]
+function insideFindings(setting: string, address: string, networks: readonly ClusterNetwork[]): Finding[] {
+  return networks.flatMap(([name, cidr]) =>
+    addressInCidr(address, cidr)
+      ? [error(setting, `${address} lies inside ${name} ${cidr} - renumber the cluster's networks or the site`)]
       : [],
   );
 }
@@ -165,7 +97,8 @@ function baseOf(cidr: string): string {
   return cidr.slice(0, cidr.indexOf("/"));
 }
 
-function prefixOf(cidr: string): number {
+/** `10.42.0.0/16` -> 16. */
+export function prefixOf(cidr: string): number {
   return Number(cidr.slice(cidr.indexOf("/") + 1));
 }
 

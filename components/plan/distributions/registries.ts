@@ -1,14 +1,9 @@
 /**
- * The registries of a profile: whose account belongs to which host, what stands against them, and K3s' `registries.yaml`.
- * Passwords come from the caller and are looked up by the key of the stack's configuration, so that a profile never holds
- * one. https://docs.k3s.io/installation/private-registry
+ * The registries of a profile: whose account belongs to which host, and what stands against them. Passwords come from the
+ * caller and are looked up by the key of the stack's configuration, so that a profile never holds one.
  */
-import { stringify } from "yaml";
 import type { Profile, RegistryMirror } from "../../inventory/types.ts";
-import type { DeviceFile } from "./distribution-plan.ts";
 import { error, type Finding, warning } from "./finding.ts";
-
-const PATH = "/etc/rancher/k3s/registries.yaml";
 
 /** Keys of the passwords that the profile's registries name, sorted. */
 export function registrySecretKeys({ registries }: Profile): string[] {
@@ -83,27 +78,6 @@ export function sorted(registries: Profile["registries"]): [string, RegistryMirr
  */
 export function hostOf(endpoint: string): string {
   return /^https?:\/\/(?:[^@/?#]*@)?([^/?#]*)/i.exec(endpoint)?.[1] ?? "";
-}
-
-/**
- * Renders K3s' `registries.yaml`.
- * @returns the file, `secret` where it holds a password; undefined where the profile names no registry
- * @throws Error as {@link registryAccounts}
- */
-export function renderRegistries(
-  profile: Profile,
-  secrets: Readonly<Record<string, string>> = {},
-): DeviceFile | undefined {
-  const registries = sorted(profile.registries);
-  if (registries.length === 0) return undefined;
-  const mirrors = Object.fromEntries(
-    registries.map(([registry, { endpoints }]) => [registry, { endpoint: endpoints }]),
-  );
-  const accounts = registryAccounts(profile, secrets);
-  const configs = Object.fromEntries([...accounts].map(([host, auth]) => [host, { auth }]));
-  const secret = accounts.size > 0;
-  const content = stringify({ mirrors, ...(secret ? { configs } : {}) }, { lineWidth: 0 });
-  return { path: PATH, mode: "0600", content, live: false, ...(secret ? { secret } : {}) };
 }
 
 function passwordOf(id: string, registry: string, key: string, secrets: Readonly<Record<string, string>>): string {

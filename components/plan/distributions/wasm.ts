@@ -18,6 +18,14 @@ export const SHIM_MEMORY_MIB: Readonly<Record<WasmRuntime, number>> = {
   wasmer: 19,
 };
 
+/** Name of the shim binary in an archive; containerd finds `io.containerd.spin.v2` as `containerd-shim-spin-v2`. */
+export const SHIM_BINARIES: Readonly<Record<WasmRuntime, string>> = {
+  spin: "containerd-shim-spin-v2",
+  wasmtime: "containerd-shim-wasmtime-v1",
+  wasmedge: "containerd-shim-wasmedge-v1",
+  wasmer: "containerd-shim-wasmer-v1",
+};
+
 /** RuntimeClass under which SpinKube looks for the spin shim. https://www.spinkube.dev */
 export const SPINKUBE_RUNTIME_CLASS = "wasmtime-spin-v2";
 

@@ -292,7 +292,7 @@ test("a signature that openssl makes, which is cosign's format, is accepted", as
 });
 
 test("a pinned key needs nothing, and entries without keys do not conflict", () => {
-  assert.deepEqual(decideKey("a", { key: "u", pinned: "a" }, false), { scalars: [] });
+  assert.deepEqual(decideKey("a", { key: "u", pinned: "a", field: "k0sKey", signer: "K0s" }, false), { scalars: [] });
   const key = (value: string) => [{ path: ["k0sKey"], value }];
   assert.equal(keyConflict([]), undefined);
   const revision = { path: ["microk8s", "revision"], value: 1 };

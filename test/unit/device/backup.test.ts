@@ -18,7 +18,7 @@ import {
 } from "../../../components/plan/backup.ts";
 import { regionSecretKeys } from "../../../components/plan/contexts.ts";
 import { describeFinding } from "../../../components/plan/distributions/finding.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/secrets.ts";
 import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { makeKeyPair, makeRecipient } from "../../lab/standins/upload-server.ts";

@@ -5,7 +5,7 @@ import type { RenderContext } from "../../../components/plan/distributions/distr
 import { describeFinding } from "../../../components/plan/distributions/finding.ts";
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
 import { checkJoin } from "../../../components/plan/distributions/k3s/join.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/secrets.ts";
 import { fileOf, flagsOf, hasFile, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import type { RegistryMirror } from "../../../components/inventory/types.ts";
 import { describeFinding } from "../../../components/plan/distributions/finding.ts";
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
-import { checkRegistries, renderRegistries } from "../../../components/plan/distributions/registries.ts";
+import { renderRegistries } from "../../../components/plan/distributions/k3s/registries.ts";
+import { checkRegistries } from "../../../components/plan/distributions/registries.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/secrets.ts";
 import { fileOf, hasFile, PATHS, yamlOf } from "./plan-files.ts";
 import { buildProfile } from "./profile.ts";
 

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { describeFinding } from "../../../components/plan/distributions/finding.ts";
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
+import { checkNetwork } from "../../../components/plan/distributions/k3s/network.ts";
 import {
   addressInCidr,
-  checkNetwork,
   cidrsOverlap,
   kernelModules,
   routeUnit,

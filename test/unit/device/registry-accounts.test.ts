@@ -7,7 +7,7 @@ import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import type { RenderContext } from "../../../components/plan/distributions/distribution-plan.ts";
 import { renderDistribution } from "../../../components/plan/distributions/index.ts";
-import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { placeholderSecrets, secretKeys } from "../../../components/plan/distributions/secrets.ts";
 import { renderPayload } from "../../../components/plan/payload.ts";
 import { assertGolden } from "../../golden.ts";
 import { describeFiles, fileOf } from "./plan-files.ts";

@@ -6,7 +6,7 @@ import { makeSealingPair, sealingKeyName, sealingSecretKey } from "../../../comp
 import type { Profile } from "../../../components/inventory/types.ts";
 import { regionSecretKeys } from "../../../components/plan/contexts.ts";
 import { checkDistribution } from "../../../components/plan/distributions/index.ts";
-import { placeholderSecrets } from "../../../components/plan/distributions/k3s/secrets.ts";
+import { placeholderSecrets } from "../../../components/plan/distributions/secrets.ts";
 import { payloadText, renderPayload } from "../../../components/plan/payload.ts";
 import { checkSealing } from "../../../components/plan/sealing.ts";
 import { planText } from "../../../components/plan/text.ts";

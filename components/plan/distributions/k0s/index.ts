@@ -5,38 +5,63 @@
  */
 
 import type { Profile } from "../../../inventory/types.ts";
+import { lockedBinary } from "../binary.ts";
+import { type ContainerdVersion, hostsFiles, registryTable, runtimeTable, runtimeType } from "../containerd.ts";
+import type { BinarySource, Distribution } from "../distribution.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
 import { requireNoErrors } from "../finding.ts";
 import { hostFilesFor, openFile, UNITS } from "../host.ts";
-import { minorOf } from "../k3s/join.ts";
-import { admissionConfiguration, auditPolicy } from "../k3s/policies.ts";
 import { kernelModules, ROUTE_UNIT } from "../network.ts";
 import { kubeletMaySet, nodeLabels } from "../node-labels.ts";
 import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
+import { admissionConfiguration, auditPolicy } from "../policies.ts";
+import { minorOf } from "../release.ts";
+import { MINIMUM_MEMORY_MIB } from "../reservations.ts";
 import { runtimeClasses, wasmLabels } from "../wasm.ts";
 import { yamlText } from "../yaml.ts";
-import { checkK0s } from "./checks.ts";
-import { clusterConfig, K0S_CONFIG, K0S_MANIFESTS } from "./config.ts";
-import {
-  CONTAINERD_2_MINOR,
-  type ContainerdVersion,
-  hostsFiles,
-  registryTable,
-  runtimeTable,
-  runtimeType,
-} from "./containerd.ts";
+import { CONTAINERD_2_MINOR, checkK0s } from "./checks.ts";
+import { clusterConfig, K0S_CONFIG, K0S_DATA, K0S_MANIFESTS } from "./config.ts";
 
 const BINARY = "/usr/local/bin/k0s";
 const SERVICE = "k0scontroller";
 const LABELS = `${K0S_CONFIG}/labels.env`;
 const DROP_INS = `${K0S_CONFIG}/containerd.d`;
 
-/**
- * Plans K0s for one device.
- * @param context the secrets. Default: none
- * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
- */
-export function renderK0s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
+/** https://docs.k0sproject.io/stable/airgap-install/. Releases before 1.36 name the bundle without system and ending. */
+const SOURCE: BinarySource = {
+  kind: "binary",
+  base: "https://github.com/k0sproject/k0s/releases/download",
+  files: (version, architecture) => ({
+    list: "sha256sums.txt",
+    binary: `k0s-${version}-${architecture}`,
+    images: [`k0s-airgap-bundle-${version}-linux-${architecture}.tar`, `k0s-airgap-bundle-${version}-${architecture}`],
+  }),
+  locked: (lock, version) => lock.k0s?.[version],
+  signature: { signer: "K0s", file: "cosign.pub", field: "k0sKey" },
+};
+
+/** K0s, a single node. */
+export const K0S: Distribution = {
+  release: "v1.36.3+k0s.2",
+  memoryMiB: MINIMUM_MEMORY_MIB,
+  check: checkK0s,
+  render: renderK0s,
+  manifests: K0S_MANIFESTS,
+  // `k0s kubeconfig admin` reads the same. https://docs.k0sproject.io/stable/configuration-validation/
+  kubeconfig: `${K0S_DATA}/pki/admin.conf`,
+  pods: ({ k0s }) => k0s.podCidr,
+  writes: ({ k0s }) => (k0s.disable.includes("metrics-server") ? [] : ["metrics-server"]),
+  // https://docs.k0sproject.io/stable/networking/
+  ports: () => [
+    ["6443/tcp", "Kubernetes API"],
+    ["8132/tcp", "konnectivity"],
+    ["10250/tcp", "kubelet"],
+  ],
+  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, `${K0S_DATA}/images`),
+  source: SOURCE,
+};
+
+function renderK0s(profile: Profile, { secrets }: RenderContext): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkK0s(profile));
   const labels = nodeLabels({ ...profile, labels: { ...profile.labels, ...wasmLabels(profile.wasm) } });
   return {
@@ -77,7 +102,7 @@ function policies({ security, gitops }: Profile): DeviceFile[] {
 
 /** https://docs.k0sproject.io/stable/runtime/. A drop-in of the other containerd's version makes K0s exit. */
 function dropIns(profile: Profile, secrets: RenderContext["secrets"]): DeviceFile[] {
-  const version: ContainerdVersion = minorOf(profile.k0s.version) >= CONTAINERD_2_MINOR.k0s ? 3 : 2;
+  const version: ContainerdVersion = minorOf(profile.k0s.version) >= CONTAINERD_2_MINOR ? 3 : 2;
   const dropIn = (name: string, table: string) =>
     openFile(`${DROP_INS}/edge-fleet-${name}.toml`, `version = ${version}\n\n${table}`);
   const folder = `${DROP_INS}/certs.d`;

@@ -4,6 +4,7 @@
  * never a `datastore-endpoint`: without one K3s opens its SQLite with WAL and a busy timeout that an endpoint would lose.
  */
 import type { Profile } from "../../../inventory/types.ts";
+import { flannelBackend } from "./network.ts";
 import { ADMISSION, AGENT_TOKEN, AUDIT_LOGS, AUDIT_POLICY, TOKEN } from "./paths.ts";
 
 /**
@@ -18,13 +19,14 @@ const TOLERATION_SECONDS = { single: undefined, lan: 900, "multi-site": 86_400 }
  */
 export function serverConfig(profile: Profile, joined: boolean): Record<string, unknown> {
   const { k3s, host } = profile;
+  const backend = flannelBackend(profile);
   return {
     ...nodeConfig(profile),
     ...(joined ? { "agent-token-file": AGENT_TOKEN, "tls-san": [host] } : {}),
     "write-kubeconfig-mode": "0600",
     disable: k3s.disable,
-    "flannel-backend": k3s.flannelBackend,
-    ...(k3s.flannelBackend === "none" ? { "disable-network-policy": true } : {}),
+    "flannel-backend": backend,
+    ...(backend === "none" ? { "disable-network-policy": true } : {}),
     "cluster-cidr": k3s.clusterCidr,
     "service-cidr": k3s.serviceCidr,
     "secrets-encryption": true,
@@ -48,9 +50,10 @@ export function agentConfig(profile: Profile, serverHost: string): Record<string
 }
 
 /** What a server and an agent say of the machine that they run on. */
-function nodeConfig({ id, security, network, k3s }: Profile): Record<string, unknown> {
+function nodeConfig(profile: Profile): Record<string, unknown> {
+  const { id, security, network } = profile;
   const { nodeIp, interface: networkInterface, resolvConf } = network;
-  const ownInterface = k3s.flannelBackend === "none" ? undefined : networkInterface;
+  const ownInterface = flannelBackend(profile) === "none" ? undefined : networkInterface;
   return {
     "node-name": id,
     ...(nodeIp === undefined ? {} : { "node-ip": nodeIp }),

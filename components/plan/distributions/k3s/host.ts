@@ -8,6 +8,7 @@ import { hostFilesFor, openFile, UNITS } from "../host.ts";
 import { kernelModules, ROUTE_UNIT } from "../network.ts";
 import { type OpenrcService, openrcScript, scriptPath } from "../openrc.ts";
 import type { NodeRole } from "../reservations.ts";
+import { flannelBackend } from "./network.ts";
 import { AUDIT_LOGS, BINARY, CONFIG, DATA } from "./paths.ts";
 
 /** Service of K3s by role, without `.service`. */
@@ -20,7 +21,7 @@ export function unitPath(init: Profile["init"], role: NodeRole): string {
 
 /** Files of the host, in the order in which they are put; the distribution's own unit is the last one. */
 export function hostFiles(profile: Profile, role: NodeRole): DeviceFile[] {
-  const modules = kernelModules(profile, profile.k3s.flannelBackend);
+  const modules = kernelModules(profile, flannelBackend(profile));
   return [
     ...hostFilesFor(profile, `${SERVICES[role]}.service`, modules),
     profile.init === "openrc"

@@ -6,32 +6,60 @@
  */
 
 import type { Profile } from "../../../inventory/types.ts";
+import { lockedBinary } from "../binary.ts";
+import type { BinarySource, Distribution, SitePort } from "../distribution.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
 import { error, type Finding, requireNoErrors, warning } from "../finding.ts";
 import { kubeletDropIn } from "../kubelet.ts";
-import { checkNetwork } from "../network.ts";
 import { kubeletMaySet, nodeLabels } from "../node-labels.ts";
-import { checkRegistries, renderRegistries } from "../registries.ts";
-import { type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "../reservations.ts";
+import { admissionConfiguration, auditPolicy } from "../policies.ts";
+import { checkRegistries } from "../registries.ts";
+import { checkRelease } from "../release.ts";
+import { MINIMUM_MEMORY_MIB, type NodeRole, podMemoryMiB, RECOMMENDED_MEMORY_MIB } from "../reservations.ts";
 import { checkTaints } from "../taints.ts";
 import { checkWasm, runtimeClasses, wasmLabels } from "../wasm.ts";
 import { yamlText } from "../yaml.ts";
 import { agentConfig, serverConfig } from "./config.ts";
 import { hostFiles, SERVICES, unitPath } from "./host.ts";
-import { checkJoin, minorOf } from "./join.ts";
+import { checkJoin } from "./join.ts";
+import { checkNetwork, flannelBackend } from "./network.ts";
 import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, MANIFESTS, TOKEN } from "./paths.ts";
-import { admissionConfiguration, auditPolicy } from "./policies.ts";
-import { joinToken } from "./secrets.ts";
+import { renderRegistries } from "./registries.ts";
+import { joinSecretKeys, joinToken } from "./secrets.ts";
 
-/** Oldest minor release with the secretbox provider for secrets encryption. */
-const OLDEST_MINOR = 33;
+/** https://docs.k3s.io/installation/airgap. The smallest of the three packings comes first. */
+const SOURCE: BinarySource = {
+  kind: "binary",
+  base: "https://github.com/k3s-io/k3s/releases/download",
+  files: (_, architecture) => ({
+    list: `sha256sum-${architecture}.txt`,
+    binary: architecture === "amd64" ? "k3s" : `k3s-${architecture}`,
+    images: [".tar.zst", ".tar.gz", ".tar"].map((ending) => `k3s-airgap-images-${architecture}${ending}`),
+  }),
+  locked: (lock, version) => lock.k3s?.[version],
+};
 
-/**
- * Plans K3s for one device: an agent where the profile `joins` another device, a server otherwise.
- * @param context the server that an agent joins, whether agents join this one, and the secrets. Default: none of them
- * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
- */
-export function renderK3s(profile: Profile, context: RenderContext = {}): DistributionPlan {
+/** K3s, a server or an agent. */
+export const K3S: Distribution = {
+  release: "v1.36.2+k3s1",
+  memoryMiB: MINIMUM_MEMORY_MIB,
+  check: checkK3s,
+  render: renderK3s,
+  secretKeys: joinSecretKeys,
+  manifests: MANIFESTS,
+  // https://docs.k3s.io/cluster-access
+  kubeconfig: `${CONFIG}/k3s.yaml`,
+  pods: ({ k3s }) => k3s.clusterCidr,
+  flannel: flannelBackend,
+  writes: ({ k3s }) => (k3s.disable.includes("metrics-server") ? [] : ["metrics-server"]),
+  // https://docs.k3s.io/installation/requirements#networking
+  ports: (profile) => [["6443/tcp", "Kubernetes API"], ["10250/tcp", "kubelet"], ...flannelPorts(profile)],
+  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, `${DATA}/agent/images`),
+  source: SOURCE,
+};
+
+/** An agent where the profile `joins` another device, a server otherwise. */
+function renderK3s(profile: Profile, context: RenderContext): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkK3s(profile, context));
   const role = roleOf(profile);
   const labels = labelsOf(profile, role);
@@ -59,15 +87,12 @@ export function renderK3s(profile: Profile, context: RenderContext = {}): Distri
   };
 }
 
-/**
- * What stands against a profile, and what is worth a look. Nothing is thrown.
- * @param context as for {@link renderK3s}; its secrets are not read
- */
-export function checkK3s(profile: Profile, context: RenderContext = {}): Finding[] {
+function checkK3s(profile: Profile, context: RenderContext): Finding[] {
   const role = roleOf(profile);
   const memory = checkMemory(profile, role);
   return [
-    ...checkVersion(profile),
+    // The oldest one with the secretbox provider for secrets encryption.
+    ...checkRelease(profile, "v1.33.0+k3s1"),
     ...memory,
     ...checkNetwork(profile),
     ...checkRegistries(profile),
@@ -80,13 +105,14 @@ export function checkK3s(profile: Profile, context: RenderContext = {}): Finding
   ];
 }
 
-function roleOf({ joins }: Profile): NodeRole {
-  return joins === undefined ? "server" : "agent";
+/** Of a backend that wraps packets; host-gw does not. */
+function flannelPorts(profile: Profile): SitePort[] {
+  const port = { vxlan: "8472/udp", "wireguard-native": "51820/udp", "host-gw": "", none: "" }[flannelBackend(profile)];
+  return port === "" ? [] : [[port, "pod network"]];
 }
 
-function checkVersion({ k3s: { version } }: Profile): Finding[] {
-  if (minorOf(version) >= OLDEST_MINOR) return [];
-  return [error("k3s.version", `${version} is not supported - use v1.${OLDEST_MINOR}.0+k3s1 or later`)];
+function roleOf({ joins }: Profile): NodeRole {
+  return joins === undefined ? "server" : "agent";
 }
 
 function checkMemory({ memoryMiB }: Profile, role: NodeRole): Finding[] {

@@ -5,9 +5,8 @@
 import type { Profile } from "../../../inventory/types.ts";
 import type { RenderContext } from "../distribution-plan.ts";
 import { error, type Finding } from "../finding.ts";
-
-/** Settings that K3s takes from the server and an agent cannot differ in. https://docs.k3s.io/cli/server */
-const SHARED = ["flannelBackend", "clusterCidr", "serviceCidr"] as const;
+import { minorOf } from "../release.ts";
+import { flannelBackend } from "./network.ts";
 
 /** What stands against `joins` of a device; empty where it joins nobody. */
 export function checkJoin(agent: Profile, server: RenderContext["server"]): Finding[] {
@@ -17,11 +16,13 @@ export function checkJoin(agent: Profile, server: RenderContext["server"]): Find
   }
   const findings = [...checkShape(agent, server), ...checkServer(agent, server)];
   if (server.k3s === undefined) return findings;
-  const { k3s } = server;
-  for (const name of SHARED) {
-    if (agent.k3s[name] === k3s[name]) continue;
+  const { k3s, network = agent.network } = server;
+  const wanted = Object.entries(sharedSettings({ k3s, network }));
+  const own = sharedSettings(agent);
+  for (const [name, value] of wanted) {
+    if (own[name] === value) continue;
     findings.push(
-      error(`k3s.${name}`, `is ${agent.k3s[name]}, but ${agent.joins} has ${k3s[name]} - set it once, in the region`),
+      error(`k3s.${name}`, `is ${own[name]}, but ${agent.joins} has ${value} - set it once, in the region`),
     );
   }
   if (minorOf(agent.k3s.version) > minorOf(k3s.version)) {
@@ -33,6 +34,12 @@ export function checkJoin(agent: Profile, server: RenderContext["server"]): Find
     );
   }
   return findings;
+}
+
+/** Settings that K3s takes from the server and an agent cannot differ in. https://docs.k3s.io/cli/server */
+function sharedSettings({ k3s, network }: Pick<Profile, "k3s" | "network">): Record<string, string> {
+  const { clusterCidr, serviceCidr } = k3s;
+  return { flannelBackend: flannelBackend({ k3s, network }), clusterCidr, serviceCidr };
 }
 
 function checkShape(agent: Profile, server: NonNullable<RenderContext["server"]>): Finding[] {
@@ -64,9 +71,4 @@ function checkServer(agent: Profile, server: NonNullable<RenderContext["server"]
     );
   }
   return findings;
-}
-
-/** `v1.36.2+k3s1` -> 36. */
-export function minorOf(version: string): number {
-  return Number(/^v1\.(\d+)\./.exec(version)?.[1] ?? Number.NaN);
 }

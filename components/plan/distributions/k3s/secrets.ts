@@ -1,13 +1,5 @@
-/**
- * The secrets that a device needs, by their keys in the stack's configuration: passwords of registries, keys, and the token
- * with which agents join. A profile only names keys; the values come from the caller and end in files of mode 0600.
- */
+/** The token with which agents join a server: its key in the stack's configuration, and its two forms. */
 import type { Profile } from "../../../inventory/types.ts";
-import { backupSecretKeys } from "../../backup.ts";
-import { gitSecretKeys } from "../../git-access.ts";
-import { PLACEHOLDER } from "../../placeholder.ts";
-import { sealingSecretKeys } from "../../sealing.ts";
-import { registrySecretKeys } from "../registries.ts";
 
 /** Full form of a token, `K10<SHA-256 of the CA>::<user>:<password>`. https://docs.k3s.io/cli/token#token-format */
 const FULL_TOKEN = /^K10[0-9a-f]{64}::[A-Za-z]+:/;
@@ -16,29 +8,14 @@ const FULL_TOKEN = /^K10[0-9a-f]{64}::[A-Za-z]+:/;
 const PASSWORD = /^[A-Za-z0-9_.-]{16,256}$/;
 
 /** Key of the secret with which agents join a server: `pulumi config set --secret edge-fleet:token-<server id>`. */
-export function joinTokenKey(serverId: string): string {
+function joinTokenKey(serverId: string): string {
   return `token-${serverId}`;
 }
 
-/**
- * Keys of every secret that the device's files hold, sorted: what a caller has to look up before it renders.
- * @param joined whether other devices join this one
- */
-export function secretKeys(profile: Profile, joined: boolean): string[] {
-  const server = profile.joins ?? (joined ? profile.id : undefined);
-  const keys = new Set([
-    ...registrySecretKeys(profile),
-    ...backupSecretKeys(profile),
-    ...gitSecretKeys(profile),
-    ...sealingSecretKeys(profile),
-  ]);
-  if (profile.distribution === "k3s" && server !== undefined) keys.add(joinTokenKey(server));
-  return [...keys].sort();
-}
-
-/** A stand-in for every secret, for showing and comparing a device's files without the values. */
-export function placeholderSecrets(profile: Profile, joined: boolean): Record<string, string> {
-  return Object.fromEntries(secretKeys(profile, joined).map((key) => [key, `${PLACEHOLDER}${key}`]));
+/** Keys of the secrets of K3s: the token, on a server that others join and on each agent. */
+export function joinSecretKeys({ id, joins }: Pick<Profile, "id" | "joins">, joined: boolean): string[] {
+  const server = joins ?? (joined ? id : undefined);
+  return server === undefined ? [] : [joinTokenKey(server)];
 }
 
 /** The token of a cluster in its two forms. */

@@ -4,19 +4,20 @@
  * each of its revisions.
  */
 
+import type { ArtifactsLock } from "../../../inventory/schema.ts";
 import type { Profile } from "../../../inventory/types.ts";
-import { SHIM_BINARIES } from "../../artifact.ts";
+import { hostsFiles, runtimeTable } from "../containerd.ts";
+import type { Distribution, LockedArtifact, SnapSource } from "../distribution.ts";
 import type { DeviceFile, DistributionPlan, RenderContext } from "../distribution-plan.ts";
 import { requireNoErrors } from "../finding.ts";
 import { hostFilesFor, openFile, UNITS } from "../host.ts";
-import { checkMicroK8s } from "../k0s/checks.ts";
-import { hostsFiles, runtimeTable } from "../k0s/containerd.ts";
-import { admissionConfiguration, auditPolicy } from "../k3s/policies.ts";
 import { kernelModules, ROUTE_UNIT } from "../network.ts";
 import { nodeLabels } from "../node-labels.ts";
-import { runtimeClasses, wasmLabels } from "../wasm.ts";
+import { admissionConfiguration, auditPolicy } from "../policies.ts";
+import { runtimeClasses, SHIM_BINARIES, wasmLabels } from "../wasm.ts";
 import { yamlText } from "../yaml.ts";
 import { argumentLines, MICROK8S_CONFIG, serviceArguments } from "./args.ts";
+import { checkMicroK8s, MEMORY_MIB, PODS } from "./checks.ts";
 
 /** kubelite runs the API server and the kubelet; snapd writes its unit. */
 const SERVICE = "snap.microk8s.daemon-kubelite";
@@ -27,12 +28,68 @@ const ROUTED = [SERVICE, "snap.microk8s.daemon-containerd"];
 /** Read by the snap when it is installed, never again: https://canonical.com/microk8s/docs/ref-launch-config */
 const LAUNCH = "/etc/microk8s.yaml";
 
+const SOURCE: SnapSource = {
+  kind: "snap",
+  locked: (lock, version, architecture) => lock.microk8s?.[version]?.[architecture],
+  storeless: ({ artifacts }) => artifacts.images || artifacts.delivery === "push",
+};
+
+/** MicroK8s, a single node. */
+export const MICROK8S: Distribution = {
+  release: "v1.36.2",
+  memoryMiB: MEMORY_MIB,
+  check: checkMicroK8s,
+  render: renderMicroK8s,
+  // The snap has no such folder: the device program applies what lies here.
+  manifests: "/var/lib/edge-fleet/manifests",
+  // As `microk8s config` prints it. https://microk8s.io/docs/working-with-kubectl
+  kubeconfig: "/var/snap/microk8s/current/credentials/client.config",
+  pods: () => PODS,
+  writes: () => ["dqlite"],
+  // https://microk8s.io/docs/services-and-ports
+  ports: () => [
+    ["16443/tcp", "Kubernetes API"],
+    ["25000/tcp", "joining"],
+    ["10250/tcp", "kubelet"],
+  ],
+  artifacts: lockedSnaps,
+  source: SOURCE,
+};
+
 /**
- * Plans MicroK8s for one device.
- * @param context the secrets. Default: none
- * @throws Error naming the device, each setting that cannot work and its fix; or the secret that is missing
+ * The snap and its assertions; where the device reaches no store, also those that snapd would fetch from it before: the base,
+ * and the snapd snap, without which snapd installs nothing on a classic system
+ * (https://github.com/canonical/snapd/blob/master/overlord/snapstate/handlers_prereq.go) and whose older releases, as in
+ * Debian's package, lack what a base asks of them (https://github.com/canonical/core20/issues/172). The first one comes last.
  */
-export function renderMicroK8s(profile: Profile, { secrets }: RenderContext = {}): DistributionPlan {
+function lockedSnaps(profile: Profile, lock: ArtifactsLock): LockedArtifact[] {
+  const { architecture } = profile;
+  const { version } = profile.microk8s;
+  const field = `microk8s.${version}.${architecture}`;
+  const locked = SOURCE.locked(lock, version, architecture);
+  if (locked === undefined) return [{ field, locked, name: "microk8s", kind: "snap" }];
+  const pair = (
+    name: string,
+    snap: "snap" | "base" | "snapd",
+    assertions: `${string}ssertions` & keyof typeof locked,
+  ) => [
+    { field: `${field}.${snap}`, locked: locked[snap], name, kind: "snap" } as const,
+    {
+      field: `${field}.${assertions}`,
+      locked: locked[assertions],
+      name: `${name}-assertions`,
+      kind: "assertions",
+    } as const,
+  ];
+  return [
+    ...pair("microk8s", "snap", "assertions"),
+    ...(SOURCE.storeless(profile)
+      ? [...pair("base", "base", "baseAssertions"), ...pair("snapd", "snapd", "snapdAssertions")]
+      : []),
+  ];
+}
+
+function renderMicroK8s(profile: Profile, { secrets }: RenderContext): DistributionPlan {
   const warnings = requireNoErrors(profile.id, checkMicroK8s(profile));
   const { microk8s, wasm } = profile;
   return {

@@ -2,22 +2,15 @@
  * From a profile to what containerd reads where edge-fleet does not write its whole configuration: tables of WASM
  * runtimes, and mirrors of registries with their accounts. Pure.
  */
-import type { Profile, RegistryMirror, WasmRuntime } from "../../../inventory/types.ts";
-import { SHIM_BINARIES } from "../../artifact.ts";
-import type { DeviceFile } from "../distribution-plan.ts";
-import { type Finding, warning } from "../finding.ts";
-import { minorOf } from "../k3s/join.ts";
-import { hostOf, type RegistryAccount, registryAccounts, sorted } from "../registries.ts";
+import type { Profile, RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
+import type { DeviceFile } from "./distribution-plan.ts";
+import { type Finding, warning } from "./finding.ts";
+import { hostOf, type RegistryAccount, registryAccounts, sorted } from "./registries.ts";
+import { minorOf } from "./release.ts";
+import { SHIM_BINARIES } from "./wasm.ts";
 
 /** containerd 2 reads version 3, containerd 1.7 only version 2: https://github.com/containerd/containerd/blob/main/docs/cri/config.md */
 export type ContainerdVersion = 2 | 3;
-
-/**
- * First minor release with containerd 2. K0s: embedded-bins/Makefile.variables, 1.7.34 in v1.35.7+k0s.0 and 2.3.3 in
- * v1.36.3+k0s.2. MicroK8s: https://github.com/canonical/microk8s/blob/1.36/build-scripts/components/containerd/version.sh,
- * 1.7.29 in branch 1.34 and 2.1.6 in 1.35.
- */
-export const CONTAINERD_2_MINOR = { k0s: 36, microk8s: 35 } as const;
 
 const RUNTIME_PLUGIN = { 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime" } as const;
 const REGISTRY_PLUGIN = { 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images" } as const;
@@ -100,12 +93,13 @@ function headerTable(endpoint: string, { username, password }: RegistryAccount):
 /**
  * Where an account would not reach a token server. containerd sends a mirror's headers there from 2.1 on
  * (https://github.com/containerd/containerd/pull/11092); before, it asks for an anonymous token.
+ * @param first minor release of the distribution with containerd 2
  */
-export function checkTokenServers(profile: Profile, distribution: keyof typeof CONTAINERD_2_MINOR): Finding[] {
+export function checkTokenServers(profile: Profile, first: number): Finding[] {
+  const { distribution, registries } = profile;
   const { version } = profile[distribution];
-  const first = CONTAINERD_2_MINOR[distribution];
   if (minorOf(version) >= first) return [];
-  return sorted(profile.registries).flatMap(([registry, { passwordSecret }]) =>
+  return sorted(registries).flatMap(([registry, { passwordSecret }]) =>
     passwordSecret === undefined
       ? []
       : [

@@ -1,18 +1,22 @@
 /**
- * MicroK8s: from the releases that devices use to the snap, its assertions and, for devices that reach no store, the snaps
+ * Distributions that are a snap: from the releases that devices use to the snap, its assertions and, for devices that reach no store, the snaps
  * that snapd would fetch before it: the base, and snapd's own. Pure: which revision a release is, only the store knows.
  */
 
-import type { ArtifactFile } from "../../../components/inventory/index.ts";
-import { needsStoreSnaps } from "../../../components/plan/artifact.ts";
+import type { ArtifactFile, Profile } from "../../../components/inventory/index.ts";
+import type { SnapSource } from "../../../components/plan/distributions/distribution.ts";
 import type { LockContext, SnapPart, UsedArtifact } from "../artifact.ts";
 import { groupUsers, nameUsers } from "./users.ts";
 
-/** Plans MicroK8s. A snap without its assertions, or the reverse, counts as not locked: the two belong together. */
-export function planMicroK8s({ inventory, profiles, bases }: LockContext): UsedArtifact[] {
-  const own = profiles.filter(({ distribution }) => distribution === "microk8s");
-  return groupUsers(own, ({ microk8s }) => microk8s.version).flatMap(({ version, architecture, profiles }) => {
-    const entry = inventory.artifacts.microk8s?.[version]?.[architecture];
+/** Plans a distribution's snaps. A snap without its assertions, or the reverse, counts as not locked: the two belong together. */
+export function planSnaps(
+  { inventory, profiles, bases }: LockContext,
+  name: Profile["distribution"],
+  source: SnapSource,
+): UsedArtifact[] {
+  const own = profiles.filter(({ distribution }) => distribution === name);
+  return groupUsers(own, (profile) => profile[name].version).flatMap(({ version, architecture, profiles }) => {
+    const entry = source.locked(inventory.artifacts, version, architecture);
     const pair = (
       keys: readonly [string, string],
       locked: readonly [ArtifactFile | undefined, ArtifactFile | undefined],
@@ -21,16 +25,16 @@ export function planMicroK8s({ inventory, profiles, bases }: LockContext): UsedA
     ): UsedArtifact[] => {
       const complete = locked[0] !== undefined && locked[1] !== undefined;
       return (["snap", "assertions"] as const).map((part, index): UsedArtifact => {
-        const path = ["microk8s", version, architecture, keys[index] ?? part];
+        const path = [name, version, architecture, keys[index] ?? part];
         const hash = { kind: "snap", snap: { ...snap, architecture, part } } as const;
         const url = `${bases.snap}/v2/snaps/info/${snap.name}`;
         const field = path.join(".");
         return { project: "snap", path, field, usedBy, url, hash, locked: complete ? locked[index] : undefined };
       });
     };
-    const main = { name: "microk8s", version, pick: "release" } as const;
+    const main = { name, version, pick: "release" } as const;
     const snaps = pair(["snap", "assertions"], [entry?.snap, entry?.assertions], nameUsers(profiles), main);
-    const storeless = profiles.filter(needsStoreSnaps);
+    const storeless = profiles.filter(source.storeless);
     if (storeless.length === 0) return snaps;
     const users = nameUsers(storeless);
     const base = { ...main, pick: "base" } as const;

@@ -1,9 +1,9 @@
 /**
  * The API server policies of an edge device: who may run what (Pod Security admission), how many events are worth a row
- * in the datastore (EventRateLimit), and what is worth a write to flash (audit). All are plain objects; K3s reads them as
- * files.
+ * in the datastore (EventRateLimit), and what is worth a write to flash (audit). All are plain objects, which
+ * an API server reads as files.
  */
-import type { Profile } from "../../../inventory/types.ts";
+import type { Profile } from "../../inventory/types.ts";
 
 /** Namespaces of engines that others install. The Argo CD that edge-fleet installs is restricted like everything else. */
 const FOREIGN_NAMESPACES: Readonly<Record<Profile["gitops"]["engine"], readonly string[]>> = {
