@@ -1,10 +1,10 @@
 /**
  * The device program: one constant POSIX sh text, the same for every device, model and distribution, from the shell files
- * of `program/`. It is installed once per device; what a device is to become travels as data (`components/plan/payload.ts`).
+ * of `program/` and those of the distributions. It is installed once per device; what a device is to become travels as data (`components/plan/payload.ts`).
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { gzipSync, strToU8 } from "fflate";
 
 /** The program and its name. */
@@ -28,10 +28,14 @@ let built: DeviceProgram | undefined;
 /** The program of this release: `journal.sh` first, since it sets the paths, `main.sh` last, the others by name. */
 export function deviceProgram(): DeviceProgram {
   if (built === undefined) {
-    const names = readdirSync(FOLDER).filter((name) => name.endsWith(".sh"));
+    const paths = [
+      ...globSync("*.sh", { cwd: FOLDER }),
+      ...globSync("../../plan/distributions/*/*.sh", { cwd: FOLDER }),
+    ];
     const rank = (name: string): number => (name === "journal.sh" ? 0 : name === "main.sh" ? 2 : 1);
-    names.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
-    built = assembleProgram(names.map((name) => readFileSync(join(FOLDER, name), "utf8")));
+    const order = (path: string): string => `${rank(basename(path))}${basename(path)}`;
+    paths.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+    built = assembleProgram(paths.map((path) => readFileSync(join(FOLDER, path), "utf8")));
   }
   return built;
 }
