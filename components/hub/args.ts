@@ -1,6 +1,7 @@
 /** What the hub is made from, and what it hands to the regions: the contract between the hub and its control planes. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { ProjectFleet } from "../gitops/projects.ts";
+import type { ControlPlaneOptions } from "./control-plane.ts";
 import type { HubGit } from "./git.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
 import type { PrincipalPlan } from "./principal/plan.ts";
@@ -40,8 +41,8 @@ export interface HubRegion {
   readonly principal?: PrincipalPlan;
 }
 
-/** Which cluster becomes the hub of which regions. */
-export interface HubArgs {
+/** Which cluster becomes the hub of which regions, and how much of Argo CD each gets. */
+export interface HubArgs extends ControlPlaneOptions {
   readonly cluster: HubCluster;
   /** Verified manifests of the pinned Argo CD release. */
   readonly manifests: ArgoCdManifests;

@@ -4,7 +4,9 @@
  * the devices reconcile themselves. No dex, notifications, server. Its containers get bounds, which upstream leaves to the
  * user, and the images that are locked by digest. Pure.
  */
+import { withHighAvailability } from "./high-availability.ts";
 import type { ArgoCdManifests, ManifestObject } from "./manifests.ts";
+import { type Container, podOf, type Workload, withPod } from "./workload.ts";
 
 /** Memory of a component in MiB: what is set aside for it, and where the kernel ends it. */
 type Memory = readonly [requestMiB: number, limitMiB: number];
@@ -23,50 +25,44 @@ const COMPONENTS: Readonly<Record<string, Memory>> = {
 /** Made by edge-fleet with a key in it, because nothing generates one where no argocd-server runs. */
 export const SETTINGS_SECRET = "argocd-secret";
 
+/** How much of a control plane there is: `hub` of fleet.yaml. */
+export interface ControlPlaneOptions {
+  /** Two of each process that can be two, on different nodes. Default false: one, which Kubernetes starts again. */
+  readonly highAvailability?: boolean | undefined;
+}
+
 /** Selects the objects of a control plane from the namespaced install, and fits them to it. */
-export function selectControlPlane({
-  namespaceInstall,
-  images = {},
-}: Pick<ArgoCdManifests, "namespaceInstall" | "images">): ManifestObject[] {
-  return namespaceInstall.flatMap((object) => {
+export function selectControlPlane(
+  { namespaceInstall, images = {} }: Pick<ArgoCdManifests, "namespaceInstall" | "images">,
+  { highAvailability = false }: ControlPlaneOptions = {},
+): ManifestObject[] {
+  const selected = namespaceInstall.flatMap((object) => {
     const { kind, metadata } = object;
     if (kind === "Secret" && metadata.name === SETTINGS_SECRET) return [];
     const component = metadata.labels?.["app.kubernetes.io/component"];
     if (component === undefined) return [object];
     const memory = COMPONENTS[component];
     if (memory === undefined) return [];
-    return [kind === "Deployment" ? fitted(object, memory, images) : object];
+    return [kind === "Deployment" ? fitted(object as Workload, memory, images) : object];
+  });
+  return highAvailability ? withHighAvailability(selected) : selected;
+}
+
+type Images = NonNullable<ArgoCdManifests["images"]>;
+
+function fitted(object: Workload, memory: Memory, images: Images): Workload {
+  const pod = podOf(object);
+  const { containers, initContainers } = pod;
+  const bounded = (container: Container) => bound(pinned(container, images), memory);
+  return withPod(object, {
+    ...pod,
+    containers: containers.map(bounded),
+    ...(initContainers === undefined ? {} : { initContainers: initContainers.map(bounded) }),
   });
 }
 
-/** As much of a container as is changed. */
-interface Container {
-  readonly image: string;
-  readonly env?: readonly object[];
-}
-
-interface Workload extends ManifestObject {
-  readonly spec: {
-    readonly template: {
-      readonly spec: { readonly containers: readonly Container[]; readonly initContainers?: readonly Container[] };
-    };
-  };
-}
-
-function fitted(object: ManifestObject, memory: Memory, images: NonNullable<ArgoCdManifests["images"]>): Workload {
-  const { spec } = object as Workload;
-  const { containers, initContainers } = spec.template.spec;
-  const bounded = (container: Container) => bound(pinned(container, images), memory);
-  const pod = {
-    ...spec.template.spec,
-    containers: containers.map(bounded),
-    ...(initContainers === undefined ? {} : { initContainers: initContainers.map(bounded) }),
-  };
-  return { ...object, spec: { ...spec, template: { ...spec.template, spec: pod } } };
-}
-
 /** The pull policy of an image by digest cannot matter, and upstream's asks the registry at each start. */
-function pinned(container: Container, images: NonNullable<ArgoCdManifests["images"]>): Container {
+function pinned(container: Container, images: Images): Container {
   const [name] = container.image.split("/").at(-1)?.split(":") ?? [];
   const image = name === "argocd" ? images.argocd : name === "redis" ? images.redis : undefined;
   return image === undefined ? container : { ...container, image, ...{ imagePullPolicy: "IfNotPresent" } };

@@ -11,6 +11,7 @@ import { hubProvider } from "./cluster.ts";
 import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
 import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
+import type { ManifestObject } from "./manifests.ts";
 import { installPrincipal } from "./principal/install.ts";
 
 /** {@link HubArgs} for one region. */
@@ -72,14 +73,15 @@ export class ControlPlane extends pulumi.ComponentResource {
       },
       { parent: this, provider, ignoreChanges: ["stringData", "data"] },
     );
-    new kubernetes.yaml.v2.ConfigGroup(
-      `${name}-argocd`,
-      {
-        objs: withGitTrust(selectControlPlane(args.manifests), args.git),
-        skipAwait: args.awaitReady === false,
-      },
-      { parent: this, provider, dependsOn: [settings] },
-    );
+    const { core, optional } = divide(withGitTrust(selectControlPlane(args.manifests, args), args.git), args);
+    const group = (suffix: string, objs: ManifestObject[], protect: pulumi.ResourceOptions) =>
+      new kubernetes.yaml.v2.ConfigGroup(
+        `${name}-${suffix}`,
+        { objs, skipAwait: args.awaitReady === false },
+        { parent: this, provider, dependsOn: [settings], ...protect },
+      );
+    group("argocd", core, {});
+    if (optional.length > 0) group("options", optional, { protect: false });
   }
 
   /** Those of workloads are not protected: a workload may leave fleet.yaml, and what it has deployed stays. */
@@ -108,6 +110,19 @@ export class ControlPlane extends pulumi.ComponentResource {
       protect: false,
     });
   }
+}
+
+/** What a control plane always has, and what may go when fleet.yaml no longer wants it: that is not protected. */
+function divide(
+  objects: readonly ManifestObject[],
+  { manifests }: Pick<HubArgs, "manifests">,
+): Readonly<Record<"core" | "optional", ManifestObject[]>> {
+  const keyOf = ({ kind, metadata }: ManifestObject) => `${kind}/${metadata.name}`;
+  const always = new Set(selectControlPlane(manifests).map(keyOf));
+  return {
+    core: objects.filter((object) => always.has(keyOf(object))),
+    optional: objects.filter((object) => !always.has(keyOf(object))),
+  };
 }
 
 /** Name of the resource that is the token of a control plane's account. @param name of the control plane's component */

@@ -64,6 +64,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
     projects: fleet.projects ?? {},
+    highAvailability: wanted.highAvailability,
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);

@@ -6,27 +6,6 @@ const AGENT_RELEASE = "v0.10.0";
 
 const ADDRESS = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]+$/;
 
-/** How the hub lets agents in: `hub.principal`. */
-export const PrincipalExposureSchema = z
-  .strictObject({
-    service: z
-      .enum(["LoadBalancer", "NodePort", "ClusterIP"])
-      .default("LoadBalancer")
-      .describe(
-        "Type of the Service of each region's principal. NodePort: `gitops.agent.port` is the nodes' port, and each region has its own. ClusterIP: something else, e.g. an ingress that passes TLS through, leads agents there",
-      ),
-    annotations: z
-      .record(z.string().min(1), z.string())
-      .default({})
-      .describe("Annotations of that Service, e.g. for the load balancer of a cloud"),
-    sourceRanges: z
-      .array(z.union([z.cidrv4(), z.cidrv6()], "is not a range of addresses - write e.g. 10.0.0.0/8"))
-      .default([])
-      .describe("Addresses from which agents connect. Default: any"),
-  })
-  .prefault({})
-  .describe("How agents reach the hub; used where a region has devices with `engine: argocd-agent`");
-
 /** `gitops.agent`. */
 export const AgentSchema = z
   .strictObject({

@@ -6,9 +6,8 @@
  * over fleet. What a device is pinned to is in `<region>.lock.yaml`, see lock-schema.ts.
  */
 import { z } from "zod";
-import { PrincipalExposureSchema } from "./agent-schema.ts";
 import { WasmRuntimeSchema } from "./distribution-schema.ts";
-import { ArgoCdVersionSchema } from "./gitops-schema.ts";
+import { HubSchema, type HubSettings } from "./hub-schema.ts";
 import type { LockedDevice } from "./lock-schema.ts";
 import {
   DeviceIdSchema,
@@ -67,14 +66,6 @@ export const ModelSchema = SettingsSchema.extend({
 });
 /** `models.yaml`. */
 export const ModelsSchema = z.record(ModelNameSchema, ModelSchema);
-
-const HubSchema = z.strictObject({
-  stack: z.string().min(1).default("hub").describe("Stack that installs the hub"),
-  argocd: z
-    .strictObject({ version: ArgoCdVersionSchema.describe("Release of Argo CD") })
-    .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
-  principal: PrincipalExposureSchema,
-});
 
 /** `stacks/fleet.yaml`. */
 export const FleetSchema = SettingsSchema.extend({
@@ -217,9 +208,6 @@ export type RegionFile = z.input<typeof RegionSchema>;
 export type Model = z.input<typeof ModelSchema>;
 /** `fleet.yaml`, as it is written. */
 export type FleetFile = z.input<typeof FleetSchema>;
-/** The hub, complete. */
-export type HubSettings = z.output<typeof HubSchema>;
-
 /** The hub of a fleet, or undefined where `hub: none` says that it has none. */
 export function hubOf({ hub }: Pick<FleetFile, "hub">): HubSettings | undefined {
   return hub === "none" ? undefined : HubSchema.parse(hub);

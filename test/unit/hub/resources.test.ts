@@ -18,12 +18,31 @@ await pulumi.runtime.setMocks({
   call: () => ({ outputs: {} }),
 });
 const { Hub } = await import("../../../components/index.ts");
-new Hub("hub", {
-  cluster: { uid: "0000", server: "https://hub.example.com:6443", certificateAuthorityData: "Q0E=" },
-  manifests: { crds: [], namespaceInstall: [] },
-  regions: { tokyo: {}, osaka: {} },
-  gitUrl: "https://git.example.com/acme/fleet.git",
+const protection = new Map<string, boolean | "inherited">();
+const deployment = (name: string) => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name, labels: { "app.kubernetes.io/component": name.slice("argocd-".length) } },
+  spec: { template: { spec: { containers: [{ name, image: `quay.io/argoproj/argocd:v3.2.11` }] } } },
 });
+new Hub(
+  "hub",
+  {
+    cluster: { uid: "0000", server: "https://hub.example.com:6443", certificateAuthorityData: "Q0E=" },
+    manifests: { crds: [], namespaceInstall: [deployment("argocd-repo-server")] },
+    regions: { tokyo: {}, osaka: {} },
+    gitUrl: "https://git.example.com/acme/fleet.git",
+    highAvailability: true,
+  },
+  {
+    transformations: [
+      ({ name, opts }) => {
+        protection.set(name, opts.protect ?? "inherited");
+        return undefined;
+      },
+    ],
+  },
+);
 await new Promise((resolve) => setTimeout(resolve, 50));
 
 test("every provider of a hub writes a changed ConfigMap or Secret in place", () => {
@@ -32,4 +51,13 @@ test("every provider of a hub writes a changed ConfigMap or Secret in place", ()
     providers.map(({ name, inputs }) => [name, inputs.enableConfigMapMutable, inputs.enableSecretMutable]),
     ["hub-cluster", "hub-tokyo-cluster", "hub-osaka-cluster"].map((name) => [name, "true", "true"]),
   );
+});
+
+test("what a setting adds to a control plane is not protected, so that it goes with the setting", () => {
+  const kinds = (name: string) =>
+    registered.flatMap((resource) =>
+      resource.name === name ? (resource.inputs.objs as { kind: string }[]).map(({ kind }) => kind) : [],
+    );
+  assert.deepEqual([kinds("hub-tokyo-argocd"), protection.get("hub-tokyo-argocd")], [["Deployment"], "inherited"]);
+  assert.deepEqual([kinds("hub-tokyo-options"), protection.get("hub-tokyo-options")], [["PodDisruptionBudget"], false]);
 });
