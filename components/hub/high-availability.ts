@@ -12,11 +12,12 @@ const REPLICAS = 2;
  * The processes that can be two, and what a container must be told then; argo-cd v3.2.11. The ApplicationSet controllers
  * elect one that works (cmd/argocd-applicationset-controller/commands/applicationset_controller.go). It is set on the
  * container, not by the key of argocd-cmd-params-cm: pods read that at their start alone, and the second one could start
- * before the ConfigMap has changed. The repo-server has no state.
+ * before the ConfigMap has changed. The repo-server has no state. Servers divide what they let in at once (server/server.go).
  */
 const PROCESSES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "argocd-applicationset-controller": { ARGOCD_APPLICATIONSET_CONTROLLER_ENABLE_LEADER_ELECTION: "true" },
   "argocd-repo-server": {},
+  "argocd-server": { ARGOCD_API_SERVER_REPLICAS: String(REPLICAS) },
 };
 
 /** Doubles what can be two, and adds what a drain may do to it. @param objects of a control plane, without a namespace */

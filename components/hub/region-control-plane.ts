@@ -13,6 +13,7 @@ import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import type { ManifestObject } from "./manifests.ts";
 import { installPrincipal } from "./principal/install.ts";
+import { serverOfRegion, serverSecrets } from "./server.ts";
 
 /** {@link HubArgs} for one region. */
 export interface ControlPlaneArgs extends Omit<HubArgs, "regions">, HubRegion {
@@ -73,12 +74,24 @@ export class ControlPlane extends pulumi.ComponentResource {
       },
       { parent: this, provider, ignoreChanges: ["stringData", "data"] },
     );
-    const { core, optional } = divide(withGitTrust(selectControlPlane(args.manifests, args), args.git), args);
+    const server = args.server === undefined ? undefined : serverOfRegion(args.server, args.region);
+    const read =
+      server === undefined
+        ? []
+        : serverSecrets(server).map(({ role, stringData, ...secret }) => {
+            const text = pulumi.secret(stringData);
+            const options = { parent: this, provider, protect: false };
+            return new kubernetes.core.v1.Secret(`${name}-server-${role}`, { ...secret, stringData: text }, options);
+          });
+    const { core, optional } = divide(
+      withGitTrust(selectControlPlane(args.manifests, { ...args, server }), args.git),
+      args,
+    );
     const group = (suffix: string, objs: ManifestObject[], protect: pulumi.ResourceOptions) =>
       new kubernetes.yaml.v2.ConfigGroup(
         `${name}-${suffix}`,
         { objs, skipAwait: args.awaitReady === false },
-        { parent: this, provider, dependsOn: [settings], ...protect },
+        { parent: this, provider, dependsOn: [settings, ...read], ...protect },
       );
     group("argocd", core, {});
     if (optional.length > 0) group("options", optional, { protect: false });

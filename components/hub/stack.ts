@@ -27,6 +27,7 @@ import { type Cluster, readCluster } from "./kubeconfig.ts";
 import { loadArgoCd } from "./manifests.ts";
 import { planPrincipal } from "./principal/plan.ts";
 import type { PrincipalExposure } from "./principal/settings.ts";
+import { openServer, SERVER_SECRET_KEYS } from "./server.ts";
 
 /**
  * Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret; `principal-<region>`, the address that
@@ -65,6 +66,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     workloads: fleet.workloads ?? [],
     projects: fleet.projects ?? {},
     highAvailability: wanted.highAvailability,
+    server: openServer(wanted.server, readSecrets(Object.values(SERVER_SECRET_KEYS))),
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);
@@ -113,14 +115,18 @@ function hubRegions(
 
 /** With the secrets of the stack's configuration, `edge-fleet:git-...`. */
 function gitOf(inventory: Inventory, region: string): Pick<HubRegion, "git"> {
-  const secrets = Object.fromEntries(
-    GIT_SECRET_KEYS.flatMap((key) => {
+  const git = hubGit(inventory, region, readSecrets(GIT_SECRET_KEYS));
+  return git === undefined ? {} : { git };
+}
+
+/** Those of the keys that are set, with their values. */
+function readSecrets(keys: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    keys.flatMap((key) => {
       const value = pulumi.runtime.getConfig(`edge-fleet:${key}`);
       return value === undefined ? [] : [[key, value]];
     }),
   );
-  const git = hubGit(inventory, region, secrets);
-  return git === undefined ? {} : { git };
 }
 
 /** One whose token is gone is past that: its deletion has begun. */

@@ -32,7 +32,7 @@ const UNIQUE: readonly { field: string; of: (profile: Profile) => string | undef
 
 /** Every cross-file problem, one line each. */
 export function checkInventory(inventory: Inventory): string[] {
-  const problems = [...checkRings(inventory), ...checkModelLayers(inventory), ...checkNames(inventory)];
+  const problems = [...checkRings(inventory), ...checkModelLayers(inventory), ...checkHub(inventory)];
   const seen = new Map<string, DeviceRecord>();
   const profiles: Profile[] = [];
   for (const region of inventory.regions.values()) {
@@ -72,11 +72,19 @@ function strayMessage(region: string, home: string | undefined): string {
     : `the device is of region ${home} - move the entry to ${home}.lock.yaml, or run edge-fleet enroll ${home} and remove it here`;
 }
 
-function checkNames({ fleet, regions }: Inventory): string[] {
-  const stack = hubOf(fleet)?.stack;
-  const region = stack === undefined ? undefined : regions.get(stack);
-  const message = `${stack} is the name of the hub's stack - rename the region, or set hub.stack in fleet.yaml`;
-  return region === undefined ? [] : [formatProblem(region.locate(["region"]), "region", message)];
+function checkHub({ fleet, regions, locate }: Inventory): string[] {
+  const hub = hubOf(fleet);
+  if (hub === undefined) return [];
+  const region = regions.get(hub.stack);
+  const message = `${hub.stack} is the name of the hub's stack - rename the region, or set hub.stack in fleet.yaml`;
+  const shared = hub.server !== undefined && regions.size > 1 && !hub.server.url.includes("{region}");
+  const fix = "write {region} where its name stands in the URL";
+  return [
+    ...(region === undefined ? [] : [formatProblem(region.locate(["region"]), "region", message)]),
+    ...(shared
+      ? [formatProblem(locate.fleet(["hub", "server", "url"]), "hub.server.url", `each region has its own - ${fix}`)]
+      : []),
+  ];
 }
 
 /** A machine cannot be taken away from under those that are part of its cluster. */
