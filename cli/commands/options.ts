@@ -1,4 +1,6 @@
 /** Options that several commands share, and their checks. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Inventory, loadInventory } from "../../components/inventory/index.ts";
 import { projectPath } from "../project.ts";
@@ -29,9 +31,21 @@ export function wholeNumber(min: number): (text: string) => number {
   };
 }
 
-/** The inventory that a command works on. @throws InventoryError with every problem */
-export function inventoryOf(command: { readonly inventory: string }): Inventory {
-  return loadInventory(command.inventory);
+/** Bytes of an inventory from which reading it takes seconds: some 20,000 devices. */
+const LARGE_BYTES = 1024 * 1024;
+
+/** The inventory that a command works on; where it is large, stderr says so first. @throws InventoryError with every problem */
+export function inventoryOf({ inventory }: { readonly inventory: string }): Inventory {
+  const bytes = bytesOf(inventory);
+  if (bytes >= LARGE_BYTES) process.stderr.write(`reading ${Math.round(bytes / 1024 / 1024)} MiB of inventory\n`);
+  return loadInventory(inventory);
+}
+
+/** Of the files of a folder; 0 where there is none, which {@link loadInventory} tells better. */
+function bytesOf(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.reduce((sum, { name }) => sum + statSync(join(folder, name)).size, 0);
 }
 
 /** Registers a command on the program. */

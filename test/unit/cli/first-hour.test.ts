@@ -53,3 +53,12 @@ for (const { name, from, path } of places) {
 test("outside of any project the current folder is one", (context) => {
   assert.equal(projectPath("stacks", temporaryDirectory(context)), "stacks");
 });
+
+test("a large inventory is not read in silence, and nothing of that is on stdout", async (context) => {
+  const stacks = writeInventory(context, { "tokyo.yaml": TOKYO });
+  const quiet = await edgeFleet(["explain", "a", "--inventory", stacks]);
+  assert.equal(quiet.stderr, "");
+  writeFileSync(join(stacks, "tokyo.yaml"), `${TOKYO}${"# a note\n".repeat(250_000)}`);
+  const { exitCode, stdout, stderr } = await edgeFleet(["explain", "a", "--inventory", stacks]);
+  assert.deepEqual([exitCode, stderr, stdout], [0, "reading 2 MiB of inventory\n", quiet.stdout]);
+});
