@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
-import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";
+import { pullRequestMiB } from "../../components/gitops/engine/pulls.ts";
 import { SEALED_SECRETS_MEMORY } from "../../components/gitops/engine/sealed-secrets/settings.ts";
 import {
   type Leaf,
@@ -133,8 +133,8 @@ function modelMemory({ models }: TreeInput, model: string, devices: readonly Tre
   const memoryMiB = models[model]?.memoryMiB ?? 0;
   const agentMiB = devices.some(({ engine }) => engine === "argocd-agent") ? AGENT_MEMORY.requestMiB : 0;
   const sealedMiB = devices.some(({ sealing }) => sealing !== undefined) ? SEALED_SECRETS_MEMORY.requestMiB : 0;
-  const pulls = agentMiB > 0 || devices.some(({ engine }) => engine === "argocd");
-  return { model, memoryMiB, engineMiB: (pulls ? engineRequestMiB(memoryMiB) + agentMiB : 0) + sealedMiB };
+  const pulledMiB = Math.max(0, ...devices.map(({ engine }) => pullRequestMiB(engine, memoryMiB)));
+  return { model, memoryMiB, engineMiB: pulledMiB + agentMiB + sealedMiB };
 }
 
 async function renderFolder(directory: string, path: string): Promise<Rendered> {

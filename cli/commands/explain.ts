@@ -19,10 +19,9 @@ interface ExplainOptions {
 }
 
 const HELP = `
---script is for review, or for a run by hand: secrets are placeholders in it. --pulls shows with gitops.engine argocd what
-up brings to the device and what its entry in Git makes of it, with argocd-agent the Applications that the hub's
-ApplicationSets make, and with flux what you apply where you have installed it, again after each promotion:
-  edge-fleet explain <device> --pulls | ssh <host> k3s kubectl apply -f -`;
+--script is for review, or for a run by hand: secrets are placeholders in it. --pulls shows with gitops.engine argocd and
+flux what up brings to the device and what its entry in Git makes of it, and with argocd-agent the Applications that the
+hub's ApplicationSets make.`;
 
 /** Registers the command. */
 export function registerExplain(program: Command): void {

@@ -1,9 +1,10 @@
 /** Logs of a device: from what is asked for to the script that tells them. Pure. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { FLUX_NAMESPACE } from "../../components/gitops/engine/flux/settings.ts";
 import { ARGO_CD_NAMESPACE } from "../../components/gitops/labels.ts";
 import type { Profile } from "../../components/inventory/index.ts";
-import { FLUX_NAMESPACE } from "../pulls/flux.ts";
 
 /** Whose logs there are: runs of edge-fleet, the Kubernetes service, the pull engine. */
 export const LOG_SOURCES = ["apply", "unit", "engine"] as const;

@@ -18,6 +18,8 @@ const PROJECTS = {
   snap: "https://api.snapcraft.io",
   /** Holds `<release>/manifests/...`. */
   argocd: "https://raw.githubusercontent.com/argoproj/argo-cd",
+  /** Holds `<controller>/<release>/config/crd/bases/...`. */
+  flux: "https://raw.githubusercontent.com/fluxcd",
   /** Holds `<release>/helm/sealed-secrets/crds/...`. */
   sealedsecrets: "https://raw.githubusercontent.com/bitnami/sealed-secrets",
 } as const;

@@ -9,6 +9,7 @@ import { type LockContext, type ReleaseBases, UPSTREAM, type UsedArtifact } from
 import { planArgoCd } from "./sources/argocd.ts";
 import { planArgoCdAgent } from "./sources/argocd-agent.ts";
 import { planDistributions } from "./sources/distributions.ts";
+import { planFlux } from "./sources/flux.ts";
 import { planSealedSecrets } from "./sources/sealed-secrets.ts";
 import { planWasm } from "./sources/wasm.ts";
 
@@ -21,6 +22,7 @@ const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
   planWasm,
   planArgoCd,
   planArgoCdAgent,
+  planFlux,
   planSealedSecrets,
 ];
 

@@ -1,18 +1,20 @@
 /**
  * What the pull engine of one device takes: from the device and the commits that its ring pins to the objects by which
  * the engine knows what to run. With `argocd-agent` they are the Applications that the hub's ApplicationSets make; with
- * `argocd` what `up` brings to the device, and behind its root Application those of its entry in Git; with `flux` what
- * somebody applies who has installed Flux there; with `none` there is no engine.
+ * `argocd` and `flux` what `up` brings to the device, and behind its root what its entry in Git makes; with `none` there is no
+ * engine.
  */
 import { renderHubTemplate } from "../../components/gitops/application.ts";
 import { renderDeviceEntry } from "../../components/gitops/device-entry.ts";
 import { deployedIn, type EntryWorkload, renderEntryApplication } from "../../components/gitops/entry.ts";
-import { controlPlaneNamespace, WORKLOAD_NAMESPACE } from "../../components/gitops/labels.ts";
+import { fluxNamespace, renderFluxWorkload } from "../../components/gitops/flux-entry.ts";
+import { type FluxKustomization, fluxInterval, type GitRepository } from "../../components/gitops/flux-objects.ts";
+import { renderFluxRoot } from "../../components/gitops/flux-root.ts";
+import { controlPlaneNamespace } from "../../components/gitops/labels.ts";
 import type { Application, ApplicationSource } from "../../components/gitops/objects.ts";
 import { takesWorkload } from "../../components/gitops/select.ts";
 import type { Pins, TreeDevice, TreeGit, TreeInput } from "../../components/gitops/tree-input.ts";
 import { type DeviceSource, deviceSource, patchesOf, sourceType } from "../../components/gitops/values.ts";
-import { renderFlux } from "./flux.ts";
 
 /** Objects of an engine, and whose they are. */
 export interface Pull {
@@ -30,8 +32,8 @@ export function renderPull(device: TreeDevice, input: TreeInput, pins: Pins): Pu
   const deployed = deploymentsOf(device, input, pins);
   if (device.engine === "flux")
     return {
-      where: "apply them where you have installed Flux, again after each promotion",
-      objects: fluxObjects(device, input.git, deployed),
+      where: "in its own cluster, brought by up, and what is not named edge-root by Git",
+      objects: [...renderDeviceEntry(input, device), ...fluxChildren(device, input, deployed)],
       deployed,
     };
   if (device.engine === "argocd-agent")
@@ -93,11 +95,22 @@ function withDevice(source: ApplicationSource, { kustomize, helm }: DeviceSource
   };
 }
 
-/** Flux makes no namespace by itself: each is applied before what goes into it. */
-function fluxObjects(device: TreeDevice, git: TreeGit, deployments: readonly EntryWorkload[]): object[] {
-  const namespaces = new Set(deployments.map(({ workload }) => workload?.namespace ?? WORKLOAD_NAMESPACE));
-  return [
-    ...[...namespaces].sort().map((name) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } })),
-    ...deployments.flatMap(({ workload, revision }) => Object.values(renderFlux(device, git, revision, workload))),
-  ];
+/** What the root Kustomization of a device makes of the entry in Git, each namespace once and first. */
+function fluxChildren(device: TreeDevice, { git, patches }: TreeInput, deployed: readonly EntryWorkload[]): object[] {
+  const [root] = renderFluxRoot({ git }, device);
+  const { provider, secretRef } = root.spec;
+  const logIn = { ...(provider === undefined ? {} : { provider }), ...(secretRef === undefined ? {} : { secretRef }) };
+  const namespaces = new Map(
+    deployed.map(({ workload }) => fluxNamespace(workload)).map((one) => [one.path, one.object]),
+  );
+  const children = deployed.flatMap(({ workload, revision }): [GitRepository, FluxKustomization] => {
+    const [repository, kustomization] = renderFluxWorkload(git, device, revision, workload);
+    const own = deviceSource("kustomize", device, patchesOf(patches, device, workload?.name)).kustomize?.patches ?? [];
+    const interval = fluxInterval(device.flux?.reconcileMinutes ?? 10);
+    return [
+      { ...repository, spec: { ...repository.spec, ...logIn } },
+      { ...kustomization, spec: { ...kustomization.spec, interval, patches: own } },
+    ];
+  });
+  return [...namespaces.values(), ...children];
 }

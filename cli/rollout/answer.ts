@@ -114,7 +114,7 @@ function problemsOf({ api, state, applications }: StatusAnswer, workload: string
 }
 
 function problemOf(application: Application): string[] {
-  const errors = application.conditions.split(" ").filter((type) => type.endsWith("Error"));
+  const errors = application.conditions.split(" ").filter((type) => /(Error|Failed)$/.test(type));
   const words = [describeState(application), ...new Set(errors)].filter((word) => word !== "").join(", ");
   return words === "" ? [] : [`Application ${application.name.slice(0, 63)}: ${words}`];
 }

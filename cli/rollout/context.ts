@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { readsEntry } from "../../components/gitops/entry.ts";
 import {
   ringPath,
   sourceFolder,
@@ -114,7 +115,7 @@ export function fileOfRing({ workload }: Pick<RolloutContext, "workload">, ring:
  */
 export function ringChange(context: RolloutContext, ring: string, revision: string, message: string): FileChange {
   const { fleet, workload } = context;
-  const entries = fleet.devices.some(({ engine }) => engine === "argocd");
+  const entries = fleet.devices.some(({ engine }) => readsEntry(engine));
   return {
     path: fileOfRing(context, ring),
     content: renderRing(ring, revision, workload?.name),

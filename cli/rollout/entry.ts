@@ -1,5 +1,5 @@
 /**
- * What a change of a ring's file changes beside it: the Applications that devices with an Argo CD of their own read in the
+ * What a change of a ring's file changes beside it: what devices with an engine of their own read in the
  * ring's entries. From the tree that the change is put on to the files that belong into the same commit.
  *
  * What is there is edited: only the commit of this one workload moves. So whatever else somebody has changed in fleet.yaml
@@ -9,8 +9,11 @@ import { posix } from "node:path";
 import {
   deployedIn,
   ENTRY_FOLDER,
+  type EntryEngine,
   entryFolder,
-  isEntryApplication,
+  entryLeaves,
+  isEntryResource,
+  parseEntryPath,
   renderEntry,
   renderEntryKustomization,
 } from "../../components/gitops/entry.ts";
@@ -19,7 +22,6 @@ import {
   OVERLAY_WORKLOAD,
   type Pins,
   ringPath,
-  type TreeDevice,
   type TreeInput,
   type TreeWorkload,
 } from "../../components/gitops/index.ts";
@@ -37,8 +39,12 @@ export interface EntryChange {
   readonly workload: TreeWorkload | undefined;
 }
 
+/** An entry of one engine. */
+type EntryPlace = Place & { readonly engine: EntryEngine };
+
 const KUSTOMIZATION = "kustomization.yaml";
-const REVISION = /^( *targetRevision: )["']?[0-9a-f]{40}["']?$/m;
+/** Argo CD's field, and Flux'. */
+const REVISION = /^( *(?:targetRevision|commit): )["']?[0-9a-f]{40}["']?$/m;
 
 /**
  * The files of the entries, and the manifest with their hashes; empty when no device reads an entry.
@@ -52,13 +58,13 @@ export async function entryFiles(
 ): Promise<Map<string, string>> {
   const present = await tree.list(posix.join(ENTRY_FOLDER, change.ring));
   const name = change.workload?.name ?? OVERLAY_WORKLOAD;
-  const moved = present.filter((path) => isEntryApplication(path) && posix.basename(path, ".yaml") === name);
+  const moved = present.filter((path) => parseEntryPath(path)?.name === name);
   const texts = await tree.read(moved);
   const files = new Map(moved.map((path, index) => [path, pin(texts[index] ?? "", change.revision)]));
   const pins = await pinsOf(fleet, change, tree);
   for (const place of placesOf(fleet, change)) {
-    const folder = entryFolder(place);
-    if (moved.some((path) => path.startsWith(`${folder}/`))) continue;
+    const folder = entryFolder(place, place.engine);
+    if (moved.some((path) => isBelow(path, folder, place.engine))) continue;
     for (const [path, content] of addTo(fleet, place, change, present, pins))
       files.set(posix.join(folder, path), content);
   }
@@ -76,31 +82,33 @@ function pin(text: string, revision: string): string {
 }
 
 /** Where devices read entries that have the workload. */
-function placesOf({ devices }: TreeInput, { ring, workload }: EntryChange): Place[] {
-  const places = devices
-    .filter(({ engine }) => engine === "argocd")
-    .map(({ region, model }: TreeDevice): [string, Place] => [`${region}/${model}`, { ring, region, model }]);
-  return [...new Map(places).values()].filter((place) => takesPlace(place, workload));
+function placesOf({ devices }: TreeInput, { ring, workload }: EntryChange): EntryPlace[] {
+  return entryLeaves(devices)
+    .map((leaf) => ({ ring, ...leaf }))
+    .filter((place) => takesPlace(place, workload));
+}
+
+/** The entry for Flux lies below the one for Argo CD. */
+function isBelow(path: string, folder: string, engine: EntryEngine): boolean {
+  return path.startsWith(`${folder}/`) && parseEntryPath(path)?.engine === engine;
 }
 
 /** The files of an entry that does not have the workload yet, below its folder. */
 function addTo(
   { git, workloads = [] }: TreeInput,
-  place: Place,
+  place: EntryPlace,
   { revision, workload }: EntryChange,
   present: readonly string[],
   pins: Pins,
 ): Map<string, string> {
-  const folder = entryFolder(place);
+  const { engine } = place;
+  const folder = entryFolder(place, engine);
   if (!present.includes(posix.join(folder, KUSTOMIZATION)))
-    return renderEntry(git, place, deployedIn(place, workloads, pins));
-  const files = renderEntry(git, place, [{ workload, revision }]);
-  const own = [...files.keys()].filter((path) => path !== KUSTOMIZATION && posix.dirname(path) === ".");
-  const others = present.filter((path) => posix.dirname(path) === folder && posix.basename(path) !== KUSTOMIZATION);
-  return files.set(
-    KUSTOMIZATION,
-    renderEntryKustomization(place, [...own, ...others.map((path) => posix.basename(path))]),
-  );
+    return renderEntry(git, place, engine, deployedIn(place, workloads, pins));
+  const files = renderEntry(git, place, engine, [{ workload, revision }]);
+  const others = present.filter((path) => path.startsWith(`${folder}/`)).map((path) => posix.relative(folder, path));
+  const resources = new Set([...files.keys(), ...others].filter(isEntryResource));
+  return files.set(KUSTOMIZATION, renderEntryKustomization(place, [...resources]));
 }
 
 /** What every ring file of the tree pins for this ring, with the change. */

@@ -72,7 +72,7 @@ export async function readStatuses(
   if (options.status !== undefined) return parseStatusFile(options.status, readStatusFile(options.status));
   const wanted = new Set(devices.map(({ id }) => id));
   const profiles = resolveFleet(inventory).filter(({ id }) => wanted.has(id));
-  const { agents = [], flux = [], own = [] } = Object.groupBy(profiles, sourceOf);
+  const { agents = [], own = [] } = Object.groupBy(profiles, sourceOf);
   const dials = options.dial === true && own.length > 0;
   const asksHub = options.kubeconfig !== undefined && agents.length > 0;
   const told = statusesOf(own, dials ? await ask(own) : readMemory(), workload);
@@ -80,11 +80,11 @@ export async function readStatuses(
   const hub = asksHub
     ? await askHub(options, agents, workload)
     : notAsked(agents, "the hub tells of it, and was not asked - use --kubeconfig <file>");
-  return new Map([...hub, ...notAsked(flux, "what Flux does there is not told - use --status <file>"), ...told]);
+  return new Map([...hub, ...told]);
 }
 
-function sourceOf({ gitops: { engine } }: Profile): "agents" | "flux" | "own" {
-  return engine === "argocd-agent" ? "agents" : engine === "flux" ? "flux" : "own";
+function sourceOf({ gitops: { engine } }: Profile): "agents" | "own" {
+  return engine === "argocd-agent" ? "agents" : "own";
 }
 
 /** What they answer, beside what was known before: one that is silent now is known by its last answer. */
@@ -103,8 +103,9 @@ function statusesOf(
   const statuses = new Map<string, DeviceStatus>();
   for (const profile of profiles) {
     const known = memory.get(profile.id);
-    const { engine, argocd } = profile.gitops;
-    const comparesEveryMs = engine === "none" ? undefined : argocd.reconcileMinutes * 60_000;
+    const { engine, argocd, flux } = profile.gitops;
+    const { reconcileMinutes } = engine === "flux" ? flux : argocd;
+    const comparesEveryMs = engine === "none" ? undefined : reconcileMinutes * 60_000;
     const status = known === undefined ? undefined : statusOfKnown(known, { workload, comparesEveryMs });
     if (status !== undefined) statuses.set(profile.id, status);
   }

@@ -1,7 +1,7 @@
 /**
- * What one device gives its own Argo CD: from the fleet and the device to the projects and the root Application, which
- * reads the device's entry in Git (entry.ts) and puts the facts of the device on top of it. So a device's values, its
- * patches and its labels need no file in Git.
+ * What one device gives its own engine: from the fleet and the device to the projects and the root Application of Argo CD,
+ * or to the root of Flux (flux-root.ts). A root reads the device's entry in Git (entry.ts) and puts the facts of the device
+ * on top of it. So a device's values, its patches and its labels need no file in Git.
  *
  * Maintenance windows are sync windows of the root's project alone: outside of them the entry is not taken, and what the
  * device runs heals at all times, because a window also stops the healing of the Applications in its project
@@ -9,23 +9,29 @@
  */
 import { posix } from "node:path";
 import { SYNC_POLICY } from "./application.ts";
-import { entryFolder, selectedFolder } from "./entry.ts";
+import { entryFolder, selectedWorkloads } from "./entry.ts";
+import type { FluxKustomization, GitRepository } from "./flux-objects.ts";
+import { renderFluxRoot } from "./flux-root.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD, ROOT_NAME, TYPE_LABEL } from "./labels.ts";
 import type { Application, AppProject, KustomizePatch, PatchTarget } from "./objects.ts";
 import { projectRules, renderDefaultProject, renderProject } from "./projects.ts";
-import { selectsByLabels, takesWorkload } from "./select.ts";
+import { takesWorkload } from "./select.ts";
 import type { EntryFleet, TreeDevice } from "./tree-input.ts";
 import { deviceSource, patchesOf, type SourceType } from "./values.ts";
 import { syncWindows } from "./windows.ts";
 import { formatYaml } from "./yaml.ts";
 
+/** What an engine starts from. */
+type EntryObject = AppProject | Application | GitRepository | FluxKustomization;
+
 const METADATA = { namespace: ARGO_CD_NAMESPACE };
 
 /**
  * Projects, `default` emptied first, and the root Application last, for the device's own cluster. A device with an agent has
- * its Applications and the other projects from the hub.
+ * its Applications and the other projects from the hub; one with Flux has a root alone.
  */
-export function renderDeviceEntry(fleet: EntryFleet, device: TreeDevice): (AppProject | Application)[] {
+export function renderDeviceEntry(fleet: EntryFleet, device: TreeDevice): EntryObject[] {
+  if (device.engine === "flux") return renderFluxRoot(fleet, device);
   if (device.engine === "argocd-agent") return [renderDefaultProject(METADATA)];
   return [
     renderDefaultProject(METADATA),
@@ -66,7 +72,7 @@ function renderRoot(fleet: EntryFleet, device: TreeDevice): Application {
       source: {
         repoURL: git.url,
         targetRevision: git.branch,
-        path: posix.join(git.path, entryFolder(device)),
+        path: posix.join(git.path, entryFolder(device, "argocd")),
         kustomize: { patches: rootPatches(fleet, device), ...selectedComponents(fleet, device) },
       },
       destination: { server: IN_CLUSTER, namespace: ARGO_CD_NAMESPACE },
@@ -108,8 +114,7 @@ function sourcePatch(target: PatchTarget, source: ReturnType<typeof deviceSource
 }
 
 /** A Component that the entry lacks is a workload that the ring does not pin. */
-function selectedComponents({ workloads = [] }: EntryFleet, device: TreeDevice) {
-  const selected = workloads.filter((workload) => selectsByLabels(workload) && takesWorkload(device, workload));
-  if (selected.length === 0) return {};
-  return { components: selected.map(({ name }) => selectedFolder(name)), ignoreMissingComponents: true };
+function selectedComponents(fleet: EntryFleet, device: TreeDevice) {
+  const components = selectedWorkloads(fleet, device);
+  return components.length === 0 ? {} : { components, ignoreMissingComponents: true };
 }

@@ -1,12 +1,12 @@
 /**
- * Whether an Application may leave an entry, which uninstalls what it deployed on every device that reads the entry. From
+ * Whether a workload may leave an entry, which uninstalls what it deployed on every device that reads the entry. From
  * fleet.yaml to why not: a workload leaves because fleet.yaml says so, never because something is missing.
  */
 import { posix } from "node:path";
 import { ringPath } from "./applicationset.ts";
-import { ENTRY_FOLDER, entryFolder } from "./entry.ts";
+import { entryFolder, parseEntryPath } from "./entry.ts";
 import { OVERLAY_WORKLOAD } from "./labels.ts";
-import { type Place, takesPlace } from "./select.ts";
+import { takesPlace } from "./select.ts";
 import type { TreeInput } from "./tree-input.ts";
 
 /** Why a file stays, and what the operator can do. */
@@ -28,10 +28,13 @@ export function keepsEntry(
 ): Keep | undefined {
   const found = parseEntryPath(path);
   if (found === undefined) return undefined;
-  const { place, name } = found;
-  const folder = entryFolder(place);
-  const left = [...rendered.keys()].filter((other) => other.startsWith(`${folder}/`)).map(parseEntryPath);
-  if (!rendered.has(posix.join(folder, "kustomization.yaml")) || left.some((other) => other?.name === name))
+  const { place, engine, name } = found;
+  const folder = entryFolder(place, engine);
+  const left = [...rendered.keys()]
+    .filter((other) => other.startsWith(`${folder}/`))
+    .flatMap((other) => parseEntryPath(other) ?? [])
+    .filter((other) => other.engine === engine);
+  if (!rendered.has(posix.join(folder, "kustomization.yaml")) || left.some((other) => other.name === name))
     return undefined;
   const workload = workloads.find((candidate) => candidate.name === name);
   if (workload === undefined && name !== OVERLAY_WORKLOAD)
@@ -46,17 +49,9 @@ export function keepsEntry(
       fix: `restore it: git checkout -- ${file}`,
     };
   }
-  if (left.some((other) => other !== undefined)) return undefined;
+  if (left.length > 0 || engine === "flux") return undefined;
   return {
     reason: `${name} is the last workload of ring ${place.ring} there, and an Argo CD uninstalls no last one by itself`,
     fix: `promote the overlays to ring ${place.ring} first`,
   };
-}
-
-/** The place and workload of an Application's file; undefined for any other file. */
-function parseEntryPath(path: string): { readonly place: Place; readonly name: string } | undefined {
-  const [top, ring, region, model, ...rest] = path.split("/");
-  const name = posix.basename(rest.at(-1) ?? "", ".yaml");
-  if (top !== ENTRY_FOLDER || ring === undefined || region === undefined || model === undefined) return undefined;
-  return name === "kustomization" || name === "" ? undefined : { place: { ring, region, model }, name };
 }

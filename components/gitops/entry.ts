@@ -1,19 +1,22 @@
 /**
- * What an Argo CD on a device reads in Git: from the fleet and the commits that its rings pin to the files of
- * `entry/<ring>/<region>/<model>/`. One Application per workload, pinned to the ring's full SHA, without any fact of a
- * device, so 5,000 devices cost as many files as 50. A workload that selects by labels lies in a Component of its own,
- * which the root Application of a device that has them lists (device-entry.ts).
+ * What the engine of a device reads in Git: from the fleet and the commits that its rings pin to the files of
+ * `entry/<ring>/<region>/<model>/`, and of `flux/` below it. One Application per workload (of Flux a Kustomization with its
+ * GitRepository, flux-entry.ts), pinned to the ring's full SHA, without any fact of a device, so 5,000 devices cost as many
+ * files as 50. A workload that selects by labels lies in a Component of its own, which the root of a device that has them
+ * lists (device-entry.ts, flux-root.ts).
  *
  * An Application that leaves the entry takes what it has deployed along: that is what its finalizer is for.
  */
 import { posix } from "node:path";
+import type { Profile } from "../inventory/types.ts";
 import { namespaceOf, renderTemplate } from "./application.ts";
+import { FLUX_FOLDER, fluxNamespace, NAMESPACES_FOLDER, renderFluxWorkload } from "./flux-entry.ts";
 import { emittedHeader } from "./kustomize.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD } from "./labels.ts";
 import type { Application } from "./objects.ts";
-import { type Place, selectsByLabels, takesPlace } from "./select.ts";
-import type { Pins, TreeInput, TreeWorkload } from "./tree-input.ts";
-import { formatYaml } from "./yaml.ts";
+import { type Place, selectsByLabels, takesPlace, takesWorkload } from "./select.ts";
+import type { EntryFleet, Pins, TreeDevice, TreeInput, TreeWorkload } from "./tree-input.ts";
+import { formatObjects, formatYaml } from "./yaml.ts";
 
 /** Folder of the entries below the tree's. */
 export const ENTRY_FOLDER = "entry";
@@ -23,6 +26,17 @@ const SELECTED_FOLDER = "selected";
 const CASCADE = "resources-finalizer.argocd.argoproj.io";
 const KUSTOMIZATION = "kustomization.yaml";
 
+/** Engines that read entries. */
+const ENTRY_ENGINES = ["argocd", "flux"] as const;
+
+/** An engine that reads entries. */
+export type EntryEngine = (typeof ENTRY_ENGINES)[number];
+
+/** Whether an engine reads entries. */
+export function readsEntry(engine: Profile["gitops"]["engine"]): engine is EntryEngine {
+  return ENTRY_ENGINES.some((known) => known === engine);
+}
+
 /** A workload in an entry. */
 export interface EntryWorkload {
   /** Absent: the overlays. */
@@ -31,47 +45,68 @@ export interface EntryWorkload {
   readonly revision: string;
 }
 
-/** The folder that devices of a leaf and ring read, below the tree's folder. */
-export function entryFolder({ ring, region, model }: Place): string {
-  return posix.join(ENTRY_FOLDER, ring, region, model);
+/** The folder that devices of a leaf and ring read with an engine, below the tree's folder. */
+export function entryFolder({ ring, region, model }: Place, engine: EntryEngine): string {
+  return posix.join(ENTRY_FOLDER, ring, region, model, engine === "flux" ? FLUX_FOLDER : "");
 }
 
 /** The Component of a workload that selects by labels, below the entry's folder. */
-export function selectedFolder(workload: string): string {
+function selectedFolder(workload: string): string {
   return posix.join(SELECTED_FOLDER, workload);
 }
 
-/** The file of a workload's Application, below the entry's folder. @param workload absent: the overlays */
+/** Components of the workloads that a device has for its labels, below the entry's folder. */
+export function selectedWorkloads({ workloads = [] }: EntryFleet, device: TreeDevice): string[] {
+  return workloads
+    .filter((workload) => selectsByLabels(workload) && takesWorkload(device, workload))
+    .map(({ name }) => selectedFolder(name));
+}
+
+/** The file by which an engine deploys a workload, below the entry's folder. @param workload absent: the overlays */
 export function applicationFile(workload?: TreeWorkload): string {
   const file = `${workload?.name ?? OVERLAY_WORKLOAD}.yaml`;
   return workload !== undefined && selectsByLabels(workload) ? posix.join(selectedFolder(workload.name), file) : file;
 }
 
-/** Whether a path below the tree is that of an Application in an entry. */
-export function isEntryApplication(path: string): boolean {
-  const [top, , , , ...rest] = path.split("/");
-  return top === ENTRY_FOLDER && rest.length > 0 && rest.at(-1) !== KUSTOMIZATION;
+/** Whose file in an entry a path below the tree is, by its name; undefined for any other file. */
+export function parseEntryPath(
+  path: string,
+): { readonly place: Place; readonly engine: EntryEngine; readonly name: string } | undefined {
+  const [top, ring = "", region = "", model = "", ...below] = path.split("/");
+  const engine = below[0] === FLUX_FOLDER ? "flux" : "argocd";
+  const rest = engine === "flux" ? below.slice(1) : below;
+  const file = rest.at(-1);
+  if (top !== ENTRY_FOLDER || file === undefined || file === KUSTOMIZATION) return undefined;
+  if (engine === "flux" && rest[0] === NAMESPACES_FOLDER) return undefined;
+  return { place: { ring, region, model }, engine, name: posix.basename(file, ".yaml") };
 }
 
 /**
  * The entries of all rings: of every leaf with a device whose engine reads one. A ring that pins nothing has entries
- * without Applications, so that a root Application finds what it reads before the first promotion.
+ * without workloads, so that a root finds what it reads before the first promotion.
  * @returns path below the tree -> content
  */
 export function renderEntries({ git, rings, devices, workloads = [] }: TreeInput, pins: Pins): Map<string, string> {
-  const leaves = new Map(
-    devices.filter(({ engine }) => engine === "argocd").map((device) => [`${device.region}/${device.model}`, device]),
-  );
   const files = new Map<string, string>();
   for (const ring of rings) {
-    for (const { region, model } of leaves.values()) {
+    for (const { region, model, engine } of entryLeaves(devices)) {
       const place = { ring, region, model };
-      const folder = entryFolder(place);
-      const entry = renderEntry(git, place, deployedIn(place, workloads, pins));
+      const folder = entryFolder(place, engine);
+      const entry = renderEntry(git, place, engine, deployedIn(place, workloads, pins));
       for (const [path, content] of entry) files.set(posix.join(folder, path), content);
     }
   }
   return files;
+}
+
+/** Leaves that engines read entries of, each once. */
+export function entryLeaves(
+  devices: readonly TreeDevice[],
+): { readonly region: string; readonly model: string; readonly engine: EntryEngine }[] {
+  const leaves = devices.flatMap(({ region, model, engine }) =>
+    readsEntry(engine) ? [[`${region}/${model}/${engine}`, { region, model, engine }] as const] : [],
+  );
+  return [...new Map(leaves).values()];
 }
 
 /** What a leaf deploys in a ring, the overlays first. */
@@ -86,21 +121,34 @@ export function deployedIn(place: Place, workloads: readonly TreeWorkload[], pin
 export function renderEntry(
   git: TreeInput["git"],
   place: Place,
+  engine: EntryEngine,
   deployed: readonly EntryWorkload[],
 ): Map<string, string> {
   const files = new Map<string, string>();
   for (const { workload, revision } of deployed) {
     const file = applicationFile(workload);
-    files.set(file, formatYaml(header(place, workload), renderEntryApplication(git, place, revision, workload)));
+    const objects =
+      engine === "flux"
+        ? renderFluxWorkload(git, place, revision, workload)
+        : [renderEntryApplication(git, place, revision, workload)];
+    files.set(file, formatObjects(header(place, workload), objects));
     if (posix.dirname(file) !== ".")
       files.set(posix.join(posix.dirname(file), KUSTOMIZATION), renderSelected(place, file));
+    if (engine === "argocd") continue;
+    const { path, object } = fluxNamespace(workload);
+    files.set(path, formatYaml(header(place), object));
   }
-  const resources = [...files.keys()].filter((file) => posix.dirname(file) === ".");
-  files.set(KUSTOMIZATION, renderEntryKustomization(place, resources));
+  files.set(KUSTOMIZATION, renderEntryKustomization(place, [...files.keys()].filter(isEntryResource)));
   return files;
 }
 
-/** `kustomization.yaml` of an entry. @param resources files of Applications, in any order */
+/** Whether a file below an entry's folder is one of the entry's own, and not of a Component. */
+export function isEntryResource(file: string): boolean {
+  const folder = posix.dirname(file);
+  return (folder === "." || folder === NAMESPACES_FOLDER) && posix.basename(file) !== KUSTOMIZATION;
+}
+
+/** `kustomization.yaml` of an entry. @param resources files of workloads and namespaces, in any order */
 export function renderEntryKustomization(place: Place, resources: readonly string[]): string {
   return formatYaml([...header(place), "Devices of this ring, region and model read this folder on the branch."], {
     apiVersion: "kustomize.config.k8s.io/v1beta1",

@@ -1,6 +1,7 @@
 /** From resolved profiles to what the tree wants to know of devices and regions. */
 import { sealingKeyName } from "../identity/sealing.ts";
 import type { Profile, RegistryMirror } from "../inventory/types.ts";
+import { fluxGitSecretName, runsFlux } from "./engine/flux/settings.ts";
 import { runsSealedSecrets } from "./engine/sealed-secrets/settings.ts";
 import type { RegionFacts, TreeDevice } from "./tree-input.ts";
 import { windowGroup } from "./windows.ts";
@@ -23,11 +24,21 @@ export function treeDevice(profile: Profile): TreeDevice {
     model,
     ring,
     engine: gitops.engine,
+    ...(runsFlux(profile) ? { flux: fluxOf(gitops) } : {}),
     wasm,
     ...(runsSealedSecrets(profile) ? { sealing: profile.sealing.map(sealingKeyName) } : {}),
     values: deviceValues(profile),
     labels,
     windows: windowGroup(maintenance, time.zone),
+  };
+}
+
+function fluxOf({ access, flux }: Profile["gitops"]): NonNullable<TreeDevice["flux"]> {
+  const gitSecret = fluxGitSecretName(access);
+  return {
+    reconcileMinutes: flux.reconcileMinutes,
+    ...(gitSecret === undefined ? {} : { gitSecret }),
+    ...(access?.type === "githubApp" ? { gitHubApp: true } : {}),
   };
 }
 

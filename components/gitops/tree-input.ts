@@ -50,6 +50,15 @@ export interface TreeDevice {
   readonly ring: string;
   /** What pulls on the device; without an agent it has no Application on the hub. */
   readonly engine: Profile["gitops"]["engine"];
+  /** How its Flux reads Git. Absent: it has none. */
+  readonly flux?: {
+    /** `gitops.flux.reconcileMinutes`. */
+    readonly reconcileMinutes: number;
+    /** Secret by which it logs in. Absent: the repository is public. */
+    readonly gitSecret?: string;
+    /** Whether that is a GitHub App's. Absent: it is not. */
+    readonly gitHubApp?: boolean;
+  };
   /** WASM runtimes. Absent: none. */
   readonly wasm?: readonly WasmRuntime[];
   /** Names of the keys for SealedSecrets that it has. Absent: it has nothing to open them. */
@@ -93,5 +102,5 @@ export interface TreeInput {
   readonly projects?: TreeProjects;
 }
 
-/** What of the fleet an Argo CD on a device has to know. */
+/** What of the fleet the engine of a device has to know. */
 export type EntryFleet = Pick<TreeInput, "git" | "workloads" | "patches" | "projects">;

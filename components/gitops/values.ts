@@ -1,6 +1,6 @@
 /**
- * What of a device reaches its workloads, in the same way with every engine of Argo CD and in both layouts: patches that
- * Argo CD adds to the kustomization of each Application. They annotate every object and every pod template with the
+ * What of a device reaches its workloads, in the same way with every engine and in both layouts: patches that it adds to the
+ * kustomization of each workload. They annotate every object and every pod template with the
  * device's id and its values, so that a container reads them through the downward API, and they keep what must outlive its
  * workload. A chart gets the same as values below `global.edgeFleet`.
  *
@@ -24,21 +24,23 @@ export type SourceType = "kustomize" | "helm";
  * lacks them: a namespace takes everything in it along, a claim its data, a definition every object of its kind.
  * https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/#no-prune-resources
  */
-const KEPT: KustomizePatch = {
-  target: {
-    kind: "Namespace|PersistentVolumeClaim|CustomResourceDefinition",
-    labelSelector: `${KEEP_LABEL}!=false`,
-  },
-  patch: anyObject({
-    metadata: {
-      annotations: {
-        "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
-        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
-      },
-      name: "any",
+const KEPT = kept({
+  "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+  "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+});
+
+/** The same for Flux: https://fluxcd.io/flux/components/kustomize/kustomizations/#prune */
+const KEPT_BY_FLUX = kept({ "kustomize.toolkit.fluxcd.io/prune": "disabled" });
+
+function kept(annotations: Readonly<Record<string, string>>): KustomizePatch {
+  return {
+    target: {
+      kind: "Namespace|PersistentVolumeClaim|CustomResourceDefinition",
+      labelSelector: `${KEEP_LABEL}!=false`,
     },
-  }),
-};
+    patch: anyObject({ metadata: { annotations, name: "any" } }),
+  };
+}
 
 /** Where annotations go: which objects, and the keys that lead to the metadata. The first is that of the object itself. */
 const ANNOTATED: readonly { readonly target: PatchTarget; readonly below: readonly string[] }[] = [
@@ -82,7 +84,7 @@ export function deviceSource(type: SourceType, device: TreeDevice, patches: read
     kustomize: {
       patches: [
         ...annotatePatches((text) => text.replace(ANNOTATIONS, () => annotations)),
-        KEPT,
+        device.engine === "flux" ? KEPT_BY_FLUX : KEPT,
         ...patches.map(({ target, patch }) => (target === undefined ? { patch } : { target, patch })),
       ],
     },

@@ -28,6 +28,32 @@ const ArgoCdSchema = z
   .prefault({})
   .describe("Argo CD on the device, with `engine: argocd`");
 
+/** Release of Flux' controllers that is installed where none is asked for: those of Flux v2.9.0 (manifests/bases of flux2). */
+const FLUX_RELEASE = "v1.9.1";
+
+const fluxVersion = (name: string) =>
+  z
+    .string()
+    .regex(/^v\d+\.\d+\.\d+$/, `is not a release of ${name} - write e.g. ${FLUX_RELEASE}`)
+    .default(FLUX_RELEASE)
+    .describe(`Release of ${name}; artifacts.lock.yaml pins its image and definitions`);
+
+const FluxSchema = z
+  .strictObject({
+    sourceController: fluxVersion("source-controller"),
+    kustomizeController: fluxVersion("kustomize-controller"),
+    reconcileMinutes: z
+      .int()
+      .min(1)
+      .max(1440)
+      .default(10)
+      .describe(
+        "How long after one look at the Git branch, and at what runs, the next one comes; at random up to a quarter sooner or later, so that a fleet does not ask in step",
+      ),
+  })
+  .prefault({})
+  .describe("Flux on the device, with `engine: flux`");
+
 /** Release of Sealed Secrets that is installed where none is asked for. */
 const SEALED_SECRETS_RELEASE = "v0.40.0";
 
@@ -49,9 +75,10 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: you install it there, and edge-fleet explain --pulls prints what it takes. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: Flux' source-controller and kustomize-controller, installed by `up`, in a third of the memory. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
+    flux: FluxSchema,
     agent: AgentSchema,
     access: GitAccessSchema.optional(),
     secrets: z

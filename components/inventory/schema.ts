@@ -148,6 +148,15 @@ const LockedSnapSchema = z.strictObject({
   snapdAssertions: ArtifactFileSchema.optional(),
 });
 
+/** A controller of Flux by release. */
+const FluxReleasesSchema = z.record(
+  z.string(),
+  z.strictObject({
+    image: ImageSchema.optional(),
+    crds: z.array(ArtifactFileSchema).describe("Definitions of the kinds that it works on"),
+  }),
+);
+
 /** `stacks/artifacts.lock.yaml`: what each version is, byte for byte. */
 export const ArtifactsLockSchema = z.strictObject({
   k3s: z.record(z.string(), LockedArchitecturesSchema).optional().describe("K3s binaries by release and architecture"),
@@ -188,6 +197,13 @@ export const ArtifactsLockSchema = z.strictObject({
     )
     .optional()
     .describe("Argo CD by release"),
+  flux: z
+    .strictObject({
+      sourceController: FluxReleasesSchema.optional(),
+      kustomizeController: FluxReleasesSchema.optional(),
+    })
+    .optional()
+    .describe("Flux' controllers, each by release"),
   argocdAgent: z
     .record(z.string(), z.strictObject({ image: ImageSchema }))
     .optional()

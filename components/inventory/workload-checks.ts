@@ -87,7 +87,7 @@ function checkWorkload(
   ];
 }
 
-/** A chart is rendered by Argo CD on the device, and by nothing else. */
+/** A chart is rendered by Argo CD on the device. Flux would need its helm-controller, which no device gets. */
 function checkChart(fleet: FleetFile, devices: readonly Profile[], workload: Workload): Problem[] {
   if (workload.type !== "helm" || workload.state === "removed") return [];
   const other = devices.find((device) => takes(device, workload) && device.gitops.engine === "flux");
@@ -105,7 +105,7 @@ function checkChart(fleet: FleetFile, devices: readonly Profile[], workload: Wor
       : [
           {
             field: ["type"],
-            message: `device ${other.id} has gitops.engine flux, which renders no chart here - exclude it, or commit the manifests as a Kustomize folder`,
+            message: `device ${other.id} has gitops.engine flux, which gets no helm-controller to render charts - exclude it, or commit the manifests as a Kustomize folder`,
           },
         ]),
   ];
@@ -130,9 +130,9 @@ function checkPatch(fleet: FleetFile, devices: readonly Profile[], patch: Patch)
   const selected = devices.filter(
     (device) => (patch.devices?.includes(device.id) ?? true) && hasLabels(device, patch.labels),
   );
-  const other = selected.find(({ gitops }) => gitops.engine !== "argocd");
+  const other = selected.find(({ gitops }) => gitops.engine !== "argocd" && gitops.engine !== "flux");
   if (other === undefined) return unknown;
-  const message = `device ${other.id} has gitops.engine ${other.gitops.engine}, which takes no patch of single devices - use argocd, or a model of its own`;
+  const message = `device ${other.id} has gitops.engine ${other.gitops.engine}, which takes no patch of single devices - use argocd or flux, or a model of its own`;
   return [...unknown, { field: [], message }];
 }
 

@@ -7,6 +7,8 @@ import { renderAgent } from "../gitops/engine/agent/index.ts";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { renderEngine } from "../gitops/engine/argocd/index.ts";
 import { type EngineSettings, runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { renderFlux } from "../gitops/engine/flux/index.ts";
+import { FLUX_PARTS, fluxDefinitionFile, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { renderSealedSecrets } from "../gitops/engine/sealed-secrets/index.ts";
 import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
 import type { ArtifactFile, ArtifactsLock } from "../inventory/schema.ts";
@@ -76,7 +78,7 @@ export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): Resolve
     .artifacts(profile, lock)
     .map(({ field, locked, ...place }) => resolve(profile, field, locked, place));
   const shims = profile.wasm.map((runtime) => shim(profile, lock, runtime));
-  return [...distribution, ...shims, ...engine(profile, lock), ...sealedSecrets(profile, lock)];
+  return [...distribution, ...shims, ...engine(profile, lock), ...flux(profile, lock), ...sealedSecrets(profile, lock)];
 }
 
 function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): ResolvedArtifact {
@@ -116,6 +118,32 @@ function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedA
   if (image === undefined) throw missing(profile, `argocdAgent.${version}.image`);
   const content = renderAgent({ image, address, port, generation });
   return [made(`argocd-agent ${version}`, `${folder}/edge-fleet-hub-agent.yaml`, content)];
+}
+
+/** Flux, on the machine that runs the API server. */
+function flux(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  if (!runsFlux(profile)) return [];
+  const { gitops, memoryMiB } = profile;
+  const folder = distributionOf(profile).manifests;
+  const releaseOf = (part: keyof typeof FLUX_PARTS) => lock.flux?.[part]?.[gitops.flux[part]];
+  const parts = Object.keys(FLUX_PARTS) as (keyof typeof FLUX_PARTS)[];
+  const definitions = parts.flatMap((part) =>
+    FLUX_PARTS[part].kinds.map((kind) => {
+      const file = fluxDefinitionFile(FLUX_PARTS[part], kind);
+      const place = { name: `flux-${kind}-crd`, kind: "manifest", mode: "0600" } as const;
+      const installPath = `${folder}/edge-fleet-crd-flux-${kind}.yaml`;
+      const field = `flux.${part}.${gitops.flux[part]}.crds (${file})`;
+      return resolve(profile, field, findDefinition(releaseOf(part)?.crds, file), { ...place, installPath });
+    }),
+  );
+  const imageOf = (part: keyof typeof FLUX_PARTS): string => {
+    const { image } = releaseOf(part) ?? {};
+    if (image === undefined) throw missing(profile, `flux.${part}.${gitops.flux[part]}.image`);
+    return image;
+  };
+  const images = { sourceController: imageOf("sourceController"), kustomizeController: imageOf("kustomizeController") };
+  const objects = renderFlux({ images, memoryMiB });
+  return [...definitions, made("flux", `${folder}/edge-fleet-engine-flux.yaml`, objects)];
 }
 
 function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {

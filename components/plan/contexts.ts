@@ -4,7 +4,7 @@
  */
 
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
-import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { pullsByItself } from "../gitops/engine/pulls.ts";
 import { FLEET_CA_KEY } from "../identity/authority.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { RenderContext } from "./distributions/distribution-plan.ts";
@@ -43,7 +43,7 @@ export function deviceContexts(
       const { id, joins } = profile;
       const server = joins === undefined ? undefined : byId.get(joins);
       const own = (agents.get(id) ?? []).map((agent) => agent.id).sort();
-      const entry = runsArgoCd(profile) ? entryOf(profile) : [];
+      const entry = pullsByItself(profile) ? entryOf(profile) : [];
       return [
         id,
         { ...(server === undefined ? {} : { server }), joined: own.length > 0, agents: own, secrets, entry, gitUrl },

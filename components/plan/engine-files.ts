@@ -4,7 +4,8 @@
  */
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { ENGINE_NAMESPACE } from "../gitops/engine/argocd/object.ts";
-import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsFlux } from "../gitops/engine/flux/settings.ts";
+import { pullsByItself } from "../gitops/engine/pulls.ts";
 import { formatYaml } from "../gitops/yaml.ts";
 import { FLEET_CA_KEY } from "../identity/authority.ts";
 import type { Profile } from "../inventory/types.ts";
@@ -12,26 +13,34 @@ import { agentFiles } from "./agent.ts";
 import type { DeviceFile, RenderContext } from "./distributions/distribution-plan.ts";
 import { requireNoErrors } from "./distributions/finding.ts";
 import { distributionOf } from "./distributions/index.ts";
+import { checkFluxUrl, fluxGitSecret } from "./flux-git.ts";
 import { checkGitAccess, checkGitUrl, gitCredentials, gitTrust } from "./git-access.ts";
 
 /**
- * Renders the files; none on a device where Argo CD does not pull.
+ * Renders the files; none on a device that does not pull.
  * @throws Error naming the device, the setting or the key, and the fix; never with a secret
  */
 export function engineFiles(profile: Profile, { entry = [], gitUrl = "", secrets }: RenderContext): DeviceFile[] {
-  if (!runsArgoCd(profile)) return [];
+  if (!pullsByItself(profile)) return [];
   const folder = distributionOf(profile).manifests;
   const { access } = profile.gitops;
   const urls = runsAgent(profile) && gitUrl !== "" ? [gitUrl] : repositoriesOf(entry);
-  requireNoErrors(profile.id, [...checkGitAccess(profile), ...urls.flatMap((url) => checkGitUrl(access, url))]);
-  const credentials = gitCredentials(access, urls, ENGINE_NAMESPACE, `device ${profile.id}`, secrets);
+  const flux = runsFlux(profile);
+  requireNoErrors(profile.id, [
+    ...checkGitAccess(profile),
+    ...urls.flatMap((url) => [...checkGitUrl(access, url), ...(flux ? checkFluxUrl(url) : [])]),
+  ]);
+  const place = `device ${profile.id}`;
+  const credentials = flux
+    ? fluxGitSecret(access, place, secrets)
+    : gitCredentials(access, urls, ENGINE_NAMESPACE, place, secrets);
   const file = (name: string, objects: readonly object[]): DeviceFile[] =>
     objects.length === 0
       ? []
       : [{ path: `${folder}/edge-fleet-${name}.yaml`, mode: "0600", content: textOf(objects), live: true }];
   return [
     ...file("entry", entry),
-    ...file("git", gitTrust(access, urls, ENGINE_NAMESPACE)),
+    ...(flux ? [] : file("git", gitTrust(access, urls, ENGINE_NAMESPACE))),
     ...(runsAgent(profile) ? agentFiles(profile, folder, secrets?.[FLEET_CA_KEY]) : []),
     ...file("git-credentials", credentials).map((credential) => ({ ...credential, secret: true })),
   ];
@@ -40,13 +49,13 @@ export function engineFiles(profile: Profile, { entry = [], gitUrl = "", secrets
 const texts = new Map<string, string>();
 
 /**
- * As `formatObjects` of yaml.ts, but a region's devices share all of these objects but their Applications and Secrets, so each of
- * the others is formatted once.
+ * As `formatObjects` of yaml.ts, but a region's devices share all of these objects but their roots and Secrets, so each of the
+ * others is formatted once.
  */
 function textOf(objects: readonly object[]): string {
   const each = objects.map((object) => {
     const { kind } = object as { kind?: string };
-    if (kind === "Application" || kind === "Secret") return formatYaml([], object);
+    if (kind === "Application" || kind === "Kustomization" || kind === "Secret") return formatYaml([], object);
     const key = JSON.stringify(object);
     const text = texts.get(key) ?? formatYaml([], object);
     texts.set(key, text);
@@ -55,11 +64,11 @@ function textOf(objects: readonly object[]): string {
   return each.join("---\n");
 }
 
-/** Repositories that the device's Applications are read from, sorted. */
+/** Repositories that the device's root is read from, sorted. */
 function repositoriesOf(entry: readonly object[]): string[] {
   const urls = entry.flatMap((object) => {
-    const { kind, spec } = object as { kind?: string; spec?: { source?: { repoURL?: string } } };
-    return kind === "Application" ? (spec?.source?.repoURL ?? []) : [];
+    const { kind, spec } = object as { kind?: string; spec?: { source?: { repoURL?: string }; url?: string } };
+    return (kind === "Application" ? spec?.source?.repoURL : kind === "GitRepository" ? spec?.url : undefined) ?? [];
   });
   return [...new Set(urls)].sort();
 }

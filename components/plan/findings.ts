@@ -3,11 +3,13 @@
  * inventory where its setting is written. Pure.
  */
 
-import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsFlux } from "../gitops/engine/flux/settings.ts";
+import { pullsByItself } from "../gitops/engine/pulls.ts";
 import { describePlaced, formatPlaced, type Inventory, type Profile, placeProblems } from "../inventory/index.ts";
 import { deviceContexts } from "./contexts.ts";
 import { describeFinding, type Finding } from "./distributions/finding.ts";
 import { checkDistribution } from "./distributions/index.ts";
+import { checkFluxUrl } from "./flux-git.ts";
 import { checkGitUrl } from "./git-access.ts";
 
 /** Findings of some devices. */
@@ -58,5 +60,7 @@ export function planFindings(
 }
 
 function checkUrl(profile: Profile, { fleet }: Inventory): Finding[] {
-  return runsArgoCd(profile) ? checkGitUrl(profile.gitops.access, fleet.git.url) : [];
+  if (!pullsByItself(profile)) return [];
+  const { url } = fleet.git;
+  return [...checkGitUrl(profile.gitops.access, url), ...(runsFlux(profile) ? checkFluxUrl(url) : [])];
 }

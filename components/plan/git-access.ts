@@ -1,10 +1,10 @@
 /**
- * From how a fleet's Git repository is read to the objects by which Argo CD logs in to it, on a device and on the hub, and
- * what stands against it. Passwords and keys come from the caller and are looked up by their keys in the stack's
+ * From how a fleet's Git repository is read to the objects by which Argo CD logs in to it, on a device and on the hub (Flux:
+ * flux-git.ts), and what stands against it. Passwords and keys come from the caller and are looked up by their keys in the stack's
  * configuration. https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories Pure.
  */
 import { createPrivateKey } from "node:crypto";
-import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { pullsByItself } from "../gitops/engine/pulls.ts";
 import type { Profile } from "../inventory/types.ts";
 import { error, type Finding, warning } from "./distributions/finding.ts";
 
@@ -45,13 +45,13 @@ const PART_OF = { "app.kubernetes.io/part-of": "argocd" };
 /** Keys of the secrets with which a device logs in: at most one. */
 export function gitSecretKeys(profile: Source): string[] {
   const key = SECRET_KEYS[profile.gitops.access?.type ?? "none"];
-  return key === undefined || !runsArgoCd(profile) ? [] : [key];
+  return key === undefined || !pullsByItself(profile) ? [] : [key];
 }
 
 /** What stands against `gitops.access` of a device, but for the URL, which {@link checkGitUrl} compares. */
 export function checkGitAccess(profile: Source): Finding[] {
   const { access } = profile.gitops;
-  if (access === undefined || !runsArgoCd(profile)) return [];
+  if (access === undefined || !pullsByItself(profile)) return [];
   const missing = (field: keyof GitAccess, fix: string) =>
     access[field] === undefined ? [error(["gitops", "access", field], `is missing - ${fix}`)] : [];
   switch (access.type) {
@@ -124,9 +124,8 @@ export function gitCredentials(
   place: string,
   secrets: Readonly<Record<string, string>> = {},
 ): TextObject[] {
-  const key = SECRET_KEYS[access?.type ?? "none"];
-  if (access === undefined || key === undefined) return [];
-  const secret = secretOf(access, key, secrets, place);
+  const secret = access === undefined ? "" : gitSecret(access, place, secrets);
+  if (access === undefined || secret === "") return [];
   const name = `edge-fleet-git-${access.type.toLowerCase()}`;
   return urls.map((url, index) => ({
     apiVersion: "v1",
@@ -150,6 +149,16 @@ function loginOf(access: GitAccess, secret: string): Record<string, string> {
     githubAppPrivateKey: secret,
     ...(apiUrl === undefined ? {} : { githubAppEnterpriseBaseUrl: apiUrl }),
   };
+}
+
+/**
+ * The password or the private key; empty where the repository is public.
+ * @param place who needs it, for messages, e.g. `device edge-0001`
+ * @throws Error naming the key and the fix, never the secret
+ */
+export function gitSecret(access: GitAccess, place: string, secrets: Readonly<Record<string, string>>): string {
+  const key = SECRET_KEYS[access.type];
+  return key === undefined ? "" : secretOf(access, key, secrets, place);
 }
 
 /** A key ends with a line break, which a terminal's paste loses; a password has none. */

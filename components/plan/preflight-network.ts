@@ -171,8 +171,8 @@ export const PROGRAM_CHECKS: readonly CheckEntry[] = [
   [
     "engine",
     EITHER,
-    "Before the first engine of edge-fleet's: an Argo CD that somebody else installed is on the device (error), or Flux is (warning)",
-    "Two Argo CDs share their definitions, and two engines change the same objects in turn",
-    "Remove the finalizers of its Applications, so that their workloads stay, then its namespace; or keep it, with `gitops.engine: none`. Flux: `flux uninstall` leaves its workloads",
+    "Before the first engine of edge-fleet's: the same engine that somebody else installed is on the device (error), or another one (warning): Argo CD or Flux",
+    "Two of one kind share their definitions, and two engines change the same objects in turn",
+    "Argo CD: remove the finalizers of its Applications, so that their workloads stay, then its namespace. Flux: `flux uninstall` leaves its workloads. Or keep it, with `gitops.engine: none`",
   ],
 ];

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsFlux } from "../gitops/engine/flux/settings.ts";
 import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
@@ -84,8 +85,13 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, agent, secrets, sealedSecrets, ...argocd } = profile.gitops;
-  const pulling = runsArgoCd(profile) ? { engine, ...argocd, ...(runsAgent(profile) ? { agent } : {}) } : { engine };
+  const { engine, agent, secrets, sealedSecrets, access, argocd, flux } = profile.gitops;
+  const pulling = {
+    engine,
+    ...(runsArgoCd(profile) ? { argocd, access } : {}),
+    ...(runsFlux(profile) ? { flux, access } : {}),
+    ...(runsAgent(profile) ? { agent } : {}),
+  };
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
     gitops: runsSealedSecrets(profile) ? { ...pulling, secrets, sealedSecrets } : pulling,

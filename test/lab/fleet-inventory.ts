@@ -6,9 +6,13 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { FLUX_PARTS, fluxDefinitionFile } from "../../components/gitops/engine/flux/settings.ts";
 import type { DeviceArchitecture, DeviceLab, DeviceMode } from "./devices/types.ts";
 import { k3sApiStandin, k3sStandin } from "./standins/index.ts";
-import { argocdManifests } from "./toolchain/index.ts";
+import { argocdManifests, fluxDefinition } from "./toolchain/index.ts";
+
+/** Release of Flux' controllers that devices get by default. */
+const FLUX = "v1.9.1";
 
 /** Name of the lab's one region and of its stack. */
 export const REGION = "loopback";
@@ -99,16 +103,11 @@ export async function writeInventory(
       return { id, host, model, ring, ssh: { port } };
     }),
   });
+  const pods = devices.some(({ model }) => runsPods(model));
   write("artifacts.lock.yaml", {
     k3s: lockReleases(server, readySeconds),
-    argocd: {
-      [version]: lockArgoCd(
-        server,
-        devices.some(({ model }) => runsPods(model)),
-        version,
-        directory,
-      ),
-    },
+    argocd: { [version]: lockArgoCd(server, pods, version, directory) },
+    flux: await lockFlux(server, pods),
   });
 }
 
@@ -129,6 +128,23 @@ function lockReleases(server: Server, readySeconds: number): object {
     both(K3S_BROKEN, k3sStandin(K3S_BROKEN, { readySeconds, fault: "never-ready" })),
     both(K3S_PODS, k3sApiStandin(K3S_PODS)),
   ]);
+}
+
+/** Publishes Flux' definitions. Devices that run no pods get a line in their place, and images that no device has. */
+async function lockFlux(server: Server, pods: boolean): Promise<object> {
+  const entries = (Object.keys(FLUX_PARTS) as (keyof typeof FLUX_PARTS)[]).map(async (part) => {
+    const { name, kinds } = FLUX_PARTS[part];
+    const repository = pods ? `ghcr.io/fluxcd/${name}:${FLUX}` : `lab.invalid/absent/${name}:v1`;
+    const crds = kinds.map(async (kind) => {
+      const file = fluxDefinitionFile(FLUX_PARTS[part], kind);
+      return publish(server, file, pods ? await fluxDefinition(name, file) : `# Stand-in of the lab for ${file}.\n`);
+    });
+    return [
+      part,
+      { [FLUX]: { crds: await Promise.all(crds), image: `${repository}@sha256:${sha256(name)}` } },
+    ] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** Publishes Argo CD's definitions. Without devices that run pods its images are ones that no device has. */

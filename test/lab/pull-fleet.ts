@@ -63,7 +63,7 @@ export class PullFleet {
         url: `${git.url}/fleet.git`,
         access: { type: "https", username: USERNAME, ...(git.authority === undefined ? {} : { ca: git.authority }) },
       },
-      gitops: { engine: "argocd", argocd: { reconcileMinutes: 1 } },
+      gitops: options.gitops ?? { engine: "argocd", argocd: { reconcileMinutes: 1 } },
       secrets: { "git-password": GIT_PASSWORD },
     });
     const pulling = new PullFleet(fleet, git, repository);

@@ -146,7 +146,7 @@ rollback() {
   CHANGED=0 FORCE=1 RESULT=rolled-back
   if had_state; then
     restore_all
-    ! has_engine || make_engine_folder
+    make_engine_folders
     prepare_agent
     optional "${DISTRIBUTION}_undo"
     activate

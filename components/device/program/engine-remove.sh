@@ -27,7 +27,9 @@ forget_manifests() {
   [ "$DISTRIBUTION" = k0s ] || rm -f "$@"
   case "$*" in *edge-fleet-hub-agent.yaml*) remove_agent_secrets ;; esac
   case "$*" in *edge-fleet-sealed-secrets.yaml*) keep_unsealed ;; esac
-  case "$*" in *edge-fleet-engine-*) remove_engine || die "engine: it could not be taken away - read $LOG, then run again" ;; esac
+  for each in argocd flux; do
+    case "$*" in *"edge-fleet-engine-$each.yaml"*) "remove_$each" || die "engine: $each could not be taken away - read $LOG, then run again" ;; esac
+  done
   [ "$DISTRIBUTION" = k0s ] || delete_objects "$below" "$@"
   rm -f "$@"
 }
@@ -60,15 +62,15 @@ hand_over() {
   before=entry
   [ ! -e "$PREVIOUS/files$(manifests)/edge-fleet-hub-agent.yaml" ] || before=hub
   case $before$ENGINE in entryargocd-agent | hubargocd) ;; *) return 0 ;; esac
-  in_engine scale statefulset argocd-application-controller --replicas=0 || return 0
-  in_engine wait --for=delete pod -l app.kubernetes.io/name=argocd-application-controller --timeout="${ENGINE_END_SECONDS}s" || :
-  in_engine get applications.argoproj.io -o 'jsonpath={range .items[*]}{.metadata.name} +{.metadata.annotations.argocd\.argoproj\.io/source-uid}{"\n"}{end}' >"$STAGE/applications" || :
+  in_argocd scale statefulset argocd-application-controller --replicas=0 || return 0
+  in_argocd wait --for=delete pod -l app.kubernetes.io/name=argocd-application-controller --timeout="${ENGINE_END_SECONDS}s" || :
+  in_argocd get applications.argoproj.io -o 'jsonpath={range .items[*]}{.metadata.name} +{.metadata.annotations.argocd\.argoproj\.io/source-uid}{"\n"}{end}' >"$STAGE/applications" || :
   while read -r name uid; do
     from=hub
     [ "$uid" != + ] || from=entry
-    [ "$from" != "$before" ] || release application.argoproj.io "$name" || :
+    [ "$from" != "$before" ] || release argocd application.argoproj.io "$name" || :
   done <"$STAGE/applications"
-  in_engine scale statefulset argocd-application-controller --replicas=1
+  in_argocd scale statefulset argocd-application-controller --replicas=1
 }
 
 delete_objects() {
@@ -82,40 +84,61 @@ delete_objects() {
   done
 }
 
-remove_engine() {
-  end_engine && release_applications || return 1
-  in_engine delete secret argocd-secret argocd-redis --ignore-not-found || :
+remove_argocd() {
+  end_engine argocd && release_all argocd applications.argoproj.io appprojects.argoproj.io || return 1
+  in_argocd delete secret argocd-secret argocd-redis --ignore-not-found || :
   rm -f "$(engine_secrets)"
   optional "${DISTRIBUTION}_forget_manifest" "$(engine_secrets)"
-  rm -rf "$ENGINE_FOLDER"
+  drop_engine_folder "$ARGOCD_REPO"
 }
 
-# One after the other, so that no collector of garbage has to come. A pod that does not end is ended by force.
+# A Kustomization prunes what it has applied by its finalizer, a source its archive.
+remove_flux() {
+  sources=source.toolkit.fluxcd.io
+  end_engine flux && release_all flux kustomizations.kustomize.toolkit.fluxcd.io "gitrepositories.$sources" \
+    "buckets.$sources" "helmcharts.$sources" "helmrepositories.$sources" "ocirepositories.$sources" || return 1
+  drop_engine_folder "$FLUX_SOURCE"
+}
+
+# With the one around it, unless the other engine has its own there.
+drop_engine_folder() {
+  rm -rf "$1"
+  rmdir "$ENGINE_FOLDER" 2>/dev/null || :
+}
+
+# Of argocd or flux, one after the other, so that no collector of garbage has to come. A pod that does not end is ended by force.
 end_engine() {
-  in_engine delete deployments,statefulsets,replicasets,pods --all --ignore-not-found --wait=false || return 1
+  "in_$1" delete deployments,statefulsets,replicasets,pods --all --ignore-not-found --wait=false || return 1
   end=$(($(tick) + ENGINE_END_SECONDS))
-  while pods=$(in_engine get pods -o name) && [ -n "$pods" ]; do
+  while pods=$("in_$1" get pods -o name) && [ -n "$pods" ]; do
     if [ "$(tick)" -ge "$end" ]; then
-      in_engine delete pods --all --force --grace-period=0 --wait=false
+      "in_$1" delete pods --all --force --grace-period=0 --wait=false
       return
     fi
     sleep "$POLL"
   done
 }
 
-# An engine whose definitions never came has no Applications.
-release_applications() {
-  for kind in applications appprojects; do
+# $1 is the engine, the others are kinds. One whose definition never came has no objects.
+release_all() {
+  whose=$1
+  shift
+  for kind; do
     # shellcheck disable=SC2086
-    [ -n "$($KUBECTL get crd "$kind.argoproj.io" --ignore-not-found -o name </dev/null)" ] || continue
-    kept=$(in_engine get "$kind.argoproj.io" -o name) || return 1
-    for each in $kept; do
-      release "$each" || return 1
+    [ -n "$($KUBECTL get crd "$kind" --ignore-not-found -o name </dev/null)" ] || continue
+    kept=$("in_$whose" get "$kind" -o name) || return 1
+    for object in $kept; do
+      release "$whose" "$object" || return 1
     done
   done
 }
 
-# Deletes an object and leaves what it has brought.
+# Deletes an object of an engine, $1, and leaves what it has brought. One of the former entry may be gone meanwhile: the
+# distribution deletes it when another entry takes the place of its file.
 release() {
-  in_engine patch "$@" --type=merge -p '{"metadata":{"finalizers":null}}' && in_engine delete "$@" --ignore-not-found --wait=false
+  from=in_$1
+  shift
+  "$from" patch "$@" --type=merge -p '{"metadata":{"finalizers":null}}' ||
+    [ -z "$("$from" get "$@" --ignore-not-found -o name)" ] || return 1
+  "$from" delete "$@" --ignore-not-found --wait=false
 }

@@ -1,5 +1,6 @@
 /** Whether a device can run the pull engine that it is to get: from a profile to what stands against it. Pure. */
-import { engineRequestMiB, runsArgoCd } from "../../gitops/engine/argocd/settings.ts";
+import { runsFlux } from "../../gitops/engine/flux/settings.ts";
+import { pullRequestMiB, pullsByItself } from "../../gitops/engine/pulls.ts";
 import { runsSealedSecrets, SEALED_SECRETS_MEMORY } from "../../gitops/engine/sealed-secrets/settings.ts";
 import type { Profile } from "../../inventory/types.ts";
 import { error, type Finding, warning } from "./finding.ts";
@@ -9,33 +10,39 @@ import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "./reservations.ts";
 const LEAST_MIB = 128;
 
 /** Registries of upstream's own images. */
-const REGISTRIES = ["quay.io", "public.ecr.aws"];
+const ARGO_CD_REGISTRIES = ["quay.io", "public.ecr.aws"];
+const FLUX_REGISTRIES = ["ghcr.io"];
 const SEALED_SECRETS_REGISTRY = "docker.io";
 
 /** What stands against the engine of a profile. A model that is too small for a server is told of elsewhere. */
 export function checkEngine(profile: Profile): Finding[] {
-  const { memoryMiB, model } = profile;
-  if (!runsArgoCd(profile) || memoryMiB < MINIMUM_MEMORY_MIB) return [];
+  const { memoryMiB, model, gitops } = profile;
+  if (!pullsByItself(profile) || memoryMiB < MINIMUM_MEMORY_MIB) return [];
   const sealed = runsSealedSecrets(profile);
-  const engine = engineRequestMiB(memoryMiB) + (sealed ? SEALED_SECRETS_MEMORY.requestMiB : 0);
+  const flux = runsFlux(profile);
+  const engine = pullRequestMiB(gitops.engine, memoryMiB) + (sealed ? SEALED_SECRETS_MEMORY.requestMiB : 0);
   const pods = podMemoryMiB(memoryMiB);
+  const name = flux ? "Flux" : "Argo CD";
   if (pods - engine < LEAST_MIB)
     return [
       error(
         "gitops.engine",
-        `Argo CD ${sealed ? "and Sealed Secrets request" : "requests"} ${engine} of the ${pods} MiB that model ${model} leaves for pods - use a model with more memory, or none`,
+        `${name} ${sealed ? "and Sealed Secrets request" : "requests"} ${engine} of the ${pods} MiB that model ${model} leaves for pods - use a model with more memory${flux ? "" : ", flux"}, or none`,
       ),
     ];
-  return checkImages(profile, sealed ? [...REGISTRIES, SEALED_SECRETS_REGISTRY] : REGISTRIES);
+  const registries = flux ? FLUX_REGISTRIES : ARGO_CD_REGISTRIES;
+  return sealed
+    ? checkImages(profile, `${name} and Sealed Secrets`, [...registries, SEALED_SECRETS_REGISTRY])
+    : checkImages(profile, name, registries);
 }
 
-function checkImages({ artifacts, registries }: Profile, needed: readonly string[]): Finding[] {
+function checkImages({ artifacts, registries }: Profile, of: string, needed: readonly string[]): Finding[] {
   const missing = needed.filter((host) => !(host in registries) && !("*" in registries));
   if (!artifacts.images || missing.length === 0) return [];
   return [
     warning(
       "artifacts.images",
-      `the archive does not hold the images of ${needed === REGISTRIES ? "Argo CD" : "Argo CD and Sealed Secrets"}, which come from ${missing.join(" and ")} - name a mirror of them in registries where the device does not reach them`,
+      `the archive does not hold the images of ${of}, which come from ${missing.join(" and ")} - name a mirror of them in registries where the device does not reach them`,
     ),
   ];
 }

@@ -1,6 +1,7 @@
 /** From a profile to the labels of its node. */
 import { ENGINE_NODE_LABEL } from "../../gitops/engine/argocd/object.ts";
 import { runsArgoCd } from "../../gitops/engine/argocd/settings.ts";
+import { FLUX_NODE, runsFlux } from "../../gitops/engine/flux/settings.ts";
 import type { Profile } from "../../inventory/types.ts";
 
 /** Labels as `key=value`, sorted; the inventory's own keys win over labels of the same name. */
@@ -13,6 +14,7 @@ export function nodeLabels(
     "edge-fleet.dev/model": profile.model,
     "edge-fleet.dev/ring": profile.ring,
     ...(runsArgoCd(profile) ? { [ENGINE_NODE_LABEL]: "argocd" } : {}),
+    ...(runsFlux(profile) ? { [ENGINE_NODE_LABEL]: FLUX_NODE } : {}),
   };
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)

@@ -3,15 +3,6 @@
  * in the datastore (EventRateLimit), and what is worth a write to flash (audit). All are plain objects, which
  * an API server reads as files.
  */
-import type { Profile } from "../../inventory/types.ts";
-
-/** Namespaces of engines that others install. The Argo CD that edge-fleet installs is restricted like everything else. */
-const FOREIGN_NAMESPACES: Readonly<Record<Profile["gitops"]["engine"], readonly string[]>> = {
-  argocd: [],
-  "argocd-agent": [],
-  flux: ["flux-system"],
-  none: [],
-};
 
 /**
  * Bounds on events: each one is a row, and a crash loop makes them for ever. One bucket for the whole server, and a
@@ -24,10 +15,10 @@ const EVENT_LIMITS = [
 ];
 
 /**
- * Restricted everywhere but in kube-system and in the namespace of an engine that others install; events are bounded.
+ * Restricted everywhere but in kube-system, the engine that edge-fleet installs included; events are bounded.
  * https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/
  */
-export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Record<string, unknown> {
+export function admissionConfiguration(): Record<string, unknown> {
   const levels = ["enforce", "audit", "warn"].flatMap((mode) => [
     [mode, "restricted"],
     [`${mode}-version`, "latest"],
@@ -42,7 +33,7 @@ export function admissionConfiguration(engine: Profile["gitops"]["engine"]): Rec
           apiVersion: "pod-security.admission.config.k8s.io/v1",
           kind: "PodSecurityConfiguration",
           defaults: Object.fromEntries(levels),
-          exemptions: { usernames: [], runtimeClasses: [], namespaces: ["kube-system", ...FOREIGN_NAMESPACES[engine]] },
+          exemptions: { usernames: [], runtimeClasses: [], namespaces: ["kube-system"] },
         },
       },
       {

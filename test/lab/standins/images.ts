@@ -66,8 +66,22 @@ const SEALED_SECRETS: LabImage = {
   user: "1001",
 };
 
+/** Dockerfiles of fluxcd/source-controller and fluxcd/kustomize-controller v1.9.1. */
+const FLUX = (name: string): LabImage => ({
+  root: `${BINARIES_PATH}/images/${name}`,
+  entrypoint: [name],
+  user: "65534",
+});
+
 /** Not anybody's image: the device's own programs, for pods of tests. */
 const SHELL: LabImage = { root: `${BINARIES_PATH}/images/shell` };
+
+/** Images of one program by the toolchain's part: their folder, and the program's name. */
+const CONTROLLERS: Readonly<Record<string, readonly [image: string, program: string]>> = {
+  "sealed-secrets-controller": ["sealed-secrets", "controller"],
+  "source-controller": ["source-controller", "source-controller"],
+  "kustomize-controller": ["kustomize-controller", "kustomize-controller"],
+};
 
 /** The images that a device can pull, by repository; those without programs are only called running. */
 export const IMAGES: Readonly<Record<string, LabImage>> = {
@@ -76,6 +90,8 @@ export const IMAGES: Readonly<Record<string, LabImage>> = {
   redis: REDIS,
   "public.ecr.aws/docker/library/redis": REDIS,
   "docker.io/bitnami/sealed-secrets-controller": SEALED_SECRETS,
+  "ghcr.io/fluxcd/source-controller": FLUX("source-controller"),
+  "ghcr.io/fluxcd/kustomize-controller": FLUX("kustomize-controller"),
   "lab.invalid/shell": SHELL,
   "stand-in.invalid/coredns": {},
   "registry.k8s.io/pause": {},
@@ -90,7 +106,7 @@ exec "$@"
 
 /**
  * The folder of a toolchain's programs for devices, made once, of links to the toolchain's own.
- * @param toolchain with {@link POD_PARTS}, and where a device has Sealed Secrets with its controller
+ * @param toolchain with {@link POD_PARTS}, and where a device has Sealed Secrets or Flux with their controllers
  */
 export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
   const path = (name: PartName) => {
@@ -98,8 +114,8 @@ export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
     if (part === undefined) throw new Error(`the toolchain has no part ${name} - pass it to ensureToolchain`);
     return part.path;
   };
-  const controller = toolchain.parts.find(({ name }) => name === "sealed-secrets-controller");
-  const parts = [...POD_PARTS.map(path), ...(controller === undefined ? [] : [controller.path])];
+  const controllers = toolchain.parts.filter(({ name }) => Object.hasOwn(CONTROLLERS, name));
+  const parts = [...POD_PARTS.map(path), ...controllers.map((controller) => controller.path)];
   const scripts = join((await argocdManifests()).directory, "..");
   const recipe = JSON.stringify([parts, COMPONENTS, DOCKER_ENTRYPOINT, scripts, SHELL]);
   const key = createHash("sha256").update(recipe).digest("hex").slice(0, 16);
@@ -120,9 +136,10 @@ export async function deviceBinaries(toolchain: Toolchain): Promise<string> {
       for (const name of ["gpg-wrapper.sh", "git-verify-wrapper.sh"])
         script(scripts, `hack/${name}`, join(argocd, name));
       script(scripts, "entrypoint.sh", join(argocd, "entrypoint.sh"));
-      if (controller !== undefined) {
-        mkdirSync(join(folder, "images", "sealed-secrets"));
-        put(controller.path, join(folder, "images", "sealed-secrets", "controller"));
+      for (const { name, path } of controllers) {
+        const [image, program] = CONTROLLERS[name] ?? [name, name];
+        mkdirSync(join(folder, "images", image));
+        put(path, join(folder, "images", image, program));
       }
       put(path("miniredis"), join(redis, "redis-server"));
       writeFileSync(join(redis, "docker-entrypoint.sh"), DOCKER_ENTRYPOINT, { mode: 0o755 });

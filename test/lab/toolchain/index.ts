@@ -11,7 +11,15 @@ import { promisify } from "node:util";
 import { build, findGo, findOnPath, type Go } from "./build.ts";
 import { cached, cacheKey, cacheRoot } from "./cache.ts";
 import { Forecast } from "./forecast.ts";
-import { acceptedVersion, buildArguments, GO_PARTS, type GoPart, PART_NAMES, type PartName } from "./parts.ts";
+import {
+  acceptedVersion,
+  buildArguments,
+  type FluxPartName,
+  GO_PARTS,
+  type GoPart,
+  PART_NAMES,
+  type PartName,
+} from "./parts.ts";
 
 export type { PartName } from "./parts.ts";
 
@@ -189,13 +197,29 @@ function assembleBin(parts: readonly Part[], languageHost: boolean, report: (lin
  * @throws Error naming what to install, or why the module could not be had
  */
 export async function sealedSecretDefinition(): Promise<string> {
+  const directory = await moduleDirectory("sealed-secrets", "github.com/bitnami/sealed-secrets");
+  return readFileSync(join(directory, "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml"), "utf8");
+}
+
+/**
+ * A definition of Flux, as upstream has it in the Go module that `flux/go.mod` pins.
+ * @param file name in `config/crd/bases`
+ * @returns its YAML
+ * @throws Error as {@link sealedSecretDefinition}
+ */
+export async function fluxDefinition(controller: FluxPartName, file: string): Promise<string> {
+  const directory = await moduleDirectory("flux", `github.com/fluxcd/${controller}`);
+  return readFileSync(join(directory, "config/crd/bases", file), "utf8");
+}
+
+/** Where a module is that the go.mod of a folder pins. */
+async function moduleDirectory(folder: string, module: string): Promise<string> {
   const go = await findGo();
-  const { stdout } = await execute(go.path, ["mod", "download", "-json", "github.com/bitnami/sealed-secrets"], {
-    cwd: join(import.meta.dirname, "sealed-secrets"),
+  const { stdout } = await execute(go.path, ["mod", "download", "-json", module], {
+    cwd: join(import.meta.dirname, folder),
     env: { ...process.env, GOWORK: "off" },
   });
-  const { Dir: directory } = JSON.parse(stdout) as { Dir: string };
-  return readFileSync(join(directory, "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml"), "utf8");
+  return (JSON.parse(stdout) as { Dir: string }).Dir;
 }
 
 /**

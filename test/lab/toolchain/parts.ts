@@ -17,10 +17,14 @@ export type PartName =
   | "kubelet-config"
   | "actionlint"
   | "sealed-secrets-controller"
-  | ArgoCdPartName;
+  | ArgoCdPartName
+  | FluxPartName;
 
 /** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
 export type ArgoCdPartName = "argocd" | "miniredis";
+
+/** A part that only the tests against Flux' own controllers need. */
+export type FluxPartName = "source-controller" | "kustomize-controller";
 
 /** A part that is compiled; the language host is TypeScript and needs no build. */
 export type GoPartName = Exclude<PartName, "pulumi-language-nodejs">;
@@ -65,6 +69,9 @@ const ARGO_CD = "v3.2.11";
 
 /** Version of Sealed Secrets: the one that devices get by default. */
 const SEALED_SECRETS = "v0.40.0";
+
+/** Version of Flux' controllers: the one that devices get by default. */
+const FLUX = "v1.9.1";
 
 /** Version of the Redis in memory that Argo CD's repo-server caches in. */
 const MINIREDIS = "v2.35.0";
@@ -128,6 +135,24 @@ export const GO_PARTS: readonly GoPart[] = [
     directory: folder("pulumi-resource-kubernetes"),
     package: ".",
     seconds: 230,
+    variables: {},
+  },
+  {
+    name: "source-controller",
+    version: fromModule(FLUX),
+    real: true,
+    directory: folder("flux"),
+    package: "github.com/fluxcd/source-controller",
+    seconds: 200,
+    variables: {},
+  },
+  {
+    name: "kustomize-controller",
+    version: fromModule(FLUX),
+    real: true,
+    directory: folder("flux"),
+    package: "github.com/fluxcd/kustomize-controller",
+    seconds: 100,
     variables: {},
   },
   {
@@ -211,6 +236,9 @@ export const GO_PARTS: readonly GoPart[] = [
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
 export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
 
+/** The parts of Flux. */
+export const FLUX_PARTS: readonly FluxPartName[] = ["source-controller", "kustomize-controller"];
+
 /** The parts that a fleet in the lab runs on, in the order of reports. */
 export const FLEET_PARTS: readonly PartName[] = [
   "pulumi",
@@ -220,7 +248,7 @@ export const FLEET_PARTS: readonly PartName[] = [
   "hub-apiserver",
 ];
 
-/** The parts that tests need; {@link ARGO_CD_PARTS}, kubelet-config, k3s-apiserver and sealed-secrets-controller come on top. */
+/** The parts that tests need; {@link ARGO_CD_PARTS}, {@link FLUX_PARTS}, kubelet-config, k3s-apiserver and sealed-secrets-controller come on top. */
 export const PART_NAMES: readonly PartName[] = [...FLEET_PARTS, "kustomize", "kubeconform"];
 
 /**

@@ -91,7 +91,7 @@ test("the hub's release and those of the devices are locked side by side, each f
   const { lock, locked } = await lab(context, `${FLEET}${HUB}`, [
     "{ id: a, host: h, model: nuc }",
     "{ id: b, host: i, model: nuc, gitops: { argocd: { version: v3.2.0 } } }",
-    "{ id: c, host: j, model: nuc, gitops: { engine: flux } }",
+    "{ id: c, host: j, model: nuc, gitops: { engine: none } }",
   ]);
   const { exitCode, stderr } = await lock();
   assert.equal(exitCode, 0, stderr);

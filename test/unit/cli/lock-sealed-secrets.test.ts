@@ -52,7 +52,7 @@ test("the definition is locked by its hash, the image stays as it is locked, and
   const hash = (content: string) => createHash("sha256").update(content).digest("hex");
   const server = await serve(context, (request, response) => {
     const path = request.url ?? "";
-    if (path === `/v0.40.0/${CRD}`) response.end(text);
+    if (path === `/v0.40.0/${CRD}` || path.includes("/config/crd/bases/")) response.end(text);
     else if (path.includes("/sha256sum-")) response.end(`${hash("k3s")}  k3s\n${hash("k3s")}  k3s-arm64\n`);
     else if (/\/k3s(-arm64)?$/.test(path)) response.end("k3s");
     else response.writeHead(404).end();
@@ -60,15 +60,22 @@ test("the definition is locked by its hash, the image stays as it is locked, and
   const stacks = writeInventory(context, {
     "fleet.yaml": `${FLEET}gitops: { engine: flux, secrets: sealed-secrets }\n`,
     "tokyo.yaml": "region: tokyo\ndevices: [{ id: a, host: h, model: box }]\n",
-    "artifacts.lock.yaml": `sealedSecrets: { v0.40.0: { image: "${IMAGE}" } }\n`,
+    "artifacts.lock.yaml": `sealedSecrets: { v0.40.0: { image: "${IMAGE}" } }
+flux:
+  sourceController: { v1.9.1: { image: "ghcr.io/fluxcd/s:v1@sha256:${"1".repeat(64)}", crds: [] } }
+  kustomizeController: { v1.9.1: { image: "ghcr.io/fluxcd/k:v1@sha256:${"2".repeat(64)}", crds: [] } }
+`,
   });
   const args = ["lock", "--inventory", stacks, "--cache", temporaryDirectory(context), "--k3s-base", server.url];
-  const { exitCode, stderr } = await edgeFleet([...args, "--sealedsecrets-base", server.url]);
+  const bases = ["--sealedsecrets-base", "--flux-base"].flatMap((option) => [option, server.url]);
+  const { exitCode, stderr } = await edgeFleet([...args, ...bases]);
   assert.equal(exitCode, 0, stderr);
   const inventory = loadInventory(stacks);
   const crd = { url: `${server.url}/v0.40.0/${CRD}`, sha256: hash(text), size: text.length };
   assert.deepEqual(inventory.artifacts.sealedSecrets, { "v0.40.0": { image: IMAGE, crd } });
-  const manifests = resolveArtifacts(resolveProfile(inventory, "a"), inventory.artifacts).slice(1);
+  const manifests = resolveArtifacts(resolveProfile(inventory, "a"), inventory.artifacts).filter(({ name }) =>
+    /^sealed/.test(name),
+  );
   assert.deepEqual(
     manifests.map(({ name, sha256 }) => [name, sha256 === crd.sha256]),
     [

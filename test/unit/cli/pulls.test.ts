@@ -29,8 +29,8 @@ for (const [device, engine, kinds, place] of [
   [
     "a",
     "flux",
-    ["Namespace", "GitRepository", "Kustomization"],
-    "apply them where you have installed Flux, again after each promotion",
+    ["GitRepository", "Kustomization", "Namespace", "GitRepository", "Kustomization"],
+    "in its own cluster, brought by up, and what is not named edge-root by Git",
   ],
   [
     "b",
@@ -54,9 +54,9 @@ for (const [device, engine, kinds, place] of [
 }
 
 test("says that nothing is pulled where the ring pins no commit, and prints no object", async (context) => {
-  const { exitCode, stdout, stderr } = await pulls(context, false)("a");
+  const { exitCode, stdout, stderr } = await pulls(context, false)("c");
   assert.deepEqual([exitCode, stdout], [0, ""]);
-  assert.match(stderr, /^ring canary pins no commit: a pulls nothing - use edge-fleet promote canary\n$/);
+  assert.match(stderr, /^ring canary pins no commit: c pulls nothing - use edge-fleet promote canary\n$/);
 });
 
 test("says of a device without an engine that it pulls nothing, whatever its ring pins", async (context) => {

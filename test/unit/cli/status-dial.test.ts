@@ -96,7 +96,6 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
     entry("mute", await startMute(context), otherKey(2)),
     entry("new", await freePort(), undefined),
     entry("bare", none?.port ?? 0, none?.hostKey, ", gitops: { engine: none }"),
-    entry("flux", await freePort(), otherKey(4), ", gitops: { engine: flux }"),
     entry("agent", await freePort(), otherKey(5), ", gitops: { engine: argocd-agent }"),
     entry("node", await freePort(), otherKey(3), ", joins: well"),
   ];
@@ -130,19 +129,18 @@ test("whatever devices do, each is told, none is healthy without a good answer, 
     ["slow", /unknown .*no answer: slow: it did not tell its status in 15 s/],
     ["dark", /unknown .*no answer: refused: /],
     ["mute", /unknown .*no answer: silent: /],
-    ["flux", /unknown .*no answer: what Flux does there is not told - use --status <file>$/],
     ["agent", /unknown .*no answer: the hub tells of it, and was not asked - use --kubeconfig <file>$/],
     ["new", /unknown +no-run: no run has come to it yet - run edge-fleet enroll tokyo, then edge-fleet up tokyo$/],
   ];
   for (const [id, pattern] of expected) assert.match(line(id), pattern);
   assert.match(line("bare"), /^bare .* v9 +canary +0m ago/, "it answers, and deploys nothing that could be healthy");
-  assert.match(stdout, /^health: 1 healthy, 1 failed, 10 unknown$/m);
+  assert.match(stdout, /^health: 1 healthy, 1 failed, 9 unknown$/m);
   assert.equal(plainLines(stdout), stdout);
 
   const rings = await run(clone, "rings", "--json");
   const [canary] = (JSON.parse(rings.stdout) as { rings: { devices: number; health: { counts: object } }[] }).rings;
-  assert.equal(canary?.devices, 12, "neither a machine of another one's cluster nor one without an engine");
-  assert.deepEqual(canary.health.counts, { healthy: 1, failed: 1, behind: 0, lost: 0, unknown: 10 });
+  assert.equal(canary?.devices, 11, "neither a machine of another one's cluster nor one without an engine");
+  assert.deepEqual(canary.health.counts, { healthy: 1, failed: 1, behind: 0, lost: 0, unknown: 9 });
 });
 
 test("in a repository without a commit the fix is to commit", async (context) => {

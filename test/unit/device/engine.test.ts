@@ -10,7 +10,7 @@ const MIRROR = { endpoints: ["https://mirror.example.com"], username: undefined,
 function findings(changes: Partial<Profile>): string[] {
   return checkDistribution(buildProfile({ gitops: gitopsOf("argocd"), ...changes })).flatMap(
     ({ severity, setting, message }) =>
-      /Argo CD/.test(message) ? [`${severity} ${setting.join(".")}: ${message}`] : [],
+      /Argo CD|Flux/.test(message) ? [`${severity} ${setting.join(".")}: ${message}`] : [],
   );
 }
 
@@ -21,7 +21,15 @@ for (const [what, changes, expected] of [
     "1 GiB",
     { memoryMiB: 1024 },
     [
-      "error gitops.engine: Argo CD requests 304 of the 324 MiB that model nuc-4g leaves for pods - use a model with more memory, or none",
+      "error gitops.engine: Argo CD requests 304 of the 324 MiB that model nuc-4g leaves for pods - use a model with more memory, flux, or none",
+    ],
+  ],
+  ["1 GiB with Flux", { memoryMiB: 1024, gitops: gitopsOf("flux") }, []],
+  [
+    "an archive of images for Flux, and no mirror",
+    { artifacts: { ...ARTIFACTS, images: true }, gitops: gitopsOf("flux") },
+    [
+      "warning artifacts.images: the archive does not hold the images of Flux, which come from ghcr.io - name a mirror of them in registries where the device does not reach them",
     ],
   ],
   ["1 GiB without an engine", { memoryMiB: 1024, gitops: gitopsOf("none") }, []],

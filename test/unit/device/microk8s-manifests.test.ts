@@ -37,8 +37,15 @@ for (const shell of [["dash"], ["busybox", "ash"]]) {
     assert.equal(deleted, "-n sealed-secrets delete secret/old --ignore-not-found --wait=false\n");
   });
 
+  test(`${shell.join(" ")}: what another engine had is deleted where that one was`, (context) => {
+    const root = (name: string, namespace: string) =>
+      `# root/${name}\nmetadata:\n  name: ${name}\n  namespace: ${namespace}\n`;
+    const deleted = prune(context, shell, root("of-flux", "flux-system"), root("of-argocd", "argocd"));
+    assert.equal(deleted, "-n flux-system delete root/of-flux --ignore-not-found --wait=false\n");
+  });
+
   test(`${shell.join(" ")}: objects without a namespace are deleted all the same`, (context) => {
     const deleted = prune(context, shell, "# namespace/a\n# namespace/b\n", "# namespace/b\n");
-    assert.equal(deleted, "-n argocd delete namespace/a --ignore-not-found --wait=false\n");
+    assert.equal(deleted, "-n default delete namespace/a --ignore-not-found --wait=false\n");
   });
 }

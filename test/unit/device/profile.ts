@@ -11,12 +11,16 @@ const AGENT = "v0.10.0";
 /** The release of Sealed Secrets in the lock. */
 export const SEALED_SECRETS = "v0.40.0";
 
+/** The release of Flux' controllers in the lock. */
+export const FLUX = "v1.9.1";
+
 /** A pull engine with the defaults of its settings. */
 export function gitopsOf(engine: Profile["gitops"]["engine"]): Profile["gitops"] {
   const agent = { version: AGENT, address: "tokyo.hub.example.com", port: 443, generation: 2026 };
   const argocd = { version: ARGO_CD, reconcileMinutes: 10 };
+  const flux = { sourceController: FLUX, kustomizeController: FLUX, reconcileMinutes: 10 };
   const secrets = { secrets: "none", sealedSecrets: { version: SEALED_SECRETS } } as const;
-  return { engine, argocd, ...secrets, ...(engine === "argocd-agent" ? { agent } : {}) };
+  return { engine, argocd, flux, ...secrets, ...(engine === "argocd-agent" ? { agent } : {}) };
 }
 
 /** Hardware classes of the golden scripts. */
@@ -90,6 +94,18 @@ export function buildProfile(changes: Partial<Profile> = {}): Profile {
   };
 }
 
+function fluxRelease(name: string, kinds: readonly string[]) {
+  const repository = `https://raw.githubusercontent.com/fluxcd/${name}-controller/${FLUX}`;
+  return {
+    image: `ghcr.io/fluxcd/${name}-controller:${FLUX}@sha256:${"f".repeat(64)}`,
+    crds: kinds.map((kind, index) => ({
+      url: `${repository}/config/crd/bases/${name}.toolkit.fluxcd.io_${kind}.yaml`,
+      sha256: `${name === "source" ? 1 : 2}${index}`.repeat(32),
+      size: 20_000,
+    })),
+  };
+}
+
 /** A lock with one release; the hashes are of no real file. */
 export const LOCK: ArtifactsLock = {
   k3s: {
@@ -117,6 +133,18 @@ export const LOCK: ArtifactsLock = {
         redis: `public.ecr.aws/docker/library/redis:8.2.2-alpine@sha256:${"d".repeat(64)}`,
       },
     },
+  },
+  flux: {
+    sourceController: {
+      [FLUX]: fluxRelease("source", [
+        "buckets",
+        "gitrepositories",
+        "helmcharts",
+        "helmrepositories",
+        "ocirepositories",
+      ]),
+    },
+    kustomizeController: { [FLUX]: fluxRelease("kustomize", ["kustomizations"]) },
   },
   sealedSecrets: {
     [SEALED_SECRETS]: {

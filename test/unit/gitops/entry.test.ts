@@ -66,7 +66,7 @@ before(() => {
 after(() => rmSync(schemas, { recursive: true, force: true }));
 
 test("the entry of a ring, region and model is the golden one, and valid by Argo CD's schema", () => {
-  const folder = entryFolder(DEVICE);
+  const folder = entryFolder(DEVICE, "argocd");
   const own = [...renderEntries(FLEET, PINS)].filter(([path]) => path.startsWith(`${folder}/`));
   assertGolden("gitops/entry.yaml", own.map(([path, content]) => `--- # ${path}\n${content}`).join(""));
   const applications = own.filter(([, content]) => content.includes("kind: Application"));

@@ -160,6 +160,7 @@ test("the input is taken from the inventory with Git's defaults and the resolved
         model: "rpi4-4g",
         ring: "canary",
         engine: "flux",
+        flux: { reconcileMinutes: 10 },
         wasm: ["spin"],
         values: { site: "shibuya", lane: "3" },
         labels: { site: "shibuya" },

@@ -71,7 +71,7 @@ for (const [what, text, expected] of [
   [
     "a chart for a device with flux",
     workload("type: helm"),
-    /workloads\[0\]\.type: device tokyo-0003 has gitops\.engine flux, which renders no chart here - /,
+    /workloads\[0\]\.type: device tokyo-0003 has gitops\.engine flux, which gets no helm-controller to render charts - exclude it, /,
   ],
   ["a chart that spares the device with flux", workload("type: helm, labels: {camera: 'yes'}"), undefined],
   ["a patch of one device", patch("devices: [tokyo-0001]"), undefined],

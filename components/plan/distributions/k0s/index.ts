@@ -91,11 +91,9 @@ function renderK0s(profile: Profile, { secrets }: RenderContext): DistributionPl
 }
 
 /** Readable by all, since the API server runs as a user of its own; they hold no secret. */
-function policies({ security, gitops }: Profile): DeviceFile[] {
+function policies({ security }: Profile): DeviceFile[] {
   return [
-    ...(security === "cis"
-      ? [openFile(`${K0S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration(gitops.engine)))]
-      : []),
+    ...(security === "cis" ? [openFile(`${K0S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration()))] : []),
     openFile(`${K0S_CONFIG}/audit.yaml`, yamlText(auditPolicy())),
   ];
 }

@@ -147,7 +147,7 @@ function serverFiles(profile: Profile, { joined = false }: RenderContext): Devic
   const classes = runtimeClasses(profile.wasm, !profile.k3s.disable.includes("runtimes"));
   const manifest = classes.map(yamlText).join("---\n");
   return [
-    ...(profile.security === "cis" ? [file(ADMISSION, yamlText(admissionConfiguration(profile.gitops.engine)))] : []),
+    ...(profile.security === "cis" ? [file(ADMISSION, yamlText(admissionConfiguration()))] : []),
     file(AUDIT_POLICY, yamlText(auditPolicy())),
     file(`${CONFIG}/config.yaml`, yamlText(serverConfig(profile, joined))),
     ...(classes.length === 0 ? [] : [{ ...file(`${MANIFESTS}/edge-fleet-runtimes.yaml`, manifest), live: true }]),

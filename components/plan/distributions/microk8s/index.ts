@@ -138,11 +138,9 @@ function launchConfiguration(profile: Profile): Record<string, unknown> {
   };
 }
 
-function policies({ security, gitops }: Profile): DeviceFile[] {
+function policies({ security }: Profile): DeviceFile[] {
   return [
-    ...(security === "cis"
-      ? [file(`${MICROK8S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration(gitops.engine)))]
-      : []),
+    ...(security === "cis" ? [file(`${MICROK8S_CONFIG}/psa.yaml`, yamlText(admissionConfiguration()))] : []),
     file(`${MICROK8S_CONFIG}/audit.yaml`, yamlText(auditPolicy())),
   ];
 }

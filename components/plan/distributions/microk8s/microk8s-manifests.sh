@@ -30,14 +30,14 @@ microk8s_apply() {
 
 microk8s_prune_manifest() {
   now=$($KUBECTL get --ignore-not-found -o name -f "$2") || return 0
-  # A name says nothing of the namespace; each of our files has one.
-  namespace=$(sed -n 's/^ *namespace: *//p' "$2" | head -n 1)
+  # A name says nothing of the namespace. Each of our files has one, and that of another engine another one than before.
+  [ ! -f "$1" ] || namespace=$(sed -n 's/^ *namespace: *//p' "$1" | head -n 1)
   [ ! -f "$1" ] || for object in $($KUBECTL get --ignore-not-found -o name -f "$1" 2>/dev/null); do
     case "
 $now
 " in *"
 $object
-"*) ;; *) $KUBECTL -n "${namespace:-$ENGINE_NAMESPACE}" delete "$object" --ignore-not-found --wait=false </dev/null || : ;; esac
+"*) ;; *) $KUBECTL -n "${namespace:-default}" delete "$object" --ignore-not-found --wait=false </dev/null || : ;; esac
   done
   cp "$2" "$1"
 }

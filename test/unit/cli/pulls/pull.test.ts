@@ -69,16 +69,18 @@ test("every device gets the same workloads whatever its engine, each in the name
   assert.deepEqual(own, ["edge-root", ...workloads]);
   assert.deepEqual(
     named(pullOf("flux")).flatMap((name) => /^Kustomization flux-system\/(.*)$/.exec(name)?.[1] ?? []),
-    workloads,
+    ["edge-root", ...workloads],
   );
 });
 
 test("Flux finds every namespace that its Kustomizations go into before them", () => {
   const { objects } = pullOf("flux");
   const made = new Set<string>();
-  for (const object of objects as (AnyObject & { spec: { targetNamespace: string } })[]) {
+  for (const object of objects as (AnyObject & { spec?: { targetNamespace?: string } })[]) {
     if (object.kind === "Namespace") made.add(object.metadata.name);
-    if (object.kind === "Kustomization") assert.ok(made.has(object.spec.targetNamespace), object.spec.targetNamespace);
+    const { targetNamespace = "edge-apps" } = object.spec ?? {};
+    if (object.kind === "Kustomization" && object.metadata.name !== "edge-root")
+      assert.ok(made.has(targetNamespace), targetNamespace);
   }
 });
 
@@ -90,7 +92,7 @@ test("the real kustomize builds what Flux and Argo CD are pointed at", () => {
     writeTree(tree, planTree(tree, renderTree(input, PINS)));
     for (const engine of ["argocd", "flux"] as const)
       for (const { kind, metadata, spec } of pullOf(engine, input).objects as AnyObject[])
-        if ((kind === "Application" && metadata.name !== "edge-root") || kind === "Kustomization")
+        if ((kind === "Application" || kind === "Kustomization") && metadata.name !== "edge-root")
           assert.match(
             runTool("kustomize", ["build", join(folder, spec.path ?? spec.source.path)]),
             /^kind: Deployment$/m,

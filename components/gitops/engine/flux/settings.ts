@@ -1,0 +1,102 @@
+/**
+ * What Flux on a device is made from, and from the memory of a model what its two controllers may take: the figures that the
+ * scheduler, the kubelet and the check of a tree's memory share. Pure.
+ */
+import type { Profile } from "../../../inventory/types.ts";
+import type { EngineMemory } from "../argocd/settings.ts";
+
+/** Images by digest, e.g. `ghcr.io/fluxcd/source-controller:v1.9.1@sha256:...`. */
+export interface FluxImages {
+  readonly sourceController: string;
+  readonly kustomizeController: string;
+}
+
+/** Everything that the engine's objects depend on: devices that share it share one text. */
+export interface FluxSettings {
+  readonly images: FluxImages;
+  /** RAM of the model in MiB. */
+  readonly memoryMiB: number;
+}
+
+/** What the two controllers may take on a model. */
+export interface FluxSize {
+  readonly sourceController: EngineMemory;
+  readonly kustomizeController: EngineMemory;
+  /** Repositories that are fetched at a time: each is held in memory while it is. */
+  readonly fetches: number;
+}
+
+/** Namespace of Flux on a device: upstream's own, which its command and its documentation take for granted. */
+export const FLUX_NAMESPACE = "flux-system";
+
+/** Value of the label of the node that runs it, see {@link ENGINE_NODE_LABEL} of ../argocd/object.ts. */
+export const FLUX_NODE = "flux";
+
+/** By memory of the model. The limits leave room for a clone, which go-git unpacks in memory, and for a build of Kustomize. */
+const SIZES: readonly (readonly [belowMiB: number, size: FluxSize])[] = [
+  [3072, sizeOf([64, 256], [64, 256], 1)],
+  [Number.POSITIVE_INFINITY, sizeOf([80, 512], [96, 512], 2)],
+];
+
+type Row = readonly [requestMiB: number, limitMiB: number];
+
+function sizeOf(source: Row, kustomize: Row, fetches: number): FluxSize {
+  const memory = ([requestMiB, limitMiB]: Row): EngineMemory => ({ requestMiB, limitMiB });
+  return { sourceController: memory(source), kustomizeController: memory(kustomize), fetches };
+}
+
+/** Whether edge-fleet installs Flux on the device. A machine that joins another one's cluster shares that one's. */
+export function runsFlux({ joins, gitops }: Pick<Profile, "joins" | "gitops">): boolean {
+  return joins === undefined && gitops.engine === "flux";
+}
+
+/** What the engine may take on a model. @param memoryMiB its RAM */
+export function fluxSize(memoryMiB: number): FluxSize {
+  const row = SIZES.find(([belowMiB]) => memoryMiB < belowMiB);
+  if (row === undefined) throw new RangeError(`${memoryMiB} is no memory size`);
+  return row[1];
+}
+
+/** MiB that the engine's pods request on a model: what is missing there for workloads. */
+export function fluxRequestMiB(memoryMiB: number): number {
+  const { sourceController, kustomizeController } = fluxSize(memoryMiB);
+  return sourceController.requestMiB + kustomizeController.requestMiB;
+}
+
+/**
+ * Name of the Secret by which GitRepositories log in; undefined where none is needed. By the type, so that one of another
+ * type does not keep the former's keys, which source-controller would read (git/options.go of fluxcd/pkg).
+ * @param access `gitops.access`
+ */
+export function fluxGitSecretName(access: Profile["gitops"]["access"]): string | undefined {
+  if (access === undefined || (access.type === "none" && access.ca === undefined)) return undefined;
+  return `edge-fleet-git-${access.type.toLowerCase()}`;
+}
+
+/** Upstream's names of a controller, and the kinds whose definitions it needs. */
+export interface FluxPart {
+  /** Of its repository and its image. */
+  readonly name: "source-controller" | "kustomize-controller";
+  readonly group: string;
+  /** In the plural, as its definitions' files are named. A process ends where a kind that it watches is not defined. */
+  readonly kinds: readonly string[];
+}
+
+/** The controllers by their settings. */
+export const FLUX_PARTS: Readonly<Record<keyof FluxImages, FluxPart>> = {
+  sourceController: {
+    name: "source-controller",
+    group: "source.toolkit.fluxcd.io",
+    kinds: ["buckets", "gitrepositories", "helmcharts", "helmrepositories", "ocirepositories"],
+  },
+  kustomizeController: {
+    name: "kustomize-controller",
+    group: "kustomize.toolkit.fluxcd.io",
+    kinds: ["kustomizations"],
+  },
+};
+
+/** File of a kind's definition in `config/crd/bases/` of a controller's repository. */
+export function fluxDefinitionFile({ group }: FluxPart, kind: string): string {
+  return `${group}_${kind}.yaml`;
+}

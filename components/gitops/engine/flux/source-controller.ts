@@ -1,0 +1,113 @@
+/**
+ * The source-controller: fetches from Git and keeps each commit as an archive, which it serves to the kustomize-controller.
+ * From settings to its workload, its rights, and the volume on the device's own disk that holds the archives: with them a
+ * device heals after a boot without Git. Upstream keeps them in an `emptyDir`, which goes with its pod. The device program
+ * makes the folder, owned by {@link FLUX_USER}. Read at v1.9.1.
+ */
+import type { types } from "@pulumi/kubernetes";
+import { ENGINE_NODE_LABEL, type EngineObject, goMemoryLimit } from "../argocd/object.ts";
+import { type FluxController, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
+import { FLUX_NAMESPACE, FLUX_NODE, FLUX_PARTS, type FluxSettings, fluxSize } from "./settings.ts";
+
+const NAME: FluxController = "source-controller";
+
+/** Port of the archives. */
+export const ARCHIVE_PORT = 9090;
+
+/** Folder of the archives on the device. */
+const ARCHIVES = "/var/lib/edge-fleet/engine/source";
+
+const CLAIM = "source-controller-archives";
+
+/**
+ * The part of an interval by which it comes sooner or later, at random, in percent (runtime/jitter of fluxcd/pkg).
+ * Upstream's, 5, would let a fleet that was rolled out at once ask Git in step for weeks.
+ */
+export const JITTER_PERCENT = 25;
+
+/** The controller's workload. */
+export function sourceController({ images, memoryMiB }: FluxSettings): EngineObject {
+  const { sourceController: memory, fetches } = fluxSize(memoryMiB);
+  const container = {
+    name: "manager",
+    image: images.sourceController,
+    args: [
+      "--watch-all-namespaces=false",
+      "--log-encoding=json",
+      "--storage-path=/data",
+      `--storage-adv-addr=${NAME}.$(RUNTIME_NAMESPACE).svc.cluster.local.`,
+      `--concurrent=${fetches}`,
+      `--interval-jitter-percentage=${JITTER_PERCENT}`,
+    ],
+    env: [RUNTIME_NAMESPACE, { name: "TUF_ROOT", value: "/tmp/.sigstore" }, goMemoryLimit(memory)],
+    ports: [{ containerPort: ARCHIVE_PORT }, { containerPort: 9440 }],
+    readinessProbe: { httpGet: { path: "/", port: ARCHIVE_PORT } },
+    livenessProbe: { httpGet: { path: "/healthz", port: 9440 }, initialDelaySeconds: 30, periodSeconds: 30 },
+    volumeMounts: [
+      { name: "archives", mountPath: "/data" },
+      { name: "tmp", mountPath: "/tmp" },
+    ],
+    memory,
+    cpuMilli: 20,
+  };
+  return fluxDeployment(NAME, container, [
+    { name: "archives", persistentVolumeClaim: { claimName: CLAIM } },
+    { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
+  ]);
+}
+
+/** Its account, which reads Secrets and writes objects of its own kinds in Flux' namespace, and nothing anywhere else. */
+export function sourceAccount(): object[] {
+  const { group, kinds } = FLUX_PARTS.sourceController;
+  const own = (suffix: string) => kinds.map((kind) => `${kind}${suffix}`);
+  const rules = [
+    { apiGroups: [group], resources: own(""), verbs: ["get", "list", "watch", "patch", "update"] },
+    { apiGroups: [group], resources: [...own("/status"), ...own("/finalizers")], verbs: ["get", "patch", "update"] },
+    { apiGroups: [""], resources: ["secrets", "serviceaccounts"], verbs: ["get", "list", "watch"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  ];
+  return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: fluxMeta(NAME) },
+    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: fluxMeta(NAME), rules },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: fluxMeta(NAME),
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: NAME },
+      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: FLUX_NAMESPACE }],
+    },
+  ];
+}
+
+/** The volume of the archives and the claim on it. Its size is a formality: nothing enforces it. */
+export function archiveVolume(): [types.input.core.v1.PersistentVolume, types.input.core.v1.PersistentVolumeClaim] {
+  const accessModes = ["ReadWriteOnce"];
+  return [
+    {
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: fluxClusterMeta(CLAIM),
+      spec: {
+        accessModes,
+        capacity: { storage: "1Gi" },
+        persistentVolumeReclaimPolicy: "Retain",
+        claimRef: { namespace: FLUX_NAMESPACE, name: CLAIM },
+        local: { path: ARCHIVES },
+        nodeAffinity: {
+          required: {
+            nodeSelectorTerms: [
+              { matchExpressions: [{ key: ENGINE_NODE_LABEL, operator: "In", values: [FLUX_NODE] }] },
+            ],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      metadata: fluxMeta(CLAIM),
+      // No class: the default one's provisioner would make a volume of its own.
+      spec: { accessModes, storageClassName: "", volumeName: CLAIM, resources: { requests: { storage: "1Gi" } } },
+    },
+  ];
+}
