@@ -16,6 +16,12 @@ const PROGRAMS = [
   { name: "kubectl", version: ["version", "--client"], build: ["kustomize", "--"] },
 ] as const;
 
+/**
+ * How kubectl logs why it failed: with a time and a process id, by which equal reasons would differ.
+ * https://github.com/kubernetes/component-base/blob/v0.36.2/cli/run.go
+ */
+const KUBECTL_FAILURE = /^E\d{4} [\d:.]+ +\d+ run\.go:\d+\] "command failed" err="(.*)"$/;
+
 /** Names of the file that makes a folder a kustomization. */
 export const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
@@ -58,10 +64,8 @@ async function run(what: "version" | "build", args: readonly string[], cwd: stri
     if (ended !== undefined)
       return { failure: `took over ${TIMEOUT_MS / 1000} s or printed over ${MAX_OUTPUT_BYTES / 2 ** 20} MiB` };
     if (exitCode === undefined && stderr.endsWith("ENOENT")) continue;
-    const [reason = ""] = stderr
-      .trim()
-      .replace(/^Error: /, "")
-      .split("\n", 1);
+    const [line = ""] = stderr.trim().split("\n", 1);
+    const reason = line.replace(/^Error: /, "").replace(KUBECTL_FAILURE, "$1");
     return { failure: reason === "" ? `ended with ${exitCode ?? "a signal"}` : reason };
   }
   return undefined;
