@@ -4,6 +4,7 @@ import type { ProjectFleet } from "../gitops/projects.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 import type { HubGit } from "./git.ts";
 import type { ArgoCdManifests } from "./manifests.ts";
+import type { MetricsSettings } from "./metrics.ts";
 import type { PrincipalPlan } from "./principal/plan.ts";
 
 /** The cluster that becomes the hub, and how it is reached. */
@@ -54,6 +55,8 @@ export interface HubArgs extends ControlPlaneOptions {
   readonly workloads?: ProjectFleet["workloads"];
   /** What their projects allow beside that. Absent: nothing. */
   readonly projects?: ProjectFleet["projects"];
+  /** Who reads the metrics of the control planes. Default: who is let to them by Argo CD's own policies, with no alerts. */
+  readonly metrics?: MetricsSettings | undefined;
   /** Wait until the control planes run. False where no kubelet would ever start them. Default true. */
   readonly awaitReady?: boolean;
 }

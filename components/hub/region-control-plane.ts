@@ -12,6 +12,7 @@ import { SETTINGS_SECRET, selectControlPlane } from "./control-plane.ts";
 import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import type { ManifestObject } from "./manifests.ts";
+import { withMetrics } from "./metrics.ts";
 import { installPrincipal } from "./principal/install.ts";
 import { serverOfRegion, serverSecrets } from "./server.ts";
 
@@ -83,10 +84,8 @@ export class ControlPlane extends pulumi.ComponentResource {
             const options = { parent: this, provider, protect: false };
             return new kubernetes.core.v1.Secret(`${name}-server-${role}`, { ...secret, stringData: text }, options);
           });
-    const { core, optional } = divide(
-      withGitTrust(selectControlPlane(args.manifests, { ...args, server }), args.git),
-      args,
-    );
+    const selected = withGitTrust(selectControlPlane(args.manifests, { ...args, server }), args.git);
+    const { core, optional } = divide(measured(selected, args, namespace), args);
     const group = (suffix: string, objs: ManifestObject[], protect: pulumi.ResourceOptions) =>
       new kubernetes.yaml.v2.ConfigGroup(
         `${name}-${suffix}`,
@@ -123,6 +122,12 @@ export class ControlPlane extends pulumi.ComponentResource {
       protect: false,
     });
   }
+}
+
+function measured(objects: readonly ManifestObject[], args: ControlPlaneArgs, namespace: string): ManifestObject[] {
+  const { metrics, region, principal, highAvailability = false } = args;
+  if (metrics === undefined) return [...objects];
+  return withMetrics(objects, metrics, { region, namespace, agents: principal?.settings.agents, highAvailability });
 }
 
 /** What a control plane always has, and what may go when fleet.yaml no longer wants it: that is not protected. */

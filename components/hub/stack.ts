@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { readStackResources } from "../engine.ts";
 import { controlPlaneNamespace } from "../gitops/labels.ts";
 import { FLEET_CA_KEY, openFleetAuthority } from "../identity/authority.ts";
+import type { HubSettings } from "../inventory/hub-schema.ts";
 import { hubOf, type Inventory, resolveRegion } from "../inventory/index.ts";
 import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
@@ -26,7 +27,6 @@ import {
 import { type Cluster, readCluster } from "./kubeconfig.ts";
 import { loadArgoCd } from "./manifests.ts";
 import { planPrincipal } from "./principal/plan.ts";
-import type { PrincipalExposure } from "./principal/settings.ts";
 import { openServer, SERVER_SECRET_KEYS } from "./server.ts";
 
 /**
@@ -49,7 +49,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     const why = `hub: is none, so the stack ${stack} has nothing to install - describe the hub there, or remove the stack`;
     throw new Error(`${join(directory, "fleet.yaml")} ${why}`);
   }
-  const regions = hubRegions(inventory, settings.tokenGenerations, wanted.principal);
+  const regions = hubRegions(inventory, settings.tokenGenerations, wanted);
   const cluster = readCluster(settings.context);
   const access = settings.context === undefined ? {} : { context: settings.context };
   const manifests = await loadArgoCd(wanted.argocd.version, artifacts, directory);
@@ -66,6 +66,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     workloads: fleet.workloads ?? [],
     projects: fleet.projects ?? {},
     highAvailability: wanted.highAvailability,
+    metrics: wanted.metrics,
     server: openServer(wanted.server, readSecrets(Object.values(SERVER_SECRET_KEYS))),
     awaitReady: settings.awaitReady,
   });
@@ -84,7 +85,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
 function hubRegions(
   inventory: Inventory,
   tokenGenerations: StackSettings["tokenGenerations"],
-  exposure: PrincipalExposure,
+  { principal: exposure, metrics }: Pick<HubSettings, "principal" | "metrics">,
 ): Record<string, HubRegion> {
   const { regions, artifacts } = inventory;
   for (const [region, generation] of Object.entries(tokenGenerations)) {
@@ -98,8 +99,9 @@ function hubRegions(
       throw new Error(`${key}: is ${generation} - use 1, 2, 3 and so on`);
   }
   const authority = () => openFleetAuthority(pulumi.runtime.getConfig(`edge-fleet:${FLEET_CA_KEY}`));
+  const input = { exposure, scraper: metrics?.namespace, artifacts, authority };
   const standings = [...regions].map(([name, { state }]): [string, HubRegion] => {
-    const principal = planPrincipal(name, resolveRegion(inventory, name), { exposure, artifacts, authority });
+    const principal = planPrincipal(name, resolveRegion(inventory, name), input);
     return [
       name,
       {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ArgoCdVersionSchema } from "./gitops-schema.ts";
 
+const DOMAIN_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const CERTIFICATES = /^(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n?)+$/;
 /** An https URL without a path or an end; `{region}` may be part of its host. */
 const SERVER_URL = /^https:\/\/[a-z0-9{}.-]+(:[0-9]+)?$/;
@@ -78,6 +79,23 @@ const ServerSchema = z
     "Argo CD's server for each region: its web page and API. Its certificate is `serverTlsCertificate` and `serverTlsKey` of the hub's stack; without them that of a Secret `argocd-server-tls` (e.g. cert-manager's), else one that it signs itself. Default: none",
   );
 
+const MetricsSchema = z
+  .strictObject({
+    namespace: z
+      .string()
+      .max(63)
+      .regex(DOMAIN_NAME, "is not the name of a namespace - write e.g. monitoring")
+      .describe("Namespace of the Prometheus that scrapes: nobody else is let to the metrics"),
+    operator: z
+      .boolean()
+      .default(false)
+      .describe("Also a ServiceMonitor and a PrometheusRule, for the Prometheus operator, which must be there"),
+  })
+  .optional()
+  .describe(
+    "Metrics of each control plane, and a ConfigMap `edge-fleet-metrics` in its namespace with `scrape.yaml` and `alerts.yaml` for a Prometheus. Default: none",
+  );
+
 /** `hub` of fleet.yaml, where there is one. */
 export const HubSchema = z.strictObject({
   stack: z.string().min(1).default("hub").describe("Stack that installs the hub"),
@@ -91,6 +109,7 @@ export const HubSchema = z.strictObject({
       "Two of each process that can be two, on different nodes (two are needed): repo-server, ApplicationSet controller (one leads), server. Redis is a cache and stays one; so does the principal, and agents dial again",
     ),
   server: ServerSchema,
+  metrics: MetricsSchema,
   principal: PrincipalExposureSchema,
 });
 

@@ -56,9 +56,6 @@ function clusterRules(): Rule[] {
 /** Ports of an API server, before and after kube-proxy. */
 const API_PORTS = [443, 6443, 16443];
 
-/** Namespace whose pods may read metrics: upstream's, install/kubernetes/principal/principal-redis-proxy-networkpolicy.yaml. */
-const MONITORING = { "kubernetes.io/metadata.name": "monitoring" };
-
 /**
  * Two policies: the principal's own, and one that lets it to redis, which Argo CD's own policy keeps for its processes.
  * Upstream's admits only agents that are pods of the hub.
@@ -66,6 +63,7 @@ const MONITORING = { "kubernetes.io/metadata.name": "monitoring" };
 export function principalPolicies({
   namespace,
   exposure,
+  scraper,
 }: PrincipalSettings): types.input.networking.v1.NetworkPolicy[] {
   const apiVersion = "networking.k8s.io/v1";
   const kind = "NetworkPolicy";
@@ -83,10 +81,14 @@ export function principalPolicies({
         ingress: [
           // Without a list everybody may: a rule without `from`.
           { ...(agents.length === 0 ? {} : { from: agents }), ports: [tcp(PRINCIPAL_PORTS.agents)] },
-          {
-            from: [{ namespaceSelector: { matchLabels: MONITORING } }],
-            ports: [tcp(PRINCIPAL_PORTS.metrics), tcp(PRINCIPAL_PORTS.healthz)],
-          },
+          ...(scraper === undefined
+            ? []
+            : [
+                {
+                  from: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": scraper } } }],
+                  ports: [tcp(PRINCIPAL_PORTS.metrics), tcp(PRINCIPAL_PORTS.healthz)],
+                },
+              ]),
         ],
         egress: [
           { ports: [{ protocol: "UDP", port: 53 }, tcp(53)] },

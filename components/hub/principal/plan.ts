@@ -18,6 +18,8 @@ export interface PrincipalPlan {
 /** What the principals of a hub are planned from. */
 export interface PrincipalInput {
   readonly exposure: PrincipalExposure;
+  /** See {@link PrincipalSettings.scraper}. Absent: nobody reads its metrics. */
+  readonly scraper?: string | undefined;
   readonly artifacts: ArtifactsLock;
   /** The fleet's authority; it is asked for only where a region has agents. */
   readonly authority: () => FleetAuthority;
@@ -40,7 +42,7 @@ export function agentProfiles(profiles: readonly Profile[]): Profile[] {
 export function planPrincipal(
   region: string,
   profiles: readonly Profile[],
-  { exposure, artifacts, authority }: PrincipalInput,
+  { exposure, scraper, artifacts, authority }: PrincipalInput,
 ): PrincipalPlan | undefined {
   const devices = agentProfiles(profiles);
   if (devices.length === 0) return undefined;
@@ -69,7 +71,7 @@ export function planPrincipal(
   const server = issuePrincipalCertificate(opened, { region, addresses }, generation);
   const { certificate } = server;
   return {
-    settings: { namespace, image, port, exposure, agents: devices.length, certificate },
+    settings: { namespace, image, port, exposure, scraper, agents: devices.length, certificate },
     secrets: principalSecrets(namespace, opened.certificate, server),
   };
 }

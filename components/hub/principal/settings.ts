@@ -24,6 +24,8 @@ export interface PrincipalSettings {
   /** Port on which devices reach it: the Service's, with a NodePort that of the nodes. */
   readonly port: number;
   readonly exposure: PrincipalExposure;
+  /** Namespace whose pods may read its metrics. Absent: nobody may. */
+  readonly scraper?: string | undefined;
   /** Devices with an agent in the region. */
   readonly agents: number;
   /** Certificate of the server, PEM: another one is another pod, since a running principal does not read it again. */

@@ -12,6 +12,7 @@ const FLUX_CRDS = [
   ["github.com/fluxcd/source-controller@v1.9.1", "source.toolkit.fluxcd.io_gitrepositories.yaml"],
   ["github.com/fluxcd/kustomize-controller@v1.9.1", "kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
 ] as const;
+const PROMETHEUS_OPERATOR_MODULE = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
 const KUBERNETES_MODULE = "k8s.io/kubernetes@v1.36.2";
 
 /** OpenAPI documents of the groups whose kinds the tree uses. */
@@ -61,6 +62,13 @@ export function writeArgoCdSchemas(directory: string): void {
 export function writeFluxSchemas(directory: string): void {
   for (const [module, crd] of FLUX_CRDS)
     writeCrdSchemas(directory, join(moduleFolder(module), "config/crd/bases", crd));
+}
+
+/** Writes the schemas of the Prometheus operator's kinds of which a hub has objects into a folder. */
+export function writePrometheusOperatorSchemas(directory: string): void {
+  const folder = join(moduleFolder(PROMETHEUS_OPERATOR_MODULE), "example/prometheus-operator-crd");
+  for (const kind of ["servicemonitors", "prometheusrules"])
+    writeCrdSchemas(directory, join(folder, `monitoring.coreos.com_${kind}.yaml`));
 }
 
 function writeCrdSchemas(directory: string, file: string): void {

@@ -25,6 +25,7 @@ const SETTINGS: PrincipalSettings = {
   image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
   port: 443,
   exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
+  scraper: "monitoring",
   agents: 300,
   certificate: "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
 };
