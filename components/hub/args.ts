@@ -55,6 +55,10 @@ export interface HubArgs extends ControlPlaneOptions {
   readonly workloads?: ProjectFleet["workloads"];
   /** What their projects allow beside that. Absent: nothing. */
   readonly projects?: ProjectFleet["projects"];
+  /**
+   * Argo CD's definitions: made and upgraded by the hub, or those that are there, see `refuseOlder`. Default install.
+   */
+  readonly definitions?: "install" | "adopt";
   /** Who reads the metrics of the control planes. Default: who is let to them by Argo CD's own policies, with no alerts. */
   readonly metrics?: MetricsSettings | undefined;
   /** Wait until the control planes run. False where no kubelet would ever start them. Default true. */

@@ -23,17 +23,22 @@ export class Hub extends pulumi.ComponentResource {
     super("edge-fleet:index:Hub", name, {}, { protect: true, ...opts });
     this.clusterUid = pulumi.output(args.cluster.uid);
     const provider = hubProvider(`${name}-cluster`, args.cluster, {}, { parent: this });
-    const definitions = new kubernetes.yaml.v2.ConfigGroup(
-      `${name}-crds`,
-      { objs: [...args.manifests.crds], skipAwait: args.awaitReady === false },
-      { parent: this, provider },
-    );
+    const definitions =
+      args.definitions === "adopt"
+        ? []
+        : [
+            new kubernetes.yaml.v2.ConfigGroup(
+              `${name}-crds`,
+              { objs: [...args.manifests.crds], skipAwait: args.awaitReady === false },
+              { parent: this, provider },
+            ),
+          ];
     this.regions = Object.fromEntries(
       Object.entries(args.regions).map(([region, standing]) => {
         const controlPlane = new ControlPlane(
           `${name}-${region}`,
           { ...args, ...standing, region, provider },
-          { parent: this, dependsOn: [definitions] },
+          { parent: this, dependsOn: definitions },
         );
         return [region, controlPlane.access];
       }),

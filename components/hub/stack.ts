@@ -13,6 +13,7 @@ import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
 import type { HubRegion } from "./args.ts";
 import { readClusterUid } from "./cluster.ts";
+import { readDefinitions, refuseOlder } from "./definitions.ts";
 import { hubGit } from "./git.ts";
 import { listHeldObjects } from "./held.ts";
 import { Hub } from "./index.ts";
@@ -58,6 +59,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
   const uid = await readClusterUid(stack, access);
   refuseOtherCluster(installed, uid, stack);
   await refuseHeldControlPlanes(installed, inventory, cluster);
+  if (wanted.definitions === "adopt") refuseOlder(await readDefinitions(stack, access, manifests.crds), manifests.crds);
   const hub = new Hub(stack, {
     cluster: { ...access, ...cluster, uid },
     manifests,
@@ -65,6 +67,7 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
     projects: fleet.projects ?? {},
+    definitions: wanted.definitions,
     highAvailability: wanted.highAvailability,
     metrics: wanted.metrics,
     server: openServer(wanted.server, readSecrets(Object.values(SERVER_SECRET_KEYS))),

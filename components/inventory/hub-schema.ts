@@ -102,6 +102,12 @@ export const HubSchema = z.strictObject({
   argocd: z
     .strictObject({ version: ArgoCdVersionSchema.describe("Release of Argo CD") })
     .describe("Argo CD; the manifests of its release must be in artifacts.lock.yaml"),
+  definitions: z
+    .enum(["install", "adopt"])
+    .default("install")
+    .describe(
+      "Argo CD's definitions, which all of a cluster share. install: the hub's stack makes and upgrades them. adopt: those of another Argo CD of the cluster are used; they must have all fields of the locked release's. Write it before the hub's first run",
+    ),
   highAvailability: z
     .boolean()
     .default(false)

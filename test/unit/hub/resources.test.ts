@@ -25,15 +25,15 @@ const deployment = (name: string) => ({
   metadata: { name, labels: { "app.kubernetes.io/component": name.slice("argocd-".length) } },
   spec: { template: { spec: { containers: [{ name, image: `quay.io/argoproj/argocd:v3.2.11` }] } } },
 });
+const shared = {
+  cluster: { uid: "0000", server: "https://hub.example.com:6443", certificateAuthorityData: "Q0E=" },
+  manifests: { crds: [], namespaceInstall: [deployment("argocd-repo-server")] },
+  gitUrl: "https://git.example.com/acme/fleet.git",
+};
+new Hub("adopting", { ...shared, regions: {}, definitions: "adopt" });
 new Hub(
   "hub",
-  {
-    cluster: { uid: "0000", server: "https://hub.example.com:6443", certificateAuthorityData: "Q0E=" },
-    manifests: { crds: [], namespaceInstall: [deployment("argocd-repo-server")] },
-    regions: { tokyo: {}, osaka: {} },
-    gitUrl: "https://git.example.com/acme/fleet.git",
-    highAvailability: true,
-  },
+  { ...shared, regions: { tokyo: {}, osaka: {} }, highAvailability: true },
   {
     transformations: [
       ({ name, opts }) => {
@@ -46,7 +46,9 @@ new Hub(
 await new Promise((resolve) => setTimeout(resolve, 50));
 
 test("every provider of a hub writes a changed ConfigMap or Secret in place", () => {
-  const providers = registered.filter(({ type }) => type === "pulumi:providers:kubernetes");
+  const providers = registered.filter(
+    ({ type, name }) => type === "pulumi:providers:kubernetes" && name.startsWith("hub-"),
+  );
   assert.deepEqual(
     providers.map(({ name, inputs }) => [name, inputs.enableConfigMapMutable, inputs.enableSecretMutable]),
     ["hub-cluster", "hub-tokyo-cluster", "hub-osaka-cluster"].map((name) => [name, "true", "true"]),
@@ -60,4 +62,9 @@ test("what a setting adds to a control plane is not protected, so that it goes w
     );
   assert.deepEqual([kinds("hub-tokyo-argocd"), protection.get("hub-tokyo-argocd")], [["Deployment"], "inherited"]);
   assert.deepEqual([kinds("hub-tokyo-options"), protection.get("hub-tokyo-options")], [["PodDisruptionBudget"], false]);
+});
+
+test("a hub makes Argo CD's definitions, and none where it adopts those of the cluster", () => {
+  const made = registered.map(({ name }) => name).filter((name) => name.endsWith("-crds"));
+  assert.deepEqual(made, ["hub-crds"]);
 });

@@ -260,6 +260,7 @@ test("the hub is none, or complete with its defaults", () => {
   assert.deepEqual(hub(FLEET), {
     stack: "hub",
     argocd: { version: "v3.2.0" },
+    definitions: "install",
     highAvailability: false,
     principal: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
   });
