@@ -17,6 +17,7 @@ export type PartName =
   | "kubelet-config"
   | "actionlint"
   | "sealed-secrets-controller"
+  | KubeletPartName
   | ArgoCdPartName
   | FluxPartName;
 
@@ -25,6 +26,9 @@ export type ArgoCdPartName = "argocd" | "miniredis";
 
 /** A part that only the tests against Flux' own controllers need. */
 export type FluxPartName = "source-controller" | "kustomize-controller";
+
+/** A part that only the test of real pods needs. */
+export type KubeletPartName = "kubelet" | "kube-proxy";
 
 /** A part that is compiled; the language host is TypeScript and needs no build. */
 export type GoPartName = Exclude<PartName, "pulumi-language-nodejs">;
@@ -96,6 +100,9 @@ const KUBERNETES_VARIABLES: Readonly<Record<string, string>> = {
   [`${KUBERNETES_VERSION_PACKAGE}.gitMinor`]: "36",
   [`${KUBERNETES_VERSION_PACKAGE}.gitTreeState`]: "clean",
 };
+
+/** The node's parts of Kubernetes. */
+export const KUBELET_PARTS: readonly KubeletPartName[] = ["kubelet", "kube-proxy"];
 
 /** The parts, longest build first: with two builds at once the total is then shortest. */
 export const GO_PARTS: readonly GoPart[] = [
@@ -212,6 +219,18 @@ export const GO_PARTS: readonly GoPart[] = [
     seconds: 60,
     variables: {},
   },
+  ...KUBELET_PARTS.map(
+    (name): GoPart => ({
+      name,
+      version: fromModule(KUBERNETES),
+      real: true,
+      directory: folder("hub-apiserver"),
+      package: `k8s.io/kubernetes/cmd/${name}`,
+      seconds: name === "kubelet" ? 35 : 15,
+      variables: KUBERNETES_VARIABLES,
+      installed: { arguments: ["--version"], minimum: [1, 36] },
+    }),
+  ),
   {
     name: "actionlint",
     version: fromModule("v1.7.12"),

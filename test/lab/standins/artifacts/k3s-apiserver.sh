@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stand-in of the lab for the K3s binary, release @VERSION@, with a real API: one process of the real Kubernetes API server
-# and controllers that obeys the configuration of the device, and the real kubectl. No workload runs. See
+# and controllers that obeys the configuration of the device, and the real kubectl. What runs pods is told in
 # toolchain/hub-apiserver/k3s.
 # A fault comes from its build or from /etc/edge-fleet-lab/fault: `<never-ready|crash> [release]`.
 # shellcheck disable=SC2034,SC2154
@@ -16,8 +16,9 @@ refuse() {
 }
 # @STANDIN@
 
-# The name of its control group, as under systemd: by it preflight knows whose port 6443 is.
+# The name of its control group, as under systemd: by it preflight knows whose port 6443 is. Under systemd it has that name.
 name_cgroup() {
+  ! grep -q '/k3s\.service$' "/proc/$$/cgroup" || return 0
   echo '0::/system.slice/k3s.service' >/run/standin-cgroup
   mount --bind /run/standin-cgroup "/proc/$$/cgroup"
 }

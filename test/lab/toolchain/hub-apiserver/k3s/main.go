@@ -1,7 +1,9 @@
 // Command k3s is a STAND-IN for the K3s binary, in one process: the real Kubernetes API server and controllers of the
 // pinned release over SQLite, started with what a device's configuration says, and the real kubectl. In the place of the
-// scheduler it binds every pod that may run; in the place of kubelet, containerd, kube-proxy and more there is the package
-// kubelet beside it, which runs the pods whose images the device has a table of, and calls all running where it has none.
+// scheduler it binds every pod that may run. What runs pods is the package kubelet beside it, which stands in for kubelet,
+// containerd, kube-proxy and more, runs the pods whose images the device has a table of, and calls all running where it has
+// none. Where containerd, runc, kubelet and kube-proxy are on the PATH, they run the pods instead (agent.go), but for a
+// network and names that are stand-ins still: K3s' own containerd and its flannel are proven by neither.
 // It has no join, and of K3s' own manifests only those in packaged/.
 //
 // The first argument is the release that it pretends to be, so that one binary serves as several.

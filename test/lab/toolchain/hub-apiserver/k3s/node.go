@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,7 +12,7 @@ import (
 	"edge-fleet.invalid/lab/hub-apiserver/kubelet"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/errors"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -22,7 +23,7 @@ import (
 // beatEvery is how often the node says that it is well; a kubelet needs 10 s for that, which tests would wait for.
 const beatEvery = time.Second
 
-// node is the stand-in for the scheduler, and says that the node is well.
+// node is the stand-in for the scheduler, and without a kubelet says that the node is well.
 type node struct {
 	device
 	// admin stands in for the scheduler; own has the rights of a kubelet, which the API server limits to its node.
@@ -44,15 +45,13 @@ func (d device) startNode(ctx context.Context, admin *kubernetes.Clientset) erro
 	if err := n.register(ctx); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
-	pods, err := kubelet.New(kubelet.Node{
-		Name: n.name, Address: n.address, Own: own, Admin: admin, Runtime: dataFolder + "/data/standin/bin",
-	})
+	steps, err := n.steps(ctx)
 	if err != nil {
 		return err
 	}
 	go func() {
 		for ctx.Err() == nil {
-			for _, step := range []func(context.Context) error{n.beat, n.renewLease, n.bindPods, pods.Sync} {
+			for _, step := range steps {
 				if err := step(ctx); err != nil && ctx.Err() == nil {
 					fmt.Fprintln(os.Stderr, "node:", err)
 				}
@@ -64,6 +63,17 @@ func (d device) startNode(ctx context.Context, admin *kubernetes.Clientset) erro
 		}
 	}()
 	return nil
+}
+
+// steps are what is done again and again. With a real kubelet only the scheduler is left to stand in for.
+func (n node) steps(ctx context.Context) ([]func(context.Context) error, error) {
+	if hasAgent() {
+		return []func(context.Context) error{n.bindPods}, errors.Join(n.runAgent(ctx), n.serveNames(ctx))
+	}
+	pods, err := kubelet.New(kubelet.Node{
+		Name: n.name, Address: n.address, Own: n.own, Admin: n.admin, Runtime: dataFolder + "/data/standin/bin",
+	})
+	return []func(context.Context) error{n.beat, n.renewLease, n.bindPods, pods.Sync}, err
 }
 
 // register creates the node with its labels and taints. Those of the configuration act here alone: on a node that is
@@ -87,7 +97,7 @@ func (n node) register(ctx context.Context) error {
 		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels},
 		Spec:       corev1.NodeSpec{Taints: taints},
 	}, metav1.CreateOptions{})
-	if errors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}
 	return err
@@ -131,7 +141,7 @@ func (n node) renewLease(ctx context.Context) error {
 	leases := n.own.CoordinationV1().Leases(corev1.NamespaceNodeLease)
 	seconds, now := int32(40), metav1.NowMicro()
 	lease, err := leases.Get(ctx, n.name, metav1.GetOptions{})
-	if errors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) {
 		_, err = leases.Create(ctx, &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Name: n.name},
 			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now},

@@ -18,6 +18,10 @@ func (n node) bindPods(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A kubelet says what its node has when it starts; a pod that is bound before is refused.
+	if self.Status.Allocatable.Pods().IsZero() {
+		return nil
+	}
 	waiting, err := n.admin.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName="})
 	if err != nil {
 		return err

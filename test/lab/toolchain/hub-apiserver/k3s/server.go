@@ -181,6 +181,9 @@ func (d device) controllerFlags() ([]string, error) {
 
 // writeContainerdConfig names one runtime for each shim on the PATH, as K3s does.
 func writeContainerdConfig() error {
+	if hasAgent() {
+		return writeAgentContainerd()
+	}
 	shims, err := filepath.Glob("/usr/local/bin/containerd-shim-*-v*")
 	if err != nil {
 		return err
