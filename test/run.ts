@@ -11,12 +11,12 @@ import { PassThrough } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
-import { MACHINE_INITS } from "./lab/machines/index.ts";
+import { MACHINE_ROOTS } from "./lab/machines/index.ts";
 import { ensureRoot } from "./lab/machines/root.ts";
 import { LAB_PACKAGES } from "./lab/prerequisites.ts";
 import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
-import { ARGO_CD_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
+import { ARGO_CD_PARTS, KUBELET_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
 /** What looks at the pages that are made (test/browser.ts), what reads an inventory of its own, and a terminal (test/tmux.ts). */
 const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core", tmux: "tmux" };
@@ -61,11 +61,13 @@ await ensureDebianPackages(say, { ...LAB_PACKAGES, ...TEST_PACKAGES });
 const whole = !values.unit && positionals.length === 0;
 const toolchain = await ensureToolchain(
   say,
-  whole ? [...PART_NAMES, ...ARGO_CD_PARTS, "k3s-apiserver", "sealed-secrets-controller"] : PART_NAMES,
+  whole
+    ? [...PART_NAMES, ...ARGO_CD_PARTS, ...KUBELET_PARTS, "k3s-apiserver", "sealed-secrets-controller"]
+    : PART_NAMES,
 );
 Object.assign(process.env, toolchain.env);
 const withMachines = positionals.length > 0 ? positionals.some((file) => file.includes("machine-")) : !values.unit;
-if (withMachines) await Promise.all(MACHINE_INITS.map((init) => ensureRoot(init, say)));
+if (withMachines) await Promise.all(MACHINE_ROOTS.map((root) => ensureRoot(root, say)));
 const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).sort();
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
 if (positionals.length > 0) await runFiles(positionals, 1, counts);

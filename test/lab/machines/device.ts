@@ -10,7 +10,7 @@ import type { DeviceAnswer } from "../../../components/device/result.ts";
 import type { ArtifactsLock } from "../../../components/inventory/schema.ts";
 import type { Profile } from "../../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../../components/plan/artifact.ts";
-import { renderPayload } from "../../../components/plan/payload.ts";
+import { type Payload, renderPayload } from "../../../components/plan/payload.ts";
 import { pack, profileWith, RELEASES, readOutcome, sha256 } from "../standins/apply-device.ts";
 import { k0sStandin } from "../standins/others.ts";
 import { PROGRAM } from "../standins/quick-program.ts";
@@ -128,9 +128,19 @@ export class MachineDevice {
 
   /** Starts to apply a profile as the log-in user. */
   start(profile: Profile): RunningCommand {
-    const payload = renderPayload(profile, MACHINE_LOCK);
+    return this.#start(renderPayload(profile, MACHINE_LOCK));
+  }
+
+  #start(payload: Payload): RunningCommand {
     const { create, stdin } = pack(payload);
     return this.machine.start(`sudo -n ${create}`, { user: MACHINE_USER, input: stdin });
+  }
+
+  /** Applies a payload, whose artifacts but for those with a content have been pushed, and waits for the answer. */
+  async applyPayload(payload: Payload): Promise<DeviceAnswer> {
+    for (const { storePath, content } of payload.artifacts)
+      if (content !== undefined) this.machine.write(storePath, content);
+    return readOutcome(await this.#start(payload).result);
   }
 
   /** Applies a profile and waits for the answer. */

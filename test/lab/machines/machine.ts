@@ -10,16 +10,17 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandResult } from "../devices/command.ts";
 import { generateSshKey } from "../devices/keys.ts";
-import { makeGroup, removeGroup } from "./cgroup.ts";
+import { isUnified, makeGroups, removeGroup } from "./cgroup.ts";
 import {
+  CABLE_ADDRESS,
   identityFiles,
   listensOnSsh,
   type MachineInit,
   type MachineRequest,
   machineFolder,
-  NSPAWN_ENVIRONMENT,
   networkArguments,
   nspawnArguments,
+  nspawnEnvironment,
   overlayOptions,
   sshArguments,
 } from "./plan.ts";
@@ -27,6 +28,9 @@ import { requireRoot } from "./root.ts";
 
 /** Seconds from power to a log-in; measured: 0.5 (systemd) and 1.0 (OpenRC) on two free cores. */
 const BOOT_SECONDS = 60;
+
+/** Seconds from the command to the end; a kubelet gives pods 30 of them. */
+const SHUT_DOWN_SECONDS = 90;
 
 const POLL_MS = 50;
 
@@ -55,12 +59,15 @@ export class Machine {
   readonly init: MachineInit;
   /** Its disk, as seen from the lab: also while it is off. */
   readonly disk: string;
+  readonly #request: MachineRequest;
   #nspawn: ChildProcess | undefined;
   #leader = 0;
-  #group = "";
+  #groups: string[] = [];
   #console = "";
 
-  private constructor({ id, init }: MachineRequest) {
+  private constructor(request: MachineRequest) {
+    const { id, init } = request;
+    this.#request = request;
     this.id = id;
     this.init = init;
     this.disk = join(machineFolder(id), "root");
@@ -73,8 +80,8 @@ export class Machine {
   static async start(request: MachineRequest): Promise<Machine> {
     const machine = new Machine(request);
     const folder = machineFolder(request.id);
-    for (const name of ["upper", "work", "root"]) mkdirSync(join(folder, name), { recursive: true });
-    const options = overlayOptions(request.id, requireRoot(request.init));
+    for (const name of ["upper", "work", "root", "containerd"]) mkdirSync(join(folder, name), { recursive: true });
+    const options = overlayOptions(request.id, requireRoot(request.pods === undefined ? request.init : "pods"));
     execFileSync("mount", ["--no-mtab", "-t", "overlay", "-o", options, request.id, machine.disk]);
     const [host, client] = [generateSshKey(), generateSshKey()];
     for (const { path, content, mode } of identityFiles(request.id, host, client)) machine.write(path, content, mode);
@@ -91,12 +98,12 @@ export class Machine {
 
   /** Turns it on and waits until one can log in. */
   async boot(): Promise<void> {
-    this.#group = makeGroup(this.id);
+    this.#groups = makeGroups(this.id, this.#request.pods !== undefined);
     this.#console = "";
-    const join = 'echo $$ >"$0/cgroup.procs" && exec systemd-nspawn "$@"';
-    const nspawn = spawn("sh", ["-c", join, this.#group, ...nspawnArguments(this.id)], {
+    const join = 'for group in $0; do echo $$ >"$group/cgroup.procs" || exit; done; exec systemd-nspawn "$@"';
+    const nspawn = spawn("sh", ["-c", join, this.#groups.join(" "), ...nspawnArguments(this.#request)], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...NSPAWN_ENVIRONMENT },
+      env: { ...process.env, ...nspawnEnvironment(this.#request, isUnified()) },
     });
     for (const stream of [nspawn.stdout, nspawn.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
@@ -111,6 +118,23 @@ export class Machine {
       }
       await sleep(POLL_MS);
     }
+    if (this.#request.pods !== undefined) this.#plugIn();
+  }
+
+  /** systemd-nspawn makes the cable at each start; the machine sets up its own end (setup-pods.sh). */
+  #plugIn(): void {
+    const end = `ve-${this.id}`;
+    execFileSync("ip", ["address", "add", CABLE_ADDRESS, "dev", end]);
+    execFileSync("ip", ["link", "set", end, "up"]);
+  }
+
+  /** Shuts it down in order, as before a reboot. @throws Error when it does not end in time */
+  async shutDown(): Promise<void> {
+    const nspawn = this.#nspawn;
+    if (nspawn === undefined) return;
+    const ended = once(nspawn, "exit", { signal: AbortSignal.timeout(SHUT_DOWN_SECONDS * 1000) });
+    await Promise.all([ended, this.ssh("systemctl poweroff")]);
+    await this.powerCut();
   }
 
   #isUp({ pid }: ChildProcess): boolean {
@@ -127,11 +151,13 @@ export class Machine {
     if (nspawn === undefined) return;
     this.#nspawn = undefined;
     const ended = nspawn.exitCode === null ? once(nspawn, "exit") : undefined;
-    if (this.#leader !== 0) process.kill(this.#leader, "SIGKILL");
-    else nspawn.kill("SIGKILL");
+    if (ended !== undefined) {
+      if (this.#leader !== 0) process.kill(this.#leader, "SIGKILL");
+      else nspawn.kill("SIGKILL");
+    }
     await ended;
     this.#leader = 0;
-    removeGroup(this.#group);
+    for (const group of this.#groups) removeGroup(group);
   }
 
   /** Takes it away with its disk. */

@@ -5,6 +5,7 @@ import {
   identityFiles,
   listensOnSsh,
   nspawnArguments,
+  nspawnEnvironment,
   overlayOptions,
   packagesOf,
   rootEntry,
@@ -42,9 +43,31 @@ test("a machine writes to a layer of its own and has no network but its own", ()
     overlayOptions("edge-0001", "/cache/root"),
     "lowerdir=/cache/root,upperdir=/run/edge-fleet-machines/edge-0001/upper,workdir=/run/edge-fleet-machines/edge-0001/work",
   );
-  const words = nspawnArguments("edge-0001");
+  const words = nspawnArguments({ id: "edge-0001", init: "systemd" });
   for (const word of ["--boot", "--private-network", "--directory=/run/edge-fleet-machines/edge-0001/root"])
     assert.ok(words.includes(word), word);
+});
+
+test("a machine that runs pods has a cable, what it is given, and the control groups of its host", () => {
+  const request = {
+    id: "edge-0001",
+    init: "systemd",
+    pods: { binds: { "/usr/local/bin/kubelet": "/cache/kubelet" } },
+  } as const;
+  const words = nspawnArguments(request);
+  assert.ok(words.includes("--network-veth") && !words.includes("--private-network"));
+  assert.ok(words.includes("--bind-ro=/cache/kubelet:/usr/local/bin/kubelet"));
+  const { pods: _, ...plain } = request;
+  const versions = [
+    nspawnEnvironment(request, false),
+    nspawnEnvironment(request, true),
+    nspawnEnvironment(plain, false),
+  ];
+  assert.deepEqual(
+    versions.map((variables) => variables.SYSTEMD_NSPAWN_UNIFIED_HIERARCHY),
+    ["0", "1", "1"],
+  );
+  assert.ok(packagesOf("pods").includes("containerd") && !packagesOf("systemd").includes("containerd"));
 });
 
 test("ssh takes the machine's pinned key alone, and no settings of the person's", () => {

@@ -9,11 +9,22 @@ import type { DeviceFile } from "../devices/types.ts";
 /** What runs as PID 1. */
 export type MachineInit = "systemd" | "openrc";
 
+/** What is on a machine's disk before anything is done to it: Debian with that init, or with systemd and what runs pods. */
+export type MachineRoot = MachineInit | "pods";
+
+/** What a machine that runs pods has beside others. */
+export interface PodMachine {
+  /** Files and folders of the host that it sees, read-only, by its own path. */
+  readonly binds: Readonly<Record<string, string>>;
+}
+
 /** A machine that is to be made. */
 export interface MachineRequest {
   /** Its id, host name included. */
   readonly id: string;
   readonly init: MachineInit;
+  /** Absent: it runs no pods, and has no network but its own. */
+  readonly pods?: PodMachine;
 }
 
 /** Debian release of the machines, whatever the release of the host. */
@@ -28,26 +39,32 @@ export const MACHINES = "/run/edge-fleet-machines";
 /** What an image of a device has beside Debian's minimum. */
 const COMMON = ["ca-certificates", "curl", "dbus", "iproute2", "kmod", "openssh-server", "openssl", "procps", "sudo"];
 
-const INITS: Readonly<Record<MachineInit, readonly string[]>> = {
-  systemd: ["systemd-sysv", "libpam-systemd"],
+const SYSTEMD = ["systemd-sysv", "libpam-systemd"];
+
+const ROOTS: Readonly<Record<MachineRoot, readonly string[]>> = {
+  systemd: SYSTEMD,
   openrc: ["sysvinit-core", "openrc", "cron"],
+  pods: [...SYSTEMD, "containerd", "runc", "containernetworking-plugins", "iptables"],
 };
+
+/** Address of the lab's end of the cable that a machine with pods has; its own is in setup-pods.sh. */
+export const CABLE_ADDRESS = "10.250.1.1/24";
 
 /** How apt of the host reaches its mirror; the rest of its settings is its own affair. */
 const MIRROR_SETTING = /^Acquire::(Check-|https?::|Retries|ForceIPv)/;
 
 /** Packages of a root file system, sorted. */
-export function packagesOf(init: MachineInit): string[] {
-  return [...COMMON, ...INITS[init]].sort();
+export function packagesOf(root: MachineRoot): string[] {
+  return [...COMMON, ...ROOTS[root]].sort();
 }
 
 /**
  * Name of a root file system in the cache: equal for equal packages and set-up.
- * @param setUp text of the script that finishes it
+ * @param setUp text of the scripts that finish it
  */
-export function rootEntry(init: MachineInit, setUp: string): string {
-  const content = JSON.stringify([SUITE, packagesOf(init), setUp]);
-  return `machine-${init}-${createHash("sha256").update(content).digest("hex").slice(0, 16)}`;
+export function rootEntry(root: MachineRoot, setUp: string): string {
+  const content = JSON.stringify([SUITE, packagesOf(root), setUp]);
+  return `machine-${root}-${createHash("sha256").update(content).digest("hex").slice(0, 16)}`;
 }
 
 /**
@@ -55,13 +72,13 @@ export function rootEntry(init: MachineInit, setUp: string): string {
  * @param aptSettings output of `apt-config dump` on the host
  * @param directory empty folder that becomes the root
  */
-export function bootstrapArguments(init: MachineInit, aptSettings: string, directory: string): string[] {
+export function bootstrapArguments(root: MachineRoot, aptSettings: string, directory: string): string[] {
   const settings = aptSettings.split("\n").filter((line) => MIRROR_SETTING.test(line) && !line.endsWith(' "";'));
   return [
     "--quiet",
     "--variant=minbase",
     "--format=directory",
-    `--include=${packagesOf(init).join(",")}`,
+    `--include=${packagesOf(root).join(",")}`,
     ...settings.map((line) => `--aptopt=${line.replace(/;$/, "")}`),
     SUITE,
     directory,
@@ -82,14 +99,29 @@ export function overlayOptions(id: string, root: string): string {
   return `lowerdir=${root},upperdir=${folder}/upper,workdir=${folder}/work`;
 }
 
-/** Variables of systemd-nspawn: the machine sees cgroup v2, whichever init it has. */
-export const NSPAWN_ENVIRONMENT: Readonly<Record<string, string>> = {
-  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1",
-  SYSTEMD_NSPAWN_LOCK: "0",
-};
+/**
+ * Variables of systemd-nspawn. A machine sees cgroup v2, whichever init it has; one that runs pods sees what the host has,
+ * since a controller is in one version alone, and sets its own network.
+ * @param unified whether that is cgroup v2
+ */
+export function nspawnEnvironment({ pods }: MachineRequest, unified: boolean): Record<string, string> {
+  return {
+    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: pods === undefined || unified ? "1" : "0",
+    SYSTEMD_NSPAWN_LOCK: "0",
+    ...(pods === undefined ? {} : { SYSTEMD_NSPAWN_API_VFS_WRITABLE: "network" }),
+  };
+}
 
-/** Arguments of systemd-nspawn: the init as PID 1 in a network of its own, which has a loopback interface alone. */
-export function nspawnArguments(id: string): string[] {
+/**
+ * Arguments of systemd-nspawn: the init as PID 1 in a network of its own, which has a loopback interface alone. With pods it
+ * has a cable to the lab, all rights that the lab has, and a folder on no overlay, since images are overlays themselves.
+ */
+export function nspawnArguments({ id, pods }: MachineRequest): string[] {
+  const podArguments = [
+    ...["--network-veth", "--capability=all", "--system-call-filter=add_key keyctl bpf perf_event_open"],
+    ...["--bind=/dev/kmsg", `--bind=${machineFolder(id)}/containerd:/var/lib/rancher/k3s/agent/containerd`],
+    ...Object.entries(pods?.binds ?? {}).map(([path, host]) => `--bind-ro=${host}:${path}`),
+  ];
   return [
     "--quiet",
     `--directory=${machineFolder(id)}/root`,
@@ -98,7 +130,7 @@ export function nspawnArguments(id: string): string[] {
     "--boot",
     "--register=no",
     "--keep-unit",
-    "--private-network",
+    ...(pods === undefined ? ["--private-network"] : podArguments),
     "--resolv-conf=off",
     "--timezone=off",
     "--link-journal=no",

@@ -23,7 +23,7 @@ const COMPONENTS = [
 ];
 
 /** An image of the table. */
-interface LabImage {
+export interface LabImage {
   /** Folder of its programs; absent: a container of it is only called running. */
   readonly root?: string;
   readonly entrypoint?: readonly string[];
