@@ -2,7 +2,7 @@
  * The preflight for the workstation: the catalogue of what it can find, the page about it, the shell text that finds it, and
  * what that text has to know about a device. The checks themselves are program/preflight*.sh. Pure but for reading those.
  */
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Profile } from "../inventory/types.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
@@ -81,7 +81,7 @@ function section({ id, severities, what, why, fix }: PreflightCheck): string {
 }
 
 /** Shell files of the checks, in `program/`. */
-export const PREFLIGHT_FILES = [
+const PREFLIGHT_FILES = [
   "init.sh",
   "preflight.sh",
   "preflight-machine.sh",
@@ -91,8 +91,10 @@ export const PREFLIGHT_FILES = [
 
 /** The function `findings` and what it needs, without comments. Runs nothing. */
 export function preflightText(): string {
-  const read = (name: string): string => readFileSync(join(import.meta.dirname, "../device/program", name), "utf8");
-  return PREFLIGHT_FILES.map(read)
+  const program = PREFLIGHT_FILES.map((name) => `../device/program/${name}`);
+  const distributions = globSync("distributions/*/*-preflight.sh", { cwd: import.meta.dirname }).sort();
+  return [...program, ...distributions]
+    .map((path) => readFileSync(join(import.meta.dirname, path), "utf8"))
     .join("")
     .replace(/^\s*(#.*)?\n/gm, "");
 }

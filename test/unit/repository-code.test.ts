@@ -180,6 +180,17 @@ test("a distribution is one folder: elsewhere no code but its settings, its lock
   assert.deepEqual(lines, NAMING_LINES);
 });
 
+test("the device program asks a distribution through its hooks alone", () => {
+  const name = new RegExp(`\\b(${DISTRIBUTION_NAMES.join("|")})`, "i");
+  const naming = find("components/device/program/*.sh").flatMap((path) =>
+    read(path)
+      .split("\n")
+      .filter((line) => name.test(line.replace(/^ *#.*|"[^"]* [^"]*"|'[^']* [^']*'/g, "")))
+      .map((line) => `${path}: ${line.trim()}`),
+  );
+  assert.deepEqual(naming, []);
+});
+
 /** A name, or a text that is no prose. */
 function isWord(node: ts.Node): node is ts.Identifier | ts.LiteralLikeNode {
   return (

@@ -23,16 +23,18 @@ forget_manifests() {
   below=$1
   shift
   [ "$#" != 0 ] || return 0
-  # K0s deletes by itself what a file that is gone has made, so there the files go last.
-  [ "$DISTRIBUTION" = k0s ] || rm -f "$@"
+  # A distribution that deletes by itself what a file that is gone has made: there the files go last.
+  prunes_itself || rm -f "$@"
   case "$*" in *edge-fleet-hub-agent.yaml*) remove_agent_secrets ;; esac
   case "$*" in *edge-fleet-sealed-secrets.yaml*) keep_unsealed ;; esac
   for each in argocd flux; do
     case "$*" in *"edge-fleet-engine-$each.yaml"*) "remove_$each" || die "engine: $each could not be taken away - read $LOG, then run again" ;; esac
   done
-  [ "$DISTRIBUTION" = k0s ] || delete_objects "$below" "$@"
+  prunes_itself || delete_objects "$below" "$@"
   rm -f "$@"
 }
+
+prunes_itself() { command -v "${DISTRIBUTION}_prunes_manifests" >/dev/null; }
 
 # Secrets that Sealed Secrets has made stay, as all that an engine has brought: they would go with their owner. One that comes
 # back takes them again by the annotation (pkg/controller/controller.go of v0.40.0, isAnnotatedToBeManaged).

@@ -42,7 +42,7 @@ foreign_findings() {
 
 # Distributions on this device other than the wanted one.
 occupants() {
-  for other in k3s k0s microk8s; do
+  for other in $ALL_DISTRIBUTIONS; do
     [ "$other" != "$DISTRIBUTION" ] || continue
     if [ "$(known_distribution)" = "$other" ] || [ -n "$(optional "${other}_version" 2>/dev/null)" ]; then echo "$other"; fi
   done

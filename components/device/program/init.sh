@@ -1,6 +1,11 @@
 # Which init a machine has, and what the preflight needs of it: also on a machine that has no device program yet.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317,SC2329
 : "${INIT=}"
+# Names of the distributions, each from a file of its own.
+ALL_DISTRIBUTIONS=''
+
+# A hook of the distribution that not every distribution has.
+optional() { ! command -v "$1" >/dev/null || "$@"; }
 
 # In INIT_SYSTEM: systemd, openrc or none. Each is told by what its boot leaves in /run; where nothing is left, by the
 # program of OpenRC alone.

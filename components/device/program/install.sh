@@ -83,8 +83,7 @@ system_file() {
 Description=Undo an edge-fleet run that a power cut ended
 ConditionPathExists=$JOURNAL
 After=local-fs.target
-Before=k3s.service k3s-agent.service k0scontroller.service
-Before=snap.microk8s.daemon-containerd.service snap.microk8s.daemon-k8s-dqlite.service snap.microk8s.daemon-kubelite.service
+Before=$(list=; for name in $ALL_SERVICES; do list="$list $name.service"; done; echo "${list# }")
 [Service]
 Type=oneshot
 ExecStart=$PROGRAM recover
@@ -122,7 +121,7 @@ description="Undo an edge-fleet run that a power cut ended"
 
 depend() {
   use localmount
-  before k3s k3s-agent k0scontroller
+  before ${ALL_SERVICES# }
 }
 
 start() {

@@ -26,7 +26,7 @@ COMMITTED=$STATE/committed
 BACKUPS=$STATE/backups
 JOURNAL=$STATE/journal
 LOCK=$STATE/lock
-DEVICE='' HASH='' VERSION='' RUN=''
+DEVICE='' HASH='' VERSION='' RUN='' ALL_SERVICES=''
 STEP=start SWAPPED=0 FORCE=0 CHANGED=0 LOCKED=0 RESULT=failed REASON='' OLD_PID='' SINCE=0 WHY='' ENGINE_STATE=''
 
 now() { date +%s; }
@@ -38,9 +38,6 @@ tick() {
 }
 
 boot_id() { cat "$BOOT_ID"; }
-
-# A hook of the distribution that not every distribution has.
-optional() { ! command -v "$1" >/dev/null || "$@"; }
 
 finding() { REASON="$REASON${REASON:+; }$*"; }
 

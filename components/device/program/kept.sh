@@ -2,16 +2,9 @@
 # whose it was before this run.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
-# https://docs.k3s.io/cli/server, https://docs.k0sproject.io/stable/configuration/
 fixed_findings() {
   started && [ -f "$RUN/payload" ] || return 0
-  case $DISTRIBUTION in
-    k3s) k3s_fixed ;;
-    k0s)
-      fixed_setting /etc/k0s/k0s.yaml podCIDR 10.244.0.0/16
-      fixed_setting /etc/k0s/k0s.yaml serviceCIDR 10.96.0.0/12
-      ;;
-  esac
+  optional "${DISTRIBUTION}_fixed"
 }
 
 # $1 is the file, $2 the setting, $3 what the distribution takes where the file has none.

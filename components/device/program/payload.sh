@@ -74,10 +74,9 @@ check_path() {
     "$STATE"/settings | "$STATE"/installed | "$STATE"/committed) refuse "this path is not for a payload" ;;
     "$STATE"/stage/* | "$STATE"/previous* | "$STATE"/run/* | "$STATE"/artifacts/* | "$STATE"/backups/*) refuse "this path is not for a payload" ;;
     "$STATE"/engine* | "$STATE"/manifests/applied* | "$STATE"/restor* | "$STATE"/received* | "$STATE"/pushing*) refuse "this path is not for a payload" ;;
-    /etc/rancher/?* | /etc/k0s/?* | /var/lib/rancher/?* | /var/lib/k0s/?* | /var/snap/microk8s/?* | /etc/microk8s.yaml) ;;
     /etc/systemd/?* | /etc/sysctl.d/?* | /etc/modules-load.d/?* | /usr/local/bin/?* | /usr/local/sbin/?*) ;;
-    "$STATE"/?* | /etc/edge-fleet/?* | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;
-    *) refuse "this path is not for a payload" ;;
+    "$STATE"/?* | /etc/edge-fleet/?*) ;;
+    *) is_service_script "$1" || { [ -n "$DISTRIBUTION" ] && "${DISTRIBUTION}_has_path" "$1"; } || refuse "this path is not for a payload" ;;
   esac
   case " $PATHS $INSTALL_PATHS " in *" $1 "*) refuse "a path twice" ;; esac
 }

@@ -10,12 +10,11 @@ check_root() {
 
 check_tools() {
   missing=
-  for tool in awk base64 grep gzip mktemp sed sha256sum sync tar timeout; do
+  for tool in awk base64 grep gzip mktemp sed sha256sum sync tar timeout $TOOLS; do
     command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
   done
   [ "$DELIVERY" = push ] || command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1 || missing="$missing curl-or-wget"
-  [ "$DISTRIBUTION" != microk8s ] || command -v snap >/dev/null 2>&1 || missing="$missing snap"
-  [ -z "$missing" ] || found tools error "missing:$missing - install them (coreutils, gzip, tar, an awk, curl; MicroK8s: snapd)"
+  [ -z "$missing" ] || found tools error "missing:$missing - install them (coreutils, gzip, tar, an awk, curl, snapd)"
 }
 
 check_architecture() {
@@ -96,11 +95,7 @@ has_module() { [ -e "$SYS/module/$1" ] || grep -qs "/$1\.ko" "$modules/modules.d
 check_modules() {
   slurp "$PROC/sys/kernel/osrelease"
   modules=$LIB_MODULES/$LINE missing=
-  wanted="overlay br_netfilter nf_conntrack veth bridge"
-  case $DISTRIBUTION/$FLANNEL_BACKEND in
-    k3s/vxlan | microk8s/*) wanted="$wanted vxlan" ;;
-    k3s/wireguard-native) wanted="$wanted wireguard" ;;
-  esac
+  wanted="overlay br_netfilter nf_conntrack veth bridge $KERNEL_MODULES"
   [ "$DUMMY_ROUTE" != 1 ] || [ -e "$SYS/class/net/dummy0" ] || wanted="$wanted dummy"
   for name in $wanted; do has_module "$name" || missing="$missing $name"; done
   [ -n "$missing" ] || return 0
@@ -197,10 +192,7 @@ check_space() {
     read -r _ && read -r _ total _ free _ || return 0
     case $total$free in *[!0-9]*) return 0 ;; esac
     [ "$free" -ge "${NEED_KIB:-0}" ] || [ $((free + $(parts_kib))) -ge "$NEED_KIB" ] || found disk-space "$BEFORE_START" "$free KiB free under /var/lib, $NEED_KIB are needed - free some"
-    case $DISTRIBUTION in
-      microk8s) [ "$total" -ge 19000000 ] || found disk-space warning "the disk has $((total / 1048576)) GiB, MicroK8s wants 20 GB - use a larger disk or K3s" ;;
-      k0s) [ $((free / 15)) -ge $((total / 100)) ] || found disk-space warning "under 15 % free, where the kubelet of K0s begins to evict - free some" ;;
-    esac
+    optional "${DISTRIBUTION}_space" "$free" "$total"
   }
 }
 
@@ -212,16 +204,10 @@ check_memory() {
   done <"$PROC/meminfo"
   [ -n "$total" ] || return 0
   [ $((total * 10)) -ge $((${MEMORY_MIB:-0} * 9)) ] || found memory-model error "$total MiB, the model says $MEMORY_MIB - give the device another model, or less memory to the GPU"
-  case $DISTRIBUTION/$ROLE in
-    */agent) hard=512 advised=512 ;;
-    k0s/*) hard=1024 advised=1024 ;;
-    microk8s/*) hard=2048 advised=4096 ;;
-    *) hard=1024 advised=2048 ;;
-  esac
-  if [ $((total * 10)) -lt $((hard * 9)) ]; then
-    found memory-minimum error "$total MiB, $DISTRIBUTION needs $hard - use a larger device or another distribution"
-  elif [ $((total * 10)) -lt $((advised * 9)) ]; then
-    found memory-minimum warning "$total MiB, $DISTRIBUTION is documented for $advised - expect little room for workloads"
+  if [ $((total * 10)) -lt $((LEAST_MIB * 9)) ]; then
+    found memory-minimum error "$total MiB, $DISTRIBUTION needs $LEAST_MIB - use a larger device or another distribution"
+  elif [ $((total * 10)) -lt $((ADVISED_MIB * 9)) ]; then
+    found memory-minimum warning "$total MiB, $DISTRIBUTION is documented for $ADVISED_MIB - expect little room for workloads"
   fi
 }
 

@@ -77,13 +77,7 @@ check_wasm() {
 }
 
 check_ports() {
-  case $DISTRIBUTION/$ROLE in
-    */agent) ports=10250 own='k3s|k3s-agent|k0sworker' ;;
-    microk8s/*) ports='16443 10250' own='snap.microk8s.*' ;;
-    k0s/*) ports='6443 10250' own=k0scontroller ;;
-    *) ports='6443 10250' own=k3s ;;
-  esac
-  taken=$(awk -v ports="$ports" '
+  taken=$(awk -v ports="$PORTS" '
     BEGIN { n = split(ports, list, " "); for (i = 1; i <= n; i++) port[sprintf("%04X", list[i])] = list[i] }
     $4 == "0A" { split($2, address, ":"); if (address[2] in port) print port[address[2]] ":" $10 }' \
     "$PROC/net/tcp" "$PROC/net/tcp6" 2>/dev/null)
@@ -105,33 +99,26 @@ taken_by() {
   [ -n "$pid" ] || return 1
   slurp "$PROC/$pid/comm"
   WHO="$LINE (process $pid)"
-  belongs_to "$pid" "$own"
+  belongs_to "$pid" "$OWN"
+}
+
+traces() {
+  for name in $ALL_DISTRIBUTIONS; do "${name}_traces"; done
+  echo 'rke2 /var/lib/rancher/rke2'
+  echo 'kubeadm /etc/kubernetes/kubelet.conf'
 }
 
 # Where the device program runs, it finds the distributions by what is installed of them (`occupants` of apply.sh).
 check_conflicts() {
-  while read -r name path; do
-    case $name in
-      "$DISTRIBUTION" | "$DISTRIBUTION"-*) continue ;;
-      k3s* | k0s* | microk8s)
-        [ "$REPLACE" != 1 ] || continue
-        ! command -v occupants >/dev/null 2>&1 || continue
-        ;;
+  traces | while read -r name trace; do
+    [ "${name%%-*}" != "$DISTRIBUTION" ] || continue
+    case " $ALL_DISTRIBUTIONS " in *" ${name%%-*} "*)
+      [ "$REPLACE" != 1 ] || continue
+      ! command -v occupants >/dev/null 2>&1 || continue
+      ;;
     esac
-    [ ! -e "$MACHINE_ROOT$path" ] || found conflict error "$name is installed ($path) - remove it, or for k3s, k0s and microk8s set replace: true"
-  done <<END
-k3s /etc/systemd/system/k3s.service
-k3s-agent /etc/systemd/system/k3s-agent.service
-k0s /etc/systemd/system/k0scontroller.service
-k0s-worker /etc/systemd/system/k0sworker.service
-k3s /etc/init.d/k3s
-k3s-agent /etc/init.d/k3s-agent
-k0s /etc/init.d/k0scontroller
-k0s-worker /etc/init.d/k0sworker
-microk8s /var/snap/microk8s
-rke2 /var/lib/rancher/rke2
-kubeadm /etc/kubernetes/kubelet.conf
-END
+    [ ! -e "$MACHINE_ROOT$trace" ] || found conflict error "$name is installed ($trace) - remove it, or for one of$ALL_DISTRIBUTIONS set replace: true"
+  done
   [ ! -e "$RUNTIME/docker.sock" ] || found docker warning "Docker runs beside the cluster: it drops forwarded packets and takes memory - remove it, or accept its firewall rules with care"
 }
 
@@ -146,12 +133,11 @@ check_firewall() {
 }
 
 check_access_control() {
-  case $DISTRIBUTION in k3s) policy=k3s ;; *) policy=container ;; esac
   slurp "$SYS/fs/selinux/enforce"
   if [ "$LINE" = 1 ]; then
     lacks='' install=''
-    set -- "$VAR"/lib/selinux/*/active/modules/*/"$policy"
-    [ -e "$1" ] || { lacks="the $policy policy" && install=$policy-selinux; }
+    set -- "$VAR"/lib/selinux/*/active/modules/*/"$POLICY"
+    [ -e "$1" ] || { lacks="the $POLICY policy" && install=$POLICY-selinux; }
     command -v restorecon >/dev/null 2>&1 || { lacks="$lacks${lacks:+ and without }restorecon" && install="$install${install:+ }policycoreutils"; }
     [ -z "$lacks" ] || found selinux warning "SELinux enforces without $lacks: files may keep labels by which systemd or containers are denied them - install $install"
   fi

@@ -7,13 +7,14 @@
 : "${PROC:=$MACHINE_ROOT/proc}" "${SYS:=$MACHINE_ROOT/sys}" "${ETC:=$MACHINE_ROOT/etc}" "${VAR:=$MACHINE_ROOT/var}"
 : "${RUNTIME:=$MACHINE_ROOT/run}" "${BOOT:=$MACHINE_ROOT/boot}" "${LIB_MODULES:=$MACHINE_ROOT/lib/modules}"
 : "${CGROUP:=$SYS/fs/cgroup}" "${SYSTEMD:=$RUNTIME/systemd/system}" "${STATE:=$VAR/lib/edge-fleet}"
-: "${DEVICE=}" "${DISTRIBUTION=k3s}" "${ARCH=}" "${MEMORY_MIB=}" "${NEED_KIB=}" "${WASM=}" "${REPLACE=}" "${PREFLIGHT=}"
+: "${DEVICE=}" "${DISTRIBUTION=}" "${ARCH=}" "${MEMORY_MIB=}" "${NEED_KIB=}" "${WASM=}" "${REPLACE=}" "${PREFLIGHT=}"
 : "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}" "${CLOCK_TOLERANCE:=30}"
 CHECKS="root tools architecture kernel init cgroup modules clock clock_keeping mounts space memory swap power host_name
  machine_id interface route mtu dns wasm ports conflicts firewall access_control backup"
 
 findings() (
   preflight_settings
+  needs
   BEFORE_START=error
   ! started || BEFORE_START=warning
   for check in $CHECKS; do "check_$check" || :; done
@@ -42,6 +43,13 @@ preflight_settings() {
   done
 }
 
+# Kernel modules and commands beyond those of all, MiB without which the distribution cannot run and for which it is documented,
+# ports, its own services as a regular expression, SELinux policy.
+needs() {
+  KERNEL_MODULES='' TOOLS='' LEAST_MIB=0 ADVISED_MIB=0 PORTS='' OWN='' POLICY=container
+  optional "${DISTRIBUTION}_needs"
+}
+
 found() { printf '%s\t%s\t%s\n' "$1" "$2" "$3"; }
 
 # The first line of a file without a process; empty where there is none.
@@ -50,13 +58,7 @@ slurp() {
   [ ! -r "$1" ] || read -r LINE <"$1" 2>/dev/null || :
 }
 
-started() {
-  case $DISTRIBUTION in
-    k0s) [ -e "$VAR/lib/k0s/pki/ca.crt" ] ;;
-    microk8s) [ -e "$VAR/snap/microk8s/current/certs/ca.crt" ] ;;
-    *) [ -e "$VAR/lib/rancher/k3s/server/tls" ] || [ -e "$VAR/lib/rancher/k3s/agent/client-ca.crt" ] ;;
-  esac
-}
+started() { [ -n "$DISTRIBUTION" ] && "${DISTRIBUTION}_started"; }
 
 # The file with the kernel command line of a Raspberry Pi, in CMDLINE, and its line in LINE. The old place may hold a note only.
 cmdline_file() {

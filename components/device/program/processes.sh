@@ -83,7 +83,7 @@ drop_firewall_rules() (
   PATH=$PATH:$1
   for family in iptables ip6tables; do
     rules=$("$family-save" 2>/dev/null) || continue
-    printf '%s\n' "$rules" | grep -Ev 'KUBE-|CNI-|cali-|[Ff][Ll][Aa][Nn][Nn][Ee][Ll]|generated for MicroK8s pods' |
+    printf '%s\n' "$rules" | grep -Ev 'KUBE-|CNI-|cali-|[Ff][Ll][Aa][Nn][Nn][Ee][Ll]|generated for [[:alnum:]]* pods' |
       "$family-restore" || echo "the firewall still has the cluster's rules: $family-restore failed"
   done
 )

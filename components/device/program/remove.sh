@@ -51,7 +51,7 @@ remove_units() {
     rm -f "$UNITS/$unit"
   done
   systemctl daemon-reload 2>/dev/null || :
-  systemctl reset-failed 'edge-fleet-*' 'k3s*' 'k0s*' 2>/dev/null || :
+  for unit in edge-fleet- $ALL_SERVICES; do systemctl reset-failed "$unit*" 2>/dev/null || :; done
 }
 
 remove_scripts() {

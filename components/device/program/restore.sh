@@ -10,7 +10,7 @@ restore_copy() {
   answer_always
   require_root
   known_settings || die "settings: no apply has succeeded here yet - run edge-fleet up first"
-  case $SERVICE in k3s-agent) die "agent: this device has no datastore - restore the server that it joins" ;; esac
+  case " $PREFLIGHT " in *' role=agent '*) die "agent: this device has no datastore - restore the server that it joins" ;; esac
   RUN=$STATE/restore
   mkdir -p "$RUN"
   ! alive "$(cat "$RUN/pid" 2>/dev/null)" || die "locked: another restore is under way - run again when it has ended"
@@ -73,8 +73,7 @@ is_member() {
 
 # A copy without `about` was made by an older program, on this device.
 check_copy() {
-  case $DISTRIBUTION in microk8s) [ -d "$1/backend" ] ;; *) [ -s "$1/db/state.db" ] ;; esac ||
-    die "copy: it holds no datastore of $DISTRIBUTION - use another one"
+  "${DISTRIBUTION}_is_copy" "$1" || die "copy: it holds no datastore of $DISTRIBUTION - use another one"
   owner=$(about_copy "$1" device)
   [ "${owner:-$DEVICE}" = "$DEVICE" ] ||
     die "copy: it is of $(plain "$owner" 64), not of $DEVICE, and its node has another name - use a copy of $DEVICE"

@@ -9,12 +9,11 @@ selinux_on() { [ -e "$SYS/fs/selinux/enforce" ]; }
 # Puts the contents of $1 at $2: by a link where no label stands against it.
 link_or_copy() { { ! selinux_on && ln "$1" "$2" 2>/dev/null; } || cp -p "$1" "$2"; }
 
-# Labels what was just put at $1. K3s gets its type also from a policy that does not know it.
+# Labels what was just put at $1.
 label() {
   selinux_on || return 0
   restorecon -R -i "$1" 2>/dev/null || echo "$1 keeps the label of its folder: restorecon failed - install policycoreutils"
-  [ "$1" != "$K3S_BIN" ] || chcon -u system_u -r object_r -t container_runtime_exec_t "$1" 2>/dev/null ||
-    echo "$1 did not get container_runtime_exec_t - install container-selinux and k3s-selinux"
+  for each in $ALL_DISTRIBUTIONS; do optional "${each}_label" "$1"; done
 }
 
 # Makes a folder that everybody may look into, with those above it, and labels those that were not there.

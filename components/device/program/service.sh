@@ -3,7 +3,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 INIT_SCRIPTS=/etc/init.d
 SYSCTLS=/etc/sysctl.d/90-edge-fleet.conf
-SERVICE_LOGS="k3s k3s-agent k0scontroller"
 SERVICE_LOG_BYTES=10485760
 STOP_SECONDS=90
 LOG_FROM=0
@@ -92,7 +91,7 @@ reread() {
 # systemd's journal bounds itself. supervise-daemon appends to its log, so it can be cut while it is written.
 bound_logs() {
   on_openrc || return 0
-  for name in $SERVICE_LOGS; do
+  for name in $ALL_SERVICES; do
     log=${LOG%/*/*}/$name.log
     if [ -f "$log" ] && [ "$(wc -c <"$log")" -gt "$SERVICE_LOG_BYTES" ]; then
       tail -c $((SERVICE_LOG_BYTES / 5)) "$log" >"$log.new"

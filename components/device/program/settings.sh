@@ -8,28 +8,25 @@ reset_settings() {
   READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
-# Plain characters only; `KUBECTL` is run, so it is one of a few commands.
+# Plain characters only; `KUBECTL` is run, so it is one of a few commands of the distribution, which is named before.
 setting() {
   case $2 in *[!A-Za-z0-9_./:@%+,=\ -]*) refuse "$1 has a character that no setting has" ;; esac
   case $1 in
     HASH) check_sum "$2" ;;
     MEMORY_MIB | LIMIT_KIB | NEED_KIB | READY_SECONDS | ROLLBACK_SECONDS | BACKUP_HOURS | BACKUP_KEEP | REPLACE) check_number "$2" ;;
     DEVICE | REGION | SERVICE | VERSION | ARCH) case $2 in '' | -* | *[!A-Za-z0-9.+@-]*) refuse "$1 is not a name" ;; esac ;;
-    DISTRIBUTION) case $2 in k3s | k0s | microk8s) ;; *) refuse "unknown distribution" ;; esac ;;
+    DISTRIBUTION) is_listed "$2" "$ALL_DISTRIBUTIONS" || refuse "unknown distribution" ;;
     ENGINE) case $2 in argocd | argocd-agent | flux | none) ;; *) refuse "unknown engine" ;; esac ;;
     INIT) case $2 in systemd | openrc) ;; *) refuse "unknown init" ;; esac ;;
     KUBECTL)
-      case ${2%% --request-timeout=*} in
-        '/usr/local/bin/k3s kubectl' | '/usr/local/bin/k3s kubectl --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig' | '/usr/local/bin/k0s kubectl' | '/snap/bin/microk8s kubectl') ;;
-        *) refuse "unknown kubectl" ;;
-      esac
+      optional "${DISTRIBUTION}_kubectls" | grep -Fxq -- "${2%% --request-timeout=*}" || refuse "unknown kubectl"
       case ${2#*kubectl*--request-timeout=} in [0-9]s | [0-9][0-9]s) ;; *) refuse "unknown kubectl" ;; esac
       ;;
     UNIT)
       case $2 in
         */../* | *' '*) refuse "not a unit" ;;
-        /etc/systemd/system/*.service | /etc/init.d/k3s | /etc/init.d/k3s-agent | /etc/init.d/k0scontroller) ;;
-        *) refuse "not a unit" ;;
+        /etc/systemd/system/*.service) ;;
+        *) is_service_script "$2" || refuse "not a unit" ;;
       esac
       ;;
     BACKUP_URL) case $2 in *' '*) refuse "not an https URL" ;; https://?*) ;; *) refuse "not an https URL" ;; esac ;;
@@ -37,6 +34,16 @@ setting() {
     *) refuse "unknown setting" ;;
   esac
   assign "$1" "$2"
+}
+
+# Whether $1 is one word of the list $2.
+is_listed() {
+  case $1 in '' | *' '*) return 1 ;; esac
+  case " $2 " in *" $1 "*) ;; *) return 1 ;; esac
+}
+
+is_service_script() {
+  case $1 in /etc/init.d/*) is_listed "${1#/etc/init.d/}" "$ALL_SERVICES" ;; *) return 1 ;; esac
 }
 
 assign() {

@@ -14,7 +14,7 @@ import { Forecast } from "./forecast.ts";
 import {
   acceptedVersion,
   buildArguments,
-  type FluxPartName,
+  type FLUX_PARTS,
   GO_PARTS,
   type GoPart,
   PART_NAMES,
@@ -207,7 +207,7 @@ export async function sealedSecretDefinition(): Promise<string> {
  * @returns its YAML
  * @throws Error as {@link sealedSecretDefinition}
  */
-export async function fluxDefinition(controller: FluxPartName, file: string): Promise<string> {
+export async function fluxDefinition(controller: (typeof FLUX_PARTS)[number], file: string): Promise<string> {
   const directory = await moduleDirectory("flux", `github.com/fluxcd/${controller}`);
   return readFileSync(join(directory, "config/crd/bases", file), "utf8");
 }

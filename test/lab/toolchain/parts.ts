@@ -17,18 +17,10 @@ export type PartName =
   | "kubelet-config"
   | "actionlint"
   | "sealed-secrets-controller"
-  | KubeletPartName
-  | ArgoCdPartName
-  | FluxPartName;
-
-/** A part that only the tests against Argo CD's own controllers need: it takes eight minutes of processor to build. */
-export type ArgoCdPartName = "argocd" | "miniredis";
-
-/** A part that only the tests against Flux' own controllers need. */
-export type FluxPartName = "source-controller" | "kustomize-controller";
-
-/** A part that only the test of real pods needs. */
-export type KubeletPartName = "kubelet" | "kube-proxy";
+  // Only the tests of engines and real pods need these: Argo CD alone takes eight minutes of processor to build.
+  | ("argocd" | "miniredis")
+  | ("source-controller" | "kustomize-controller")
+  | ("kubelet" | "kube-proxy");
 
 /** A part that is compiled; the language host is TypeScript and needs no build. */
 export type GoPartName = Exclude<PartName, "pulumi-language-nodejs">;
@@ -102,7 +94,7 @@ const KUBERNETES_VARIABLES: Readonly<Record<string, string>> = {
 };
 
 /** The node's parts of Kubernetes. */
-export const KUBELET_PARTS: readonly KubeletPartName[] = ["kubelet", "kube-proxy"];
+export const KUBELET_PARTS: readonly GoPartName[] = ["kubelet", "kube-proxy"];
 
 /** The parts, longest build first: with two builds at once the total is then shortest. */
 export const GO_PARTS: readonly GoPart[] = [
@@ -253,10 +245,10 @@ export const GO_PARTS: readonly GoPart[] = [
 ];
 
 /** The parts of Argo CD: one executable that is each of its components by name, and its cache. */
-export const ARGO_CD_PARTS: readonly ArgoCdPartName[] = ["argocd", "miniredis"];
+export const ARGO_CD_PARTS: readonly PartName[] = ["argocd", "miniredis"];
 
 /** The parts of Flux. */
-export const FLUX_PARTS: readonly FluxPartName[] = ["source-controller", "kustomize-controller"];
+export const FLUX_PARTS = ["source-controller", "kustomize-controller"] as const;
 
 /** The parts that a fleet in the lab runs on, in the order of reports. */
 export const FLEET_PARTS: readonly PartName[] = [

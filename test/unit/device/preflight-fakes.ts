@@ -224,6 +224,7 @@ export class Machine {
     const { settings, preflight, commands: stubs } = this.#machine;
     const variables = {
       DEVICE: "edge-0001",
+      DISTRIBUTION: "k3s",
       ARCH: "amd64",
       MEMORY_MIB: "4096",
       NEED_KIB: "400000",

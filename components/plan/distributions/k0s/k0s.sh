@@ -4,12 +4,23 @@ K0S_DATA=/var/lib/k0s
 K0S_CONFIG=/etc/k0s
 K0S_RUN=/run/k0s
 K0S_BIN=/usr/local/bin/k0s
+ALL_SERVICES="$ALL_SERVICES k0scontroller"
 K0S_UNIT=$UNITS/k0scontroller.service
 
 # What its first start makes, and nothing else does.
 k0s_folder() { echo "$K0S_DATA"; }
 
 k0s_version() { [ ! -x "$K0S_BIN" ] || "$K0S_BIN" version 2>/dev/null | sed -n '1s/^\(v[0-9][^ ]*\).*/\1/p'; }
+
+# What a payload may name.
+k0s_kubectls() { echo "$K0S_BIN kubectl"; }
+k0s_has_path() { case $1 in "$K0S_CONFIG"/?* | "$K0S_DATA"/?*) ;; *) return 1 ;; esac }
+
+# https://docs.k0sproject.io/stable/configuration/
+k0s_fixed() {
+  fixed_setting "$K0S_CONFIG/k0s.yaml" podCIDR 10.244.0.0/16
+  fixed_setting "$K0S_CONFIG/k0s.yaml" serviceCIDR 10.96.0.0/12
+}
 
 # The configuration is judged by the release that is going to read it, before anything is changed.
 k0s_validate() {
@@ -80,6 +91,7 @@ k0s_unset_foreign() {
 
 # It applies the files of a folder whenever one changes, and deletes what one that is gone has made: pkg/applier/manager.go,
 # stackapplier.go, stack.go (prune). What it applied last stands in an annotation, as JSON: 256 KiB at most.
+k0s_prunes_manifests() { :; }
 k0s_manifests() { echo "$K0S_DATA/manifests/edge-fleet"; }
 
 # What containerd was started with: K0s' file for it names what it imports, to 1.35 one that K0s has merged, then the
@@ -99,6 +111,8 @@ k0s_backup_datastore() {
   [ ! -d "$K0S_DATA/pki" ] || cp -Rp "$K0S_DATA/pki" "$1/pki" || return 1
   [ ! -f "$K0S_CONFIG/encryption.yaml" ] || cp -p "$K0S_CONFIG/encryption.yaml" "$1/encryption.yaml"
 }
+
+k0s_is_copy() { [ -s "$1/db/state.db" ]; }
 
 # The service is stopped by the caller.
 k0s_restore_datastore() {

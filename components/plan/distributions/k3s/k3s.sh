@@ -6,6 +6,7 @@ K3S_BIN=/usr/local/bin/k3s
 K3S_UNIT=$UNITS/k3s.service
 K3S_AGENT_UNIT=$UNITS/k3s-agent.service
 K3S_NODE_PASSWORD=/etc/rancher/node/password
+ALL_SERVICES="$ALL_SERVICES k3s k3s-agent"
 K3S_KEYS="encryption-config.json encryption-state.json"
 K3S_PLAIN=$STATE/plain-secrets
 K3S_ENCRYPTION=$K3S_CONFIG/config.yaml.d/90-edge-fleet-encryption.yaml
@@ -14,6 +15,16 @@ K3S_ENCRYPTION=$K3S_CONFIG/config.yaml.d/90-edge-fleet-encryption.yaml
 k3s_folder() { echo "$K3S_DATA"; }
 
 k3s_version() { [ ! -x "$K3S_BIN" ] || "$K3S_BIN" --version 2>/dev/null | sed -n '1s/^k3s version \([^ ]*\).*/\1/p'; }
+
+# What a payload may name: the commands of a server and of an agent, and files.
+k3s_kubectls() { printf '%s\n' "$K3S_BIN kubectl" "$K3S_BIN kubectl --kubeconfig $K3S_DATA/agent/kubelet.kubeconfig"; }
+k3s_has_path() { case $1 in /etc/rancher/?* | /var/lib/rancher/?*) ;; *) return 1 ;; esac }
+
+# The binary gets its type also from a policy that does not know it.
+k3s_label() {
+  [ "$1" != "$K3S_BIN" ] || chcon -u system_u -r object_r -t container_runtime_exec_t "$1" 2>/dev/null ||
+    echo "$1 did not get container_runtime_exec_t - install container-selinux and k3s-selinux"
+}
 
 # The binary is put like a file.
 k3s_install() { :; }
@@ -76,6 +87,8 @@ k3s_backup_datastore() {
   done
   [ ! -f "$K3S_NODE_PASSWORD" ] || cp -p "$K3S_NODE_PASSWORD" "$1/node-password"
 }
+
+k3s_is_copy() { [ -s "$1/db/state.db" ]; }
 
 # The service is stopped by the caller. The datastore of another time or installation has other authorities and keys: K3s
 # takes them from it where it finds no authorities on the disk, and ends where it finds newer ones (pkg/cluster/bootstrap.go,

@@ -6,6 +6,7 @@ MICROK8S_SNAP=/var/snap/microk8s
 MICROK8S_DATA=$MICROK8S_SNAP/current
 MICROK8S_CONFIG=/etc/edge-fleet/microk8s
 MICROK8S_UNIT=snap.microk8s.daemon-kubelite
+ALL_SERVICES="$ALL_SERVICES snap.microk8s.daemon-containerd snap.microk8s.daemon-k8s-dqlite $MICROK8S_UNIT"
 MICROK8S_OURS=$STATE/microk8s
 
 # Columns of `snap list`: name, version, revision, channel, publisher, notes.
@@ -15,6 +16,10 @@ snap_column() { snap list "$1" 2>/dev/null | awk -v name="$1" -v column="$2" '$1
 microk8s_folder() { echo "$MICROK8S_SNAP"; }
 
 microk8s_version() { ! command -v snap >/dev/null || snap_column microk8s 2; }
+
+# What a payload may name.
+microk8s_kubectls() { echo "$MICROK8S kubectl"; }
+microk8s_has_path() { case $1 in "$MICROK8S_SNAP"/?* | /etc/microk8s.yaml) ;; *) return 1 ;; esac }
 
 # The snap names the node after the host, and its kubelet's certificate with it.
 microk8s_validate() {
@@ -215,6 +220,8 @@ microk8s_halt() {
   setsid sh -c "sleep 8; kill -CONT $dqlite" </dev/null >/dev/null 2>&1 &
   kill -STOP "$dqlite"
 }
+
+microk8s_is_copy() { [ -d "$1/backend" ]; }
 
 # The service is stopped by the caller.
 microk8s_restore_datastore() {
