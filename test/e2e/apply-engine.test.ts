@@ -8,16 +8,18 @@ import { classify } from "../../cli/rollout/dial.ts";
 import type { SshAnswer } from "../../cli/ssh/run.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { DeviceAnswer } from "../../components/device/result.ts";
+import { renderDeviceEntry, treeDevice } from "../../components/gitops/index.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, NEW, OLD, profileWith, sha256, underEachShell } from "../lab/standins/apply-device.ts";
-import { realDefinitions } from "../lab/standins/engine-lock.ts";
+import { realDefinitions, realFlux } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { locked } from "../lab/standins/locked.ts";
 import { eventually } from "../lab/standins/sandbox.ts";
 import { ensureToolchain } from "../lab/toolchain/index.ts";
 import { buildProfile, gitopsOf } from "../unit/device/profile.ts";
+import { FULL_EXAMPLE } from "../unit/gitops/fleet.ts";
 
 const ADDRESS = "10.250.0.1";
 const MANIFESTS = "/var/lib/rancher/k3s/server/manifests";
@@ -30,6 +32,7 @@ const URL = "https://git.example.com/fleet.git";
 
 const network = { ...buildProfile().network, nodeIp: ADDRESS };
 const PULLING: Profile = profileWith(OLD, { network, security: "baseline", gitops: gitopsOf("argocd") });
+const FLUX: Profile = { ...PULLING, gitops: gitopsOf("flux") };
 const BARE: Profile = { ...PULLING, gitops: gitopsOf("none") };
 const BROKEN: Profile = { ...PULLING, k3s: { ...PULLING.k3s, version: NEW }, readiness: { timeoutSeconds: 12 } };
 
@@ -50,6 +53,11 @@ const project = { apiVersion: "argoproj.io/v1alpha1", kind: "AppProject", metada
 const CHILD = `{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"workloads","namespace":"argocd",
   "finalizers":["resources-finalizer.argocd.argoproj.io"]},"spec":{"project":"edge-root","source":{"repoURL":"${URL}",
   "targetRevision":"${"a".repeat(40)}","path":"fleet/base"},"destination":{"server":"https://kubernetes.default.svc"}}}`;
+
+/** The same of Flux: deleted with kustomize-controller there, it takes its objects along. */
+const KUSTOMIZATION = `{"apiVersion":"kustomize.toolkit.fluxcd.io/v1","kind":"Kustomization","metadata":{"name":"workloads",
+  "namespace":"flux-system","finalizers":["finalizers.fluxcd.io"]},"spec":{"interval":"10m","prune":true,"path":"./fleet/base",
+  "sourceRef":{"kind":"GitRepository","name":"edge-root"}}}`;
 
 /** What Argo CD's controller writes of an Application. */
 const STATUS = {
@@ -84,15 +92,17 @@ const imageOf = (version: Release, name: string) => `${ARGO_CD[version]}/${name}
 
 let api = "";
 let definitions: Awaited<ReturnType<typeof realDefinitions>> = [];
+let flux: Awaited<ReturnType<typeof realFlux>> = { flux: {}, texts: [] };
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["k3s-apiserver"]);
   api = parts[0]?.path ?? "";
   definitions = await realDefinitions();
+  flux = await realFlux();
 });
 
 /** Puts everything into the device's store. */
 function lockOf(device: Device): ArtifactsLock {
-  for (const { text } of definitions) device.store(text);
+  for (const text of [...definitions.map(({ text }) => text), ...flux.texts]) device.store(text);
   const crds = definitions.map(({ file }) => file);
   const both = (text: string) => {
     device.store(text);
@@ -103,14 +113,16 @@ function lockOf(device: Device): ArtifactsLock {
     return [version, { crds, images }] as const;
   });
   const releases = Object.entries(BINARIES).map(([version, text]) => [version, both(text)] as const);
-  return { k3s: Object.fromEntries(releases), argocd: Object.fromEntries(engines) };
+  return { k3s: Object.fromEntries(releases), argocd: Object.fromEntries(engines), flux: flux.flux };
 }
 
 /** What is sent to a device with this release of Argo CD. */
 function payloadOf(device: Device, profile: Profile, version: Release = "v3.2.1", revision = "main"): string {
   const { gitops } = profile;
   const wanted = { ...profile, gitops: { ...gitops, argocd: { ...gitops.argocd, version } } };
-  const payload = renderPayload(wanted, lockOf(device), { entry: [project, root(revision)] });
+  const entry =
+    gitops.engine === "flux" ? renderDeviceEntry(FULL_EXAMPLE, treeDevice(profile)) : [project, root(revision)];
+  const payload = renderPayload(wanted, lockOf(device), { entry });
   for (const { content } of payload.artifacts) if (content !== undefined) device.store(content);
   return payloadText(payload);
 }
@@ -247,6 +259,39 @@ underEachShell(
       const { device, sandbox } = of();
       assert.equal(applied(device, PULLING, "v3.2.4").engine, "ready");
       await eventually(sandbox, `${KUBECTL} -n argocd get application edge-root`);
+    });
+
+    test("gives way to Flux and comes back, and nothing restarts, goes or hangs", async () => {
+      const { device, sandbox } = of();
+      device.sh(`${KUBECTL} create configmap brought-too; cat >/tmp/child.json <<'END'\n${CHILD}\nEND
+        ${KUBECTL} create -f /tmp/child.json`);
+      const pid = device.pid();
+      assert.equal(applied(device, FLUX).engine, "ready");
+      await eventually(sandbox, `! ${KUBECTL} get namespace argocd`);
+      await eventually(sandbox, `[ -z "$(${KUBECTL} get crd -o name | grep argoproj)" ]`);
+      await eventually(sandbox, `${KUBECTL} -n flux-system get kustomization edge-root`);
+      assert.equal(
+        device.sh("stat -c '%a %u:%g' /var/lib/edge-fleet/engine/source; ls /var/lib/edge-fleet/engine"),
+        "700 65534:65534\nsource",
+      );
+      device.sh(`cat >/tmp/child.json <<'END'\n${KUSTOMIZATION}\nEND\n${KUBECTL} create -f /tmp/child.json`);
+      const told = JSON.parse(device.sh(`${PROGRAM_PATH} status`));
+      assert.deepEqual([told.engine, told.state], ["flux", "ready"]);
+      const names = told.applications.map(({ name }: { name: string }) => name);
+      assert.deepEqual(names, ["edge-root", "workloads"]);
+      assert.equal(applied(device, PULLING, "v3.2.2").engine, "ready");
+      await eventually(sandbox, `! ${KUBECTL} get namespace flux-system`);
+      await eventually(sandbox, `[ -z "$(${KUBECTL} get crd -o name | grep fluxcd)" ]`);
+      await eventually(sandbox, `${KUBECTL} -n argocd get application edge-root`);
+      assert.equal(device.sh("ls /var/lib/edge-fleet/engine"), "repo");
+      assert.equal(device.pid(), pid);
+      assert.equal(applied(device, FLUX).engine, "ready");
+      assert.equal(applied(device, BARE).engine, "");
+      await eventually(sandbox, `[ -z "$(${KUBECTL} get crd -o name | grep -e fluxcd -e argoproj)" ]`);
+      assert.equal(device.sh(`${KUBECTL} get configmap brought-too -o name`), "configmap/brought-too");
+      assert.equal(device.pid(), pid);
+      assert.equal(device.sh(`ls ${MANIFESTS} | grep edge-fleet || :`), "");
+      assert.equal(applied(device, PULLING, "v3.2.4").engine, "ready");
     });
 
     test("is not put beside an Argo CD of somebody else's", () => {

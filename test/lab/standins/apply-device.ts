@@ -3,6 +3,7 @@
  * program, made quick and able to kill itself at any step.
  */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { after, before, describe } from "node:test";
 import { PROGRAM_PATH } from "../../../components/device/program.ts";
 import { type DeviceAnswer, parseDeviceAnswer } from "../../../components/device/result.ts";
@@ -207,10 +208,11 @@ export class Device {
     this.#sandbox.write("/etc/edge-fleet-lab/kill", `${point}\n`);
   }
 
-  /** Puts a file into the store under its own sum. */
+  /** Puts a file into the store under its own sum. One that is there keeps its time, as a dial leaves it alone. */
   store(content: string | Uint8Array): string {
     const sum = sha256(content);
-    this.#sandbox.write(`${ARTIFACT_STORE}/${sum}`, content);
+    const path = `${ARTIFACT_STORE}/${sum}`;
+    if (!existsSync(this.#sandbox.root + path)) this.#sandbox.write(path, content);
     return sum;
   }
 
