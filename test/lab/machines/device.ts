@@ -29,7 +29,8 @@ const SERVE = "exec sleep 2147483647";
 
 /** Tells systemd once it is ready, as the main process; one that never gets ready says nothing. */
 const NOTIFY = `if [ -n "\${NOTIFY_SOCKET-}" ] && [ "$ready" != 99999999999 ]; then
-    sleep "$((ready - $(date +%s)))"
+    left=$((ready - $(date +%s)))
+    [ "$left" -le 0 ] || sleep "$left"
     systemd-notify --ready
   fi
   ${SERVE}`;
