@@ -231,7 +231,7 @@ underEachShell("restored copies", (get, shell) => {
     device.killAt("");
     assert.match(restore().reason, /^apply: a run was cut off - run edge-fleet up/);
     assert.equal(device.apply(old).result, "applied");
-    device.sh(`sed -i 's/^set SERVICE .*/set SERVICE k3s-agent/' ${STATE}/settings`);
+    device.sh(`sed -i 's/^set PREFLIGHT /set PREFLIGHT role=agent /' ${STATE}/settings`);
     assert.match(restore().reason, /^agent: this device has no datastore/);
     device.wipe();
     assert.match(restore().reason, /^settings: no apply has succeeded here yet/);

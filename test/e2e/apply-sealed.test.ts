@@ -10,6 +10,7 @@ import { makeSealingPair, sealingKeyName, sealingSecretKey } from "../../compone
 import type { Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { type Device, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
+import { realFlux } from "../lab/standins/engine-lock.ts";
 import { K3S_API_PATH, k3sApiStandin } from "../lab/standins/index.ts";
 import { locked } from "../lab/standins/locked.ts";
 import { eventually } from "../lab/standins/sandbox.ts";
@@ -24,25 +25,28 @@ const [NEW, OLDER] = [makeSealingPair("tokyo", new Date(1)), makeSealingPair("to
 const SECRETS = Object.fromEntries([NEW, OLDER].map(({ certificate, key }) => [sealingSecretKey(certificate), key]));
 
 const network = { ...buildProfile().network, nodeIp: ADDRESS };
-/** Flux is installed by others here, so that nothing but Sealed Secrets is edge-fleet's. */
+/** With Flux, beside which nothing is of Argo CD. */
 const gitops = gitopsOf("flux");
 const WITHOUT: Profile = profileWith(OLD, { network, security: "baseline", gitops });
 const WITH: Profile = { ...WITHOUT, gitops: { ...gitops, secrets: "sealed-secrets" }, sealing: [OLDER.certificate] };
 
 let api = "";
 let definition = "";
+let flux: Awaited<ReturnType<typeof realFlux>> = { flux: {}, texts: [] };
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["k3s-apiserver"]);
   api = parts[0]?.path ?? "";
   definition = await sealedSecretDefinition();
+  flux = await realFlux();
 });
 
 function applied(device: Device, profile: Profile): DeviceAnswer {
   device.store(BINARY);
-  device.store(definition);
+  for (const text of [definition, ...flux.texts]) device.store(text);
   const crd = locked(definition, "http://127.0.0.1:9/sealedsecrets.yaml");
   const lock = {
     k3s: { [OLD]: { amd64: locked(BINARY), arm64: locked(BINARY) } },
+    flux: flux.flux,
     sealedSecrets: { [SEALED_SECRETS]: { ...LOCK.sealedSecrets?.[SEALED_SECRETS], crd } },
   };
   const payload = renderPayload(profile, lock, { secrets: SECRETS });
@@ -70,7 +74,10 @@ underEachShell(
       await eventually(sandbox, `${KUBECTL} -n sealed-secrets get deployment sealed-secrets-controller`);
       await eventually(sandbox, `${KUBECTL} get crd sealedsecrets.bitnami.com`);
       const file = `${MANIFESTS}/edge-fleet-sealed-secrets-keys.yaml`;
-      assert.equal(device.sh(`stat -c %a ${file}; ls ${MANIFESTS} | grep -c engine || :`), "600\n0");
+      assert.equal(
+        device.sh(`stat -c %a ${file}; ls ${MANIFESTS} | grep -c -e argocd -e engine-secrets || :`),
+        "600\n0",
+      );
       const line = OLDER.key.split("\n")[1] ?? "";
       assert.equal(device.sh(`grep -rlF '${line}' /var/log/edge-fleet /run 2>/dev/null || :`), "");
       assert.equal(applied(device, WITH).result, "unchanged");
