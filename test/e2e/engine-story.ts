@@ -1,14 +1,21 @@
 /** The story of three devices that pull, for engine-workload.test.ts: what is done to them, and what must come of it. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stringify } from "yaml";
 import { REGION } from "../lab/fleet.ts";
-import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
+import { GIT_PASSWORD, type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { deviceState, deviceStates, editDevices, touched, until, up } from "../lab/scenario.ts";
 
 /** The devices by their rings. */
 export const RINGS = { one: "canary", two: "early", three: "broad" } as const;
 /** Their ids. */
 export const IDS = Object.keys(RINGS) as (keyof typeof RINGS)[];
+
+/** A device of no region, and the one that it becomes a device of. */
+export const SPARE = "four";
+const NEW_REGION = "harbour";
 
 /** The story of three devices. */
 export class Story {
@@ -122,6 +129,82 @@ export class Story {
     await this.#release("second");
     await this.#level("second");
     await this.#healthy(...IDS);
+  }
+
+  /** The device of the region ends dark, and the rest of the story does without it. */
+  async newRegion(): Promise<void> {
+    const { fleet } = this.#pull;
+    const [id, ring] = [SPARE, "broad"];
+    const running = this.#pinOf(ring);
+    this.#pull.writeBase("held");
+    const held = await this.#pull.push("Held");
+    await this.#pull.promote("canary", "--to", held, "--force", "test");
+    await this.#refresh();
+    await this.#level("held", "one");
+    await this.#healthy("one");
+    const { host, port } = fleet.devices.devices.find((device) => device.id === id) ?? {};
+    const device = { id, host, model: "pod-4g", ring, ssh: { port } };
+    writeFileSync(join(fleet.inventory, `${NEW_REGION}.yaml`), stringify({ region: NEW_REGION, devices: [device] }));
+    await this.#pull.push("Harbour");
+    const lacks = new RegExp(`rings/${ring}\\.yaml:.* lacks overlays/${NEW_REGION}/pod-4g, .*--new-leaves$`, "m");
+    assert.match((await fleet.edgeFleet(["check", "--tree", fleet.tree])).stdout, lacks);
+    const [pins, pods] = [this.#pins(), await this.#pods()];
+    await this.#pull.promote(ring, "--new-leaves");
+    const made = this.#pinOf(ring);
+    assert.equal(this.#pull.run("rev-parse", `origin/edge-fleet/${ring}`), made);
+    assert.equal(this.#pull.run("rev-parse", `${made}^`), running);
+    for (const line of this.#pull.run("diff", "--name-status", running, made).split("\n"))
+      assert.match(line, new RegExp(`^A\tfleet/.*/${NEW_REGION}/`));
+    assert.deepEqual(this.#pins(), pins);
+    await this.#startRegion();
+    await until(`${id}: runs what ${ring} holds`, async () => (await this.#pull.level(id)) === "second");
+    await this.#healthy(id);
+    assert.equal((await this.#pull.application(id))?.revision, made);
+    await this.#refresh();
+    await until(`three: takes the leaf`, async () => (await this.#pull.application("three"))?.revision === made);
+    assert.deepEqual(await this.#levels(), { one: "held", two: "second", three: "second" });
+    assert.deepEqual(await this.#pods(), pods);
+    fleet.devices.cutPower(id);
+    await this.#release("second");
+    await this.#level("second");
+    await this.#healthy(...IDS);
+  }
+
+  async #startRegion(): Promise<void> {
+    const { fleet } = this.#pull;
+    const made = await fleet.pulumi(["stack", "init", NEW_REGION]);
+    assert.equal(made.code, 0, made.stderr);
+    await fleet.setSecret("git-password", GIT_PASSWORD, NEW_REGION);
+    const enrolled = await fleet.edgeFleet(["enroll", NEW_REGION, "--yes"]);
+    assert.equal(enrolled.code, 0, enrolled.stderr);
+    const run = await up(fleet, NEW_REGION);
+    assert.equal(run.code, 0, run.text);
+  }
+
+  /** The commit that a ring deploys, as it stands on the remote. */
+  #pinOf(ring: string): string {
+    const text = this.#pull.run("show", `origin/main:fleet/rings/${ring}.yaml`);
+    return /^revision: "?(\w{40})"?$/m.exec(text)?.[1] ?? "";
+  }
+
+  /** What pins devices in Git, but for the new region and its ring: hashes of ring files and entries by path. */
+  #pins(): string[] {
+    const files = this.#pull.run("ls-tree", "-r", "origin/main", "--", "fleet/rings", "fleet/entry").split("\n");
+    return files.filter((line) => !/\tfleet\/(rings|entry)\/broad\b/.test(line) && !line.includes(`/${NEW_REGION}/`));
+  }
+
+  /** The workload's pods, but for those on their way out, by device. */
+  #pods(): Promise<string[]> {
+    const path = "{range .items[*]}{.metadata.uid}{.metadata.deletionTimestamp} {end}";
+    return Promise.all(
+      IDS.map(async (id) => {
+        const pods = await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o 'jsonpath=${path}'`);
+        return pods
+          .split(" ")
+          .filter((pod) => pod.length === 36)
+          .join(" ");
+      }),
+    );
   }
 
   async gitGone(): Promise<void> {
@@ -264,14 +347,10 @@ export class Story {
   }
 
   async upgrade(): Promise<void> {
-    const pods = () =>
-      Promise.all(
-        IDS.map((id) => this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)),
-      );
     const engine = (id: string) =>
       this.#pull.kubectl(id, "-n argocd get pods -o jsonpath={.items[*].spec.containers[*].image}");
     await this.#settled();
-    const [before, states] = [await pods(), await deviceStates(this.#pull.fleet.devices, IDS)];
+    const [before, states] = [await this.#pods(), await deviceStates(this.#pull.fleet.devices, IDS)];
     const release = this.#pull.addRelease();
     this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "argocd", "version"], release));
     assert.deepEqual(touched(await this.#up()), [...IDS].sort());
@@ -279,26 +358,22 @@ export class Story {
       assert.match(await engine(id), new RegExp(`argocd:${release}@`));
       assert.equal((await deviceState(this.#pull.fleet.devices, id)).pid, states[id]?.pid);
     }
-    assert.deepEqual(await pods(), before);
+    assert.deepEqual(await this.#pods(), before);
     await this.#quicken();
     await this.#release("tenth");
     await this.#level("tenth");
   }
 
   async none(): Promise<void> {
-    const pods = () =>
-      Promise.all(
-        IDS.map((id) => this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)),
-      );
     await this.#settled();
-    const before = await pods();
+    const before = await this.#pods();
     this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], "none"));
     await this.#up();
     await this.#everywhere(
       "the engine is gone",
       async (id) => (await this.#pull.look(id, "-n argocd get pods -o name")) === "",
     );
-    assert.deepEqual(await pods(), before);
+    assert.deepEqual(await this.#pods(), before);
     await this.#level("tenth");
   }
 

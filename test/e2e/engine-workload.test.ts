@@ -8,12 +8,15 @@ import { PullFleet } from "../lab/pull-fleet.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { POD_PARTS } from "../lab/standins/images.ts";
 import { FLEET_PARTS } from "../lab/toolchain/parts.ts";
-import { IDS, RINGS, Story } from "./engine-story.ts";
+import { IDS, RINGS, SPARE, Story } from "./engine-story.ts";
 
 const toolchain = await enterLab([...FLEET_PARTS, ...POD_PARTS]);
 
 test("devices that pull", async (t) => {
-  const devices = IDS.map((id) => ({ id, model: "pod-4g", ring: RINGS[id] }) as const);
+  const devices = [
+    ...IDS.map((id) => ({ id, model: "pod-4g", ring: RINGS[id] }) as const),
+    { id: SPARE, model: "pod-4g", ring: "broad", spare: true } as const,
+  ];
   const settings = { rollout: { soak: "0m" } };
   const pull = await PullFleet.start({ toolchain, devices, withHub: false, readinessTimeoutSeconds: 120, settings });
   t.after(() => pull.stop());
@@ -21,6 +24,10 @@ test("devices that pull", async (t) => {
   await t.test("an up brings the cluster, the engine and the way into Git", () => story.install());
   await t.test("a workload that is promoted through the rings comes and runs", () => story.first());
   await t.test("a canary that fails is not healthy, and the rings behind it are not touched", () => story.badCanary());
+  await t.test(
+    "a region that is added while a release is held gets what its ring runs, and nobody else gets anything",
+    () => story.newRegion(),
+  );
   await t.test("with Git gone for longer than every cache, drift heals at the pinned commit and at no branch", () =>
     story.gitGone(),
   );

@@ -47,6 +47,8 @@ export interface LabDeviceRequest {
   readonly id: string;
   readonly model: keyof typeof MODELS;
   readonly ring: "canary" | "early" | "broad";
+  /** Not in the inventory: for a region that comes later. Default false. */
+  readonly spare?: boolean;
   /** How it answers at the start. Default up. */
   readonly mode?: DeviceMode;
 }
@@ -98,10 +100,12 @@ export async function writeInventory(
   const addresses = new Map(lab.devices.map(({ id, host, port }) => [id, { host, port }]));
   write(`${REGION}.yaml`, {
     region: REGION,
-    devices: devices.map(({ id, model, ring }) => {
-      const { host, port } = addresses.get(id) ?? { host: "", port: 0 };
-      return { id, host, model, ring, ssh: { port } };
-    }),
+    devices: devices
+      .filter(({ spare }) => spare !== true)
+      .map(({ id, model, ring }) => {
+        const { host, port } = addresses.get(id) ?? { host: "", port: 0 };
+        return { id, host, model, ring, ssh: { port } };
+      }),
   });
   const pods = devices.some(({ model }) => runsPods(model));
   write("artifacts.lock.yaml", {
