@@ -1,10 +1,13 @@
 /** The story of three devices that pull, for engine-workload.test.ts: what is done to them, and what must come of it. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
+import { type GitServer, startGitServer } from "../lab/argocd/git-server.ts";
+import { generateSshKey } from "../lab/devices/keys.ts";
 import { REGION } from "../lab/fleet.ts";
+import { ADVERTISED_ADDRESS } from "../lab/namespace.ts";
 import { GIT_PASSWORD, type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { deviceState, deviceStates, editDevices, touched, until, up } from "../lab/scenario.ts";
 
@@ -21,6 +24,7 @@ const NEW_REGION = "harbour";
 export class Story {
   readonly #pull: PullFleet;
   readonly #say: (text: string) => void;
+  #ssh: GitServer | undefined;
 
   /** @param say gets how long things took */
   constructor(pull: PullFleet, say: (text: string) => void) {
@@ -310,6 +314,55 @@ export class Story {
     await this.#up();
     await this.#release("seventh");
     await this.#level("seventh");
+  }
+
+  /** From here on the repository has another address, and the server before it is gone. */
+  async gitOverSsh(): Promise<void> {
+    const { fleet, repository } = this.#pull;
+    const [key, other] = [generateSshKey(), generateSshKey()];
+    const login = { publicKey: key.publicKey };
+    const git = await startGitServer(dirname(repository), { protocol: "ssh", address: ADVERTISED_ADDRESS, login });
+    this.#ssh = git;
+    const pin = () => fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "access", "knownHosts"], git.knownHost));
+    fleet.edit("fleet.yaml", (file) => {
+      file.setIn(["git", "url"], `${git.url}/fleet.git`);
+      file.setIn(["gitops", "access"], { type: "ssh" });
+    });
+    pin();
+    await fleet.setSecret("git-ssh-key", key.privateKey);
+    await this.#release("over ssh");
+    await this.#pull.git.stop();
+    await this.#up();
+    await this.#level("over ssh");
+    const secrets = "-n argocd get secrets -l argocd.argoproj.io/secret-type=repository -o name";
+    for (const id of IDS)
+      await until(`${id}: has the key alone`, async () => {
+        return (await this.#pull.look(id, secrets)) === "secret/edge-fleet-git-ssh";
+      });
+    git.setLogin({ publicKey: other.publicKey });
+    await this.#refused(/unable to authenticate/);
+    await fleet.setSecret("git-ssh-key", other.privateKey);
+    await this.#up();
+    await this.#release("other key");
+    await this.#level("other key");
+    git.newHostKey?.();
+    await this.#refused(/knownhosts: key mismatch/);
+    pin();
+    await this.#up();
+    await this.#release("other host key");
+    await this.#level("other host key");
+    await this.#healthy(...IDS);
+  }
+
+  /** Waits until every device tells that it cannot read Git, and why. */
+  async #refused(why: RegExp): Promise<void> {
+    const conditions = "-n argocd get application edge-root -o jsonpath={.status.conditions[*].message}";
+    await this.#everywhere(String(why), async (id) => why.test(await this.#pull.look(id, conditions)));
+  }
+
+  /** Ends what the story has started. */
+  async stop(): Promise<void> {
+    await this.#ssh?.stop();
   }
 
   async changeModel(): Promise<void> {

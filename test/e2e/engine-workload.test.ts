@@ -21,6 +21,7 @@ test("devices that pull", async (t) => {
   const pull = await PullFleet.start({ toolchain, devices, withHub: false, readinessTimeoutSeconds: 120, settings });
   t.after(() => pull.stop());
   const story = new Story(pull, (text) => t.diagnostic(text));
+  t.after(() => story.stop());
   await t.test("an up brings the cluster, the engine and the way into Git", () => story.install());
   await t.test("a workload that is promoted through the rings comes and runs", () => story.first());
   await t.test("a canary that fails is not healthy, and the rings behind it are not touched", () => story.badCanary());
@@ -36,6 +37,10 @@ test("devices that pull", async (t) => {
   await t.test("a device that was off during two promotions and an uninstall does all of it", () => story.wasOff());
   await t.test("a power cut in the middle of a sync ends with the sync", () => story.powerCut());
   await t.test("another password reaches the devices with one up", () => story.rotate());
+  await t.test(
+    "a deploy key reads Git over SSH, changes with one up, and no server with another host key is asked",
+    () => story.gitOverSsh(),
+  );
   await t.test("another model changes no object's identity", () => story.changeModel());
   await t.test("outside its window a device takes nothing new and heals what it has", () => story.window());
   await t.test("another release of the engine replaces its pods and no workload's", () => story.upgrade());

@@ -80,4 +80,8 @@ test("answers over SSH to the deploy key, and to it with git alone", async (t) =
   assert.match((await ask(url, { GIT_SSH_COMMAND: ssh(key) })).stderr, /refused/);
   await server.start();
   assert.equal((await ask(url, { GIT_SSH_COMMAND: ssh(key) })).code, 0);
+  server.newHostKey?.();
+  assert.match((await ask(url, { GIT_SSH_COMMAND: ssh(key) })).stderr, /Host key verification failed/);
+  writeFileSync(known, `${server.knownHost}\n`);
+  assert.equal((await ask(url, { GIT_SSH_COMMAND: ssh(key) })).code, 0);
 });

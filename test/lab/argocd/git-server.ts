@@ -40,6 +40,8 @@ export interface GitServer {
   readonly authority?: string;
   /** Line for a known_hosts file, over ssh. */
   readonly knownHost?: string;
+  /** Another host key, which the next connection gets, over ssh. */
+  newHostKey?(): void;
   /** Changes who may read, from the next request on. */
   setLogin(login: GitLogin): void;
   /** What it was asked since the start or the last reset. */

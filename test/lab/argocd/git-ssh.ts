@@ -29,7 +29,7 @@ interface SshFiles {
  */
 export async function startSshGitServer(directory: string, options: GitServerOptions): Promise<GitServer> {
   const address = options.address ?? "127.0.0.1";
-  const host = generateSshKey();
+  let host = generateSshKey();
   const files = writeFiles(host.privateKey);
   const setLogin = ({ publicKey }: GitLogin) => {
     const command = 'restrict,command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\""';
@@ -54,7 +54,13 @@ export async function startSshGitServer(directory: string, options: GitServerOpt
   );
   return {
     url: `ssh://root@${address}:${port}${directory}`,
-    knownHost: `[${address}]:${port} ${host.publicKey}`,
+    get knownHost() {
+      return `[${address}]:${port} ${host.publicKey}`;
+    },
+    newHostKey: () => {
+      host = generateSshKey();
+      writeFileSync(files.hostKey, host.privateKey);
+    },
     setLogin,
     traffic: () => meter.traffic(),
     resetTraffic: () => meter.reset(),
