@@ -1,7 +1,8 @@
 /** From a profile to the labels of its node. */
-import { ENGINE_NODE_LABEL } from "../../gitops/engine/argocd/object.ts";
+import { ENGINE_NODE } from "../../gitops/engine/argocd/object.ts";
 import { runsArgoCd } from "../../gitops/engine/argocd/settings.ts";
 import { FLUX_NODE, runsFlux } from "../../gitops/engine/flux/settings.ts";
+import { ENGINE_NODE_LABEL } from "../../gitops/engine/pod.ts";
 import type { Profile } from "../../inventory/types.ts";
 
 /** Labels as `key=value`, sorted; the inventory's own keys win over labels of the same name. */
@@ -13,7 +14,7 @@ export function nodeLabels(
     "edge-fleet.dev/region": profile.region,
     "edge-fleet.dev/model": profile.model,
     "edge-fleet.dev/ring": profile.ring,
-    ...(runsArgoCd(profile) ? { [ENGINE_NODE_LABEL]: "argocd" } : {}),
+    ...(runsArgoCd(profile) ? { [ENGINE_NODE_LABEL]: ENGINE_NODE } : {}),
     ...(runsFlux(profile) ? { [ENGINE_NODE_LABEL]: FLUX_NODE } : {}),
   };
   return Object.entries(labels)

@@ -9,14 +9,8 @@
 import { createHash } from "node:crypto";
 import type { types } from "@pulumi/kubernetes";
 import { formatObjects } from "../../yaml.ts";
-import {
-  clusterMeta,
-  deployment,
-  ENGINE_NAMESPACE,
-  type EngineObject,
-  engineMeta,
-  podTemplate,
-} from "../argocd/object.ts";
+import { clusterMeta, deployment, ENGINE_NAMESPACE, engineMeta, podTemplate } from "../argocd/object.ts";
+import type { EngineObject } from "../pod.ts";
 import { agentEnvironment, PARAMETERS, parameterData } from "./parameters.ts";
 import { agentPolicies } from "./policies.ts";
 import { AGENT_MEMORY, type AgentSettings } from "./settings.ts";

@@ -4,8 +4,8 @@
  * own ConfigMap (install/kubernetes/agent/agent-params-cm.yaml). Both ends default to nothing that a dead link is found by.
  */
 import type { types } from "@pulumi/kubernetes";
-import { ENGINE_NAMESPACE, goMemoryLimit, REDIS_PASSWORD } from "../argocd/object.ts";
-import type { EngineMemory } from "../argocd/settings.ts";
+import { ENGINE_NAMESPACE, REDIS_PASSWORD } from "../argocd/object.ts";
+import { type EngineMemory, goMemoryLimit } from "../pod.ts";
 import { type AgentSettings, clientSecretName } from "./settings.ts";
 
 /** ConfigMap that upstream's Deployment and `argocd-agentctl` read. */

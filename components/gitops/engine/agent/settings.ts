@@ -1,6 +1,6 @@
 /** What the agent of a device is made from, and what it may take: what connects the device's own Argo CD to the hub. Pure. */
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../argocd/settings.ts";
+import type { EngineMemory } from "../pod.ts";
 
 /** Everything that the agent's objects depend on: devices that share it share one text. */
 export interface AgentSettings {

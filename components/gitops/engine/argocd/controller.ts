@@ -3,15 +3,8 @@
  * which upstream has it as (its shard is the number that ends its host name), and its account.
  */
 import type { types } from "@pulumi/kubernetes";
-import {
-  clusterMeta,
-  ENGINE_NAMESPACE,
-  engineMeta,
-  goMemoryLimit,
-  podLabels,
-  podTemplate,
-  REDIS_PASSWORD,
-} from "./object.ts";
+import { goMemoryLimit } from "../pod.ts";
+import { clusterMeta, ENGINE_NAMESPACE, engineMeta, podLabels, podTemplate, REDIS_PASSWORD } from "./object.ts";
 import { type EngineSettings, engineSize, reconciliation } from "./settings.ts";
 
 const NAME = "argocd-application-controller";

@@ -7,9 +7,10 @@
  * password: the device does, with `argocd-secret`, in a file of its own.
  */
 import { formatObjects } from "../../yaml.ts";
+import type { EngineObject } from "../pod.ts";
 import { configMaps, engineNamespace } from "./configuration.ts";
 import { controller, controllerAccount } from "./controller.ts";
-import { type EngineObject, type EngineProcess, engineMeta, podLabels } from "./object.ts";
+import { type EngineProcess, engineMeta, podLabels } from "./object.ts";
 import { networkPolicies } from "./policies.ts";
 import { redis } from "./redis.ts";
 import { checkoutVolume, repoServer } from "./repo-server.ts";

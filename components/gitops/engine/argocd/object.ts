@@ -4,13 +4,13 @@
  * documentation finds them.
  */
 import type { types } from "@pulumi/kubernetes";
-import type { EngineMemory } from "./settings.ts";
+import { type EngineContainer, enginePod, singlePod } from "../pod.ts";
 
 /** Namespace of the engine on a device. */
 export const ENGINE_NAMESPACE = "argocd";
 
-/** Label of the node that runs the engine: of a site with several machines, the server. */
-export const ENGINE_NODE_LABEL = "edge-fleet.dev/engine";
+/** Value of the label of the node that runs it, see `ENGINE_NODE_LABEL` of ../pod.ts. */
+export const ENGINE_NODE = "argocd";
 
 /** Class of the engine's pods: before every workload, after what Kubernetes itself needs. */
 export const ENGINE_PRIORITY = "edge-fleet-engine";
@@ -24,9 +24,6 @@ export type EngineProcess =
   | "argocd-repo-server"
   | "argocd-redis"
   | "argocd-agent-agent";
-
-/** A Kubernetes object. */
-export type EngineObject = { readonly apiVersion: string; readonly kind: string; readonly metadata: object };
 
 type ObjectMeta = types.input.meta.v1.ObjectMeta;
 
@@ -53,87 +50,31 @@ export function podLabels(process: EngineProcess): Record<string, string> {
   return { "app.kubernetes.io/name": process };
 }
 
-/** Everything that is asked of a pod by Pod Security's `restricted`, and more. */
-export const CONFINED: types.input.core.v1.SecurityContext = {
-  allowPrivilegeEscalation: false,
-  capabilities: { drop: ["ALL"] },
-  readOnlyRootFilesystem: true,
-};
-
-/** What differs between the containers of the engine. */
-export type EngineContainer = Pick<
-  types.input.core.v1.Container,
-  "image" | "args" | "env" | "ports" | "readinessProbe" | "livenessProbe" | "volumeMounts" | "workingDir"
-> & {
-  readonly name: string;
-  readonly memory: EngineMemory;
-  /** Thousandths of a core that it is given where others want it too. No limit: one would only slow a sync down. */
-  readonly cpuMilli: number;
-};
-
 /**
- * The template of a process' pod. It runs on the server, whatever its taints: it is what repairs the device.
+ * The template of a process' pod.
  * @param volumes of the container's mounts
  * @param serviceAccountName absent: none, and no token
  */
 export function podTemplate(
   process: EngineProcess,
-  { memory, cpuMilli, ...container }: EngineContainer,
+  container: EngineContainer,
   volumes: types.input.core.v1.Volume[],
   serviceAccountName?: string,
 ): types.input.core.v1.PodTemplateSpec {
-  return {
-    metadata: { labels: podLabels(process) },
-    spec: {
-      ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
-      automountServiceAccountToken: serviceAccountName !== undefined,
-      enableServiceLinks: false,
-      priorityClassName: ENGINE_PRIORITY,
-      nodeSelector: { [ENGINE_NODE_LABEL]: "argocd" },
-      tolerations: [{ operator: "Exists" }],
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: ENGINE_USER,
-        runAsGroup: ENGINE_USER,
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-      containers: [
-        {
-          ...container,
-          imagePullPolicy: "IfNotPresent",
-          resources: {
-            requests: { cpu: `${cpuMilli}m`, memory: `${memory.requestMiB}Mi` },
-            limits: { memory: `${memory.limitMiB}Mi` },
-          },
-          securityContext: CONFINED,
-        },
-      ],
-      ...(volumes.length === 0 ? {} : { volumes }),
-    },
+  const account = {
+    ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    automountServiceAccountToken: serviceAccountName !== undefined,
   };
+  const pod = { priorityClassName: ENGINE_PRIORITY, node: ENGINE_NODE, user: ENGINE_USER, volumes };
+  return { metadata: { labels: podLabels(process) }, spec: enginePod(account, pod, container) };
 }
 
-/** A workload of one pod at most: it goes before the next one comes, since two would share a volume or a name. */
+/** A process that has one pod at most. */
 export function deployment(
   process: EngineProcess,
   template: types.input.core.v1.PodTemplateSpec,
 ): types.input.apps.v1.Deployment {
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: engineMeta(process),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: podLabels(process) },
-      template,
-    },
-  };
-}
-
-/** Go's collector works harder from 80 % of the limit on, before the kernel ends the process. */
-export function goMemoryLimit({ limitMiB }: EngineMemory): types.input.core.v1.EnvVar {
-  return { name: "GOMEMLIMIT", value: `${Math.floor(limitMiB * 0.8)}MiB` };
+  return singlePod(engineMeta(process), template, podLabels(process));
 }
 
 /** Redis' password, which the device makes itself, once. */

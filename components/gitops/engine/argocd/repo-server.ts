@@ -8,16 +8,8 @@
  * makes the folder, owned by {@link ENGINE_USER}.
  */
 import type { types } from "@pulumi/kubernetes";
-import {
-  clusterMeta,
-  deployment,
-  ENGINE_NAMESPACE,
-  ENGINE_NODE_LABEL,
-  engineMeta,
-  goMemoryLimit,
-  podTemplate,
-  REDIS_PASSWORD,
-} from "./object.ts";
+import { goMemoryLimit, localVolume } from "../pod.ts";
+import { clusterMeta, deployment, ENGINE_NODE, engineMeta, podTemplate, REDIS_PASSWORD } from "./object.ts";
 import { type EngineSettings, engineSize, reconciliation } from "./settings.ts";
 
 const NAME = "argocd-repo-server";
@@ -146,33 +138,7 @@ function volumes(): types.input.core.v1.Volume[] {
   ];
 }
 
-/** The volume of the checkouts and the claim on it. Its size is a formality: nothing enforces it. */
+/** The volume of the checkouts and the claim on it. */
 export function checkoutVolume(): [types.input.core.v1.PersistentVolume, types.input.core.v1.PersistentVolumeClaim] {
-  const accessModes = ["ReadWriteOnce"];
-  return [
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolume",
-      metadata: clusterMeta(CLAIM),
-      spec: {
-        accessModes,
-        capacity: { storage: "1Gi" },
-        persistentVolumeReclaimPolicy: "Retain",
-        claimRef: { namespace: ENGINE_NAMESPACE, name: CLAIM },
-        local: { path: CHECKOUTS },
-        nodeAffinity: {
-          required: {
-            nodeSelectorTerms: [{ matchExpressions: [{ key: ENGINE_NODE_LABEL, operator: "In", values: ["argocd"] }] }],
-          },
-        },
-      },
-    },
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: engineMeta(CLAIM),
-      // No class: the default one's provisioner would make a volume of its own.
-      spec: { accessModes, storageClassName: "", volumeName: CLAIM, resources: { requests: { storage: "1Gi" } } },
-    },
-  ];
+  return localVolume(clusterMeta(CLAIM), engineMeta(CLAIM), ENGINE_NODE, CHECKOUTS);
 }

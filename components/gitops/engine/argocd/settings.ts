@@ -4,6 +4,7 @@
  */
 
 import type { Profile } from "../../../inventory/types.ts";
+import type { EngineMemory } from "../pod.ts";
 
 /** Images by digest, e.g. `quay.io/argoproj/argocd:v3.2.11@sha256:...`. */
 export interface EngineImages {
@@ -18,14 +19,6 @@ export interface EngineSettings {
   readonly memoryMiB: number;
   /** `gitops.argocd.reconcileMinutes`. */
   readonly reconcileMinutes: number;
-}
-
-/** Memory of one container in MiB. */
-export interface EngineMemory {
-  /** What the scheduler sets aside. */
-  readonly requestMiB: number;
-  /** Where the kernel ends it. */
-  readonly limitMiB: number;
 }
 
 /** What the three processes may take on a model. */

@@ -7,7 +7,7 @@
  */
 import { formatObjects } from "../../yaml.ts";
 import { RESTRICTED } from "../argocd/configuration.ts";
-import type { EngineObject } from "../argocd/object.ts";
+import type { EngineObject } from "../pod.ts";
 import { kustomizeAccount, kustomizeController } from "./kustomize-controller.ts";
 import { FLUX_PRIORITY, fluxClusterMeta, fluxMeta, fluxPodLabels } from "./object.ts";
 import { fluxPolicies } from "./policies.ts";

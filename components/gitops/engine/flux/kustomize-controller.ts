@@ -2,7 +2,8 @@
  * The kustomize-controller: builds what an archive holds, applies it, and corrects what has drifted. From settings to its
  * workload and its rights. Read at v1.9.1.
  */
-import { type EngineObject, goMemoryLimit } from "../argocd/object.ts";
+import type { types } from "@pulumi/kubernetes";
+import { goMemoryLimit } from "../pod.ts";
 import { type FluxController, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
 import { FLUX_NAMESPACE, type FluxSettings, fluxSize } from "./settings.ts";
 import { JITTER_PERCENT } from "./source-controller.ts";
@@ -16,7 +17,7 @@ const NAME: FluxController = "kustomize-controller";
 const FORMER_MANAGER = "argocd-controller";
 
 /** The controller's workload. No bases from elsewhere: a commit is pinned, what it would fetch is not. */
-export function kustomizeController({ images, memoryMiB }: FluxSettings): EngineObject {
+export function kustomizeController({ images, memoryMiB }: FluxSettings): types.input.apps.v1.Deployment {
   const { kustomizeController: memory } = fluxSize(memoryMiB);
   const container = {
     name: "manager",

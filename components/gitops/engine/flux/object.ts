@@ -3,7 +3,7 @@
  * own (config/manager of each controller), by which its command and its documentation find them.
  */
 import type { types } from "@pulumi/kubernetes";
-import { CONFINED, ENGINE_NODE_LABEL, type EngineContainer, type EngineObject } from "../argocd/object.ts";
+import { type EngineContainer, enginePod, singlePod } from "../pod.ts";
 import { FLUX_NAMESPACE, FLUX_NODE } from "./settings.ts";
 
 /** Class of its pods: not Argo CD's, which goes with that engine. */
@@ -40,52 +40,18 @@ export function fluxPodLabels(controller: FluxController): Record<string, string
 }
 
 /**
- * A controller: one pod at most, since it elects no leader, which would cost a write to the flash every few seconds. It
- * runs on the server, whatever its taints: it is what repairs the device.
+ * A controller. It elects no leader, which would cost a write to the flash every few seconds.
  * @param volumes of the container's mounts
  */
 export function fluxDeployment(
   controller: FluxController,
-  { memory, cpuMilli, ...container }: EngineContainer,
+  container: EngineContainer,
   volumes: types.input.core.v1.Volume[],
-): EngineObject {
+): types.input.apps.v1.Deployment {
   const labels = fluxPodLabels(controller);
-  const spec: types.input.core.v1.PodSpec = {
-    serviceAccountName: controller,
-    enableServiceLinks: false,
-    priorityClassName: FLUX_PRIORITY,
-    nodeSelector: { [ENGINE_NODE_LABEL]: FLUX_NODE },
-    tolerations: [{ operator: "Exists" }],
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: FLUX_USER,
-      runAsGroup: FLUX_USER,
-      seccompProfile: { type: "RuntimeDefault" },
-    },
-    containers: [
-      {
-        ...container,
-        imagePullPolicy: "IfNotPresent",
-        resources: {
-          requests: { cpu: `${cpuMilli}m`, memory: `${memory.requestMiB}Mi` },
-          limits: { memory: `${memory.limitMiB}Mi` },
-        },
-        securityContext: CONFINED,
-      },
-    ],
-    volumes,
-  };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: fluxMeta(controller),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec },
-    },
-  } as EngineObject;
+  const pod = { priorityClassName: FLUX_PRIORITY, node: FLUX_NODE, user: FLUX_USER, volumes };
+  const spec = enginePod({ serviceAccountName: controller }, pod, container);
+  return singlePod(fluxMeta(controller), { metadata: { labels }, spec }, labels);
 }
 
 /** The namespace of a controller's pod, by the name that both read it from. */

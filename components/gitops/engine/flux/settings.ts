@@ -3,7 +3,7 @@
  * scheduler, the kubelet and the check of a tree's memory share. Pure.
  */
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../argocd/settings.ts";
+import type { EngineMemory } from "../pod.ts";
 
 /** Images by digest, e.g. `ghcr.io/fluxcd/source-controller:v1.9.1@sha256:...`. */
 export interface FluxImages {
@@ -29,7 +29,7 @@ export interface FluxSize {
 /** Namespace of Flux on a device: upstream's own, which its command and its documentation take for granted. */
 export const FLUX_NAMESPACE = "flux-system";
 
-/** Value of the label of the node that runs it, see {@link ENGINE_NODE_LABEL} of ../argocd/object.ts. */
+/** Value of the label of the node that runs it, see `ENGINE_NODE_LABEL` of ../pod.ts. */
 export const FLUX_NODE = "flux";
 
 /** By memory of the model. The limits leave room for a clone, which go-git unpacks in memory, and for a build of Kustomize. */

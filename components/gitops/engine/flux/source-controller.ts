@@ -5,7 +5,7 @@
  * makes the folder, owned by {@link FLUX_USER}. Read at v1.9.1.
  */
 import type { types } from "@pulumi/kubernetes";
-import { ENGINE_NODE_LABEL, type EngineObject, goMemoryLimit } from "../argocd/object.ts";
+import { goMemoryLimit, localVolume } from "../pod.ts";
 import { type FluxController, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
 import { FLUX_NAMESPACE, FLUX_NODE, FLUX_PARTS, type FluxSettings, fluxSize } from "./settings.ts";
 
@@ -26,7 +26,7 @@ const CLAIM = "source-controller-archives";
 export const JITTER_PERCENT = 25;
 
 /** The controller's workload. */
-export function sourceController({ images, memoryMiB }: FluxSettings): EngineObject {
+export function sourceController({ images, memoryMiB }: FluxSettings): types.input.apps.v1.Deployment {
   const { sourceController: memory, fetches } = fluxSize(memoryMiB);
   const container = {
     name: "manager",
@@ -79,35 +79,7 @@ export function sourceAccount(): object[] {
   ];
 }
 
-/** The volume of the archives and the claim on it. Its size is a formality: nothing enforces it. */
+/** The volume of the archives and the claim on it. */
 export function archiveVolume(): [types.input.core.v1.PersistentVolume, types.input.core.v1.PersistentVolumeClaim] {
-  const accessModes = ["ReadWriteOnce"];
-  return [
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolume",
-      metadata: fluxClusterMeta(CLAIM),
-      spec: {
-        accessModes,
-        capacity: { storage: "1Gi" },
-        persistentVolumeReclaimPolicy: "Retain",
-        claimRef: { namespace: FLUX_NAMESPACE, name: CLAIM },
-        local: { path: ARCHIVES },
-        nodeAffinity: {
-          required: {
-            nodeSelectorTerms: [
-              { matchExpressions: [{ key: ENGINE_NODE_LABEL, operator: "In", values: [FLUX_NODE] }] },
-            ],
-          },
-        },
-      },
-    },
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: fluxMeta(CLAIM),
-      // No class: the default one's provisioner would make a volume of its own.
-      spec: { accessModes, storageClassName: "", volumeName: CLAIM, resources: { requests: { storage: "1Gi" } } },
-    },
-  ];
+  return localVolume(fluxClusterMeta(CLAIM), fluxMeta(CLAIM), FLUX_NODE, ARCHIVES);
 }

@@ -7,8 +7,8 @@
 import type { types } from "@pulumi/kubernetes";
 import { formatObjects } from "../../yaml.ts";
 import { RESTRICTED } from "../argocd/configuration.ts";
-import { CONFINED, type EngineObject, goMemoryLimit } from "../argocd/object.ts";
 import { API_PORTS, tcp } from "../argocd/policies.ts";
+import { type EngineContainer, type EngineObject, enginePod, goMemoryLimit, singlePod } from "../pod.ts";
 import { SEALED_SECRETS_MEMORY, SEALED_SECRETS_NAMESPACE, type SealedSecretsSettings } from "./settings.ts";
 
 const NAME = "sealed-secrets-controller";
@@ -110,51 +110,28 @@ function policies(): object[] {
 
 function controller({ image, keys }: SealedSecretsSettings): types.input.apps.v1.Deployment {
   const probe = { httpGet: { path: "/healthz", port: PORT }, periodSeconds: 30 };
-  const { requestMiB, limitMiB } = SEALED_SECRETS_MEMORY;
-  const container = {
+  const container: EngineContainer = {
     name: NAME,
     image,
-    imagePullPolicy: "IfNotPresent",
     args: ["--key-renew-period=0", `--max-unseal-retries=${TRIES}`, "--log-format=json"],
     env: [goMemoryLimit(SEALED_SECRETS_MEMORY)],
     ports: [{ containerPort: PORT }],
     readinessProbe: { ...probe, periodSeconds: 10 },
     livenessProbe: { ...probe, initialDelaySeconds: 60 },
-    resources: { requests: { cpu: "10m", memory: `${requestMiB}Mi` }, limits: { memory: `${limitMiB}Mi` } },
-    securityContext: CONFINED,
     volumeMounts: [{ name: "certificates", mountPath: "/certificates", readOnly: true }],
+    memory: SEALED_SECRETS_MEMORY,
+    cpuMilli: 10,
   };
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: metadata(NAME),
-    spec: {
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: LABELS },
-      template: { metadata: { labels: LABELS }, spec: podSpec(container, keys) },
-    },
-  };
+  const pod = { priorityClassName: PRIORITY, user: USER, volumes: [certificates(keys)] };
+  const spec = enginePod({ serviceAccountName: NAME }, pod, container);
+  return singlePod(metadata(NAME), { metadata: { labels: LABELS }, spec }, LABELS);
 }
 
 /**
  * It reads its keys when it starts, and makes one where it finds none (pkg/controller/main.go, initKeyRenewal). So its pod
  * mounts a certificate of each: a kubelet starts no pod before the Secrets of its volumes are there.
  */
-function podSpec(container: types.input.core.v1.Container, keys: readonly string[]): types.input.core.v1.PodSpec {
+function certificates(keys: readonly string[]): types.input.core.v1.Volume {
   const sources = keys.map((name) => ({ secret: { name, items: [{ key: "tls.crt", path: `${name}.crt` }] } }));
-  return {
-    serviceAccountName: NAME,
-    enableServiceLinks: false,
-    priorityClassName: PRIORITY,
-    tolerations: [{ operator: "Exists" }],
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      seccompProfile: { type: "RuntimeDefault" },
-    },
-    containers: [container],
-    volumes: [{ name: "certificates", projected: { sources } }],
-  };
+  return { name: "certificates", projected: { sources } };
 }

@@ -1,6 +1,6 @@
 /** What the Sealed Secrets controller of a device is made from, and what it may take. Pure. */
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../argocd/settings.ts";
+import type { EngineMemory } from "../pod.ts";
 
 /** Everything that the controller's objects depend on: devices that share it share one text. */
 export interface SealedSecretsSettings {
