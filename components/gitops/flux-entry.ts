@@ -9,6 +9,7 @@ import { posix } from "node:path";
 import { namespaceOf, renderTemplate } from "./application.ts";
 import {
   type FluxKustomization,
+  fluxInterval,
   fluxKustomization,
   type GitRepository,
   gitRepository,
@@ -30,16 +31,13 @@ export const NAMESPACES_FOLDER = "namespaces";
  */
 const PINNED_INTERVAL = "24h";
 
-/** What a device heals by where its own interval is not told, in Flux' notation: root Kustomizations tell it. */
-const INTERVAL = "10m";
-
 /** A namespace stays when its workload goes, and where the team brings it itself it is theirs. */
 const KEPT = {
   "kustomize.toolkit.fluxcd.io/prune": "disabled",
   "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent",
 };
 
-/** The objects of a workload for all devices of a leaf and ring. @param workload absent: the overlays */
+/** The objects of a workload for all devices of a leaf and ring; the root of a device tells its own interval. @param workload absent: the overlays */
 export function renderFluxWorkload(
   git: TreeGit,
   place: Place,
@@ -54,7 +52,7 @@ export function renderFluxWorkload(
     workload === undefined || workload.type === "overlays" ? {} : { targetNamespace: namespaceOf(workload) };
   return [
     gitRepository(metadata, { url: git.url, interval: PINNED_INTERVAL, ref }),
-    fluxKustomization(metadata, { path: spec.source.path, interval: INTERVAL, wait: true, ...target }),
+    fluxKustomization(metadata, { path: spec.source.path, interval: fluxInterval(), wait: true, ...target }),
   ];
 }
 

@@ -73,8 +73,8 @@ const FETCH_TIMEOUT = "30m";
 const RETRY_INTERVAL = "5m";
 const APPLY_TIMEOUT = "3m";
 
-/** How a device's Flux looks: the interval in Flux' notation. */
-export function fluxInterval(reconcileMinutes: number): string {
+/** How often Flux looks, in its notation. @param reconcileMinutes default: the inventory's */
+export function fluxInterval(reconcileMinutes = 10): string {
   return `${reconcileMinutes}m`;
 }
 

@@ -28,7 +28,7 @@ import { formatYaml } from "./yaml.ts";
 export function renderFluxRoot(fleet: EntryFleet, device: TreeDevice): [GitRepository, FluxKustomization] {
   const { git } = fleet;
   const metadata = inFlux(ROOT_NAME);
-  const interval = fluxInterval(device.flux?.reconcileMinutes ?? 10);
+  const interval = fluxInterval(device.flux?.reconcileMinutes);
   return [
     gitRepository(metadata, { url: git.url, interval, ref: { branch: git.branch }, ...logInOf(device) }),
     fluxKustomization(metadata, {

@@ -43,6 +43,12 @@ export const SKIP_RECONCILE_ANNOTATION = "argocd.argoproj.io/skip-reconcile";
 
 /** Namespace of the workloads on every device, and the only one that the project may deploy to. */
 export const WORKLOAD_NAMESPACE = "edge-apps";
+/**
+ * Name of the Secret by which an engine logs in to Git. By the type of access, so that one of another type does not keep the
+ * former's keys: what is gone from `stringData` stays in the `data` of a Secret that is applied again.
+ */
+export const gitSecretName = (type: string): string => `edge-fleet-git-${type.toLowerCase()}`;
+
 /** Namespace of Argo CD on a device. */
 export const ARGO_CD_NAMESPACE = "argocd";
 /** Name of the Application on a device that reads its entry in Git, and of that Application's project. */

@@ -1,9 +1,10 @@
 /**
  * What of Argo CD's namespaced install a region's control plane runs: the ApplicationSet controller, which makes the
  * Applications; the repo-server, which reads the ring files for it; redis, which both need. No application-controller:
- * the devices reconcile themselves. No dex, no notifications, and a server only where one is wanted. Its containers get bounds, which upstream leaves to the
- * user, and the images that are locked by digest. Pure.
+ * the devices reconcile themselves. No dex, no notifications, and a server only where one is wanted. Its containers get
+ * bounds, which upstream leaves to the user, and the images that are locked by digest. Pure.
  */
+import { goMemoryLimit } from "../gitops/engine/pod.ts";
 import { withHighAvailability } from "./high-availability.ts";
 import type { ArgoCdManifests, ManifestObject } from "./manifests.ts";
 import { type HubServer, withServer } from "./server.ts";
@@ -73,9 +74,7 @@ function pinned(container: Container, images: Images): Container {
   return image === undefined ? container : { ...container, image, ...{ imagePullPolicy: "IfNotPresent" } };
 }
 
-/** Go's collector works harder from 80 % of the limit on. */
 function bound(container: Container, [requestMiB, limitMiB]: Memory): Container {
   const resources = { requests: { cpu: "20m", memory: `${requestMiB}Mi` }, limits: { memory: `${limitMiB}Mi` } };
-  const goLimit = { name: "GOMEMLIMIT", value: `${Math.floor(limitMiB * 0.8)}MiB` };
-  return { ...container, env: [...(container.env ?? []), goLimit], ...{ resources } };
+  return { ...container, env: [...(container.env ?? []), goMemoryLimit({ limitMiB })], ...{ resources } };
 }

@@ -11,19 +11,16 @@ export const ArgoCdVersionSchema = z
   .string()
   .regex(/^v\d+\.\d+\.\d+$/, `is not a release of Argo CD - write e.g. ${ARGO_CD_RELEASE}`);
 
+const reconcileMinutes = z.int().min(1).max(1440).default(10);
+
 const ArgoCdSchema = z
   .strictObject({
     version: ArgoCdVersionSchema.default(ARGO_CD_RELEASE).describe(
       "Release on the device; artifacts.lock.yaml pins its images and definitions",
     ),
-    reconcileMinutes: z
-      .int()
-      .min(1)
-      .max(1440)
-      .default(10)
-      .describe(
-        "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
-      ),
+    reconcileMinutes: reconcileMinutes.describe(
+      "How long after one look at the Git branch the next one comes, at the earliest; at random up to one and a half times as long after, so that a fleet does not ask in step",
+    ),
   })
   .prefault({})
   .describe("Argo CD on the device, with `engine: argocd`");
@@ -42,14 +39,9 @@ const FluxSchema = z
   .strictObject({
     sourceController: fluxVersion("source-controller"),
     kustomizeController: fluxVersion("kustomize-controller"),
-    reconcileMinutes: z
-      .int()
-      .min(1)
-      .max(1440)
-      .default(10)
-      .describe(
-        "How long after one look at the Git branch, and at what runs, the next one comes; at random up to a quarter sooner or later, so that a fleet does not ask in step",
-      ),
+    reconcileMinutes: reconcileMinutes.describe(
+      "How long after one look at the Git branch, and at what runs, the next one comes; at random up to a quarter sooner or later, so that a fleet does not ask in step",
+    ),
   })
   .prefault({})
   .describe("Flux on the device, with `engine: flux`");

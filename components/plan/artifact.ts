@@ -114,8 +114,7 @@ function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
 function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedArtifact[] {
   if (!runsAgent(profile)) return [];
   const { version, address, port, generation } = requireAgent(profile);
-  const image = lock.argocdAgent?.[version]?.image;
-  if (image === undefined) throw missing(profile, `argocdAgent.${version}.image`);
+  const image = requireLocked(profile, `argocdAgent.${version}.image`, lock.argocdAgent?.[version]?.image);
   const content = renderAgent({ image, address, port, generation });
   return [made(`argocd-agent ${version}`, `${folder}/edge-fleet-hub-agent.yaml`, content)];
 }
@@ -136,11 +135,8 @@ function flux(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
       return resolve(profile, field, findDefinition(releaseOf(part)?.crds, file), { ...place, installPath });
     }),
   );
-  const imageOf = (part: keyof typeof FLUX_PARTS): string => {
-    const { image } = releaseOf(part) ?? {};
-    if (image === undefined) throw missing(profile, `flux.${part}.${gitops.flux[part]}.image`);
-    return image;
-  };
+  const imageOf = (part: keyof typeof FLUX_PARTS): string =>
+    requireLocked(profile, `flux.${part}.${gitops.flux[part]}.image`, releaseOf(part)?.image);
   const images = { sourceController: imageOf("sourceController"), kustomizeController: imageOf("kustomizeController") };
   const objects = renderFlux({ images, memoryMiB });
   return [...definitions, made("flux", `${folder}/edge-fleet-engine-flux.yaml`, objects)];
@@ -150,13 +146,13 @@ function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[
   if (!runsSealedSecrets(profile)) return [];
   const { version } = profile.gitops.sealedSecrets;
   const folder = distributionOf(profile).manifests;
-  const { image, crd } = lock.sealedSecrets?.[version] ?? {};
-  if (image === undefined) throw missing(profile, `sealedSecrets.${version}.image`);
+  const locked = lock.sealedSecrets?.[version];
+  const image = requireLocked(profile, `sealedSecrets.${version}.image`, locked?.image);
   const installPath = `${folder}/edge-fleet-crd-sealedsecret.yaml`;
   const place = { name: "sealedsecret-crd", kind: "manifest", installPath, mode: "0600" } as const;
   const content = renderSealedSecrets({ image, keys: sealingSecretNames(profile) });
   return [
-    resolve(profile, `sealedSecrets.${version}.crd`, crd, place),
+    resolve(profile, `sealedSecrets.${version}.crd`, locked?.crd, place),
     made(`sealed-secrets ${version}`, `${folder}/edge-fleet-sealed-secrets.yaml`, content),
   ];
 }
@@ -181,10 +177,13 @@ function made(name: string, installPath: string, content: string): ResolvedArtif
 
 function engineSettings(profile: Profile, lock: ArtifactsLock): EngineSettings {
   const { version, reconcileMinutes } = profile.gitops.argocd;
-  const { argocd, redis } = lock.argocd?.[version]?.images ?? {};
-  if (argocd === undefined) throw missing(profile, `argocd.${version}.images.argocd`);
-  if (redis === undefined) throw missing(profile, `argocd.${version}.images.redis`);
-  return { images: { argocd, redis }, memoryMiB: profile.memoryMiB, reconcileMinutes };
+  const imageOf = (name: "argocd" | "redis"): string =>
+    requireLocked(profile, `argocd.${version}.images.${name}`, lock.argocd?.[version]?.images?.[name]);
+  return {
+    images: { argocd: imageOf("argocd"), redis: imageOf("redis") },
+    memoryMiB: profile.memoryMiB,
+    reconcileMinutes,
+  };
 }
 
 /** A manifest is found by its file name, wherever its locked URL points. */
@@ -192,8 +191,8 @@ export function findDefinition(crds: readonly ArtifactFile[] | undefined, name: 
   return crds?.find(({ url }) => url.split("/").at(-1) === name);
 }
 
-function resolve(profile: Profile, path: string, locked: ArtifactFile | undefined, place: Locate): ResolvedArtifact {
-  if (locked === undefined) throw missing(profile, path);
+function resolve(profile: Profile, path: string, file: ArtifactFile | undefined, place: Locate): ResolvedArtifact {
+  const locked = requireLocked(profile, path, file);
   const beside = (place.kind === "assertions" || place.kind === "manifest") && isLocalPath(locked.url);
   const { url, local } = artifactUrl(locked.url, beside, profile, `artifacts.lock.yaml: ${path}`);
   return {
@@ -207,6 +206,8 @@ function resolve(profile: Profile, path: string, locked: ArtifactFile | undefine
   };
 }
 
-function missing(profile: Profile, path: string): Error {
-  return new Error(`artifacts.lock.yaml: ${path} is missing, device ${profile.id} needs it - run edge-fleet lock`);
+/** @param path place in the lock file */
+function requireLocked<Locked>({ id }: Profile, path: string, locked: Locked | undefined): Locked {
+  if (locked !== undefined) return locked;
+  throw new Error(`artifacts.lock.yaml: ${path} is missing, device ${id} needs it - run edge-fleet lock`);
 }

@@ -5,6 +5,7 @@
  */
 import { createPrivateKey } from "node:crypto";
 import { pullsByItself } from "../gitops/engine/pulls.ts";
+import { gitSecretName } from "../gitops/labels.ts";
 import type { Profile } from "../inventory/types.ts";
 import { error, type Finding, warning } from "./distributions/finding.ts";
 
@@ -111,9 +112,8 @@ export function gitTrust(access: GitAccess | undefined, urls: readonly string[],
 }
 
 /**
- * The repository Secret of each URL; none where the repository is public. Another type of access is a Secret of another
- * name: what is gone from `stringData` stays in the `data` of one that is applied again, and Argo CD takes a password before
- * a key (GetGitCreds of pkg/apis/application/v1alpha1/repository_types.go, v3.2.11).
+ * The repository Secret of each URL; none where the repository is public. For its name see `gitSecretName`: in one with
+ * both, Argo CD takes a password before a key (GetGitCreds of pkg/apis/application/v1alpha1/repository_types.go, v3.2.11).
  * @param place who needs it, for messages, e.g. `device edge-0001`
  * @throws Error naming the key and the fix, never the secret
  */
@@ -126,7 +126,7 @@ export function gitCredentials(
 ): TextObject[] {
   const secret = access === undefined ? "" : gitSecret(access, place, secrets);
   if (access === undefined || secret === "") return [];
-  const name = `edge-fleet-git-${access.type.toLowerCase()}`;
+  const name = gitSecretName(access.type);
   return urls.map((url, index) => ({
     apiVersion: "v1",
     kind: "Secret",

@@ -7,6 +7,7 @@ import { runsArgoCd } from "../../../components/gitops/engine/argocd/settings.ts
 import { hubOf, type Profile } from "../../../components/inventory/index.ts";
 import { DEFINITIONS } from "../../../components/plan/artifact.ts";
 import type { LockContext, UsedArtifact } from "../artifact.ts";
+import { placeDefinitions } from "./definitions.ts";
 import { nameUsers } from "./users.ts";
 
 /** In the order in which the hub gets them. */
@@ -32,20 +33,16 @@ export function planArgoCd(context: LockContext): UsedArtifact[] {
   );
 }
 
-/** A manifest is found again by its file name, wherever its locked URL points. */
 function planRelease(version: string, { hub, devices }: Users, { inventory, bases }: LockContext): UsedArtifact[] {
   const release = inventory.artifacts.argocd?.[version];
   const manifests = `${bases.argocd}/${version}/manifests`;
   const install = `${manifests}/namespace-install.yaml`;
   const usedBy = [...(hub ? ["the hub"] : []), ...(devices.length > 0 ? [nameUsers(devices)] : [])].join(" and ");
   const common = { project: "argocd", hash: { kind: "file" } } as const;
-  let free = release?.crds.length ?? 0;
-  const crds = HUB_DEFINITIONS.filter((name) => hub || name in DEFINITIONS).map((name): UsedArtifact => {
-    const found = release?.crds.findIndex(({ url }) => url.split("/").at(-1) === name) ?? -1;
-    const path = ["argocd", version, "crds", found < 0 ? free++ : found];
-    const field = `argocd.${version}.crds (${name})`;
-    const users = name in DEFINITIONS ? usedBy : "the hub";
-    return { ...common, path, field, usedBy: users, url: `${manifests}/crds/${name}`, locked: release?.crds[found] };
+  const files = HUB_DEFINITIONS.filter((name) => hub || name in DEFINITIONS);
+  const crds = placeDefinitions(["argocd", version], release?.crds, files).map(({ file, ...placed }): UsedArtifact => {
+    const users = file in DEFINITIONS ? usedBy : "the hub";
+    return { ...common, ...placed, usedBy: users, url: `${manifests}/crds/${file}` };
   });
   const path = ["argocd", version, "controlPlane"];
   const controlPlane = { ...common, path, field: path.join("."), usedBy: "the hub", url: install };

@@ -8,6 +8,7 @@ import {
 import type { Profile } from "../../../components/inventory/index.ts";
 import type { LockContext, UsedArtifact } from "../artifact.ts";
 import { lockedImage } from "./argocd.ts";
+import { placeDefinitions } from "./definitions.ts";
 import { nameUsers } from "./users.ts";
 
 /** As `flux install` has it: manifests/bases of flux2, internal registry default. */
@@ -23,7 +24,6 @@ export function planFlux(context: LockContext): UsedArtifact[] {
   );
 }
 
-/** A definition is found again by its file name, wherever its locked URL points. */
 function planRelease(
   part: keyof FluxImages,
   version: string,
@@ -33,19 +33,13 @@ function planRelease(
   const { name, kinds } = FLUX_PARTS[part];
   const release = inventory.artifacts.flux?.[part]?.[version];
   const common = { project: "flux", usedBy: nameUsers(users) } as const;
-  let free = release?.crds.length ?? 0;
-  const crds = kinds.map((kind): UsedArtifact => {
-    const file = fluxDefinitionFile(FLUX_PARTS[part], kind);
-    const found = release?.crds.findIndex(({ url }) => url.split("/").at(-1) === file) ?? -1;
-    return {
-      ...common,
-      path: ["flux", part, version, "crds", found < 0 ? free++ : found],
-      field: `flux.${part}.${version}.crds (${file})`,
-      url: `${bases.flux}/${name}/${version}/config/crd/bases/${file}`,
-      hash: { kind: "file" },
-      locked: release?.crds[found],
-    };
-  });
+  const files = kinds.map((kind) => fluxDefinitionFile(FLUX_PARTS[part], kind));
+  const crds = placeDefinitions(["flux", part, version], release?.crds, files).map(
+    ({ file, ...placed }): UsedArtifact => {
+      const url = `${bases.flux}/${name}/${version}/config/crd/bases/${file}`;
+      return { ...common, ...placed, url, hash: { kind: "file" } };
+    },
+  );
   const path = ["flux", part, version, "image"];
   const hash = { kind: "image", reference: `${REGISTRY}/${name}:${version}` } as const;
   return [...crds, { ...common, path, field: path.join("."), url: name, hash, locked: lockedImage(release?.image) }];

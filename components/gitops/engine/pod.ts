@@ -20,6 +20,25 @@ export interface EngineMemory {
   readonly limitMiB: number;
 }
 
+/** What {@link EngineMemory} of a container is. */
+export type MemoryRow = readonly [requestMiB: number, limitMiB: number];
+
+/** The row as an object. */
+export function memoryOf([requestMiB, limitMiB]: MemoryRow): EngineMemory {
+  return { requestMiB, limitMiB };
+}
+
+/**
+ * What an engine may take on a model.
+ * @param sizes each for models below so many MiB, the smallest first
+ * @param memoryMiB RAM of the model
+ */
+export function sizeFor<Size>(sizes: readonly (readonly [belowMiB: number, size: Size])[], memoryMiB: number): Size {
+  const row = sizes.find(([belowMiB]) => memoryMiB < belowMiB);
+  if (row === undefined) throw new RangeError(`${memoryMiB} is no memory size`);
+  return row[1];
+}
+
 /** What differs between containers. */
 export type EngineContainer = Pick<
   types.input.core.v1.Container,
@@ -98,7 +117,7 @@ export function singlePod(
 }
 
 /** Go's collector works harder from 80 % of the limit on, before the kernel ends the process. */
-export function goMemoryLimit({ limitMiB }: EngineMemory): types.input.core.v1.EnvVar {
+export function goMemoryLimit({ limitMiB }: Pick<EngineMemory, "limitMiB">): { name: string; value: string } {
   return { name: "GOMEMLIMIT", value: `${Math.floor(limitMiB * 0.8)}MiB` };
 }
 

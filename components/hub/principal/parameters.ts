@@ -4,6 +4,7 @@
  * the one of upstream's own ConfigMap (install/kubernetes/principal/principal-params-cm.yaml).
  */
 import type { types } from "@pulumi/kubernetes";
+import { goMemoryLimit } from "../../gitops/engine/pod.ts";
 import { PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
 
 /** ConfigMap that upstream's Deployment and `argocd-agentctl` read. */
@@ -51,6 +52,6 @@ export function principalEnvironment(
     ...referred,
     { name: "ARGOCD_PRINCIPAL_DISABLE_REDIS_PROXY", value: "true" },
     { name: "REDIS_PASSWORD", valueFrom: { secretKeyRef: { name: "argocd-redis", key: "auth" } } },
-    { name: "GOMEMLIMIT", value: `${Math.floor(memoryLimitMiB * 0.8)}MiB` },
+    goMemoryLimit({ limitMiB: memoryLimitMiB }),
   ];
 }

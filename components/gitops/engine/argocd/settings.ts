@@ -4,7 +4,7 @@
  */
 
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../pod.ts";
+import { type EngineMemory, type MemoryRow, memoryOf, sizeFor } from "../pod.ts";
 
 /** Images by digest, e.g. `quay.io/argoproj/argocd:v3.2.11@sha256:...`. */
 export interface EngineImages {
@@ -41,11 +41,8 @@ const SIZES: readonly (readonly [belowMiB: number, size: EngineSize])[] = [
   [Number.POSITIVE_INFINITY, sizeOf([384, 1024], [192, 768], [64, 192], 4)],
 ];
 
-type Row = readonly [requestMiB: number, limitMiB: number];
-
-function sizeOf(controller: Row, repoServer: Row, redis: Row, parallel: number): EngineSize {
-  const memory = ([requestMiB, limitMiB]: Row): EngineMemory => ({ requestMiB, limitMiB });
-  return { controller: memory(controller), repoServer: memory(repoServer), redis: memory(redis), parallel };
+function sizeOf(controller: MemoryRow, repoServer: MemoryRow, redis: MemoryRow, parallel: number): EngineSize {
+  return { controller: memoryOf(controller), repoServer: memoryOf(repoServer), redis: memoryOf(redis), parallel };
 }
 
 /** Whether edge-fleet installs Argo CD on the device. A machine that joins another one's cluster shares that one's. */
@@ -55,9 +52,7 @@ export function runsArgoCd({ joins, gitops }: Pick<Profile, "joins" | "gitops">)
 
 /** What the engine may take on a model. @param memoryMiB its RAM */
 export function engineSize(memoryMiB: number): EngineSize {
-  const row = SIZES.find(([belowMiB]) => memoryMiB < belowMiB);
-  if (row === undefined) throw new RangeError(`${memoryMiB} is no memory size`);
-  return row[1];
+  return sizeFor(SIZES, memoryMiB);
 }
 
 /** MiB that the engine's pods request on a model: what is missing there for workloads. */

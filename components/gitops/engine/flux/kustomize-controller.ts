@@ -4,8 +4,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../pod.ts";
-import { type FluxController, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
-import { FLUX_NAMESPACE, type FluxSettings, fluxSize } from "./settings.ts";
+import { fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
+import { FLUX_NAMESPACE, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
 import { JITTER_PERCENT } from "./source-controller.ts";
 
 const NAME: FluxController = "kustomize-controller";

@@ -4,16 +4,13 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { type EngineContainer, enginePod, singlePod } from "../pod.ts";
-import { FLUX_NAMESPACE, FLUX_NODE } from "./settings.ts";
+import { FLUX_NAMESPACE, FLUX_NODE, type FluxController } from "./settings.ts";
 
 /** Class of its pods: not Argo CD's, which goes with that engine. */
 export const FLUX_PRIORITY = "edge-fleet-engine-flux";
 
 /** User of both images: `USER 65534:65534` in their Dockerfiles. */
 export const FLUX_USER = 65534;
-
-/** Name of a controller, of its objects and of its pods' label `app`. */
-export type FluxController = "source-controller" | "kustomize-controller";
 
 type ObjectMeta = types.input.meta.v1.ObjectMeta;
 

@@ -4,7 +4,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { API_PORTS, DNS, tcp } from "../argocd/policies.ts";
-import { type FluxController, fluxMeta, fluxPodLabels } from "./object.ts";
+import { fluxMeta, fluxPodLabels } from "./object.ts";
+import type { FluxController } from "./settings.ts";
 import { ARCHIVE_PORT } from "./source-controller.ts";
 
 type NetworkPolicy = types.input.networking.v1.NetworkPolicy;

@@ -3,7 +3,8 @@
  * scheduler, the kubelet and the check of a tree's memory share. Pure.
  */
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../pod.ts";
+import { gitSecretName } from "../../labels.ts";
+import { type EngineMemory, type MemoryRow, memoryOf, sizeFor } from "../pod.ts";
 
 /** Images by digest, e.g. `ghcr.io/fluxcd/source-controller:v1.9.1@sha256:...`. */
 export interface FluxImages {
@@ -38,11 +39,8 @@ const SIZES: readonly (readonly [belowMiB: number, size: FluxSize])[] = [
   [Number.POSITIVE_INFINITY, sizeOf([80, 512], [96, 512], 2)],
 ];
 
-type Row = readonly [requestMiB: number, limitMiB: number];
-
-function sizeOf(source: Row, kustomize: Row, fetches: number): FluxSize {
-  const memory = ([requestMiB, limitMiB]: Row): EngineMemory => ({ requestMiB, limitMiB });
-  return { sourceController: memory(source), kustomizeController: memory(kustomize), fetches };
+function sizeOf(source: MemoryRow, kustomize: MemoryRow, fetches: number): FluxSize {
+  return { sourceController: memoryOf(source), kustomizeController: memoryOf(kustomize), fetches };
 }
 
 /** Whether edge-fleet installs Flux on the device. A machine that joins another one's cluster shares that one's. */
@@ -52,9 +50,7 @@ export function runsFlux({ joins, gitops }: Pick<Profile, "joins" | "gitops">): 
 
 /** What the engine may take on a model. @param memoryMiB its RAM */
 export function fluxSize(memoryMiB: number): FluxSize {
-  const row = SIZES.find(([belowMiB]) => memoryMiB < belowMiB);
-  if (row === undefined) throw new RangeError(`${memoryMiB} is no memory size`);
-  return row[1];
+  return sizeFor(SIZES, memoryMiB);
 }
 
 /** MiB that the engine's pods request on a model: what is missing there for workloads. */
@@ -64,19 +60,21 @@ export function fluxRequestMiB(memoryMiB: number): number {
 }
 
 /**
- * Name of the Secret by which GitRepositories log in; undefined where none is needed. By the type, so that one of another
- * type does not keep the former's keys, which source-controller would read (git/options.go of fluxcd/pkg).
+ * Name of the Secret by which GitRepositories log in; undefined where none is needed. It
+ * reads every key that the Secret has (git/options.go of fluxcd/pkg).
  * @param access `gitops.access`
  */
 export function fluxGitSecretName(access: Profile["gitops"]["access"]): string | undefined {
   if (access === undefined || (access.type === "none" && access.ca === undefined)) return undefined;
-  return `edge-fleet-git-${access.type.toLowerCase()}`;
+  return gitSecretName(access.type);
 }
 
-/** Upstream's names of a controller, and the kinds whose definitions it needs. */
+/** Name of a controller, of its objects and of its pods' label `app`, of its repository and its image. */
+export type FluxController = "source-controller" | "kustomize-controller";
+
+/** A controller, and the kinds whose definitions it needs. */
 export interface FluxPart {
-  /** Of its repository and its image. */
-  readonly name: "source-controller" | "kustomize-controller";
+  readonly name: FluxController;
   readonly group: string;
   /** In the plural, as its definitions' files are named. A process ends where a kind that it watches is not defined. */
   readonly kinds: readonly string[];

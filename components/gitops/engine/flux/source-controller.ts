@@ -6,8 +6,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit, localVolume } from "../pod.ts";
-import { type FluxController, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
-import { FLUX_NAMESPACE, FLUX_NODE, FLUX_PARTS, type FluxSettings, fluxSize } from "./settings.ts";
+import { fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
+import { FLUX_NAMESPACE, FLUX_NODE, FLUX_PARTS, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
 
 const NAME: FluxController = "source-controller";
 
