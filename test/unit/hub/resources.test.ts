@@ -43,7 +43,7 @@ new Hub(
     ],
   },
 );
-await new Promise((resolve) => setTimeout(resolve, 50));
+await pulumi.runtime.disconnect();
 
 test("every provider of a hub writes a changed ConfigMap or Secret in place", () => {
   const providers = registered.filter(

@@ -104,7 +104,7 @@ function urnOf(name: string): Promise<string> {
 }
 
 const outputs = await registerRegion();
-await new Promise((resolve) => setTimeout(resolve, 50));
+await pulumi.runtime.disconnect();
 const commands = registered.filter(({ type }) => type === "command:local:Command");
 
 /** The environment of one that holds a secret is a secret as a whole. */
