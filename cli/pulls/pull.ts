@@ -106,7 +106,7 @@ function fluxChildren(device: TreeDevice, { git, patches }: TreeInput, deployed:
   const children = deployed.flatMap(({ workload, revision }): [GitRepository, FluxKustomization] => {
     const [repository, kustomization] = renderFluxWorkload(git, device, revision, workload);
     const own = deviceSource("kustomize", device, patchesOf(patches, device, workload?.name)).kustomize?.patches ?? [];
-    const interval = fluxInterval(device.flux?.reconcileMinutes ?? 10);
+    const interval = fluxInterval(device.flux?.reconcileMinutes);
     return [
       { ...repository, spec: { ...repository.spec, ...logIn } },
       { ...kustomization, spec: { ...kustomization.spec, interval, patches: own } },

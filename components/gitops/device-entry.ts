@@ -9,7 +9,7 @@
  */
 import { posix } from "node:path";
 import { SYNC_POLICY } from "./application.ts";
-import { entryFolder, selectedWorkloads } from "./entry.ts";
+import { entryFolder, selectedComponents } from "./entry.ts";
 import type { FluxKustomization, GitRepository } from "./flux-objects.ts";
 import { renderFluxRoot } from "./flux-root.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD, ROOT_NAME, TYPE_LABEL } from "./labels.ts";
@@ -111,10 +111,4 @@ function sourcePatch(target: PatchTarget, source: ReturnType<typeof deviceSource
     spec: { source },
   };
   return { target: { group: "argoproj.io", kind: "Application", ...target }, patch: formatYaml([], patch) };
-}
-
-/** A Component that the entry lacks is a workload that the ring does not pin. */
-function selectedComponents(fleet: EntryFleet, device: TreeDevice) {
-  const components = selectedWorkloads(fleet, device);
-  return components.length === 0 ? {} : { components, ignoreMissingComponents: true };
 }

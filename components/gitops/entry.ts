@@ -55,11 +55,15 @@ function selectedFolder(workload: string): string {
   return posix.join(SELECTED_FOLDER, workload);
 }
 
-/** Components of the workloads that a device has for its labels, below the entry's folder. */
-export function selectedWorkloads({ workloads = [] }: EntryFleet, device: TreeDevice): string[] {
-  return workloads
+/**
+ * The Components of the workloads that a device has for its labels, below the entry's folder, as both engines name them. One
+ * that the entry lacks is a workload that the ring does not pin.
+ */
+export function selectedComponents({ workloads = [] }: EntryFleet, device: TreeDevice) {
+  const components = workloads
     .filter((workload) => selectsByLabels(workload) && takesWorkload(device, workload))
     .map(({ name }) => selectedFolder(name));
+  return components.length === 0 ? {} : { components, ignoreMissingComponents: true };
 }
 
 /** The file by which an engine deploys a workload, below the entry's folder. @param workload absent: the overlays */

@@ -4,7 +4,7 @@
  * its values, its patches and its labels. Pure.
  */
 import { posix } from "node:path";
-import { entryFolder, selectedWorkloads } from "./entry.ts";
+import { entryFolder, selectedComponents } from "./entry.ts";
 import {
   type FluxGit,
   type FluxKustomization,
@@ -83,10 +83,4 @@ function repositoryPatch(spec: FluxGit): KustomizePatch {
   const [group, version, kind] = ["source.toolkit.fluxcd.io", "v1", "GitRepository"];
   const patch = { apiVersion: `${group}/${version}`, kind, metadata: { name: "any" }, spec };
   return { target: { group, kind }, patch: formatYaml([], patch) };
-}
-
-/** A Component that the entry lacks is a workload that the ring does not pin. */
-function selectedComponents(fleet: EntryFleet, device: TreeDevice) {
-  const components = selectedWorkloads(fleet, device);
-  return components.length === 0 ? {} : { components, ignoreMissingComponents: true };
 }
