@@ -16,8 +16,8 @@ import { initRepository, pushAll } from "./checkout.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { type ArgoCd, startArgoCd } from "./index.ts";
 
-/** How long the controllers may take for one thing, in milliseconds: they retry a failure after 3 minutes. */
-const SETTLE_TIMEOUT_MS = 60_000;
+/** How long the controllers may take for one thing, in milliseconds: they retry a look that failed after 3 minutes. */
+const SETTLE_TIMEOUT_MS = 240_000;
 const POLL_MS = 200;
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
