@@ -193,8 +193,6 @@ test("the engine comes up from the manifests' folder and an archive of images, a
   assert.equal(result, "applied", reason);
   assert.match(engine, /^(ready|waiting: )/);
   await engineReady();
-  // Where the first look of the controller failed, the next one comes after an interval: appcontroller.go of Argo CD v3.2.11.
-  await refresh();
   await runs("1");
   await ready();
 });

@@ -39,7 +39,17 @@ interface ImageRequest {
 const GIT_CORE = "/usr/lib/git-core";
 
 const SHELL_COMMANDS = ["sh", "sleep", "cat", "id"];
-const ARGO_CD_COMMANDS = [...SHELL_COMMANDS, "chmod", "rm", "find", "git", `${GIT_CORE}/git-remote-https`, "uname"];
+const ARGO_CD_COMMANDS = [
+  ...SHELL_COMMANDS,
+  "bash",
+  "timeout",
+  "chmod",
+  "rm",
+  "find",
+  "git",
+  `${GIT_CORE}/git-remote-https`,
+  "uname",
+];
 
 /** References by digest of what {@link writeImages} has made. */
 export interface LabImages {

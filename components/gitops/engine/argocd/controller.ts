@@ -5,6 +5,7 @@
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../pod.ts";
 import { clusterMeta, ENGINE_NAMESPACE, engineMeta, podLabels, podTemplate, REDIS_PASSWORD } from "./object.ts";
+import { REPO_SERVER_PORT } from "./policies.ts";
 import { type EngineSettings, engineSize, reconciliation } from "./settings.ts";
 
 const NAME = "argocd-application-controller";
@@ -18,13 +19,26 @@ const FAILED_LOOKS = 3;
 /** Seconds that a manifest may take to come: the repo-server may have to fetch over a slow link first. Upstream's: 60. */
 const MANIFEST_SECONDS = 300;
 
+/**
+ * What runs before the controller, at each start of its container. A look at an Application that finds no repo-server has
+ * failed, and the next one comes after a whole interval (controller/appcontroller.go, v3.2.11); both start at the same moment.
+ * After two to three minutes it goes on all the same: it may have to tell why.
+ */
+const START = `tries=0
+until timeout 2 bash -c '</dev/tcp/argocd-repo-server/${REPO_SERVER_PORT}' 2>/dev/null || [ "$tries" -ge 60 ]; do
+  tries=$((tries + 1))
+  sleep 1
+done
+exec "$0" "$@"
+`;
+
 /** The controller's workload. */
 export function controller(settings: EngineSettings): types.input.apps.v1.StatefulSet {
   const { controller: memory } = engineSize(settings.memoryMiB);
   const container = {
     name: NAME,
     image: settings.images.argocd,
-    args: controllerArguments(settings),
+    args: ["sh", "-c", START, ...controllerArguments(settings)],
     env: [
       REDIS_PASSWORD,
       goMemoryLimit(memory),

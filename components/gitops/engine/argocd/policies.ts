@@ -12,7 +12,8 @@ const CONTROLLER = "argocd-application-controller";
 const REPO_SERVER = "argocd-repo-server";
 const REDIS = "argocd-redis";
 const REDIS_PORT = 6379;
-const REPO_SERVER_PORT = 8081;
+/** Where the repo-server answers: common/common.go of Argo CD. */
+export const REPO_SERVER_PORT = 8081;
 
 /**
  * Ports of an API server, before and after kube-proxy: the Service's, K3s' and K0s', MicroK8s'. A policy is judged behind
