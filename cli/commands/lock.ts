@@ -10,12 +10,13 @@ import { besideProblems } from "../lock/beside.ts";
 import { entryAfter, type LockDecision, missingMessage, refusalMessage } from "../lock/decide.ts";
 import { findUnpinned, imagesBlock, suggestDigests } from "../lock/images.ts";
 import { checkMirror, fillMirror, listImages, type MirrorOutcome } from "../lock/mirror.ts";
-import { planMirror } from "../lock/mirror-layout.ts";
+import { type MirrorFile, planMirror } from "../lock/mirror-layout.ts";
 import { LOCK_FILE, planLock } from "../lock/plan.ts";
 import { decisionReport, mirrorProblems, printDecisions, printImages, printMirror } from "../lock/report.ts";
 import { runLock } from "../lock/run.ts";
+import { planImageArchives } from "../lock/sources/image-archives.ts";
 import { DEFAULT_SHIMS, parseShims } from "../lock/sources/wasm.ts";
-import { imageByDigest, writeLock } from "../lock/write.ts";
+import { imageByDigest, lockAfter, writeLock } from "../lock/write.ts";
 import { inventoryOf, inventoryOption, jsonOption, printJson } from "./options.ts";
 
 type LockOptions = { readonly [P in Project as `${P}Base`]?: string } & {
@@ -38,8 +39,9 @@ shims (default releases: ${Object.entries(DEFAULT_SHIMS)
   .map(([name, version]) => `${name} ${version}`)
   .join(", ")}) and Argo CD's
 manifests by downloading and hashing; its images, of hub and devices, by the digest that their registry has of the tag
-that Argo CD's manifests name. A mirror gets those as a list, images.txt, for a registry: skopeo copy --all, one a line. Releases are exact: no channel is ever resolved. All or nothing is written; what is
-locked stays as it is where nobody answers. Exit codes: 0 done, 1 something failed, was refused or (--check) is not there,
+that Argo CD's manifests name. A mirror gets those as a list, images.txt, for a registry: skopeo copy --all, one a line;
+for devices with artifacts.images and artifacts.mirror the images themselves too, each as an archive. Releases are exact:
+no channel is ever resolved. All or nothing is written; what is locked stays as it is where nobody answers. Exit codes: 0 done, 1 something failed, was refused or (--check) is not there,
 2 wrong usage or inventory.`;
 
 /** Registers the command. */
@@ -67,19 +69,19 @@ export function registerLock(program: Command): void {
 async function lock(options: LockOptions): Promise<ExitCode> {
   if (options.images !== undefined) return suggestImages(options.images, options.json === true);
   const { bases, moved } = basesOf(options);
-  const used = planLock(inventoryOf(options), bases, parseShims(options.wasm ?? []));
+  const inventory = inventoryOf(options);
+  const used = planLock(inventory, bases, parseShims(options.wasm ?? []));
   const file = join(options.inventory, LOCK_FILE);
-  if (options.check) return check(file, used, options);
+  if (options.check) return check(file, [...used, ...planImageArchives(inventory, inventory.artifacts)], options);
   const policy = {
     acceptChanged: options.acceptChanged === true,
-    moveUrl: ({ project }: UsedArtifact) => moved.has(project),
+    moveUrl: ({ project }: UsedArtifact) => project !== "registry" && moved.has(project),
   };
-  const { decisions, failures, warnings } = await runLock(used, policy, {
-    bases,
-    cache: options.cache,
-    snaps: new Map(),
-    acceptChanged: policy.acceptChanged,
-  });
+  const { acceptChanged } = policy;
+  const context = { bases, cache: options.cache, snaps: new Map(), acceptChanged };
+  const { decisions, failures, warnings } = await runLock(used, policy, context, (decided) =>
+    planImageArchives(inventory, lockAfter(inventory.artifacts, decided)),
+  );
   const refused = decisions.filter(({ state }) => state === "refused");
   const problems = [...failures, ...refused.map((decision) => refusalMessage(file, decision))];
   const written = problems.length === 0 && writeLock(options.inventory, decisions);
@@ -126,10 +128,9 @@ async function check(file: string, used: readonly UsedArtifact[], options: LockO
   const missing = used.filter(({ locked }) => locked === undefined);
   const beside = besideProblems(options.inventory, used);
   const { mirror: folder } = options;
-  const locked = used.flatMap(({ field, hash, locked }) =>
-    locked === undefined ? [] : [{ field, hash, file: locked }],
+  const { files, images } = mirrored(
+    used.flatMap(({ field, hash, locked: file }) => (file ? [{ field, hash, file }] : [])),
   );
-  const { files, images } = mirrored(locked);
   const mirror =
     folder === undefined
       ? []
@@ -158,13 +159,19 @@ async function fill(options: LockOptions, decisions: readonly LockDecision[]): P
 }
 
 /** What of the lock a web server can offer, and what only a registry can. */
-function mirrored<Entry extends Pick<UsedArtifact, "field" | "hash"> & { readonly file: ArtifactFile }>(
-  entries: readonly Entry[],
-): { readonly files: readonly Entry[]; readonly images: readonly string[] } {
+function mirrored(entries: readonly (Pick<UsedArtifact, "field" | "hash"> & { readonly file: ArtifactFile })[]): {
+  readonly files: readonly Omit<MirrorFile, "path">[];
+  readonly images: readonly string[];
+} {
   const { true: images = [], false: files = [] } = Object.groupBy(entries, ({ hash }) =>
     hash.kind === "image" ? "true" : "false",
   );
-  return { files, images: images.map(({ file }) => imageByDigest(file)) };
+  return {
+    files: files.map(({ field, file, hash }) =>
+      hash.kind === "image-archive" ? { field, file, image: hash.image } : { field, file },
+    ),
+    images: images.map(({ file }) => imageByDigest(file)),
+  };
 }
 
 async function suggestImages(folder: string, json: boolean): Promise<ExitCode> {

@@ -6,6 +6,8 @@ import type { ArtifactFile, Inventory, Profile, WasmRuntime } from "../../compon
 import type { ReleaseSignature } from "../../components/plan/distributions/distribution.ts";
 import { DISTRIBUTIONS } from "../../components/plan/distributions/index.ts";
 
+import type { ArchivedImage } from "./image-archive.ts";
+
 type DistributionName = Profile["distribution"];
 
 /** The projects' own: release assets on GitHub, files of a Git tag, and the Snap Store. URLs without a trailing slash. */
@@ -86,7 +88,9 @@ export type HashSource =
    */
   | { readonly kind: "image"; readonly name: string; readonly manifest: string }
   /** The same of an image that no manifest of the release names by its tag. */
-  | { readonly kind: "image"; readonly reference: string };
+  | { readonly kind: "image"; readonly reference: string }
+  /** An archive that the workstation makes of an image, when it is not locked. */
+  | { readonly kind: "image-archive"; readonly image: ArchivedImage };
 
 /** A word or number that stands beside files in the lock file. */
 export interface LockScalar {
@@ -96,7 +100,8 @@ export interface LockScalar {
 
 /** One file that the fleet uses. */
 export interface UsedArtifact {
-  readonly project: Project;
+  /** `registry`: it is made of what a registry has. */
+  readonly project: Project | "registry";
   /** Keys that lead to its entry in the lock file. */
   readonly path: readonly (string | number)[];
   /** The same for people, e.g. `k3s.v1.36.2+k3s1.arm64`. */

@@ -6,12 +6,12 @@ import { isLocalPath } from "../../components/plan/artifact-url.ts";
 import type { UsedArtifact } from "./artifact.ts";
 
 /**
- * Problems of the files that are locked by a path. https URLs are left alone.
+ * Problems of the files that are locked by a path. https URLs are left alone, and archives of images, which a mirror has.
  * @param directory folder of the lock file
  */
 export function besideProblems(directory: string, used: readonly UsedArtifact[]): string[] {
-  return used.flatMap(({ locked, field }) => {
-    if (locked === undefined || !isLocalPath(locked.url)) return [];
+  return used.flatMap(({ locked, field, hash }) => {
+    if (locked === undefined || !isLocalPath(locked.url) || hash.kind === "image-archive") return [];
     const path = join(directory, locked.url);
     const found = sha256Of(path);
     if (found === locked.sha256) return [];

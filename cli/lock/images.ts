@@ -8,7 +8,7 @@ import { parseAllDocuments, stringify } from "yaml";
 import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { UsageError } from "../exit.ts";
 import { mapBounded } from "../parallel.ts";
-import { parseImage, resolveImageDigest } from "./registry.ts";
+import { parseImage, Registry } from "./registry.ts";
 
 /** An image without a digest. */
 export interface UnpinnedImage {
@@ -75,7 +75,7 @@ export function imagesOf(value: unknown): string[] {
 export function suggestDigests(images: readonly UnpinnedImage[], bounds?: HttpBounds): Promise<ImageSuggestion[]> {
   return mapBounded(images, PARALLEL, async (image): Promise<ImageSuggestion> => {
     try {
-      return { ...image, digest: await resolveImageDigest(parseImage(image.reference), bounds) };
+      return { ...image, digest: await new Registry(parseImage(image.reference), bounds).digest() };
     } catch (error) {
       return { ...image, problem: error instanceof Error ? error.message : String(error) };
     }

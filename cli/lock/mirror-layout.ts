@@ -5,6 +5,7 @@
 
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { isLocalPath } from "../../components/plan/artifact-url.ts";
+import type { ArchivedImage } from "./image-archive.ts";
 
 /** The list of images that devices pull by digest, one a line: a registry holds them, not this folder. */
 export const IMAGES_FILE = "images.txt";
@@ -16,6 +17,8 @@ export interface MirrorFile {
   readonly file: ArtifactFile;
   /** Place in the lock file, for messages. */
   readonly field: string;
+  /** Of an archive of an image, which is made again where the workstation has none. Absent: any other file. */
+  readonly image?: ArchivedImage;
 }
 
 /** The list that `sha256sum -c` reads. */
@@ -25,16 +28,16 @@ export const SUMS_FILE = "SHA256SUMS";
  * Lays locked files out, in path order. Files of the same path and hash are one.
  * @throws Error naming the field, where a URL cannot be a path, or two files claim one
  */
-export function planMirror(entries: readonly { field: string; file: ArtifactFile }[]): MirrorFile[] {
+export function planMirror(entries: readonly Omit<MirrorFile, "path">[]): MirrorFile[] {
   const files = new Map<string, MirrorFile>();
-  for (const { field, file } of entries) {
+  for (const { field, file, image } of entries) {
     const path = mirrorPath(file.url, field);
     const other = files.get(path);
     if (other !== undefined && other.file.sha256 !== file.sha256)
       throw new Error(
         `${field}: has the path of ${other.field} in a mirror, ${path}, but other bytes - correct its URL`,
       );
-    files.set(path, other ?? { path, file, field });
+    files.set(path, other ?? { path, file, field, ...(image === undefined ? {} : { image }) });
   }
   for (const { path, field } of files.values())
     for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {

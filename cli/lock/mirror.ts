@@ -7,9 +7,11 @@ import { dirname, join } from "node:path";
 import { digestsOf, fetchFile } from "../../components/artifacts/fetch-file.ts";
 import type { HttpBounds } from "../../components/artifacts/http.ts";
 import { replaceFile } from "../../components/gitops/disk.ts";
+import type { ArtifactFile } from "../../components/inventory/index.ts";
 import { isLocalPath } from "../../components/plan/artifact-url.ts";
 import { mapBounded } from "../parallel.ts";
 import { Progress } from "../terminal.ts";
+import { type ArchivedImage, cacheImageArchive } from "./image-archive.ts";
 import { IMAGES_FILE, type MirrorFile, mirrorSums, SUMS_FILE } from "./mirror-layout.ts";
 
 /** What came of one file. */
@@ -102,7 +104,7 @@ async function eachFile(
 
 async function fill(
   folder: string,
-  { path, file, field }: MirrorFile,
+  { path, file, field, image }: MirrorFile,
   { directory, cache, bounds }: MirrorSources,
 ): Promise<"present" | "fetched"> {
   const { url, sha256 } = file;
@@ -110,12 +112,26 @@ async function fill(
   if (found.kind === "right") return "present";
   const target = join(folder, path);
   if (found.kind === "obstructed") throw new Error(`${target}: ${found.message} - remove it`);
-  const beside = isLocalPath(url);
+  const beside = isLocalPath(url) && image === undefined;
   const local = beside ? join(directory, url) : join(cache, sha256);
   if (existsSync(local) && (await digestsOf(local)).sha256 === sha256) copyWhole(local, target);
+  else if (image !== undefined) copyWhole(await makeArchive(image, file, field, cache, bounds), target);
   else if (beside) throw new Error(`${local}: is not the locked file of ${field} - restore it from Git`);
   else await fetchFile(url, target, { sha256, ...(bounds === undefined ? {} : { bounds }) });
   return "fetched";
+}
+
+/** The archive in the cache, made anew. */
+async function makeArchive(
+  image: ArchivedImage,
+  { sha256 }: ArtifactFile,
+  field: string,
+  cache: string,
+  bounds: HttpBounds | undefined,
+): Promise<string> {
+  const made = await cacheImageArchive(image, cache, bounds);
+  if (made.sha256 === sha256) return join(cache, sha256);
+  throw new Error(`${field}: is made otherwise by this release - remove the entry and run edge-fleet lock`);
 }
 
 function copyWhole(source: string, target: string): void {

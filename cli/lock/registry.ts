@@ -1,5 +1,6 @@
 /**
- * Container registries: from an image with a tag to the digest behind it, anonymously, through the distribution API.
+ * Container registries: from an image to the digest behind its tag and the manifests behind a digest, anonymously, through
+ * the distribution API.
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { createHash } from "node:crypto";
@@ -55,43 +56,91 @@ export function parseImage(reference: string): ImageReference {
   return { registry, repository: official ? `library/${path}` : path, name, tag: tag ?? "latest", digest };
 }
 
-/**
- * Asks the registry for the digest of an image's tag.
- * @returns e.g. `sha256:2cf2...`
- * @throws Error naming the URL, what happened and the fix; a registry that wants a log-in is refused
- */
-export function resolveImageDigest(image: ImageReference, bounds: HttpBounds = DEFAULT_BOUNDS): Promise<string> {
-  const host = image.registry === "docker.io" ? "registry-1.docker.io" : image.registry;
-  const scheme = isLoopback(host.replace(/:\d+$/, "")) ? "http" : "https";
-  const url = `${scheme}://${host}/v2/${image.repository}/manifests/${image.tag}`;
-  return attempt(url, bounds, async (signal) => {
-    const headers = { accept: MANIFESTS };
-    const first = await open(url, { method: "HEAD", headers }, signal);
-    if (first.status !== 401) return digestOf(first, url, headers, signal);
-    const authorization = `Bearer ${await tokenOf(first, image, signal)}`;
-    const second = await open(url, { method: "HEAD", headers: { ...headers, authorization } }, signal);
-    return digestOf(second, url, { ...headers, authorization }, signal);
-  });
+/** What a registry has of one repository, read without an account. */
+export class Registry {
+  /** Of the repository in the distribution API, without a trailing slash. */
+  readonly url: string;
+  readonly #image: ImageReference;
+  readonly #bounds: HttpBounds;
+
+  constructor(image: ImageReference, bounds: HttpBounds = DEFAULT_BOUNDS) {
+    const host = image.registry === "docker.io" ? "registry-1.docker.io" : image.registry;
+    const scheme = isLoopback(host.replace(/:\d+$/, "")) ? "http" : "https";
+    this.url = `${scheme}://${host}/v2/${image.repository}`;
+    this.#image = image;
+    this.#bounds = bounds;
+  }
+
+  /** URL of a blob. */
+  blob(digest: string): string {
+    return `${this.url}/blobs/${digest}`;
+  }
+
+  /**
+   * What requests must carry; a token holds for minutes.
+   * @throws Error naming the URL, what happened and the fix; a registry that wants a log-in is refused
+   */
+  headers(): Promise<Record<string, string>> {
+    const url = this.#manifestUrl(this.#image.digest ?? this.#image.tag);
+    return attempt(url, this.#bounds, async (signal) => (await this.#ask(url, signal)).headers);
+  }
+
+  /**
+   * The digest behind the image's tag.
+   * @returns e.g. `sha256:2cf2...`
+   * @throws Error as {@link headers}
+   */
+  digest(): Promise<string> {
+    const url = this.#manifestUrl(this.#image.tag);
+    return attempt(url, this.#bounds, async (signal) => {
+      const { answer, headers } = await this.#ask(url, signal);
+      const told = answer.headers.get("docker-content-digest") ?? "";
+      return DIGEST.test(told) ? told : digestOf(await readManifest(url, headers, signal));
+    });
+  }
+
+  /** The manifest of a digest. @throws Error as {@link headers}, and where it is another one */
+  manifest(digest: string): Promise<Buffer> {
+    const url = this.#manifestUrl(digest);
+    return attempt(url, this.#bounds, async (signal) => {
+      const { headers } = await this.#ask(url, signal);
+      const body = await readManifest(url, headers, signal);
+      if (digestOf(body) !== digest) throw new Error("answers with another manifest - use another registry");
+      return body;
+    });
+  }
+
+  #manifestUrl(reference: string): string {
+    return `${this.url}/manifests/${reference}`;
+  }
+
+  async #ask(url: string, signal: AbortSignal): Promise<{ answer: Response; headers: Record<string, string> }> {
+    const plain = { accept: MANIFESTS };
+    const first = await open(url, { method: "HEAD", headers: plain }, signal);
+    if (first.status !== 401) return { answer: await accepted(first), headers: plain };
+    const headers = { ...plain, authorization: `Bearer ${await tokenOf(first, this.#image, signal)}` };
+    return { answer: await accepted(await open(url, { method: "HEAD", headers }, signal)), headers };
+  }
 }
 
-/** A registry need not tell the digest; then it is that of the manifest's bytes. */
-async function digestOf(
-  response: Response,
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<string> {
+async function accepted(response: Response): Promise<Response> {
   if (response.status === 401 || response.status === 403)
     throw new Error("asks for a log-in - pin the digest by hand: docker buildx imagetools inspect");
   if (response.status === 404) throw new Error("no such image or tag there - check the reference");
   if (!response.ok) throw await refusal(response);
-  const told = response.headers.get("docker-content-digest") ?? "";
-  if (DIGEST.test(told)) return told;
+  return response;
+}
+
+async function readManifest(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Buffer> {
   const whole = await open(url, { headers }, signal);
   if (!whole.ok) throw await refusal(whole);
   const body = Buffer.from(await whole.arrayBuffer());
   if (body.length === 0 || body.length > MAX_MANIFEST_BYTES)
     throw new Error("answers with something else than a manifest");
+  return body;
+}
+
+function digestOf(body: Buffer): string {
   return `sha256:${createHash("sha256").update(body).digest("hex")}`;
 }
 

@@ -10,8 +10,9 @@ import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/f
 import { contentLength, download, type HttpBounds, TransientError } from "../../components/artifacts/http.ts";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
+import { type ArchivedImage, cacheImageArchive, imageArchivePath } from "./image-archive.ts";
 import { imagesOf } from "./images.ts";
-import { parseImage, resolveImageDigest } from "./registry.ts";
+import { parseImage, Registry } from "./registry.ts";
 import { fetchAssertions, findSnap, type SnapRevision } from "./snap-store.ts";
 import { decideKey, isSigned, parseKey, parseSignature } from "./sources/signature.ts";
 
@@ -62,6 +63,8 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
   const { url, hash, locked, scalars = [] } = used;
   if (hash.kind === "snap")
     return locked === undefined ? resolveSnap(hash.snap, used, context) : { file: locked, scalars };
+  if (hash.kind === "image-archive")
+    return { file: locked ?? (await resolveImageArchive(hash.image, context)), scalars };
   if (hash.kind === "image") return { file: locked ?? (await resolveImage(hash, context.bounds)), scalars };
   if (hash.kind === "list") {
     const file = await resolveListed(hash, context.bounds);
@@ -85,8 +88,13 @@ async function resolveImage(
   bounds: HttpBounds | undefined,
 ): Promise<ArtifactFile> {
   const reference = "reference" in hash ? hash.reference : await namedImage(hash, bounds);
-  const digest = await resolveImageDigest(parseImage(reference), bounds);
+  const digest = await new Registry(parseImage(reference), bounds).digest();
   return { url: reference.replace(/@.*$/, ""), sha256: digest.replace("sha256:", "") };
+}
+
+async function resolveImageArchive(image: ArchivedImage, { cache, bounds }: ResolveContext): Promise<ArtifactFile> {
+  const { sha256, size } = await cacheImageArchive(image, cache, bounds);
+  return { url: imageArchivePath(image), sha256, size };
 }
 
 async function namedImage(

@@ -23,8 +23,28 @@ export interface LockResult {
   readonly warnings: readonly string[];
 }
 
-/** Runs it. Never rejects for what a server does. */
+/**
+ * Runs it. Never rejects for what a server does.
+ * @param more what is used beside, which follows from what was decided; it is asked for when nothing has failed. Default: nothing
+ */
 export async function runLock(
+  used: readonly UsedArtifact[],
+  policy: LockPolicy,
+  context: ResolveContext,
+  more: (decisions: readonly LockDecision[]) => readonly UsedArtifact[] = () => [],
+): Promise<LockResult> {
+  const first = await resolveAll(used, policy, context);
+  const failed = first.failures.length > 0 || first.decisions.some(({ state }) => state === "refused");
+  const second = failed ? [] : more(first.decisions);
+  const { decisions, failures, warnings } = await resolveAll(second, policy, context);
+  return {
+    decisions: [...first.decisions, ...decisions],
+    failures: [...first.failures, ...failures],
+    warnings: [...first.warnings, ...warnings],
+  };
+}
+
+async function resolveAll(
   used: readonly UsedArtifact[],
   policy: LockPolicy,
   context: ResolveContext,

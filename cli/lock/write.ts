@@ -4,9 +4,9 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { parseDocument } from "yaml";
+import { parse, parseDocument, stringify } from "yaml";
 import { replaceFile } from "../../components/gitops/disk.ts";
-import type { ArtifactFile } from "../../components/inventory/index.ts";
+import type { ArtifactFile, ArtifactsLock } from "../../components/inventory/index.ts";
 import { rewriteFile } from "../inventory-edit/write.ts";
 import type { LockDecision } from "./decide.ts";
 import { LOCK_FILE } from "./plan.ts";
@@ -58,6 +58,11 @@ export function editLock(text: string, changes: readonly LockDecision[]): string
     else document.setIn([...used.path, "size"], resolved.size);
   }
   return document.toString({ lineWidth: 0 });
+}
+
+/** What the lock file says once the decisions are in it. */
+export function lockAfter(lock: ArtifactsLock, decisions: readonly LockDecision[]): ArtifactsLock {
+  return parse(editLock(stringify(lock), decisions)) as ArtifactsLock;
 }
 
 /** An image as the lock file has it. */

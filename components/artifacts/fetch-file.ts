@@ -26,6 +26,8 @@ export interface FetchOptions {
   readonly sha256?: string;
   /** Longest that the file can be, in bytes. Default 4 GiB. */
   readonly maxBytes?: number;
+  /** Sent to the first host. Default: none. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Default: half an hour an attempt, four attempts. */
   readonly bounds?: HttpBounds;
 }
@@ -103,7 +105,7 @@ async function append(
   const condition = range !== undefined && seen.etag !== undefined ? { "if-range": seen.etag } : undefined;
   const response = await open(
     url,
-    { headers: { ...range, ...condition }, plain: options.sha256 !== undefined },
+    { headers: { ...options.headers, ...range, ...condition }, plain: options.sha256 !== undefined },
     signal,
   );
   const start = rangeStart(response, have);

@@ -127,13 +127,14 @@ const ImageSchema = z
     "is not an image by digest - write <registry>/<name>:<tag>@sha256:<digest>, or run edge-fleet lock",
   );
 
-const LockedArchitecturesSchema = z.strictObject({
+/** A file for each architecture of devices. */
+const ArchitecturesSchema = z.strictObject({
   amd64: ArtifactFileSchema.optional(),
   arm64: ArtifactFileSchema.optional(),
-  images: z
-    .strictObject({ amd64: ArtifactFileSchema.optional(), arm64: ArtifactFileSchema.optional() })
-    .optional()
-    .describe("Air-gap image archives by architecture"),
+});
+
+const LockedArchitecturesSchema = ArchitecturesSchema.extend({
+  images: ArchitecturesSchema.optional().describe("Air-gap image archives by architecture"),
 });
 
 const LockedSnapSchema = z.strictObject({
@@ -212,6 +213,12 @@ export const ArtifactsLockSchema = z.strictObject({
     .record(z.string(), z.strictObject({ image: ImageSchema.optional(), crd: ArtifactFileSchema.optional() }))
     .optional()
     .describe("The Sealed Secrets controller by release: its image, and the definition of its kind"),
+  imageArchives: z
+    .record(ImageSchema, ArchitecturesSchema)
+    .optional()
+    .describe(
+      "Images of pull engines as archives, by image and architecture, for devices with `artifacts.images` and a mirror; `edge-fleet lock` makes them",
+    ),
 });
 
 /** An entry of a region's `devices`, as it is written, with what the region's lock has of it. */

@@ -101,7 +101,9 @@ const ArtifactsSchema = z
     images: z
       .boolean()
       .default(false)
-      .describe("Also deliver the distribution's air-gap image archive, so that a first start needs no registry"),
+      .describe(
+        "Also deliver the distribution's air-gap image archive and, with `mirror` on K3s and K0s, archives of the pull engine's images, so that a first start needs no registry",
+      ),
   })
   .prefault({})
   .describe("Where a device gets its binaries from. Every byte is checked against artifacts.lock.yaml");

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { renderAgent } from "../gitops/engine/agent/index.ts";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { renderEngine } from "../gitops/engine/argocd/index.ts";
-import { type EngineSettings, runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { renderFlux } from "../gitops/engine/flux/index.ts";
 import { FLUX_PARTS, fluxDefinitionFile, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { renderSealedSecrets } from "../gitops/engine/sealed-secrets/index.ts";
@@ -17,6 +17,16 @@ import { requireAgent } from "./agent.ts";
 import { artifactUrl, isLocalPath } from "./artifact-url.ts";
 import { distributionOf } from "./distributions/index.ts";
 import { SHIM_BINARIES } from "./distributions/wasm.ts";
+import {
+  agentImage,
+  argoCdImages,
+  type EngineImage,
+  engineImages,
+  fluxImages,
+  getsImageArchives,
+  imageName,
+  sealedSecretsImage,
+} from "./engine-images.ts";
 import { sealingSecretNames } from "./sealing.ts";
 
 /** A file, resolved for one device. */
@@ -69,7 +79,8 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
 /**
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
  * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
- * runtime, in the profile's order; then the pull engine's definitions and objects, and those of what opens its Secrets.
+ * runtime, in the profile's order; then archives of the pull engine's images, its definitions and objects, and those of what
+ * opens its Secrets.
  * @throws Error naming artifacts.lock.yaml, the field, the device and the fix: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
@@ -78,7 +89,21 @@ export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): Resolve
     .artifacts(profile, lock)
     .map(({ field, locked, ...place }) => resolve(profile, field, locked, place));
   const shims = profile.wasm.map((runtime) => shim(profile, lock, runtime));
-  return [...distribution, ...shims, ...engine(profile, lock), ...flux(profile, lock), ...sealedSecrets(profile, lock)];
+  const manifests = [...engine(profile, lock), ...flux(profile, lock), ...sealedSecrets(profile, lock)];
+  return [...distribution, ...shims, ...imageArchives(profile, lock), ...manifests];
+}
+
+function imageArchives(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  const distribution = distributionOf(profile);
+  if (!getsImageArchives(profile, distribution)) return [];
+  return engineImages(profile, lock).map((image) => {
+    const reference = requireImage(profile, image);
+    const name = imageName(reference);
+    const installPath = `${distribution.images}/edge-fleet-${name}.tar`;
+    const field = `imageArchives.${reference}.${profile.architecture}`;
+    const locked = lock.imageArchives?.[reference]?.[profile.architecture];
+    return resolve(profile, field, locked, { name: `${name}-image`, kind: "images", installPath, mode: "0644" });
+  });
 }
 
 function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): ResolvedArtifact {
@@ -91,7 +116,8 @@ function shim(profile: Profile, lock: ArtifactsLock, runtime: WasmRuntime): Reso
 /** Argo CD, on the machine that runs the API server, and the agent that connects it to a hub. */
 function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   if (!runsArgoCd(profile)) return [];
-  const { version } = profile.gitops.argocd;
+  const { gitops, memoryMiB } = profile;
+  const { version, reconcileMinutes } = gitops.argocd;
   const folder = distributionOf(profile).manifests;
   const locked = lock.argocd?.[version];
   const definitions = Object.entries(DEFINITIONS).map(([name, installed]) =>
@@ -105,7 +131,7 @@ function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
   const objects = made(
     `argocd ${version}`,
     `${folder}/edge-fleet-engine-argocd.yaml`,
-    renderEngine(engineSettings(profile, lock)),
+    renderEngine({ images: requireImages(profile, argoCdImages(profile, lock)), memoryMiB, reconcileMinutes }),
   );
   return [...definitions, objects, ...agent(profile, lock, folder)];
 }
@@ -114,7 +140,7 @@ function engine(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
 function agent(profile: Profile, lock: ArtifactsLock, folder: string): ResolvedArtifact[] {
   if (!runsAgent(profile)) return [];
   const { version, address, port, generation } = requireAgent(profile);
-  const image = requireLocked(profile, `argocdAgent.${version}.image`, lock.argocdAgent?.[version]?.image);
+  const image = requireImage(profile, agentImage(version, lock));
   const content = renderAgent({ image, address, port, generation });
   return [made(`argocd-agent ${version}`, `${folder}/edge-fleet-hub-agent.yaml`, content)];
 }
@@ -135,10 +161,7 @@ function flux(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
       return resolve(profile, field, findDefinition(releaseOf(part)?.crds, file), { ...place, installPath });
     }),
   );
-  const imageOf = (part: keyof typeof FLUX_PARTS): string =>
-    requireLocked(profile, `flux.${part}.${gitops.flux[part]}.image`, releaseOf(part)?.image);
-  const images = { sourceController: imageOf("sourceController"), kustomizeController: imageOf("kustomizeController") };
-  const objects = renderFlux({ images, memoryMiB });
+  const objects = renderFlux({ images: requireImages(profile, fluxImages(profile, lock)), memoryMiB });
   return [...definitions, made("flux", `${folder}/edge-fleet-engine-flux.yaml`, objects)];
 }
 
@@ -147,7 +170,7 @@ function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[
   const { version } = profile.gitops.sealedSecrets;
   const folder = distributionOf(profile).manifests;
   const locked = lock.sealedSecrets?.[version];
-  const image = requireLocked(profile, `sealedSecrets.${version}.image`, locked?.image);
+  const image = requireImage(profile, sealedSecretsImage(profile, lock));
   const installPath = `${folder}/edge-fleet-crd-sealedsecret.yaml`;
   const place = { name: "sealedsecret-crd", kind: "manifest", installPath, mode: "0600" } as const;
   const content = renderSealedSecrets({ image, keys: sealingSecretNames(profile) });
@@ -175,15 +198,16 @@ function made(name: string, installPath: string, content: string): ResolvedArtif
   };
 }
 
-function engineSettings(profile: Profile, lock: ArtifactsLock): EngineSettings {
-  const { version, reconcileMinutes } = profile.gitops.argocd;
-  const imageOf = (name: "argocd" | "redis"): string =>
-    requireLocked(profile, `argocd.${version}.images.${name}`, lock.argocd?.[version]?.images?.[name]);
-  return {
-    images: { argocd: imageOf("argocd"), redis: imageOf("redis") },
-    memoryMiB: profile.memoryMiB,
-    reconcileMinutes,
-  };
+function requireImages<Name extends string>(
+  profile: Profile,
+  images: Readonly<Record<Name, EngineImage>>,
+): Record<Name, string> {
+  const entries = Object.entries<EngineImage>(images).map(([name, image]) => [name, requireImage(profile, image)]);
+  return Object.fromEntries(entries) as Record<Name, string>;
+}
+
+function requireImage(profile: Profile, { field, reference }: EngineImage): string {
+  return requireLocked(profile, field, reference);
 }
 
 /** A manifest is found by its file name, wherever its locked URL points. */
@@ -193,7 +217,7 @@ export function findDefinition(crds: readonly ArtifactFile[] | undefined, name: 
 
 function resolve(profile: Profile, path: string, file: ArtifactFile | undefined, place: Locate): ResolvedArtifact {
   const locked = requireLocked(profile, path, file);
-  const beside = (place.kind === "assertions" || place.kind === "manifest") && isLocalPath(locked.url);
+  const beside = ["assertions", "images", "manifest"].includes(place.kind) && isLocalPath(locked.url);
   const { url, local } = artifactUrl(locked.url, beside, profile, `artifacts.lock.yaml: ${path}`);
   return {
     ...place,

@@ -1,13 +1,17 @@
 /**
  * A device that pulls, with pods that are real: a machine with systemd, the device program over SSH, Kubernetes' API server,
- * controllers, kubelet and kube-proxy, Debian's containerd and runc, and Argo CD from images that the device was given as an
- * archive. Stand-ins: the K3s around them, its scheduler, DNS and network, in which no policy is enforced.
+ * controllers, kubelet and kube-proxy, Debian's containerd and runc, and Argo CD from the archives that edge-fleet makes of a
+ * registry's images. Stand-ins: the registry, the K3s around them, its scheduler, DNS and network, in which no policy is enforced.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { stringify } from "yaml";
+import { writeImageArchive } from "../../cli/lock/image-archive.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { renderDeviceEntry } from "../../components/gitops/device-entry.ts";
 import { engineSize } from "../../components/gitops/engine/argocd/settings.ts";
@@ -25,6 +29,7 @@ import { MachineDevice, machineProfile } from "../lab/machines/device.ts";
 import { writeImages } from "../lab/machines/images.ts";
 import { enterMachines, Machine } from "../lab/machines/index.ts";
 import { ADVERTISED_ADDRESS, insideNamespaces } from "../lab/namespace.ts";
+import { answerFromRegistry } from "../lab/registry.ts";
 import { OLD } from "../lab/standins/apply-device.ts";
 import { realDefinitions } from "../lab/standins/engine-lock.ts";
 import { BINARIES_PATH, deviceBinaries, POD_PARTS } from "../lab/standins/images.ts";
@@ -47,11 +52,19 @@ const ENGINE = [
   "deployment/argocd-redis",
 ];
 const PASSWORD = "lab-git-password";
+/** Where nobody answers: what a device needs is in its store. */
+const UNREACHABLE = "http://127.0.0.1:9";
 
 const directory = mkdtempSync("/run/edge-fleet-pods-");
 const binaries = await deviceBinaries(toolchain);
 const archive = join(directory, "images.tar");
-const images = writeImages(binaries, join(directory, "images"), archive);
+const registry = createServer((request, response) => {
+  if (!answerFromRegistry(request, response, { blob: images.blob, tags: {} })) response.writeHead(404).end();
+}).listen(0, "127.0.0.1");
+await once(registry, "listening");
+after(() => registry.close());
+const { port } = registry.address() as AddressInfo;
+const images = writeImages(binaries, join(directory, "images"), archive, `127.0.0.1:${port}`);
 initRepository(directory);
 const login = { username: "fleet", password: PASSWORD };
 const git = await startGitServer(join(directory, "repositories"), {
@@ -76,7 +89,7 @@ const device = new MachineDevice(machine);
 const { argocd: settings } = gitopsOf("argocd");
 const profile: Profile = machineProfile(machine, OLD, {
   memoryMiB: 2048,
-  artifacts: { delivery: "push", mirror: undefined, maxKiBPerSecond: undefined, images: true },
+  artifacts: { delivery: "fetch", mirror: UNREACHABLE, maxKiBPerSecond: undefined, images: true },
   gitops: {
     ...gitopsOf("argocd"),
     access: { type: "https", username: login.username, ...(git.authority === undefined ? {} : { ca: git.authority }) },
@@ -167,22 +180,34 @@ function rolledOut(namespace: string, workload: string): Promise<void> {
   return eventually(`k3s kubectl -n ${namespace} rollout status ${workload} --timeout=1s >/dev/null 2>&1`, 120);
 }
 
-test("the engine comes up from the manifests' folder and an archive of images, and brings the workload", async () => {
+/** The archive of an image, as `edge-fleet lock` makes it. */
+async function archiveOf(reference: string): Promise<Buffer> {
+  const target = join(directory, "archive.tar");
+  await writeImageArchive({ reference, architecture: profile.architecture }, target, join(directory, "layers"));
+  return readFileSync(target);
+}
+
+test("the engine comes up from the manifests' folder and archives of its images, and brings the workload", async () => {
   release("1");
   await device.enroll();
   const definitions = await realDefinitions();
   const binary = k3sApiStandin(OLD);
   const image = readFileSync(archive);
-  for (const content of [binary, image, ...definitions.map(({ text }) => text)])
+  const [argocd, redis] = [await archiveOf(images.argocd), await archiveOf(images.redis)];
+  for (const content of [binary, image, argocd, redis, ...definitions.map(({ text }) => text)])
     machine.write(`${ARTIFACT_STORE}/${sha256(content)}`, content);
   const both = <File>(file: File) => ({ amd64: file, arm64: file });
   const lock: ArtifactsLock = {
-    k3s: { [OLD]: { ...both(locked(binary)), images: both(locked(image, "http://127.0.0.1:9/images.tar")) } },
+    k3s: { [OLD]: { ...both(locked(binary)), images: both(locked(image, `${UNREACHABLE}/images.tar`)) } },
     argocd: {
       [settings.version]: {
         crds: definitions.map(({ file }) => file),
         images: { argocd: images.argocd, redis: images.redis },
       },
+    },
+    imageArchives: {
+      [images.argocd]: both(locked(argocd, "images/argocd.tar")),
+      [images.redis]: both(locked(redis, "images/redis.tar")),
     },
   };
   const payload = renderPayload(profile, lock, {

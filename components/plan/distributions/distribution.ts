@@ -22,6 +22,8 @@ export interface Distribution {
   readonly secretKeys?: (profile: Profile, joined: boolean) => string[];
   /** Folder on the device whose manifests its cluster has as long as they are there. */
   readonly manifests: string;
+  /** Folder on the device whose archives of images it imports before its first pod. Default: it has none. */
+  readonly images?: string;
   /** Path on the device of the admin's kubeconfig. */
   readonly kubeconfig: string;
   /** IPv4 network of the pods. */

@@ -3,6 +3,8 @@ import { runsFlux } from "../../gitops/engine/flux/settings.ts";
 import { pullRequestMiB, pullsByItself } from "../../gitops/engine/pulls.ts";
 import { runsSealedSecrets, SEALED_SECRETS_MEMORY } from "../../gitops/engine/sealed-secrets/settings.ts";
 import type { Profile } from "../../inventory/types.ts";
+import { getsImageArchives } from "../engine-images.ts";
+import type { Distribution } from "./distribution.ts";
 import { error, type Finding, warning } from "./finding.ts";
 import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "./reservations.ts";
 
@@ -15,7 +17,7 @@ const FLUX_REGISTRIES = ["ghcr.io"];
 const SEALED_SECRETS_REGISTRY = "docker.io";
 
 /** What stands against the engine of a profile. A model that is too small for a server is told of elsewhere. */
-export function checkEngine(profile: Profile): Finding[] {
+export function checkEngine(profile: Profile, distribution: Pick<Distribution, "images">): Finding[] {
   const { memoryMiB, model, gitops } = profile;
   if (!pullsByItself(profile) || memoryMiB < MINIMUM_MEMORY_MIB) return [];
   const sealed = runsSealedSecrets(profile);
@@ -31,18 +33,25 @@ export function checkEngine(profile: Profile): Finding[] {
       ),
     ];
   const registries = flux ? FLUX_REGISTRIES : ARGO_CD_REGISTRIES;
-  return sealed
-    ? checkImages(profile, `${name} and Sealed Secrets`, [...registries, SEALED_SECRETS_REGISTRY])
-    : checkImages(profile, name, registries);
+  const needed = sealed ? [...registries, SEALED_SECRETS_REGISTRY] : registries;
+  return getsImageArchives(profile, distribution)
+    ? []
+    : checkImages(profile, distribution, sealed ? `${name} and Sealed Secrets` : name, needed);
 }
 
-function checkImages({ artifacts, registries }: Profile, of: string, needed: readonly string[]): Finding[] {
+function checkImages(
+  { artifacts, registries }: Profile,
+  { images }: Pick<Distribution, "images">,
+  of: string,
+  needed: readonly string[],
+): Finding[] {
   const missing = needed.filter((host) => !(host in registries) && !("*" in registries));
   if (!artifacts.images || missing.length === 0) return [];
+  const fix = images === undefined ? "" : "set artifacts.mirror, whose archives bring them, or ";
   return [
     warning(
       "artifacts.images",
-      `the archive does not hold the images of ${of}, which come from ${missing.join(" and ")} - name a mirror of them in registries where the device does not reach them`,
+      `the archive does not hold the images of ${of}, which come from ${missing.join(" and ")} - ${fix}name a mirror of them in registries where the device does not reach them`,
     ),
   ];
 }

@@ -47,7 +47,7 @@ export function checkDistribution(profile: Profile, context: RenderContext = {})
     ...checkBackup(profile),
     ...checkGitAccess(profile),
     ...checkAgent(profile),
-    ...checkEngine(profile),
+    ...checkEngine(profile, distributionOf(profile)),
     ...checkSealing(profile),
   ];
 }

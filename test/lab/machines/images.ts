@@ -1,6 +1,6 @@
 /**
- * Images for machines that run real pods: from the toolchain's programs and the host's to one archive in the layout of OCI,
- * as a device gets it before it has a registry. A STAND-IN for images that others publish: an image has the entry point, the
+ * Images for machines that run real pods: from the toolchain's programs and the host's to the engine's images as a registry
+ * has them, and those of the cluster itself as an archive in the layout of OCI. A STAND-IN for images that others publish: an image has the entry point, the
  * user, the folders and the names of the real one, and of its file system what the lab's pods use.
  */
 import { execFileSync } from "node:child_process";
@@ -33,6 +33,8 @@ interface ImageRequest {
   readonly programs?: string;
   /** Default: none. */
   readonly command?: readonly string[];
+  /** Part of an index that names an architecture too which is not there. Default: it has none. */
+  readonly indexed?: true;
 }
 
 /** Where Git has the programs that it calls itself. */
@@ -51,62 +53,80 @@ const ARGO_CD_COMMANDS = [
   "uname",
 ];
 
-/** References by digest of what {@link writeImages} has made. */
+/** What {@link writeImages} has made. */
 export interface LabImages {
+  /** References by digest. */
   readonly argocd: string;
   readonly redis: string;
   readonly shell: string;
+  /** Content of a digest. */
+  readonly blob: (digest: string) => Buffer | undefined;
 }
 
 /** The names by which the K3s stand-in asks for what holds a pod, and for CoreDNS. toolchain/hub-apiserver/k3s */
 const OWN_NAMES = ["docker.io/rancher/mirrored-pause:3.6", "stand-in.invalid/coredns:latest"];
 
 /**
- * Writes the archive.
+ * Makes the images, and writes the archive.
  * @param binaries what `deviceBinaries` has made
- * @param folder an empty one, for the archive's parts
+ * @param folder an empty one, for the images' parts
  * @param archive path of the archive
+ * @param registry host and port of the engine's images
  */
-export function writeImages(binaries: string, folder: string, archive: string): LabImages {
+export function writeImages(binaries: string, folder: string, archive: string, registry: string): LabImages {
   const imageOf = (repository: string): LabImage => {
     const image = IMAGES[repository];
     if (image === undefined) throw new Error(`the lab has no image ${repository}`);
     return image;
   };
-  const [argocd, redis, shell] = ["quay.io/argoproj/argocd", "docker.io/library/redis", "lab.invalid/shell"] as const;
   mkdirSync(join(folder, "blobs/sha256"), { recursive: true });
-  const requests: readonly ImageRequest[] = [
-    {
-      names: [`${argocd}:lab`],
-      image: imageOf(argocd),
-      commands: ARGO_CD_COMMANDS,
-      programs: join(binaries, "images/argocd"),
-    },
-    { names: [`${redis}:lab`], image: imageOf(redis), commands: ["sh"], programs: join(binaries, "images/redis") },
-    {
-      names: [`${shell}:1`, ...OWN_NAMES],
-      image: imageOf(shell),
-      commands: SHELL_COMMANDS,
-      command: ["sh", "-c", "trap exit TERM; sleep 2147483647 & wait"],
-    },
-  ];
-  const made = requests.map((request) => makeImage(folder, request));
-  const manifests = made.flatMap(({ names, descriptor }) =>
-    names.map((name) => ({ ...descriptor, annotations: { "io.containerd.image.name": name } })),
-  );
+  const argocd = makeImage(folder, {
+    names: [`${registry}/argoproj/argocd:lab`],
+    image: imageOf("quay.io/argoproj/argocd"),
+    commands: ARGO_CD_COMMANDS,
+    programs: join(binaries, "images/argocd"),
+    indexed: true,
+  });
+  const redis = makeImage(folder, {
+    names: [`${registry}/docker/library/redis:lab`],
+    image: imageOf("docker.io/library/redis"),
+    commands: ["sh"],
+    programs: join(binaries, "images/redis"),
+    indexed: true,
+  });
+  const shell = makeImage(folder, {
+    names: ["lab.invalid/shell:1", ...OWN_NAMES],
+    image: imageOf("lab.invalid/shell"),
+    commands: SHELL_COMMANDS,
+    command: ["sh", "-c", "trap exit TERM; sleep 2147483647 & wait"],
+  });
+  const manifests = shell.names.map((name) => ({
+    ...shell.descriptor,
+    annotations: { "io.containerd.image.name": name },
+  }));
   writeFileSync(join(folder, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
   writeFileSync(join(folder, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-  execFileSync("tar", ["-C", folder, "-cf", archive, "oci-layout", "index.json", "blobs"]);
-  const [first = "", second = "", third = ""] = made.map(({ reference }) => reference);
-  return { argocd: first, redis: second, shell: third };
+  const own = shell.blobs.map(({ digest }) => `blobs/sha256/${hashOf(digest)}`);
+  execFileSync("tar", ["-C", folder, "-cf", archive, "oci-layout", "index.json", ...own]);
+  const blob = (digest: string) => {
+    const path = join(folder, "blobs/sha256", hashOf(digest));
+    return existsSync(path) ? readFileSync(path) : undefined;
+  };
+  return { argocd: argocd.reference, redis: redis.reference, shell: shell.reference, blob };
 }
 
-const OCI = "application/vnd.oci.image";
+function hashOf(digest: string): string {
+  return digest.replace("sha256:", "");
+}
 
-function makeImage(folder: string, { names, image, commands, programs, command }: ImageRequest) {
+const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
+const OCI = "application/vnd.oci.image";
+const MANIFEST = `${OCI}.manifest.v1+json`;
+
+function makeImage(folder: string, { names, image, commands, programs, command, indexed }: ImageRequest) {
   const layer = blobOf(folder, makeLayer(folder, image, commands, programs));
   const config = writeBlob(folder, {
-    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    architecture: ARCHITECTURE,
     os: "linux",
     config: {
       Env: Object.entries({ PATH: "/usr/local/bin:/usr/bin:/bin", ...image.env }).map((pair) => pair.join("=")),
@@ -117,20 +137,31 @@ function makeImage(folder: string, { names, image, commands, programs, command }
     },
     rootfs: { type: "layers", diff_ids: [layer.digest] },
   });
-  const descriptor = writeBlob(folder, {
+  const manifest = writeBlob(folder, {
     schemaVersion: 2,
-    mediaType: `${OCI}.manifest.v1+json`,
+    mediaType: MANIFEST,
     config: { mediaType: `${OCI}.config.v1+json`, ...config },
     layers: [{ mediaType: `${OCI}.layer.v1.tar`, ...layer }],
   });
+  const descriptor = indexed ? writeIndex(folder, manifest) : { mediaType: MANIFEST, ...manifest };
   const [name = ""] = names;
   const byDigest = `${name.replace(/:[^:/]+$/, "")}@${descriptor.digest}`;
   return {
     // The name by digest is one that a container runtime knows only if the archive has it.
     names: [...names, byDigest],
     reference: `${name}@${descriptor.digest}`,
-    descriptor: { mediaType: `${OCI}.manifest.v1+json`, ...descriptor },
+    descriptor,
+    blobs: [layer, config, manifest],
   };
+}
+
+/** An index as publishers have it, of which this machine's architecture is there. */
+function writeIndex(folder: string, manifest: Blob) {
+  const mediaType = `${OCI}.index.v1+json`;
+  const other = { digest: `sha256:${"0".repeat(64)}`, size: 2, platform: { os: "linux", architecture: "s390x" } };
+  const own = { ...manifest, platform: { os: "linux", architecture: ARCHITECTURE } };
+  const manifests = [other, own].map((each) => ({ mediaType: MANIFEST, ...each }));
+  return { mediaType, ...writeBlob(folder, { schemaVersion: 2, mediaType, manifests }) };
 }
 
 interface Blob {

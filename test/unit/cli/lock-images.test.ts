@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findUnpinned, imagesBlock, imagesOf, suggestDigests } from "../../../cli/lock/images.ts";
-import { parseChallenge, parseImage, resolveImageDigest } from "../../../cli/lock/registry.ts";
+import { parseChallenge, parseImage, Registry } from "../../../cli/lock/registry.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
 import { temporaryDirectory } from "./inventory.ts";
@@ -46,7 +46,7 @@ test("a registry that tells the digest is asked for no more", async (context) =>
     response.writeHead(200, { "docker-content-digest": DIGEST }).end();
   });
   const image = parseImage(`${new URL(server.url).host}/team/web:v1`);
-  assert.equal(await resolveImageDigest(image, BOUNDS), DIGEST);
+  assert.equal(await new Registry(image, BOUNDS).digest(), DIGEST);
   assert.deepEqual(server.requests, ["HEAD /v2/team/web/manifests/v1"]);
 });
 
@@ -54,7 +54,7 @@ test("a registry that does not is asked for the manifest, which is hashed", asyn
   const server = await serve(context, (request, response) => response.end(request.method === "GET" ? "{}" : ""));
   const image = parseImage(`${new URL(server.url).host}/web:v1`);
   const hash = createHash("sha256").update("{}").digest("hex");
-  assert.equal(await resolveImageDigest(image, BOUNDS), `sha256:${hash}`);
+  assert.equal(await new Registry(image, BOUNDS).digest(), `sha256:${hash}`);
 });
 
 test("an anonymous token is fetched where the registry wants one", async (context) => {
@@ -68,7 +68,7 @@ test("an anonymous token is fetched where the registry wants one", async (contex
     }
   });
   const image = parseImage(`${new URL(server.url).host}/web:v1`);
-  assert.equal(await resolveImageDigest(image, BOUNDS), DIGEST);
+  assert.equal(await new Registry(image, BOUNDS).digest(), DIGEST);
   assert.equal(server.requests[1], "GET /token?service=reg&scope=repository%3Aweb%3Apull");
 });
 
@@ -81,7 +81,7 @@ for (const [name, status, headers, message] of [
   test(`${name} is said`, async (context) => {
     const server = await serve(context, (_, response) => response.writeHead(status, headers).end());
     const image = parseImage(`${new URL(server.url).host}/web:v1`);
-    await assert.rejects(resolveImageDigest(image, BOUNDS), { message });
+    await assert.rejects(new Registry(image, BOUNDS).digest(), { message });
   });
 }
 

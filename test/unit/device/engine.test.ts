@@ -29,7 +29,7 @@ for (const [what, changes, expected] of [
     "an archive of images for Flux, and no mirror",
     { artifacts: { ...ARTIFACTS, images: true }, gitops: gitopsOf("flux") },
     [
-      "warning artifacts.images: the archive does not hold the images of Flux, which come from ghcr.io - name a mirror of them in registries where the device does not reach them",
+      "warning artifacts.images: the archive does not hold the images of Flux, which come from ghcr.io - set artifacts.mirror, whose archives bring them, or name a mirror of them in registries where the device does not reach them",
     ],
   ],
   ["1 GiB without an engine", { memoryMiB: 1024, gitops: gitopsOf("none") }, []],
@@ -39,14 +39,26 @@ for (const [what, changes, expected] of [
     "an archive of images, and no mirror",
     { artifacts: { ...ARTIFACTS, images: true } },
     [
+      "warning artifacts.images: the archive does not hold the images of Argo CD, which come from quay.io and public.ecr.aws - set artifacts.mirror, whose archives bring them, or name a mirror of them in registries where the device does not reach them",
+    ],
+  ],
+  [
+    "an archive of images for MicroK8s, which imports none",
+    { distribution: "microk8s", artifacts: { ...ARTIFACTS, images: true, mirror: "https://mirror.example.com" } },
+    [
       "warning artifacts.images: the archive does not hold the images of Argo CD, which come from quay.io and public.ecr.aws - name a mirror of them in registries where the device does not reach them",
     ],
+  ],
+  [
+    "an archive of images, and a mirror that has those of the engine",
+    { artifacts: { ...ARTIFACTS, images: true, mirror: "https://mirror.example.com" } },
+    [],
   ],
   [
     "an archive, and a mirror of one registry",
     { artifacts: { ...ARTIFACTS, images: true }, registries: { "quay.io": MIRROR } },
     [
-      "warning artifacts.images: the archive does not hold the images of Argo CD, which come from public.ecr.aws - name a mirror of them in registries where the device does not reach them",
+      "warning artifacts.images: the archive does not hold the images of Argo CD, which come from public.ecr.aws - set artifacts.mirror, whose archives bring them, or name a mirror of them in registries where the device does not reach them",
     ],
   ],
   ["an archive, and a mirror of all", { artifacts: { ...ARTIFACTS, images: true }, registries: { "*": MIRROR } }, []],

@@ -6,6 +6,8 @@ import { kubeletDropIn } from "../kubelet.ts";
 export const K0S_CONFIG = "/etc/k0s";
 /** Folder of K0s' data on a device. */
 export const K0S_DATA = "/var/lib/k0s";
+/** Archives of images, imported as they come: pkg/component/worker/ocibundle.go of K0s */
+export const K0S_IMAGES = `${K0S_DATA}/images`;
 /** Manifests that K0s applies at its start and whenever they change: the folder is a stack of its own. */
 export const K0S_MANIFESTS = `${K0S_DATA}/manifests/edge-fleet`;
 

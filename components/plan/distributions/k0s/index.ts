@@ -20,7 +20,7 @@ import { MINIMUM_MEMORY_MIB } from "../reservations.ts";
 import { runtimeClasses, wasmLabels } from "../wasm.ts";
 import { yamlText } from "../yaml.ts";
 import { CONTAINERD_2_MINOR, checkK0s } from "./checks.ts";
-import { clusterConfig, K0S_CONFIG, K0S_DATA, K0S_MANIFESTS } from "./config.ts";
+import { clusterConfig, K0S_CONFIG, K0S_DATA, K0S_IMAGES, K0S_MANIFESTS } from "./config.ts";
 
 const BINARY = "/usr/local/bin/k0s";
 const SERVICE = "k0scontroller";
@@ -47,6 +47,7 @@ export const K0S: Distribution = {
   check: checkK0s,
   render: renderK0s,
   manifests: K0S_MANIFESTS,
+  images: K0S_IMAGES,
   // `k0s kubeconfig admin` reads the same. https://docs.k0sproject.io/stable/configuration-validation/
   kubeconfig: `${K0S_DATA}/pki/admin.conf`,
   pods: ({ k0s }) => k0s.podCidr,
@@ -57,7 +58,7 @@ export const K0S: Distribution = {
     ["8132/tcp", "konnectivity"],
     ["10250/tcp", "kubelet"],
   ],
-  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, `${K0S_DATA}/images`),
+  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, K0S_IMAGES),
   source: SOURCE,
 };
 

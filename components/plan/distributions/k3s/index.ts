@@ -23,7 +23,7 @@ import { agentConfig, serverConfig } from "./config.ts";
 import { hostFiles, SERVICES, unitPath } from "./host.ts";
 import { checkJoin } from "./join.ts";
 import { checkNetwork, flannelBackend } from "./network.ts";
-import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, MANIFESTS, TOKEN } from "./paths.ts";
+import { ADMISSION, AGENT_TOKEN, AUDIT_POLICY, BINARY, CONFIG, DATA, IMAGES, MANIFESTS, TOKEN } from "./paths.ts";
 import { renderRegistries } from "./registries.ts";
 import { joinSecretKeys, joinToken } from "./secrets.ts";
 
@@ -47,6 +47,7 @@ export const K3S: Distribution = {
   render: renderK3s,
   secretKeys: joinSecretKeys,
   manifests: MANIFESTS,
+  images: IMAGES,
   // https://docs.k3s.io/cluster-access
   kubeconfig: `${CONFIG}/k3s.yaml`,
   pods: ({ k3s }) => k3s.clusterCidr,
@@ -54,7 +55,7 @@ export const K3S: Distribution = {
   writes: ({ k3s }) => (k3s.disable.includes("metrics-server") ? [] : ["metrics-server"]),
   // https://docs.k3s.io/installation/requirements#networking
   ports: (profile) => [["6443/tcp", "Kubernetes API"], ["10250/tcp", "kubelet"], ...flannelPorts(profile)],
-  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, `${DATA}/agent/images`),
+  artifacts: (profile, lock) => lockedBinary(profile, lock, SOURCE, IMAGES),
   source: SOURCE,
 };
 

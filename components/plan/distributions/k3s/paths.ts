@@ -6,6 +6,8 @@ export const CONFIG = "/etc/rancher/k3s";
 export const DATA = "/var/lib/rancher/k3s";
 /** Audit log; must exist before the first start. */
 export const AUDIT_LOGS = `${DATA}/server/logs`;
+/** Archives of images, imported at each start: https://docs.k3s.io/installation/airgap */
+export const IMAGES = `${DATA}/agent/images`;
 /** Manifests that a server applies at its start and whenever they change. */
 export const MANIFESTS = `${DATA}/server/manifests`;
 /** Password with which agents join, on the server. */
