@@ -2,39 +2,9 @@
  * Reads the Applications of a region's control plane on the hub: from a kubeconfig to the objects' status, page by page.
  * A reader needs `list` on Applications in the namespaces `argocd-<region>` and nothing else.
  */
-import { readFileSync } from "node:fs";
-import { request } from "node:https";
-import { dirname, resolve } from "node:path";
-import { parse } from "yaml";
+import { type ApiAccess, callApi, readAccess } from "../../components/hub/api.ts";
 import { UsageError } from "../exit.ts";
-import { runProgram } from "../process.ts";
 import type { ObservedApplication } from "./status.ts";
-
-/** How to reach an API server, and as whom. */
-interface Access {
-  readonly server: string;
-  readonly ca: Buffer | undefined;
-  readonly cert: Buffer | undefined;
-  readonly key: Buffer | undefined;
-  readonly token: string | undefined;
-}
-
-/** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1 */
-interface Kubeconfig {
-  readonly "current-context"?: string;
-  readonly contexts?: readonly { readonly name: string; readonly context: { cluster: string; user: string } }[];
-  readonly clusters?: readonly { readonly name: string; readonly cluster: Readonly<Record<string, string>> }[];
-  readonly users?: readonly { readonly name: string; readonly user: User }[];
-}
-
-interface User extends Readonly<Record<string, unknown>> {
-  readonly exec?: {
-    readonly apiVersion: string;
-    readonly command: string;
-    readonly args?: readonly string[];
-    readonly env?: readonly { readonly name: string; readonly value: string }[];
-  };
-}
 
 interface Page {
   readonly items: readonly ObservedApplication[];
@@ -42,8 +12,6 @@ interface Page {
 }
 
 const PAGE = 100;
-const TIMEOUT_MS = 30_000;
-const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
 /**
  * The Applications in a namespace.
@@ -54,7 +22,7 @@ export async function listApplications(
   kubeconfig: string,
   namespaces: readonly string[],
 ): Promise<ObservedApplication[]> {
-  const access = await readAccess(kubeconfig);
+  const access = await openKubeconfig(kubeconfig);
   const applications: ObservedApplication[] = [];
   for (const namespace of namespaces) {
     let next: string | undefined;
@@ -87,8 +55,8 @@ function pick(status: NonNullable<ObservedApplication["status"]>): NonNullable<O
   };
 }
 
-async function getPage(access: Access, path: string, namespace: string, kubeconfig: string): Promise<Page> {
-  const { status, text } = await get(access, path);
+async function getPage(access: ApiAccess, path: string, namespace: string, kubeconfig: string): Promise<Page> {
+  const { status, text } = await callApi(access, { path });
   if (status === 200) return JSON.parse(text) as Page;
   const what = `applications in namespace ${namespace} of ${access.server}`;
   if (status === 401 || status === 403)
@@ -97,85 +65,9 @@ async function getPage(access: Access, path: string, namespace: string, kubeconf
   throw new Error(`${kubeconfig}: listing ${what} answers ${status} - look at the hub and run again`);
 }
 
-function get(access: Access, path: string): Promise<{ readonly status: number; readonly text: string }> {
-  const { server, token, ca, cert, key } = access;
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(new Error(`${server} does not answer: ${error.message} - try again`));
-    const call = request(
-      `${server.replace(/\/$/, "")}${path}`,
-      { ca, cert, key, timeout: TIMEOUT_MS, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on("data", (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_PAGE_BYTES) call.destroy(new Error(`the answer has over ${MAX_PAGE_BYTES / 2 ** 20} MiB`));
-          else chunks.push(chunk);
-        });
-        response.once("end", () =>
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),
-        );
-        response.once("error", fail);
-      },
-    );
-    call.once("error", fail);
-    call.once("timeout", () => call.destroy(new Error(`nothing in ${TIMEOUT_MS / 1000} s`)));
-    call.end();
+/** The account of a kubeconfig. @param path of the file @throws UsageError when it cannot be used */
+export function openKubeconfig(path: string): Promise<ApiAccess> {
+  return readAccess(undefined, [path]).catch(({ message }: Error) => {
+    throw new UsageError(message);
   });
-}
-
-async function readAccess(path: string): Promise<Access> {
-  const file = readKubeconfig(path);
-  const context = file.contexts?.find(({ name }) => name === file["current-context"])?.context;
-  const cluster = file.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
-  const user = file.users?.find(({ name }) => name === context?.user)?.user ?? {};
-  if (cluster?.server === undefined)
-    throw new UsageError(
-      `${path}: its current context has no server - set the context with kubectl config use-context`,
-    );
-  const load = (fields: Readonly<Record<string, unknown>>, name: string): Buffer | undefined => {
-    const [data, from] = [fields[`${name}-data`], fields[name]];
-    if (typeof data === "string") return Buffer.from(data, "base64");
-    return typeof from === "string" ? readFileSync(resolve(dirname(path), from)) : undefined;
-  };
-  return {
-    server: cluster.server,
-    ca: load(cluster, "certificate-authority"),
-    cert: load(user, "client-certificate"),
-    key: load(user, "client-key"),
-    token: await tokenOf(path, user),
-  };
-}
-
-function readKubeconfig(path: string): Kubeconfig {
-  try {
-    const value: unknown = parse(readFileSync(path, "utf8"));
-    if (typeof value === "object" && value !== null) return value as Kubeconfig;
-  } catch (error) {
-    throw new UsageError(`${path}: ${(error as Error).message.split("\n", 1)[0]} - use the hub's kubeconfig`);
-  }
-  throw new UsageError(`${path}: is no kubeconfig - use the hub's kubeconfig`);
-}
-
-/** A token as written, from a file, or from the program that the kubeconfig names for it. */
-async function tokenOf(path: string, user: User): Promise<string | undefined> {
-  const { token, tokenFile, exec } = user;
-  if (typeof token === "string") return token;
-  if (typeof tokenFile === "string") return readFileSync(resolve(dirname(path), tokenFile), "utf8").trim();
-  if (exec === undefined) return undefined;
-  const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false } };
-  const result = await runProgram(exec.command, exec.args ?? [], {
-    timeoutMs: TIMEOUT_MS,
-    environment: {
-      ...Object.fromEntries((exec.env ?? []).map(({ name, value }) => [name, value])),
-      KUBERNETES_EXEC_INFO: JSON.stringify(info),
-    },
-  });
-  try {
-    const { status } = JSON.parse(result.stdout) as { readonly status?: { readonly token?: string } };
-    if (status?.token !== undefined) return status.token;
-  } catch {
-    // Told below: what it printed may hold a secret.
-  }
-  throw new UsageError(`${path}: ${exec.command} gives no token (exit code ${result.exitCode}) - log in and run again`);
 }

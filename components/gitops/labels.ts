@@ -15,6 +15,8 @@ export const SHARD_LABEL = "edge-fleet.dev/shard";
 export const WINDOW_LABEL = "edge-fleet.dev/window";
 /** Label on the Application of a further workload of fleet.yaml: the workload's name. */
 export const WORKLOAD_LABEL = "edge-fleet.dev/workload";
+/** Label on Argo CD's definitions on the hub: the fleet whose hub has installed them. */
+export const FLEET_LABEL = "edge-fleet.dev/fleet";
 /** Label on a cluster Secret: `removed` once its device is declared so, which makes it none of Argo CD's clusters. */
 export const STATE_LABEL = "edge-fleet.dev/state";
 /** Annotation on Applications and on every workload object: the id of the device. */

@@ -1,10 +1,12 @@
 /**
- * Definitions of Argo CD that another Argo CD of the cluster brought: read from the cluster, and refused where they lack
- * what the locked release's own have.
+ * Definitions of Argo CD that another Argo CD of the cluster brought: read from the cluster, and refused where the hub would
+ * install its own over them, or where they lack what the locked release's own have.
  */
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { leaveToEngine } from "../engine.ts";
+import { FLEET_LABEL } from "../gitops/labels.ts";
+import { type ApiAccess, callApi } from "./api.ts";
 import { type ClusterAccess, hubProvider } from "./cluster.ts";
 import type { ManifestObject } from "./manifests.ts";
 
@@ -75,12 +77,72 @@ export function refuseOlder(found: readonly FoundDefinition[], wanted: readonly 
   );
 }
 
+/** Marks the definitions that a fleet's hub installs, so that a run which follows a killed one knows its own. */
+export function markDefinitions(definitions: readonly ManifestObject[], fleet: string): ManifestObject[] {
+  return definitions.map((definition) => {
+    const { metadata } = definition;
+    return { ...definition, metadata: { ...metadata, labels: { ...metadata.labels, [FLEET_LABEL]: fleet } } };
+  });
+}
+
+/** Asks for an object's labels and annotations alone: a definition is hundreds of kilobytes. */
+const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/**
+ * Finds the definitions that the cluster has already, without reading them through the engine, for which one that is not
+ * there is an error.
+ * @param names of the definitions
+ * @throws Error when the cluster does not answer, or does not let its user read them
+ */
+export async function findDefinitions(
+  access: ApiAccess,
+  names: readonly string[],
+): Promise<Omit<FoundDefinition, "spec">[]> {
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const { status, text } = await callApi(access, { path: `${DEFINITIONS}/${name}`, accept: METADATA_ONLY });
+      if (status === 404) return [];
+      if (status !== 200)
+        throw new Error(
+          `${access.server}${DEFINITIONS}/${name} answers ${status}, so it is not known whether another Argo CD has it - ` +
+            "let the hub's user read custom resource definitions",
+        );
+      const { labels = {}, annotations = {} } = (JSON.parse(text) as { metadata: Partial<FoundDefinition> }).metadata;
+      return [{ name, labels, annotations }];
+    }),
+  );
+  return found.flat();
+}
+
+/**
+ * Refuses definitions that this fleet's hub has not made: it would take them over, and all Applications of the other Argo
+ * CD would go with them one day.
+ * @throws Error that names each and whose it is
+ */
+export function refuseForeign(found: readonly Omit<FoundDefinition, "spec">[], fleet: string): void {
+  const lines = found
+    .filter(({ labels }) => labels[FLEET_LABEL] !== fleet)
+    .map((definition) => `${definition.name} (${ownerOf(definition)})`);
+  if (lines.length === 0) return;
+  throw new Error(
+    `hub.definitions: install, but the cluster has definitions that this hub has not made:\n${lines.join("\n")}\n` +
+      "write hub.definitions: adopt into fleet.yaml, which leaves them to the Argo CD that they are of",
+  );
+}
+
 /** Helm and Argo CD say so in labels and annotations; others say nothing. */
-function ownerOf({ labels, annotations }: FoundDefinition): string {
+function ownerOf({ labels, annotations }: Omit<FoundDefinition, "spec">): string {
   const release = annotations["meta.helm.sh/release-name"];
   const said = [
     ...(release === undefined ? [] : [`Helm release ${annotations["meta.helm.sh/release-namespace"]}/${release}`]),
-    ...["helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version", "argocd.argoproj.io/instance"]
+    ...[
+      FLEET_LABEL,
+      "helm.sh/chart",
+      "app.kubernetes.io/managed-by",
+      "app.kubernetes.io/version",
+      "argocd.argoproj.io/instance",
+    ]
       .filter((label) => labels[label] !== undefined)
       .map((label) => `${label}=${labels[label]}`),
   ];

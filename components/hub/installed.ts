@@ -21,6 +21,8 @@ export interface InstalledHub {
   /** UID of the cluster that it stands on, or undefined before the first run. */
   readonly clusterUid: string | undefined;
   readonly controlPlanes: readonly InstalledControlPlane[];
+  /** Names of the definitions that it has made. */
+  readonly definitions: readonly string[];
 }
 
 /** Finds the hub in the state of its stack. @param resources of `readStackResources` */
@@ -38,8 +40,14 @@ export function findInstalledHub(resources: readonly StackResource[]): Installed
       },
     ];
   });
+  const group = `${hub?.name}-crds:`;
+  const definitions = resources.map(({ name }) => name).filter((name) => name.startsWith(group));
   const uid = hub?.outputs.clusterUid;
-  return { clusterUid: typeof uid === "string" ? uid : undefined, controlPlanes };
+  return {
+    clusterUid: typeof uid === "string" ? uid : undefined,
+    controlPlanes,
+    definitions: definitions.map((name) => name.slice(group.length)),
+  };
 }
 
 /** The control planes whose regions are no longer in the inventory. */

@@ -1,5 +1,5 @@
 /**
- * Kubeconfigs: which cluster the operator's one points to, read as client-go reads it, and one for a region's account that
+ * Kubeconfigs: which cluster and user the operator's one points to, read as client-go reads it, and one for a region's account that
  * holds nothing but that account's token. Pure but for reading the files.
  */
 import { existsSync, readFileSync } from "node:fs";
@@ -17,24 +17,18 @@ export interface Cluster {
 
 interface NamedContext {
   readonly name: string;
-  readonly context?: { readonly cluster?: string };
+  readonly context?: { readonly cluster?: string; readonly user?: string };
 }
 
-interface NamedCluster {
-  readonly name: string;
-  readonly cluster?: {
-    readonly server?: string;
-    readonly "certificate-authority-data"?: string;
-    readonly "certificate-authority"?: string;
-  };
-}
+type Fields = Readonly<Record<string, unknown>>;
 
-/** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1: what of it names a cluster. */
+/** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1: what of it names a cluster and a user. */
 interface KubeconfigFile {
   readonly "current-context"?: string;
   /** kubectl writes null for an empty list. */
   readonly contexts?: readonly NamedContext[] | null;
-  readonly clusters?: readonly NamedCluster[] | null;
+  readonly clusters?: readonly { readonly name: string; readonly cluster?: Fields }[] | null;
+  readonly users?: readonly { readonly name: string; readonly user?: Fields }[] | null;
 }
 
 /** A file and its path, which its relative paths are relative to. */
@@ -46,14 +40,31 @@ export function kubeconfigPaths(): string[] {
   return listed.length > 0 ? listed.map((path) => resolve(path)) : [join(homedir(), ".kube", "config")];
 }
 
+/** A cluster or a user, and the file that has it, which its relative paths are relative to. */
+export interface Located {
+  readonly path: string;
+  readonly fields: Fields;
+}
+
+/** A context with what it names. */
+export interface SelectedContext {
+  /** The files, for messages. */
+  readonly where: string;
+  readonly name: string;
+  /** Absent: no file has it. */
+  readonly cluster: Located | undefined;
+  /** Absent: no file has it. */
+  readonly user: Located | undefined;
+}
+
 /**
- * The cluster of a context. Of several files the first that names a context, a cluster or the current context counts, and
+ * Finds a context. Of several files the first that names a context, a cluster, a user or the current context counts, and
  * files that do not exist are passed over, as client-go does (tools/clientcmd/loader.go).
  * @param context name of the context. Default: the current one
- * @param paths files to read. Default: {@link kubeconfigPaths}
- * @throws Error when no file exists, one is no kubeconfig, the context is not there, or its cluster has no server or CA
+ * @param paths files to read
+ * @throws Error when no file exists, one is no kubeconfig, or the context is not there
  */
-export function readCluster(context?: string, paths: readonly string[] = kubeconfigPaths()): Cluster {
+export function selectContext(context: string | undefined, paths: readonly string[]): SelectedContext {
   const where = `kubeconfig ${paths.join(", ")}`;
   const loaded = paths.filter((path) => existsSync(path)).map(load);
   if (loaded.length === 0) {
@@ -66,12 +77,27 @@ export function readCluster(context?: string, paths: readonly string[] = kubecon
     throw new Error(`${where}: has no current context - set edge-fleet:context to one of: ${known}`);
   }
   if (!contexts.has(name)) throw new Error(`${where}: has no context "${name}" - use one of: ${known}`);
-  const entry = findFirst(loaded, (file) => file.contexts?.find((candidate) => candidate.name === name));
-  const clusterName = entry?.found.context?.cluster;
-  const cluster = findFirst(loaded, (file) => file.clusters?.find((candidate) => candidate.name === clusterName));
-  const server = cluster?.found.cluster?.server;
-  const certificateAuthorityData = cluster && authorityOf(cluster.path, cluster.found);
-  if (server === undefined || certificateAuthorityData === undefined) {
+  const found = findFirst(loaded, (file) => file.contexts?.find((candidate) => candidate.name === name)?.context);
+  const { cluster, user } = found?.found ?? {};
+  return {
+    where,
+    name,
+    cluster: locate(loaded, (file) => file.clusters?.find((candidate) => candidate.name === cluster)?.cluster),
+    user: locate(loaded, (file) => file.users?.find((candidate) => candidate.name === user)?.user),
+  };
+}
+
+/**
+ * The cluster of a context.
+ * @param context name of the context. Default: the current one
+ * @param paths files to read. Default: {@link kubeconfigPaths}
+ * @throws Error as {@link selectContext}, or when its cluster has no server or CA
+ */
+export function readCluster(context?: string, paths: readonly string[] = kubeconfigPaths()): Cluster {
+  const { where, name, cluster } = selectContext(context, paths);
+  const server = cluster?.fields.server;
+  const certificateAuthorityData = cluster && authorityOf(cluster);
+  if (typeof server !== "string" || certificateAuthorityData === undefined) {
     throw new Error(
       `${where}: the cluster of context "${name}" has no server or no CA - add it, or use another context`,
     );
@@ -102,10 +128,16 @@ function findFirst<T>(
   return undefined;
 }
 
-function authorityOf(path: string, { cluster }: NamedCluster): string | undefined {
-  const inline = cluster?.["certificate-authority-data"];
-  const named = cluster?.["certificate-authority"];
-  if (inline !== undefined || named === undefined) return inline;
+function locate(loaded: readonly Loaded[], find: (file: KubeconfigFile) => Fields | undefined): Located | undefined {
+  const first = findFirst(loaded, find);
+  return first && { path: first.path, fields: first.found };
+}
+
+function authorityOf({ path, fields }: Located): string | undefined {
+  const inline = fields["certificate-authority-data"];
+  const named = fields["certificate-authority"];
+  if (typeof inline === "string") return inline;
+  if (typeof named !== "string") return undefined;
   const file = resolve(dirname(path), named);
   if (!existsSync(file))
     throw new Error(`kubeconfig ${path}: its certificate-authority ${file} does not exist - add it`);

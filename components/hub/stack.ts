@@ -11,9 +11,10 @@ import type { HubSettings } from "../inventory/hub-schema.ts";
 import { hubOf, type Inventory, resolveRegion } from "../inventory/index.ts";
 import { GIT_SECRET_KEYS } from "../plan/git-access.ts";
 import type { StackSettings } from "../settings.ts";
+import { readAccess } from "./api.ts";
 import type { HubRegion } from "./args.ts";
 import { readClusterUid } from "./cluster.ts";
-import { readDefinitions, refuseOlder } from "./definitions.ts";
+import { findDefinitions, markDefinitions, readDefinitions, refuseForeign, refuseOlder } from "./definitions.ts";
 import { hubGit } from "./git.ts";
 import { listHeldObjects } from "./held.ts";
 import { Hub } from "./index.ts";
@@ -26,7 +27,7 @@ import {
   vanishedControlPlanes,
 } from "./installed.ts";
 import { type Cluster, readCluster } from "./kubeconfig.ts";
-import { loadArgoCd } from "./manifests.ts";
+import { type ArgoCdManifests, loadArgoCd } from "./manifests.ts";
 import { planPrincipal } from "./principal/plan.ts";
 import { openServer, SERVER_SECRET_KEYS } from "./server.ts";
 
@@ -60,9 +61,10 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
   refuseOtherCluster(installed, uid, stack);
   await refuseHeldControlPlanes(installed, inventory, cluster);
   if (wanted.definitions === "adopt") refuseOlder(await readDefinitions(stack, access, manifests.crds), manifests.crds);
+  else await refuseForeignDefinitions(installed, manifests, fleet.fleet, settings.context);
   const hub = new Hub(stack, {
     cluster: { ...access, ...cluster, uid },
-    manifests,
+    manifests: { ...manifests, crds: markDefinitions(manifests.crds, fleet.fleet) },
     regions,
     gitUrl: fleet.git.url,
     workloads: fleet.workloads ?? [],
@@ -132,6 +134,17 @@ function readSecrets(keys: readonly string[]): Record<string, string> {
       return value === undefined ? [] : [[key, value]];
     }),
   );
+}
+
+/** Nothing is asked once the state has them all. */
+async function refuseForeignDefinitions(
+  { definitions }: InstalledHub,
+  { crds }: ArgoCdManifests,
+  fleet: string,
+  context: string | undefined,
+): Promise<void> {
+  const unknown = crds.map(({ metadata }) => metadata.name).filter((name) => !definitions.includes(name));
+  if (unknown.length > 0) refuseForeign(await findDefinitions(await readAccess(context), unknown), fleet);
 }
 
 /** One whose token is gone is past that: its deletion has begun. */

@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import type { RegionOutputs } from "../../components/region/outputs.ts";
 import { K3S_VERSIONS, type LabDeviceRequest, type LabFleet, REGION, startLabFleet } from "../lab/fleet.ts";
 import { type ApiObject, callApi, getApi, listApi } from "../lab/hub/api.ts";
@@ -20,10 +21,13 @@ import {
   touched,
   up,
 } from "../lab/scenario.ts";
+import { argocdManifests } from "../lab/toolchain/index.ts";
 
 const toolchain = await enterLab();
 
 const NAMESPACE = `argocd-${REGION}`;
+const { directory: manifests } = await argocdManifests();
+const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const SECRETS = `/api/v1/namespaces/${NAMESPACE}/secrets`;
 const DEVICES = ["shop-0", "shop-1"];
 const requests = DEVICES.map((id): LabDeviceRequest => ({ id, model: "nuc-4g", ring: "canary" }));
@@ -39,6 +43,9 @@ test("a hub through its life", async (t) => {
   await t.test("a manifest that is not the locked one stops everything", () => story.wrongManifest());
   await t.test("a kubeconfig or context that is not there stops everything and names those that are", () =>
     story.wrongKubeconfig(),
+  );
+  await t.test("definitions of another Argo CD are refused in preview and up, and stay as they are", () =>
+    story.foreignDefinitions(),
   );
   await t.test("an up installs the definitions once and the region's control plane", () => story.install());
   await t.test("projects let workloads come from the fleet's repository only", () => story.projects());
@@ -121,7 +128,7 @@ class Story {
     assert.doesNotMatch(run.text, /^\s+at .*:\d+/m, "no stack trace");
     const argocd = (names: string[]) => names.filter((name) => name.includes("argo"));
     assert.deepEqual(argocd(await this.#names("/api/v1/namespaces")), []);
-    assert.deepEqual(argocd(await this.#names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")), []);
+    assert.deepEqual(argocd(await this.#names(DEFINITIONS)), []);
     set(locked);
   }
 
@@ -147,10 +154,34 @@ class Story {
     );
   }
 
+  async foreignDefinitions(): Promise<void> {
+    const crd = readFileSync(join(manifests, "crds/application-crd.yaml"), "utf8");
+    const definition = parse(crd) as ApiObject;
+    const path = `${DEFINITIONS}/${definition.metadata.name}`;
+    const helm = { "meta.helm.sh/release-name": "argo", "meta.helm.sh/release-namespace": "tools" };
+    const theirs = { ...definition, metadata: { ...definition.metadata, annotations: helm } };
+    const admin = readFileSync(this.#kubeconfig, "utf8");
+    assert.equal((await callApi(admin, "POST", DEFINITIONS, theirs)).status, 201);
+    const { body: before } = await getApi(admin, path);
+    for (const run of [await preview(this.#fleet, "hub"), await this.#upHub()]) {
+      assert.notEqual(run.code, 0);
+      assert.match(run.text, /applications\.argoproj\.io \(Helm release tools\/argo\)/);
+      assert.match(run.text, /write hub\.definitions: adopt into fleet\.yaml/);
+      assert.doesNotMatch(run.text, /^\s+at .*:\d+/m, "no stack trace");
+      assert.ok(touched(run).every((name) => !name.startsWith("hub-crds") && !name.includes(REGION)));
+    }
+    const generation = (object: unknown) => (object as { metadata: { generation: number } }).metadata.generation;
+    const { body: after } = await getApi(admin, path);
+    assert.equal(generation(after), generation(before));
+    // As a run leaves them that was killed before it saved its state: the next step has to take it over.
+    const own = { metadata: { labels: { "edge-fleet.dev/fleet": "lab" }, annotations: null } };
+    assert.equal((await callApi(admin, "PATCH", path, own)).status, 200);
+  }
+
   async install(): Promise<void> {
     const run = await this.#upHub();
     assert.equal(run.code, 0, run.text);
-    const definitions = await this.#names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+    const definitions = await this.#names(DEFINITIONS);
     assert.deepEqual(definitions, [
       "applications.argoproj.io",
       "applicationsets.argoproj.io",
@@ -182,6 +213,7 @@ class Story {
     assert.equal(run.code, 0, run.text);
     assert.deepEqual(touched(run), []);
     assert.ok(run.operations.size > 20, "the hub's resources were looked at");
+    assert.ok(run.operations.has("hub-crds:applications.argoproj.io"), "the name by which the next run knows its own");
     assert.equal(await this.#settingsKey(), key);
   }
 

@@ -1,10 +1,15 @@
-/** Which of another Argo CD's definitions a hub takes: against the real ones of v3.2.11. */
+/** Which of another Argo CD's definitions a hub takes, and which it leaves alone: against the real ones of v3.2.11. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { type FoundDefinition, refuseOlder } from "../../../components/hub/definitions.ts";
+import {
+  type FoundDefinition,
+  markDefinitions,
+  refuseForeign,
+  refuseOlder,
+} from "../../../components/hub/definitions.ts";
 import type { ManifestObject } from "../../../components/hub/manifests.ts";
 import { argocdManifests } from "../../lab/toolchain/index.ts";
 
@@ -66,4 +71,30 @@ test("a version that is not served counts as one that is not there", () => {
     for (const version of versions) version.served = false;
   };
   assert.match(messageOf(found(unserved)), /appprojects\.argoproj\.io .* lacks v1alpha1, /);
+});
+
+test("a hub that installs knows its own definitions, and refuses those of others with whose they are and the fix", () => {
+  const own = markDefinitions(wanted, "acme").map(({ metadata: { name, labels = {} } }) => ({
+    name,
+    labels,
+    annotations: {},
+  }));
+  assert.doesNotThrow(() => refuseForeign(own, "acme"));
+  assert.doesNotThrow(() => refuseForeign([], "acme"));
+  const [first, ...others] = own;
+  const helm = { "meta.helm.sh/release-name": "argo", "meta.helm.sh/release-namespace": "tools" };
+  const plain = { name: "applications.argoproj.io", labels: {}, annotations: helm };
+  assert.throws(() => refuseForeign([plain, ...others], "acme"), {
+    message:
+      "hub.definitions: install, but the cluster has definitions that this hub has not made:\n" +
+      "applications.argoproj.io (Helm release tools/argo)\n" +
+      "write hub.definitions: adopt into fleet.yaml, which leaves them to the Argo CD that they are of",
+  });
+  assert.throws(() => refuseForeign([{ ...plain, annotations: {} }], "acme"), /\(nobody says that it is theirs\)/);
+  assert.throws(() => refuseForeign(first === undefined ? [] : [first], "other"), /\(edge-fleet\.dev\/fleet=acme\)/);
+});
+
+test("a mark leaves what upstream's definitions say of themselves", () => {
+  for (const [index, { metadata }] of markDefinitions(wanted, "acme").entries())
+    assert.deepEqual(metadata.labels, { ...wanted[index]?.metadata.labels, "edge-fleet.dev/fleet": "acme" });
 });

@@ -12,6 +12,7 @@ import {
 const HUB = "edge-fleet:index:Hub";
 const CONTROL_PLANE = "edge-fleet:index:ControlPlane";
 const SECRET = "kubernetes:core/v1:Secret";
+const DEFINITION = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
 
 function resource(type: string, name: string, outputs: object = {}): StackResource {
   return { urn: `urn:pulumi:hub::edge-fleet::${type}::${name}`, type, name, outputs: { ...outputs } };
@@ -25,15 +26,19 @@ const STATE = [
   resource(SECRET, "hub-tokyo-settings", token("another secret")),
   resource(SECRET, "hub-tokyo-token", token("tokyo's token")),
   resource(CONTROL_PLANE, "hub-osaka", { region: "osaka", removed: true }),
+  resource(DEFINITION, "hub-crds:applications.argoproj.io"),
+  // As a run with `adopt` has read it.
+  resource(DEFINITION, "hub-appprojects.argoproj.io"),
 ];
 
-test("the state of the last run says which cluster the hub is on, and which control planes it has", () => {
+test("the state of the last run says which cluster the hub is on, which control planes it has, and which definitions are its own", () => {
   assert.deepEqual(findInstalledHub(STATE), {
     clusterUid: "uid-1",
     controlPlanes: [
       { region: "tokyo", removed: false, token: "tokyo's token" },
       { region: "osaka", removed: true, token: undefined },
     ],
+    definitions: ["applications.argoproj.io"],
   });
 });
 
@@ -42,8 +47,9 @@ test("a hub whose first run was cut off before its end has control planes and no
   assert.deepEqual(findInstalledHub(cut), {
     clusterUid: undefined,
     controlPlanes: [{ region: "tokyo", removed: false, token: undefined }],
+    definitions: [],
   });
-  assert.deepEqual(findInstalledHub([]), { clusterUid: undefined, controlPlanes: [] });
+  assert.deepEqual(findInstalledHub([]), { clusterUid: undefined, controlPlanes: [], definitions: [] });
 });
 
 test("a control plane whose region has left the inventory undeclared is refused, with every file named", () => {
@@ -68,7 +74,7 @@ test("a region that was declared removed, or is still there, is not refused", ()
 test("another cluster behind the kubeconfig is refused with both UIDs and the two ways on", () => {
   const hub = findInstalledHub(STATE);
   refuseOtherCluster(hub, "uid-1", "hub");
-  refuseOtherCluster({ clusterUid: undefined, controlPlanes: [] }, "uid-2", "hub");
+  refuseOtherCluster({ clusterUid: undefined, controlPlanes: [], definitions: [] }, "uid-2", "hub");
   assert.throws(
     () => refuseOtherCluster(hub, "uid-2", "hub"),
     /leads to the cluster uid-2, and the hub is on the cluster uid-1 .* - set KUBECONFIG or edge-fleet:context .*--stack hub/,
