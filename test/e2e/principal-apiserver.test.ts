@@ -1,20 +1,33 @@
 /**
- * A region's principal on a real API server: every object is applied server-side with every field checked, its pod is one
- * that Pod Security's `restricted` lets in, and its account may do what the process does and no more. The process itself
- * cannot be had here.
+ * A region's control plane with all that `hub` of fleet.yaml may ask for, and its principal, on a real API server: every object
+ * is applied server-side with every field checked, every pod is one that Pod Security's `restricted` lets in, and the
+ * principal's account may do what the process does and no more. The process itself cannot be had here.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { selectControlPlane } from "../../components/hub/control-plane.ts";
+import type { ManifestObject } from "../../components/hub/manifests.ts";
+import { withMetrics } from "../../components/hub/metrics.ts";
 import { principalObjects } from "../../components/hub/principal/index.ts";
 import type { PrincipalSettings } from "../../components/hub/principal/settings.ts";
+import { openServer, serverOfRegion } from "../../components/hub/server.ts";
+import { HubSchema } from "../../components/inventory/hub-schema.ts";
 import { renderControlPlane } from "../../components/registration/control-plane.ts";
 import { type AppliedObject, applyObject, callApi } from "../lab/hub/api.ts";
 import { startHub } from "../lab/hub/index.ts";
 import { enterLab } from "../lab/scenario.ts";
+import { settle } from "../lab/settle.ts";
+import { argocdManifests } from "../lab/toolchain/index.ts";
+import { prometheusOperatorDefinitions } from "../unit/gitops/schemas.ts";
 
 const toolchain = await enterLab();
+const { directory: manifests } = await argocdManifests();
+const namespaceInstall = parseAllDocuments(readFileSync(join(manifests, "namespace-install.yaml"), "utf8")).map(
+  (document) => document.toJS() as ManifestObject,
+);
 const SETTINGS: PrincipalSettings = {
   namespace: "argocd-tokyo",
   image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
@@ -50,14 +63,15 @@ const RIGHTS: readonly (readonly [verb: string, group: string, resource: string,
   ["get", "apps", "deployments", false, false],
 ];
 
-test("a region's principal on a real API server", async (t) => {
+test("a region's control plane and principal on a real API server", async (t) => {
   const hub = await startHub({ toolchain, directory: join(mkdtempSync("/run/edge-fleet-principal-"), "hub") });
   t.after(() => hub.stop());
   const kubeconfig = readFileSync(hub.kubeconfigPath, "utf8");
   const { namespace } = renderControlPlane("tokyo", "https://git.example.com/fleet.git");
   assert.equal((await applyObject(kubeconfig, namespace as AppliedObject)).status, 201);
   await t.test("every object is taken, and a second time changes nothing", async () => {
-    for (const object of principalObjects(SETTINGS)) {
+    await defineOperator(kubeconfig);
+    for (const object of [...controlPlaneObjects(), ...principalObjects(SETTINGS)]) {
       const [first, second] = [await applyObject(kubeconfig, object), await applyObject(kubeconfig, object)];
       assert.deepEqual([first.status, second.status], [201, 200], JSON.stringify([object.kind, first.body]));
       assert.equal(versionOf(second.body), versionOf(first.body), object.kind);
@@ -68,12 +82,20 @@ test("a region's principal on a real API server", async (t) => {
     const { status } = await applyObject(kubeconfig, { ...object, typo: 1 } as unknown as AppliedObject, "dryRun=All");
     assert.equal(status, 500);
   });
-  await t.test("its pod is let into the restricted namespace, and one that is root is not", async () => {
-    const deployment = principalObjects(SETTINGS).find(({ kind }) => kind === "Deployment") as unknown as Workload;
-    const answers = [podOf(deployment), rootPodOf(deployment)].map((pod) =>
-      applyObject(kubeconfig, pod, "dryRun=All").then(({ status }) => status),
+  await t.test("every pod is let into the restricted namespace, and one that is root is not", async () => {
+    const objects = [...controlPlaneObjects(), ...principalObjects(SETTINGS)];
+    const deployments = objects.filter(({ kind }) => kind === "Deployment") as unknown as Workload[];
+    const answers: [string, number, number][] = [];
+    for (const deployment of deployments) {
+      const [good, root] = [podOf(deployment), rootPodOf(deployment)];
+      const status = async (pod: AppliedObject) => (await applyObject(kubeconfig, pod, "dryRun=All")).status;
+      answers.push([deployment.metadata.name, await status(good), await status(root)]);
+    }
+    const names = ["applicationset-controller", "redis", "repo-server", "server", "agent-principal"];
+    assert.deepEqual(
+      answers,
+      names.map((name) => [`argocd-${name}`, 201, 403]),
     );
-    assert.deepEqual(await Promise.all(answers), [201, 403]);
   });
   await t.test("its account may do what the process does, in its own region alone", async () => {
     const found = [];
@@ -88,7 +110,43 @@ test("a region's principal on a real API server", async (t) => {
   });
 });
 
+/** Argo CD's own install with everything that `hub` of fleet.yaml may ask for, as the region's provider places it. */
+function controlPlaneObjects(): AppliedObject[] {
+  const { server } = HubSchema.parse({
+    argocd: { version: "v3.2.11" },
+    server: {
+      url: "https://argocd-{region}.example.com",
+      sso: { issuer: "https://id.example.com", clientId: "argocd", groups: { sre: "admin" } },
+      service: "LoadBalancer",
+      sourceRanges: ["10.0.0.0/8"],
+    },
+  });
+  const opened = openServer(server, { ssoClientSecret: "only-for-the-lab" });
+  const options = { highAvailability: true, server: opened && serverOfRegion(opened, "tokyo") };
+  const selected = selectControlPlane({ namespaceInstall }, options);
+  const namespace = "argocd-tokyo";
+  const input = { region: "tokyo", namespace, agents: SETTINGS.agents, highAvailability: true };
+  const objects = withMetrics(selected, { namespace: "monitoring", operator: true }, input);
+  return objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace } }));
+}
+
+/** The definitions of the Prometheus operator, which a hub does not bring. */
+async function defineOperator(kubeconfig: string): Promise<void> {
+  for (const definition of prometheusOperatorDefinitions()) {
+    const { status, body } = await applyObject(kubeconfig, definition);
+    assert.equal(status, 201, JSON.stringify(body));
+  }
+  const served = async () => {
+    const statuses = [];
+    for (const plural of ["servicemonitors", "prometheusrules"])
+      statuses.push((await callApi(kubeconfig, "GET", `/apis/monitoring.coreos.com/v1/${plural}`)).status);
+    return statuses;
+  };
+  assert.deepEqual(await settle(served, [200, 200], 30_000), [200, 200]);
+}
+
 interface Workload {
+  readonly metadata: { readonly name: string };
   readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } };
 }
 
@@ -98,7 +156,7 @@ function podOf({ spec: { template } }: Workload): AppliedObject {
 
 function rootPodOf(workload: Workload): AppliedObject {
   const pod = podOf(workload) as AppliedObject & { spec: object };
-  return { ...pod, spec: { ...pod.spec, securityContext: {} } } as AppliedObject;
+  return { ...pod, spec: { ...pod.spec, securityContext: { runAsUser: 0, runAsNonRoot: false } } } as AppliedObject;
 }
 
 function versionOf(body: unknown): string | undefined {

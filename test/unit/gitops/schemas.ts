@@ -34,7 +34,11 @@ export interface Schema {
   readonly additionalProperties?: Schema | boolean;
 }
 
-interface Crd {
+/** A custom resource definition. */
+export interface Crd {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
   readonly spec: {
     readonly group: string;
     readonly names: { readonly kind: string };
@@ -55,24 +59,33 @@ interface GroupVersionKind {
 /** Writes the schemas of Argo CD's kinds into a folder. */
 export function writeArgoCdSchemas(directory: string): void {
   for (const kind of ["application", "applicationset", "appproject"])
-    writeCrdSchemas(directory, join(moduleFolder(ARGOCD_MODULE), "manifests/crds", `${kind}-crd.yaml`));
+    writeCrdSchemas(directory, readCrd(join(moduleFolder(ARGOCD_MODULE), "manifests/crds", `${kind}-crd.yaml`)));
 }
 
 /** Writes the schemas of the kinds of Flux that a device pulls by into a folder. */
 export function writeFluxSchemas(directory: string): void {
   for (const [module, crd] of FLUX_CRDS)
-    writeCrdSchemas(directory, join(moduleFolder(module), "config/crd/bases", crd));
+    writeCrdSchemas(directory, readCrd(join(moduleFolder(module), "config/crd/bases", crd)));
 }
 
 /** Writes the schemas of the Prometheus operator's kinds of which a hub has objects into a folder. */
 export function writePrometheusOperatorSchemas(directory: string): void {
-  const folder = join(moduleFolder(PROMETHEUS_OPERATOR_MODULE), "example/prometheus-operator-crd");
-  for (const kind of ["servicemonitors", "prometheusrules"])
-    writeCrdSchemas(directory, join(folder, `monitoring.coreos.com_${kind}.yaml`));
+  for (const definition of prometheusOperatorDefinitions()) writeCrdSchemas(directory, definition);
 }
 
-function writeCrdSchemas(directory: string, file: string): void {
-  const { group, names, versions } = (parse(readFileSync(file, "utf8")) as Crd).spec;
+/** Definitions of ServiceMonitor and PrometheusRule. */
+export function prometheusOperatorDefinitions(): Crd[] {
+  const folder = join(moduleFolder(PROMETHEUS_OPERATOR_MODULE), "example/prometheus-operator-crd");
+  return ["servicemonitors", "prometheusrules"].map((kind) =>
+    readCrd(join(folder, `monitoring.coreos.com_${kind}.yaml`)),
+  );
+}
+
+function readCrd(file: string): Crd {
+  return parse(readFileSync(file, "utf8")) as Crd;
+}
+
+function writeCrdSchemas(directory: string, { spec: { group, names, versions } }: Crd): void {
   for (const { name, schema } of versions)
     writeSchema(directory, { group, version: name, kind: names.kind }, strict(schema.openAPIV3Schema, true));
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { parser } from "@prometheus-io/lezer-promql";
 import { parse, parseAllDocuments } from "yaml";
 import { alertGroups } from "../../../components/hub/alerts.ts";
 import { selectControlPlane } from "../../../components/hub/control-plane.ts";
@@ -45,9 +46,31 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+/** The parser mends what it cannot read, and marks it. */
+function isPromQl(expression: string): boolean {
+  let valid = true;
+  parser.parse(expression).iterate({
+    enter: ({ type }) => {
+      if (type.isError) valid = false;
+    },
+  });
+  return valid;
+}
+
 test("what a Prometheus gets is the golden one", () => {
   assertGolden("hub/alerts.yaml", configuration["alerts.yaml"]);
   assertGolden("hub/scrape.yaml", configuration["scrape.yaml"]);
+});
+
+test("every alert's expression is one that Prometheus' own grammar takes, and one that lacks a parenthesis is not", () => {
+  const { groups } = parse(configuration["alerts.yaml"]) as { groups: { rules: { alert: string; expr: string }[] }[] };
+  const rules = groups.flatMap(({ rules }) => rules);
+  const refused = rules.filter(({ expr }) => !isPromQl(expr)).map(({ alert }) => alert);
+  assert.deepEqual([rules.length > 0, refused], [true, []]);
+  assert.deepEqual(
+    rules.filter(({ expr }) => isPromQl(expr.replace("(", ""))).map(({ alert }) => alert),
+    [],
+  );
 });
 
 test("every object is valid by the schemas of Kubernetes and of the Prometheus operator", () => {
