@@ -16,6 +16,13 @@ const NAME: FluxController = "kustomize-controller";
  */
 const FORMER_MANAGER = "argocd-controller";
 
+/**
+ * No watch of ConfigMaps and Secrets, which no Kustomization of ours names. And a commit is not waited for once another one is
+ * there: a release that cannot get well would else keep its successor, or the way back, from the device for as long as
+ * `timeout`.
+ */
+const FEATURES: readonly string[] = ["DisableConfigWatchers", "CancelHealthCheckOnNewRevision"];
+
 /** The controller's workload. No bases from elsewhere: a commit is pinned, what it would fetch is not. */
 export function kustomizeController({ images, memoryMiB }: FluxSettings): types.input.apps.v1.Deployment {
   const { kustomizeController: memory } = fluxSize(memoryMiB);
@@ -27,7 +34,7 @@ export function kustomizeController({ images, memoryMiB }: FluxSettings): types.
       "--no-cross-namespace-refs",
       "--no-remote-bases",
       "--log-encoding=json",
-      "--feature-gates=DisableConfigWatchers=true",
+      `--feature-gates=${FEATURES.map((feature) => `${feature}=true`).join(",")}`,
       `--override-manager=${FORMER_MANAGER}`,
       `--interval-jitter-percentage=${JITTER_PERCENT}`,
     ],
