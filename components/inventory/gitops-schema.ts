@@ -67,7 +67,7 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: Flux' source-controller and kustomize-controller, installed by `up`, in a third of the memory. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: Flux' source-controller and kustomize-controller, installed by `up`, in half the memory. none: nothing pulls",
       ),
     argocd: ArgoCdSchema,
     flux: FluxSchema,

@@ -247,7 +247,7 @@ test("workloads that do not fit into a model are refused for that model, with th
   assert.equal(problems.length, 1, problems.join("\n"));
   assert.match(
     problems[0] ?? "",
-    /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .* request 14\d\d MiB, of the 2048 MiB of model rpi4-2g 1000 MiB are left for them beside the pull engine's 128 MiB \(Deployment edge-apps\/app 1400 MiB, /,
+    /^overlays\/tokyo\/rpi4-2g\/kustomization\.yaml:1:1 .* request 14\d\d MiB, of the 2048 MiB of model rpi4-2g 984 MiB are left for them beside the pull engine's 144 MiB \(Deployment edge-apps\/app 1400 MiB, /,
   );
 });
 
