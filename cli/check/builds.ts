@@ -102,12 +102,16 @@ export async function checkBuilds(
       ...checkProject(rendered, folders[index]?.workload, rules),
     ]),
     ...leaves.flat(),
-    ...(await checkPatched(directory, input, requireDigests)),
+    ...(await checkPatched(directory, input, requireDigests, rules)),
   ];
 }
 
-function checkPatched(directory: string, input: TreeInput, requireDigests: boolean): Promise<Finding[]> {
-  const rules = projectRules(input);
+function checkPatched(
+  directory: string,
+  input: TreeInput,
+  requireDigests: boolean,
+  rules: ReturnType<typeof projectRules>,
+): Promise<Finding[]> {
   return checkPatches(directory, input, (rendered, { workload, devices }) => [
     ...checkImages(rendered, requireDigests),
     ...checkProject(rendered, workload, rules),

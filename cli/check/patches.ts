@@ -34,7 +34,7 @@ export interface PatchedFolder {
 }
 
 /** What the checks have against the objects of a folder. */
-export type Judge = (rendered: Rendered, folder: PatchedFolder) => Finding[];
+export type CheckObjects = (rendered: Rendered, folder: PatchedFolder) => Finding[];
 
 /** Something that a patch does wrong. */
 interface Fault extends Pick<Finding, "rule" | "path" | "message"> {
@@ -56,7 +56,7 @@ interface Outcome {
 const PROBE = "edge-fleet.dev/selected-by-";
 
 /** Builds what devices with patches get. @param directory the tree's folder */
-export async function checkPatches(directory: string, input: TreeInput, judge: Judge): Promise<Finding[]> {
+export async function checkPatches(directory: string, input: TreeInput, check: CheckObjects): Promise<Finding[]> {
   const { patches = [] } = input;
   if (patches.length === 0) return [];
   const builds = new Map(listBuilds(input).map((build) => [build.target, build]));
@@ -66,7 +66,7 @@ export async function checkPatches(directory: string, input: TreeInput, judge: J
       const build = builds.get(path);
       if (build !== undefined && !(await copy.render(build))) return [];
       const tried: Outcome[] = [];
-      for (const folder of folders) tried.push(await tryPatches(copy, folder, judge));
+      for (const folder of folders) tried.push(await tryPatches(copy, folder, check));
       return tried;
     }),
   );
@@ -107,7 +107,7 @@ function patchedFolders({ devices, workloads = [], patches, git }: TreeInput): P
 }
 
 /** A folder that does not build without the patches of the devices is not looked into: that is said of the folder. */
-async function tryPatches(copy: TreeCopy, folder: PatchedFolder, judge: Judge): Promise<Outcome> {
+async function tryPatches(copy: TreeCopy, folder: PatchedFolder, check: CheckObjects): Promise<Outcome> {
   const { path, patches, devices } = folder;
   const [device] = devices;
   const given = (own: readonly TreePatch[]) =>
@@ -126,8 +126,8 @@ async function tryPatches(copy: TreeCopy, folder: PatchedFolder, judge: Judge): 
   const alone = missed.length === 0 ? undefined : await copy.build(path, [...given([]), ...patches.flatMap(probeOf)]);
   const marked = alone !== undefined && "text" in alone ? objectsIn(alone.text) : objects;
   const idle = missed.filter((patch) => !isSelected(marked, patches.indexOf(patch)));
-  const before = new Set(judge({ path, objects: objectsIn(bare.text), findings: [] }, folder).map(keyOf));
-  const made = judge({ path, objects, findings: [] }, folder).filter((finding) => !before.has(keyOf(finding)));
+  const before = new Set(check({ path, objects: objectsIn(bare.text), findings: [] }, folder).map(keyOf));
+  const made = check({ path, objects, findings: [] }, folder).filter((finding) => !before.has(keyOf(finding)));
   return { folder, idle, faults: made.flatMap((finding) => attribute(finding, folder)) };
 }
 

@@ -70,11 +70,11 @@ function round(devices: readonly { id: string; region: string; model: string; st
   const reading = { workload: undefined, comparesEveryMs: 600_000 };
   const list = devices.map(({ id, model }) => ({ id, model, status: statusOfKnown(memory.get(id) ?? {}, reading) }));
   const { counts } = classifyRing(list, RULES, NOW);
-  const judged = performance.now();
+  const classified = performance.now();
   if (counts.healthy + counts.failed !== devices.length)
     throw new Error(`not all were read: ${JSON.stringify(counts)}`);
   const bytes = JSON.stringify(Object.fromEntries(memory)).length;
-  return { readMs: read - begin, classifyMs: judged - read, bytes };
+  return { readMs: read - begin, classifyMs: classified - read, bytes };
 }
 
 main();

@@ -10,7 +10,7 @@ import { PROGRAM_PATH } from "../../components/device/program.ts";
 import type { BackupPush, Profile } from "../../components/inventory/types.ts";
 import { payloadText, renderPayload } from "../../components/plan/payload.ts";
 import { LOCK, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
-import { judgeSignature } from "../lab/standins/aws-signature.ts";
+import { signatureProblems } from "../lab/standins/aws-signature.ts";
 import type { Sandbox } from "../lab/standins/sandbox.ts";
 import { decrypt, makeKeyPair, makeRecipient, UploadServer } from "../lab/standins/upload-server.ts";
 
@@ -127,9 +127,9 @@ underEachShell("sent copies", (get) => {
     const [upload] = server.uploads;
     assert.ok(upload, log);
     assert.match(upload.headers.authorization ?? "", /Credential=AKIAEXAMPLE\/\d{8}\/eu-central-1\/s3\/aws4_request/);
-    assert.deepEqual(judgeSignature(upload, secret), []);
+    assert.deepEqual(signatureProblems(upload, secret), []);
     assert.match(get().device.sh("cat /tmp/arguments"), / --limit-rate 512k /);
-    assert.deepEqual(judgeSignature(upload, "another"), ["the signature is wrong"]);
+    assert.deepEqual(signatureProblems(upload, "another"), ["the signature is wrong"]);
     assertSilent(secret);
   });
 

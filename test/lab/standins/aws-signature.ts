@@ -19,7 +19,7 @@ const hmac = (key: string | Uint8Array, data: string): Buffer => createHmac("sha
  * What stands against a signed request: nothing where it is well.
  * @param secretKey of the access key that the request names
  */
-export function judgeSignature(upload: Upload, secretKey: string): string[] {
+export function signatureProblems(upload: Upload, secretKey: string): string[] {
   const authorization = parse(upload.headers.authorization ?? "");
   if (authorization === undefined) return ["it is not signed"];
   const { credential, signedHeaders, signature } = authorization;

@@ -213,8 +213,8 @@ const clones: { name: string; outcomes: EnrolledOutcome[]; reasons: Record<strin
 
 for (const { name, outcomes, reasons } of clones) {
   test(name, (context) => {
-    const judged = refuseDuplicates(outcomes, inventoryFor(context));
-    const found = judged.map((outcome) => [outcome.id, "code" in outcome ? outcome.code : outcome.state]);
+    const kept = refuseDuplicates(outcomes, inventoryFor(context));
+    const found = kept.map((outcome) => [outcome.id, "code" in outcome ? outcome.code : outcome.state]);
     assert.deepEqual(Object.fromEntries(found), reasons);
   });
 }

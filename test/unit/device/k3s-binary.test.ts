@@ -1,5 +1,5 @@
 /**
- * The reader of K3s itself judges config.yaml where a real k3s is on PATH; elsewhere k3s-judged.test.ts stands in for it
+ * The reader of K3s itself judges config.yaml where a real k3s is on PATH; elsewhere k3s-readers.test.ts stands in for it
  * with a list of its keys. Set K3S to the path of a binary that is not on PATH.
  */
 import assert from "node:assert/strict";

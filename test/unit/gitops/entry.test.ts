@@ -14,27 +14,15 @@ import type { Pins, TreeDevice, TreeInput } from "../../../components/gitops/tre
 import { windowGroup } from "../../../components/gitops/windows.ts";
 import { formatObjects } from "../../../components/gitops/yaml.ts";
 import { assertGolden } from "../../golden.ts";
-import { arbitraryFleet, FULL_EXAMPLE, inFolder } from "./fleet.ts";
+import { arbitraryFleet, exampleOf, inFolder } from "./fleet.ts";
 import { validate, writeArgoCdSchemas } from "./schemas.ts";
 import { runTool } from "./tools.ts";
 
 const FLEET: TreeInput = {
-  ...FULL_EXAMPLE,
-  devices: FULL_EXAMPLE.devices.map((device) => ({ ...device, engine: "argocd" })),
-  workloads: [
-    ...(FULL_EXAMPLE.workloads ?? []),
+  ...exampleOf("argocd", "tokyo-0001", [
     { name: "ingress", type: "helm", path: "charts/ingress", namespace: "ingress", regions: ["tokyo"] },
     { name: "camera", path: "workloads/camera", namespace: "camera", labels: { camera: "yes" } },
-    { name: "shop", type: "overlays", path: "workloads/shop", namespace: "shop" },
-    { name: "old", path: "workloads/old", namespace: "old", state: "removed" },
-  ],
-  patches: [
-    {
-      devices: ["tokyo-0001"],
-      target: { kind: "Deployment", name: "web" },
-      patch: "- {op: add, path: /spec/replicas, value: 3}",
-    },
-  ],
+  ]),
   projects: {
     vision: { kinds: ["rbac.authorization.k8s.io/ClusterRole", "ResourceQuota"], namespaces: ["kube-system"] },
   },

@@ -72,6 +72,35 @@ export const FULL_EXAMPLE: TreeInput = {
   ],
 };
 
+/**
+ * The full example with one engine on every device, an overlay, a workload that is removed, and a patch of one device.
+ * @param patched id of that device
+ * @param workloads further ones
+ */
+export function exampleOf(
+  engine: NonNullable<TreeDevice["engine"]>,
+  patched: string,
+  workloads: readonly TreeWorkload[],
+): TreeInput {
+  return {
+    ...FULL_EXAMPLE,
+    devices: FULL_EXAMPLE.devices.map((device) => ({ ...device, engine })),
+    workloads: [
+      ...(FULL_EXAMPLE.workloads ?? []),
+      ...workloads,
+      { name: "shop", type: "overlays", path: "workloads/shop", namespace: "shop" },
+      { name: "old", path: "workloads/old", namespace: "old", state: "removed" },
+    ],
+    patches: [
+      {
+        devices: [patched],
+        target: { kind: "Deployment", name: "web" },
+        patch: "- {op: add, path: /spec/replicas, value: 3}",
+      },
+    ],
+  };
+}
+
 /** Names that a careless YAML writer turns into false, true, null or a number. */
 export const TREACHEROUS_NAMES = ["no", "on", "y", "yes", "null", "1e3", "0o17", "0x1f", "007", "2026-11-24", "12"];
 

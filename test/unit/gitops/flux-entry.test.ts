@@ -13,29 +13,15 @@ import type { FluxKustomization, GitRepository } from "../../../components/gitop
 import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
 import { formatObjects } from "../../../components/gitops/yaml.ts";
 import { assertGolden } from "../../golden.ts";
-import { FULL_EXAMPLE, inFolder } from "./fleet.ts";
+import { exampleOf, inFolder } from "./fleet.ts";
 import { validate, writeFluxSchemas, writeKubernetesSchemas } from "./schemas.ts";
 import { runTool } from "./tools.ts";
 
 type AnyObject = GitRepository | FluxKustomization;
 
-const FLEET: TreeInput = {
-  ...FULL_EXAMPLE,
-  devices: FULL_EXAMPLE.devices.map((device) => ({ ...device, engine: "flux" })),
-  workloads: [
-    ...(FULL_EXAMPLE.workloads ?? []),
-    { name: "camera", path: "workloads/camera", namespace: "telemetry", labels: { camera: "yes" } },
-    { name: "shop", type: "overlays", path: "workloads/shop", namespace: "shop" },
-    { name: "old", path: "workloads/old", namespace: "old", state: "removed" },
-  ],
-  patches: [
-    {
-      devices: ["tokyo-0003"],
-      target: { kind: "Deployment", name: "web" },
-      patch: "- {op: add, path: /spec/replicas, value: 3}",
-    },
-  ],
-};
+const FLEET: TreeInput = exampleOf("flux", "tokyo-0003", [
+  { name: "camera", path: "workloads/camera", namespace: "telemetry", labels: { camera: "yes" } },
+]);
 /** What Flux could take for a variable. */
 const VARIABLE = `$${"{HOME}"}`;
 const [FOUND] = FLEET.devices.filter(({ id }) => id === "tokyo-0003");

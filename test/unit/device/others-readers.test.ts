@@ -20,21 +20,21 @@ const SPECIAL: Partial<Profile> = {
   network: { ...network, nodeIp: "10.20.0.5", resolvConf: "/etc/edge-resolv.conf" },
 };
 
-let judge = "";
+let reader = "";
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["kubelet-config"]);
-  judge = parts[0]?.path ?? "";
+  reader = parts[0]?.path ?? "";
 });
 
 /** @param files texts by file name; the judge tells kinds by content, and flags by the name config.yaml */
-function judged(files: Readonly<Record<string, string>>): { accepted: string[]; refused: string } {
+function read(files: Readonly<Record<string, string>>): { accepted: string[]; refused: string } {
   const planned = Object.entries(files).map(([name, content]) => ({
     path: `/${name}`,
     mode: "0600",
     content,
     live: false,
   }));
-  const { stdout, stderr, error } = spawnSync(judge, writeFiles(planned), { encoding: "utf8" });
+  const { stdout, stderr, error } = spawnSync(reader, writeFiles(planned), { encoding: "utf8" });
   assert.equal(error, undefined);
   return {
     accepted: stdout
@@ -110,13 +110,13 @@ const DEVICES: readonly { name: string; changes: Partial<Profile>; kinds: string
 for (const { name, changes, kinds } of DEVICES) {
   test(`Kubernetes accepts what K0s hands it on ${name}`, () => {
     const parts = k0sParts(renderDistribution(buildProfile({ ...K0S, ...changes })));
-    assert.deepEqual(judged(parts), { accepted: [...kinds, "config.yaml", KUBELET].sort(), refused: "" });
+    assert.deepEqual(read(parts), { accepted: [...kinds, "config.yaml", KUBELET].sort(), refused: "" });
   });
 
   if ((changes.memoryMiB ?? 4096) < 4096) continue;
   test(`Kubernetes accepts what MicroK8s hands it on ${name}`, () => {
     const parts = microk8sParts(renderDistribution(buildProfile({ ...MICROK8S, ...changes })));
-    assert.deepEqual(judged(parts), { accepted: [...kinds, "config.yaml"].sort(), refused: "" });
+    assert.deepEqual(read(parts), { accepted: [...kinds, "config.yaml"].sort(), refused: "" });
   });
 }
 
@@ -131,6 +131,6 @@ for (const [from, to, says] of WRONG) {
   test(`${to} instead of ${from} is refused`, () => {
     const text = microk8sParts(renderDistribution(buildProfile(MICROK8S)))["config.yaml"] ?? "";
     assert.ok(text.includes(from));
-    assert.match(judged({ "config.yaml": text.replace(from, to) }).refused, says);
+    assert.match(read({ "config.yaml": text.replace(from, to) }).refused, says);
   });
 }

@@ -13,15 +13,15 @@ const WASM: readonly WasmRuntime[] = ["spin", "wasmtime", "wasmedge", "wasmer"];
 const TOKEN = { "token-edge-0001": "0123456789abcdef" };
 const LAN = { k3s: { ...k3s, flannelBackend: "vxlan" }, network: { ...network, shape: "lan" } } as const;
 
-let judge = "";
+let reader = "";
 before(async () => {
   const { parts } = await ensureToolchain((line) => console.error(line), ["kubelet-config"]);
-  judge = parts[0]?.path ?? "";
+  reader = parts[0]?.path ?? "";
 });
 
 /** What the readers of Kubernetes and K3s say of files. */
-function judged(files: Parameters<typeof writeFiles>[0]): { accepted: string[]; refused: string } {
-  const { stdout, stderr, error } = spawnSync(judge, writeFiles(files), { encoding: "utf8" });
+function read(files: Parameters<typeof writeFiles>[0]): { accepted: string[]; refused: string } {
+  const { stdout, stderr, error } = spawnSync(reader, writeFiles(files), { encoding: "utf8" });
   assert.equal(error, undefined);
   const accepted = stdout.split("\n").flatMap((line) => line.split(": ")[1] ?? []);
   return { accepted: accepted.sort(), refused: stderr };
@@ -79,7 +79,7 @@ const DEVICES: readonly { name: string; changes: Partial<Profile>; context?: Ren
 
 for (const { name, changes, context, kinds } of DEVICES) {
   test(`Kubernetes reads every file of ${name}, strictly`, () => {
-    assert.deepEqual(judged(readFiles(buildProfile(changes), context)), { accepted: kinds, refused: "" });
+    assert.deepEqual(read(readFiles(buildProfile(changes), context)), { accepted: kinds, refused: "" });
   });
 }
 
@@ -107,7 +107,7 @@ for (const { file, from, to, says } of WRONG) {
   test(`${to} instead of ${from} is refused`, () => {
     const files = readFiles(buildProfile()).filter(({ path }) => file.test(path));
     assert.ok(files[0]?.content.includes(from));
-    const { refused } = judged(files.map((one) => ({ ...one, content: one.content.replace(from, to) })));
+    const { refused } = read(files.map((one) => ({ ...one, content: one.content.replace(from, to) })));
     assert.match(refused, says);
   });
 }
