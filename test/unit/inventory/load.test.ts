@@ -87,6 +87,11 @@ const CASES: readonly { name: string; files: Record<string, string>; problems: s
     ],
   },
   {
+    name: "devices behind one address are told apart by their ports",
+    files: { "osaka.yaml": OSAKA.replace("host: 10.0.0.2", "host: 10.0.0.1, ssh: {port: 2222}") },
+    problems: [],
+  },
+  {
     name: "a host key may stand once in all regions",
     files: {
       "osaka.yaml": OSAKA,
