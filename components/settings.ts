@@ -13,7 +13,7 @@ export interface StackSettings {
   readonly context: string | undefined;
   /** Counts the tokens of regions' accounts on the hub, by region: another number is another token. */
   readonly tokenGenerations: Readonly<Record<string, number>>;
-  /** Wait until the hub's control planes run. */
+  /** Wait until what runs on the hub runs: control planes, and the Applications of regions with agents. */
   readonly awaitReady: boolean;
 }
 

@@ -34,6 +34,8 @@ export interface RegionArgs {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Kubeconfig of the region's account on the hub, output `kubeconfig-<region>` of its stack. Default: no hub. */
   readonly hubKubeconfig?: pulumi.Input<string>;
+  /** See `RegionRegistrationArgs.awaitReady`. Default true. */
+  readonly awaitReady?: boolean;
 }
 
 /** One region. Each of its devices is dialled where it is not as the inventory says. */
@@ -56,8 +58,7 @@ export class Region extends pulumi.ComponentResource<pulumi.Output<RegionOutputs
     await tellSummary(`region ${region}`, describeRunChanges(inventory, runs), this);
     if (!pulumi.runtime.isDryRun()) await writeRuns(runs, inventory);
     const commands = registerRuns(runs, this);
-    if (args.hubKubeconfig !== undefined)
-      register(name, region, args.hubKubeconfig, inventory, { runs, blocklist }, this);
+    if (args.hubKubeconfig !== undefined) register(name, region, args.hubKubeconfig, args, { runs, blocklist }, this);
     const outputs = await outputsOf(runs, commands);
     if (pulumi.runtime.isDryRun()) await forewarn(runs, this);
     else await report(outputs, this);
@@ -112,7 +113,7 @@ function register(
   name: string,
   region: string,
   kubeconfig: pulumi.Input<string>,
-  inventory: Inventory,
+  { inventory, awaitReady = true }: RegionArgs,
   { runs, blocklist }: PlannedRegion,
   parent: pulumi.Resource,
 ): void {
@@ -126,6 +127,7 @@ function register(
       removed: new Set(profiles.filter(({ state }) => state === "removed").map(({ id }) => id)),
       regionRemoved: inventory.regions.get(region)?.state === "removed",
       blocklist,
+      awaitReady,
       applicationSets: renderApplicationSets(region, treeInput(inventory, resolveFleet(inventory))),
     },
     { parent },

@@ -21,7 +21,7 @@ export async function runRegionStack(
   const kubeconfig = hub === undefined ? undefined : await readHubKubeconfig(hub.stack, region);
   new FleetTree(`${region}-tree`, { inventory, directory: settings.tree });
   const access = kubeconfig === undefined ? {} : { hubKubeconfig: pulumi.secret(kubeconfig) };
-  const { outputs } = new Region(region, { inventory, ...access });
+  const { outputs } = new Region(region, { inventory, ...access, awaitReady: settings.awaitReady });
   const { devices, applied, waiting, pending, failed, removed } = outputs;
   return { devices, applied, waiting, pending, failed, removed };
 }

@@ -60,17 +60,6 @@ export function renderClusterSecret(profile: RegisteredProfile, removed = false)
   };
 }
 
-/** ConfigMap of the certificates that a principal refuses (argocd-agent acb60cd1, internal/config/constants.go). */
-export const BLOCKLIST = "argocd-agent-tls-blocklist";
-
-/** Renders it. A principal that runs takes a change at once, and drops the agents that it names. */
-export function renderBlocklistMap(region: string, data: Readonly<Record<string, string>>) {
-  return {
-    metadata: { name: BLOCKLIST, namespace: controlPlaneNamespace(region), labels: { [REGION_LABEL]: region } },
-    data: { ...data },
-  };
-}
-
 function clusterMetadata(profile: RegisteredProfile): ClusterSecret["metadata"] {
   const { id, region, model, ring, labels, gitops, maintenance = [], time } = profile;
   return {

@@ -11,8 +11,7 @@ import {
   renderDefaultProject,
   renderProject,
 } from "../gitops/projects.ts";
-
-import { BLOCKLIST } from "./cluster-secret.ts";
+import { STARTING_CONDITIONS } from "./starting-condition.ts";
 
 /** ServiceAccount, Role, RoleBinding and token of a region's stack. */
 export const REGION_ACCOUNT = "edge-fleet-region";
@@ -136,7 +135,12 @@ function renderAccount(
         { apiGroups: ["argoproj.io"], resources: ["applicationsets"], verbs: MANAGE },
         { apiGroups: ["argoproj.io"], resources: ["applications"], verbs: OBSERVE_AND_DELETE },
         { apiGroups: [""], resources: ["configmaps"], verbs: ["get", "list", "watch"] },
-        { apiGroups: [""], resources: ["configmaps"], resourceNames: [BLOCKLIST], verbs: CHANGE },
+        {
+          apiGroups: [""],
+          resources: ["configmaps"],
+          resourceNames: Object.values(STARTING_CONDITIONS),
+          verbs: CHANGE,
+        },
       ],
     },
     roleBinding: {

@@ -9,7 +9,8 @@ import { leaveToEngine } from "../engine.ts";
 import { applicationSetName } from "../gitops/labels.ts";
 import type { ApplicationSet } from "../gitops/objects.ts";
 import type { Profile } from "../inventory/index.ts";
-import { renderBlocklistMap, renderClusterSecret } from "./cluster-secret.ts";
+import { renderClusterSecret } from "./cluster-secret.ts";
+import { renderStartingCondition } from "./starting-condition.ts";
 
 /** What is registered, and as whom. */
 export interface RegionRegistrationArgs {
@@ -32,6 +33,11 @@ export interface RegionRegistrationArgs {
   readonly applicationSets: readonly ApplicationSet[];
   /** Certificates that the region's principal refuses, see `planBlocklist`. Default: the region has no principal. */
   readonly blocklist?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Wait until the ApplicationSets have made their Applications before the principal may start. False where no controller
+   * runs. Default true.
+   */
+  readonly awaitReady?: boolean;
 }
 
 /**
@@ -63,19 +69,34 @@ export class RegionRegistration extends pulumi.ComponentResource {
       const secret = renderClusterSecret(profile, gone);
       leaveToEngine(new kubernetes.core.v1.Secret(`${name}-${profile.id}`, secret, options));
     }
+    const open = { ...child, protect: false };
+    const waits = args.blocklist !== undefined && args.awaitReady !== false;
+    const sets = args.applicationSets.map((applicationSet) => {
+      const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;
+      const object = waits ? awaited(applicationSet) : applicationSet;
+      return new kubernetes.apiextensions.CustomResource(`${name}-applications${suffix}`, { ...object }, open);
+    });
+    sets.forEach(leaveToEngine);
     const [first] = args.profiles;
     if (args.blocklist !== undefined && first !== undefined) {
-      const blocklist = renderBlocklistMap(first.region, args.blocklist);
-      leaveToEngine(new kubernetes.core.v1.ConfigMap(`${name}-blocklist`, blocklist, { ...child, protect: false }));
-    }
-    for (const applicationSet of args.applicationSets) {
-      const suffix = applicationSet.metadata.name === applicationSetName() ? "" : `-${applicationSet.metadata.name}`;
-      const resource = `${name}-applications${suffix}`;
-      const options = { ...child, protect: false };
-      leaveToEngine(new kubernetes.apiextensions.CustomResource(resource, { ...applicationSet }, options));
+      const blocklist = renderStartingCondition("blocklist", first.region, args.blocklist);
+      leaveToEngine(new kubernetes.core.v1.ConfigMap(`${name}-blocklist`, blocklist, open));
+      const registered = renderStartingCondition("registered", first.region);
+      leaveToEngine(new kubernetes.core.v1.ConfigMap(`${name}-registered`, registered, { ...open, dependsOn: sets }));
     }
     this.registerOutputs();
   }
+}
+
+/** Argo CD's word that a set's Applications are as it wants them; the provider waits for it, for as long as is said here. */
+const UP_TO_DATE = {
+  "pulumi.com/waitFor": "condition=ResourcesUpToDate",
+  "pulumi.com/timeoutSeconds": "300",
+};
+
+function awaited(applicationSet: ApplicationSet): ApplicationSet {
+  const { metadata } = applicationSet;
+  return { ...applicationSet, metadata: { ...metadata, annotations: { ...metadata.annotations, ...UP_TO_DATE } } };
 }
 
 /**

@@ -5,10 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { stringify } from "yaml";
 import type { ApplicationSet } from "../../components/gitops/objects.ts";
 import type { HubRegion } from "../../components/hub/args.ts";
 import type { HubGit } from "../../components/hub/git.ts";
@@ -16,40 +15,15 @@ import { principalSecrets } from "../../components/hub/principal/index.ts";
 import type { PrincipalPlan } from "../../components/hub/principal/plan.ts";
 import { openFleetAuthority } from "../../components/identity/authority.ts";
 import { issuePrincipalCertificate } from "../../components/identity/principal.ts";
-import { type ApiObject, listApi } from "../lab/hub/api.ts";
+import { type ApiObject, callApi, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
-import { runCommand } from "../lab/run-command.ts";
+import { HubProgram, type ProgramInput, UP } from "../lab/hub/program.ts";
 import { enterLab } from "../lab/scenario.ts";
+import { settle } from "../lab/settle.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
 import { authorityKey } from "../unit/identity/keys.ts";
 
 const toolchain = await enterLab();
-const REPOSITORY = join(import.meta.dirname, "../..");
-
-const PROGRAM = `import { readFileSync } from "node:fs";
-import * as pulumi from "@pulumi/pulumi";
-import { Hub, loadArgoCd, readCluster, readClusterUid, RegionRegistration } from "./components/index.ts";
-
-export default async function main() {
-  const { lock, regions, devices, removed, regionRemoved, applicationSets, blocklist } = JSON.parse(readFileSync("input.json", "utf8"));
-  const kubeconfig = pulumi.secret(readFileSync(process.env.KUBECONFIG, "utf8"));
-  const hub = new Hub("fleet", {
-    cluster: { ...readCluster(), kubeconfig, uid: await readClusterUid("fleet", { kubeconfig }) },
-    manifests: await loadArgoCd("v3.2.0", lock, "."),
-    regions,
-    gitUrl: pulumi.output("https://git.example.com/acme/fleet.git"),
-    awaitReady: false,
-  });
-  const tokyo = hub.regions.tokyo;
-  if (tokyo === undefined) return;
-  const profiles = devices.map((id) => ({
-    id, region: "tokyo", model: "rpi4-4g", ring: "canary", labels: {}, gitops: { engine: "argocd-agent" },
-  }));
-  const kept = { kubeconfig: tokyo.kubeconfig, clusterUid: hub.clusterUid, profiles, applicationSets, blocklist };
-  new RegionRegistration("tokyo", { ...kept, removed: new Set(removed), regionRemoved });
-}
-`;
-
 const SET: ApplicationSet = {
   apiVersion: "argoproj.io/v1alpha1",
   kind: "ApplicationSet",
@@ -74,8 +48,8 @@ test("a program of a user's own with the components Hub and RegionRegistration",
     await startHub({ toolchain, directory: join(directory, "other") }),
   ];
   t.after(() => Promise.all([hub.stop(), other.stop()]));
-  const story = new Story(directory, hub, other);
-  await story.prepare();
+  const story = new Story(directory, hub, other, await HubProgram.create(directory, toolchain));
+  await story.writeInstall("first");
   await t.test("one up installs the hub, and registers devices with the region's account", () => story.install());
   await t.test("a new token is one up, preview included; settings and credentials change in place", () =>
     story.newToken(),
@@ -91,14 +65,7 @@ test("a program of a user's own with the components Hub and RegionRegistration",
   await t.test("a region that is declared removed leaves in the next run", () => story.regionRemoved());
 });
 
-interface Input {
-  readonly regions: Readonly<Record<string, HubRegion>>;
-  readonly devices: readonly string[];
-  readonly removed?: readonly string[];
-  readonly regionRemoved?: boolean;
-  readonly applicationSets: readonly ApplicationSet[];
-  readonly blocklist?: Readonly<Record<string, string>>;
-}
+type Input = Omit<ProgramInput, "lock" | "devices"> & { readonly devices: readonly string[] };
 
 const gitWith = (password: string): HubGit => ({
   credentials: [
@@ -117,7 +84,6 @@ const gitWith = (password: string): HubGit => ({
 });
 const TOKYO: HubRegion = { git: gitWith("first") };
 const ALL: Input = { regions: { tokyo: TOKYO }, devices: ["a", "b"], applicationSets: [SET] };
-const UP = ["up", "--yes", "--skip-preview"];
 const SECRETS = "/api/v1/namespaces/argocd-tokyo/secrets";
 const CONFIG_MAPS = "/api/v1/namespaces/argocd-tokyo/configmaps";
 
@@ -125,26 +91,15 @@ class Story {
   readonly #directory: string;
   readonly #hub: Hub;
   readonly #other: Hub;
+  readonly #program: HubProgram;
   #lock: object = {};
 
-  constructor(directory: string, hub: Hub, other: Hub) {
-    [this.#directory, this.#hub, this.#other] = [directory, hub, other];
-  }
-
-  async prepare(): Promise<void> {
-    await this.#writeInstall("first");
-    for (const name of ["state", "home"]) mkdirSync(join(this.#directory, name));
-    for (const name of ["package.json", "node_modules", "components"])
-      symlinkSync(join(REPOSITORY, name), join(this.#directory, name));
-    writeFileSync(join(this.#directory, "index.ts"), PROGRAM);
-    const runtime = { name: "nodejs", options: { typescript: false, nodeargs: "--stack-trace-limit=0" } };
-    writeFileSync(join(this.#directory, "Pulumi.yaml"), stringify({ name: "acme", main: "index.ts", runtime }));
-    const { code, stderr } = await this.#pulumi(["stack", "init", "all"]);
-    assert.equal(code, 0, stderr);
+  constructor(directory: string, hub: Hub, other: Hub, program: HubProgram) {
+    [this.#directory, this.#hub, this.#other, this.#program] = [directory, hub, other, program];
   }
 
   /** An install that is one ConfigMap. */
-  async #writeInstall(value: string): Promise<void> {
+  async writeInstall(value: string): Promise<void> {
     const { directory } = await argocdManifests();
     const file = (url: string) => ({ url, sha256: createHash("sha256").update(readFileSync(url)).digest("hex") });
     const small = join(this.#directory, "install.yaml");
@@ -154,25 +109,9 @@ class Story {
     this.#lock = { argocd: { "v3.2.0": { crds, controlPlane: file(small) } } };
   }
 
-  #pulumi(args: readonly string[], hub = this.#hub) {
-    const env = {
-      ...toolchain.env,
-      PULUMI_HOME: join(this.#directory, "home"),
-      PULUMI_BACKEND_URL: `file://${join(this.#directory, "state")}`,
-      PULUMI_CONFIG_PASSPHRASE: "components-passphrase",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      PULUMI_CONTINUE_ON_ERROR: "true",
-      PULUMI_DEBUG_COMMANDS: "true",
-      KUBECONFIG: hub.kubeconfigPath,
-    };
-    return runCommand("pulumi", [...args, "--non-interactive"], { cwd: this.#directory, env });
-  }
-
-  /** As in CI: what a preview would have refused must not get through either. Messages come on one line. */
-  async #run(input: Input, args: readonly string[], hub = this.#hub): Promise<{ code: number; text: string }> {
-    writeFileSync(join(this.#directory, "input.json"), JSON.stringify({ lock: this.#lock, ...input }));
-    const { code, stdout, stderr } = await this.#pulumi([...args, "--stack", "all"], hub);
-    return { code: code ?? -1, text: `${stdout}\n${stderr}`.replace(/\s+/g, " ") };
+  #run(input: Input, args: readonly string[], hub = this.#hub): Promise<{ code: number; text: string }> {
+    const devices = input.devices.map((id) => ({ id }));
+    return this.#program.run({ ...input, lock: this.#lock, devices }, args, hub);
   }
 
   async #good(input: Input, args: readonly string[] = UP): Promise<void> {
@@ -229,7 +168,7 @@ class Story {
       return [settings?.data, Buffer.from(password, "base64").toString()];
     };
     assert.deepEqual(await written(), [{ key: "first" }, "first"]);
-    await this.#writeInstall("second");
+    await this.writeInstall("second");
     const next = { ...ALL, regions: { tokyo: { git: gitWith("second"), tokenGeneration: 2 } } };
     await this.#good(next, ["preview"]);
     await this.#good(next);
@@ -266,8 +205,17 @@ class Story {
     const refused = async () =>
       (await this.#list(CONFIG_MAPS)).find(({ metadata }) => metadata.name === "argocd-agent-tls-blocklist")?.data;
     const [first, second] = [{ ["A".repeat(64)]: "a" }, { ["B".repeat(64)]: "b" }];
-    await this.#good({ ...ALL, regions: { tokyo: { ...TOKYO, principal } }, blocklist: first });
+    const installed = this.#good({
+      ...ALL,
+      regions: { tokyo: { ...TOKYO, principal } },
+      blocklist: first,
+      waits: "hub",
+    });
+    await Promise.all([installed, this.#giveAddress("192.0.2.7")]);
+    assert.equal(await this.#program.principalAddress(), "192.0.2.7");
     assert.deepEqual(await refused(), first);
+    const named = (await this.#list(CONFIG_MAPS)).map(({ metadata }) => metadata.name);
+    assert.ok(named.includes("edge-fleet-registered"), named.join(", "));
     const made = await tokenKey();
     const key = createPrivateKey(Buffer.from(made["jwt.key"], "base64").toString());
     assert.equal(key.asymmetricKeyType, "rsa");
@@ -281,11 +229,20 @@ class Story {
     await this.#good({ ...ALL, regions: { tokyo: changed }, blocklist: second });
     assert.deepEqual(await refused(), second);
     assert.deepEqual(await tokenKey(), made);
-    const state = await this.#pulumi(["stack", "export", "--stack", "all"]);
+    const state = await this.#program.pulumi(["stack", "export", "--stack", "all"], this.#hub);
     assert.ok(!state.stdout.includes(server.key.split("\n")[1] ?? ""));
     await this.#good(ALL);
     assert.deepEqual(await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments"), []);
     assert.deepEqual(await this.#uids(), before);
+  }
+
+  /** As a cloud's load balancer does it, once the principal's Service is there. */
+  async #giveAddress(ip: string): Promise<void> {
+    const admin = readFileSync(this.#hub.kubeconfigPath, "utf8");
+    const path = "/api/v1/namespaces/argocd-tokyo/services/argocd-agent-principal/status";
+    const give = async () =>
+      (await callApi(admin, "PATCH", path, { status: { loadBalancer: { ingress: [{ ip }] } } })).status;
+    assert.equal(await settle(give, 200, 60_000), 200);
   }
 
   async deviceVanishes(): Promise<void> {

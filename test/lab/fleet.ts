@@ -183,6 +183,6 @@ async function initStack({ pulumi }: Commands, stack: string): Promise<void> {
 }
 
 function writeStackConfig(inventory: string): void {
-  writeFileSync(join(inventory, `Pulumi.${REGION}.yaml`), stringify({ config: {} }));
-  writeFileSync(join(inventory, "Pulumi.hub.yaml"), stringify({ config: { "edge-fleet:awaitReady": false } }));
+  for (const stack of [REGION, "hub"])
+    writeFileSync(join(inventory, `Pulumi.${stack}.yaml`), stringify({ config: { "edge-fleet:awaitReady": false } }));
 }

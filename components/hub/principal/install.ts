@@ -14,10 +14,13 @@ import { PRINCIPAL, type PrincipalSettings } from "./settings.ts";
 /** Bits of the key that signs agents' tokens; each connection costs two signatures. */
 const TOKEN_KEY_BITS = 2048;
 
+/** The provider's condition on a Service whose load balancer leads somewhere. */
+const HAS_ADDRESS = "jsonpath={.status.loadBalancer.ingress}";
+
 /**
  * Installs a principal.
  * @param name of the control plane
- * @param awaitReady wait until it runs, and until its load balancer has an address
+ * @param awaitReady wait until its load balancer has an address; not until it runs, as it does once its region is registered
  * @param options parent, provider and the namespace to wait for
  * @returns see `RegionAccess.principalAddress`
  */
@@ -38,7 +41,7 @@ export function installPrincipal(
   const dependsOn = [...[options.dependsOn ?? []].flat(), ...read] as pulumi.Resource[];
   new kubernetes.yaml.v2.ConfigGroup(
     `${name}-principal`,
-    { objs: objects.filter((object) => !isService(object)), skipAwait: !awaitReady },
+    { objs: objects.filter((object) => !isService(object)), skipAwait: true },
     { ...inside, dependsOn },
   );
   const service = new kubernetes.core.v1.Service(
@@ -49,11 +52,15 @@ export function installPrincipal(
   return settings.exposure.service === "LoadBalancer" ? service.status.apply(addressOf) : undefined;
 }
 
+/** By itself the provider waits for pods behind a Service too. */
 function serviceOf(object: object | undefined, awaitReady: boolean): kubernetes.types.input.core.v1.Service {
-  const service = object as kubernetes.types.input.core.v1.Service & { metadata: { annotations?: object } };
-  if (awaitReady) return service;
-  const annotations = { ...service.metadata.annotations, "pulumi.com/skipAwait": "true" };
-  return { ...service, metadata: { ...service.metadata, annotations } };
+  const service = object as kubernetes.types.input.core.v1.Service & {
+    metadata: { annotations?: object };
+    spec: { type: string };
+  };
+  const waits = awaitReady && service.spec.type === "LoadBalancer";
+  const wait = waits ? { "pulumi.com/waitFor": HAS_ADDRESS } : { "pulumi.com/skipAwait": "true" };
+  return { ...service, metadata: { ...service.metadata, annotations: { ...service.metadata.annotations, ...wait } } };
 }
 
 function addressOf(status: kubernetes.types.output.core.v1.ServiceStatus | undefined): string {

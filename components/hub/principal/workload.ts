@@ -1,6 +1,7 @@
 /** The principal's process: from settings to its Deployment, the Services that lead to it, and what an eviction may do. */
 import { createHash } from "node:crypto";
 import type { types } from "@pulumi/kubernetes";
+import { STARTING_CONDITIONS } from "../../registration/starting-condition.ts";
 import { meta, podLabels } from "./object.ts";
 import { parameterData, principalEnvironment } from "./parameters.ts";
 import { MEMORY, PRINCIPAL, PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
@@ -11,7 +12,13 @@ const USER = 999;
 /** The container's path of a probe; it answers from when the principal has read everything, and always the same. */
 const HEALTHZ = { httpGet: { path: "/healthz", port: PRINCIPAL_PORTS.healthz } };
 
-/** Its workload. There is one pod at most: a second one would take agents that the first one answers for. */
+const CONDITIONS = Object.entries(STARTING_CONDITIONS);
+
+/**
+ * Its workload. There is one pod at most: a second one would take agents that the first one answers for. The kubelet starts
+ * none while the ConfigMap of a mounted volume is not there, and looks again by itself (kubernetes v1.36.2,
+ * pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go: a volume that nothing mounts it ignores).
+ */
 export function principalDeployment(settings: PrincipalSettings): types.input.apps.v1.Deployment {
   return {
     apiVersion: "apps/v1",
@@ -33,6 +40,7 @@ export function principalDeployment(settings: PrincipalSettings): types.input.ap
             seccompProfile: { type: "RuntimeDefault" },
           },
           containers: [container(settings)],
+          volumes: CONDITIONS.map(([name, map]) => ({ name, configMap: { name: map } })),
         },
       },
     },
@@ -57,6 +65,7 @@ function container(settings: PrincipalSettings): types.input.core.v1.Container {
     startupProbe: { ...HEALTHZ, periodSeconds: 10, failureThreshold: 90 },
     readinessProbe: { ...HEALTHZ, periodSeconds: 10 },
     livenessProbe: { ...HEALTHZ, periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3 },
+    volumeMounts: CONDITIONS.map(([name]) => ({ name, mountPath: `/etc/edge-fleet/${name}`, readOnly: true })),
     resources: {
       requests: { cpu: "100m", memory: `${MEMORY.requestMiB}Mi` },
       limits: { memory: `${MEMORY.limitMiB}Mi` },

@@ -126,7 +126,7 @@ test("the rights of a region end at its namespace: no cluster-wide kind, no wild
       ["argoproj.io", "applicationsets", ["get", "list", "watch", "create", "update", "patch", "delete"]],
       ["argoproj.io", "applications", ["get", "list", "watch", "delete"]],
       ["", "configmaps", ["get", "list", "watch"]],
-      ["", "configmaps argocd-agent-tls-blocklist", ["create", "update", "patch", "delete"]],
+      ["", "configmaps argocd-agent-tls-blocklist edge-fleet-registered", ["create", "update", "patch", "delete"]],
     ],
   );
 });
