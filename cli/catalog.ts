@@ -196,7 +196,7 @@ const CARE: CommandGroup = {
     },
     {
       name: "backup",
-      summary: "list the copies of a device's datastore, or restore one",
+      summary: "restore a device's datastore, or a hub's Applications",
       example: "edge-fleet backup restore tokyo-0001 --copy 20260501T080000Z",
       load: async () => (await import("./commands/backup/index.ts")).registerBackup,
     },

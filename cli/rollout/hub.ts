@@ -6,8 +6,8 @@ import { type ApiAccess, callApi, readAccess } from "../../components/hub/api.ts
 import { UsageError } from "../exit.ts";
 import type { ObservedApplication } from "./status.ts";
 
-interface Page {
-  readonly items: readonly ObservedApplication[];
+interface Page<T> {
+  readonly items: readonly T[];
   readonly metadata?: { readonly continue?: string };
 }
 
@@ -25,21 +25,27 @@ export async function listApplications(
   const access = await openKubeconfig(kubeconfig);
   const applications: ObservedApplication[] = [];
   for (const namespace of namespaces) {
-    let next: string | undefined;
-    do {
-      const query = new URLSearchParams({ limit: String(PAGE), ...(next === undefined ? {} : { continue: next }) });
-      const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications?${query}`;
-      const page = await getPage(access, path, namespace, kubeconfig);
-      // Only what is used is kept: the list of an Application's resources is most of its size.
-      for (const { metadata, status } of page.items)
+    // Only what is used is kept: the list of an Application's resources is most of its size.
+    for await (const page of applicationPages<ObservedApplication>(access, namespace))
+      for (const { metadata, status } of page)
         applications.push({
           metadata: { name: metadata.name, annotations: metadata.annotations ?? {} },
           ...(status === undefined ? {} : { status: pick(status) }),
         });
-      next = page.metadata?.continue || undefined;
-    } while (next !== undefined);
   }
   return applications;
+}
+
+/** The Applications of a namespace, page by page. @throws UsageError when the server does not let its user read them */
+export async function* applicationPages<T>(access: ApiAccess, namespace: string): AsyncGenerator<readonly T[]> {
+  let next: string | undefined;
+  do {
+    const query = new URLSearchParams({ limit: String(PAGE), ...(next === undefined ? {} : { continue: next }) });
+    const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications?${query}`;
+    const page = await getPage<T>(access, path, namespace);
+    yield page.items;
+    next = page.metadata?.continue || undefined;
+  } while (next !== undefined);
 }
 
 function pick(status: NonNullable<ObservedApplication["status"]>): NonNullable<ObservedApplication["status"]> {
@@ -55,19 +61,19 @@ function pick(status: NonNullable<ObservedApplication["status"]>): NonNullable<O
   };
 }
 
-async function getPage(access: ApiAccess, path: string, namespace: string, kubeconfig: string): Promise<Page> {
+async function getPage<T>(access: ApiAccess, path: string, namespace: string): Promise<Page<T>> {
   const { status, text } = await callApi(access, { path });
-  if (status === 200) return JSON.parse(text) as Page;
+  if (status === 200) return JSON.parse(text) as Page<T>;
   const what = `applications in namespace ${namespace} of ${access.server}`;
   if (status === 401 || status === 403)
-    throw new UsageError(`${kubeconfig}: its user may not list ${what} (${status}) - use a user that may`);
-  if (status === 404) throw new UsageError(`${kubeconfig}: there are no ${what} - use the hub's kubeconfig`);
-  throw new Error(`${kubeconfig}: listing ${what} answers ${status} - look at the hub and run again`);
+    throw new UsageError(`the kubeconfig's user may not list ${what} (${status}) - use a user that may`);
+  if (status === 404) throw new UsageError(`there are no ${what} - use the hub's kubeconfig`);
+  throw new Error(`listing ${what} answers ${status} - look at the hub and run again`);
 }
 
-/** The account of a kubeconfig. @param path of the file @throws UsageError when it cannot be used */
-export function openKubeconfig(path: string): Promise<ApiAccess> {
-  return readAccess(undefined, [path]).catch(({ message }: Error) => {
+/** The account of a kubeconfig. @param path of the file. Default: those of every client @throws UsageError when it cannot be used */
+export function openKubeconfig(path?: string): Promise<ApiAccess> {
+  return readAccess(undefined, path === undefined ? undefined : [path]).catch(({ message }: Error) => {
     throw new UsageError(message);
   });
 }

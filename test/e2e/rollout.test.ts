@@ -239,7 +239,7 @@ test("a rollout on a hub", async (context) => {
       assert.equal(bad.exitCode, 2);
       assert.match(
         bad.stderr,
-        /its user may not list applications in namespace argocd-tokyo of https.* \(403\) - use a user that may/,
+        /user may not list applications in namespace argocd-tokyo of https.* \(403\) - use a user that may/,
       );
       assert.ok(!bad.stderr.includes(other.token));
       const program = join(clone.directory, ".git/credential");

@@ -60,7 +60,7 @@ test("a folder that is none has no names, and breaks nothing", () => {
 const cases: { words: string[]; expected: string[] }[] = [
   { words: ["pr"], expected: ["preview", "promote"] },
   { words: ["ba"], expected: ["backup"] },
-  { words: ["backup", ""], expected: ["list", "restore", "--help"] },
+  { words: ["backup", ""], expected: ["list", "restore", "hub", "restore-hub", "--help"] },
   { words: ["backup", "restore", "tokyo-2"], expected: ["tokyo-2"] },
   { words: ["backup", "restore", "tokyo-2", "--fr"], expected: ["--from"] },
   { words: ["backup", "nonsense", ""], expected: [] },
