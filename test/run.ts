@@ -16,7 +16,7 @@ import { ensureRoot } from "./lab/machines/root.ts";
 import { LAB_PACKAGES } from "./lab/prerequisites.ts";
 import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
-import { ARGO_CD_PARTS, KUBELET_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
+import { ARGO_CD_PARTS, FLUX_PARTS, KUBELET_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
 /** What looks at the pages that are made (test/browser.ts), what reads an inventory of its own, and a terminal (test/tmux.ts). */
 const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core", tmux: "tmux" };
@@ -62,7 +62,7 @@ const whole = !values.unit && positionals.length === 0;
 const toolchain = await ensureToolchain(
   say,
   whole
-    ? [...PART_NAMES, ...ARGO_CD_PARTS, ...KUBELET_PARTS, "k3s-apiserver", "sealed-secrets-controller"]
+    ? [...PART_NAMES, ...ARGO_CD_PARTS, ...FLUX_PARTS, ...KUBELET_PARTS, "k3s-apiserver", "sealed-secrets-controller"]
     : PART_NAMES,
 );
 Object.assign(process.env, toolchain.env);

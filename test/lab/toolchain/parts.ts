@@ -116,6 +116,7 @@ export const GO_PARTS: readonly GoPart[] = [
     seconds: 375,
     variables: { "main.version": KUBERNETES, ...KUBERNETES_VARIABLES },
   },
+  fluxPart("source-controller", 290),
   {
     name: "pulumi",
     version: fromModule("v3.274.1"),
@@ -137,24 +138,6 @@ export const GO_PARTS: readonly GoPart[] = [
     variables: {},
   },
   {
-    name: "source-controller",
-    version: fromModule(FLUX),
-    real: true,
-    directory: folder("flux"),
-    package: "github.com/fluxcd/source-controller",
-    seconds: 200,
-    variables: {},
-  },
-  {
-    name: "kustomize-controller",
-    version: fromModule(FLUX),
-    real: true,
-    directory: folder("flux"),
-    package: "github.com/fluxcd/kustomize-controller",
-    seconds: 100,
-    variables: {},
-  },
-  {
     name: "k3s-apiserver",
     version: `Kubernetes ${KUBERNETES} API server, controllers and kubectl on kine (stand-in for K3s)`,
     real: false,
@@ -163,6 +146,7 @@ export const GO_PARTS: readonly GoPart[] = [
     seconds: 60,
     variables: KUBERNETES_VARIABLES,
   },
+  fluxPart("kustomize-controller", 50),
   {
     name: "pulumi-resource-command",
     version: "stand-in for 1.2.1",
@@ -289,6 +273,11 @@ export function acceptedVersion(text: string, installed: Installed): string | un
   const [major, minor] = [Number(match[1]), Number(match[2])];
   const [minMajor, minMinor] = installed.minimum;
   return major > minMajor || (major === minMajor && minor >= minMinor) ? match[0] : undefined;
+}
+
+function fluxPart(name: (typeof FLUX_PARTS)[number], seconds: number): GoPart {
+  const [version, directory] = [fromModule(FLUX), folder("flux")];
+  return { name, version, real: true, directory, package: `github.com/fluxcd/${name}`, seconds, variables: {} };
 }
 
 function folder(name: string): string {
