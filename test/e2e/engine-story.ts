@@ -8,6 +8,7 @@ import { type GitServer, startGitServer } from "../lab/argocd/git-server.ts";
 import { generateSshKey } from "../lab/devices/keys.ts";
 import { REGION } from "../lab/fleet.ts";
 import { ADVERTISED_ADDRESS } from "../lab/namespace.ts";
+import { podMemory } from "../lab/pod-memory.ts";
 import { GIT_PASSWORD, type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { deviceState, deviceStates, editDevices, touched, until, up } from "../lab/scenario.ts";
 
@@ -74,22 +75,8 @@ export class Story {
 
   /** What the engine's processes take on a device. Never asserted. */
   async #memory(): Promise<void> {
-    const text = await this.#pull.fleet.devices.exec(
-      "one",
-      `for pid in $(cat /run/k3s/standin/pods/*/containers/*/pid); do
-        for child in $(pgrep -P "$(pgrep -P "$pid")"); do
-          case $(tr '\\0' ' ' <"/proc/$child/cmdline") in *argocd-* | *redis-server*)
-            echo "$(tr '\\0' ' ' <"/proc/$child/cmdline" | cut -d ' ' -f 1) $(awk '/^Rss:/ { r = $2 } /^Anonymous:/ { a = $2 } END { print r, a }' "/proc/$child/smaps_rollup")" ;;
-          esac
-        done
-      done`,
-    );
-    for (const line of text.stdout.trim().split("\n")) {
-      const [name, rss, anonymous] = line.split(" ");
-      this.#say(
-        `${name}: ${Math.round(Number(rss) / 1024)} MiB resident, ${Math.round(Number(anonymous) / 1024)} anonymous`,
-      );
-    }
+    const lines = await podMemory(this.#pull.fleet.devices, "one", "*argocd-* | *redis-server*");
+    for (const line of lines) this.#say(line);
   }
 
   async first(): Promise<void> {

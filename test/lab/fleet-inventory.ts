@@ -30,6 +30,7 @@ export const MODELS = {
   "rpi4-4g": { architecture: "arm64", memory: "4Gi" },
   "iot-2g": { architecture: "arm64", memory: "2Gi", gitops: { engine: "flux" } },
   "nuc-4g": { architecture: "amd64", memory: "4Gi" },
+  "pod-2g": { architecture: MACHINE, memory: "2Gi", k3s: { version: K3S_PODS } },
   "pod-4g": { architecture: MACHINE, memory: "4Gi", k3s: { version: K3S_PODS } },
   "pod-8g": { architecture: MACHINE, memory: "8Gi", k3s: { version: K3S_PODS } },
 } as const satisfies Record<

@@ -209,10 +209,10 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Waits for a moment in the middle of a run. @throws AssertionError when it has not come within 90 s */
-export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 90_000; !(await condition()); await sleep(100))
-    assert.ok(Date.now() < deadline, `${what}: not within 90 s`);
+/** Waits for a moment in the middle of a run. @param seconds default: 90 @throws AssertionError when it has not come by then */
+export async function until(what: string, condition: () => Promise<boolean>, seconds = 90): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; !(await condition()); await sleep(100))
+    assert.ok(Date.now() < deadline, `${what}: not within ${seconds} s`);
 }
 
 /** Whether a device waits for its health gate: its apply has changed everything and is not done. */

@@ -1,0 +1,288 @@
+/** The story of two devices that pull with Flux, for engine-flux.test.ts: what is done to them, and what must come of it. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { REGION } from "../lab/fleet.ts";
+import { podMemory } from "../lab/pod-memory.ts";
+import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
+import { ask, editDevices, until, up } from "../lab/scenario.ts";
+
+/** The devices by their rings. */
+export const RINGS = { one: "canary", two: "early" } as const;
+/** Their ids. */
+export const IDS = Object.keys(RINGS) as (keyof typeof RINGS)[];
+
+type Id = keyof typeof RINGS;
+
+/** Patience with one thing, in seconds: an interval of a minute comes up to a quarter later, and what it finds takes a while. */
+const PATIENCE = 150;
+
+/** An interval of a minute, with the quarter by which it may come later. */
+const LONGEST_INTERVAL_MS = 75_000;
+
+/** What a device of the test is told for its workloads. */
+const VALUE = "35.68,139.77";
+
+/** A condition of an object of Flux. */
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** An object of Flux, as far as the story looks at it. */
+interface FluxObject {
+  readonly metadata: { readonly generation: number };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly conditions?: readonly Condition[];
+    readonly lastAppliedRevision?: string;
+    readonly artifact?: { readonly path: string; readonly revision: string };
+  };
+}
+
+/** The story of two devices. */
+export class FluxStory {
+  readonly #pull: PullFleet;
+  readonly #say: (text: string) => void;
+
+  /** @param say gets how long things took */
+  constructor(pull: PullFleet, say: (text: string) => void) {
+    this.#pull = pull;
+    this.#say = say;
+  }
+
+  async install(): Promise<void> {
+    const { fleet } = this.#pull;
+    this.#setExtra();
+    editDevices(fleet, ["one"], (entry) => entry.set("values", { coordinates: VALUE }));
+    this.#pull.writeBase("first");
+    this.#pull.writeExtra();
+    await this.#pull.push("First");
+    const enrolled = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
+    assert.equal(enrolled.code, 0, enrolled.stderr);
+    await this.#up();
+    await this.#everywhere("edge-root is ready", (id) => this.#isReady(id, "kustomization", "edge-root"));
+  }
+
+  async first(): Promise<void> {
+    const revision = this.#pull.run("rev-parse", "HEAD");
+    const force = ["--to", revision, "--force", "test"];
+    for (const workload of [[], ["--workload", "extra"]])
+      for (const ring of Object.values(RINGS)) await this.#pull.promote(ring, ...force, ...workload);
+    await this.#level("first");
+    await this.#well();
+    for (const id of IDS) {
+      assert.equal(await this.#applied(id), revision);
+      const json = await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o json`);
+      const { items } = JSON.parse(json) as { items: { metadata: { annotations?: Record<string, string> } }[] };
+      const told = items.map(({ metadata: { annotations = {} } }) => [
+        annotations["edge-fleet.dev/device"],
+        annotations["values.edge-fleet.dev/coordinates"],
+      ]);
+      const expected = [id, id === "one" ? VALUE : undefined];
+      assert.deepEqual(told, [expected, expected]);
+      assert.equal(await this.#pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
+    }
+    await this.#memory();
+  }
+
+  async badCanary(): Promise<void> {
+    this.#pull.writeBase("bad", "lab.invalid/absent/web");
+    const bad = await this.#pull.push("Bad");
+    await this.#pull.promote("canary", "--to", bad, "--force", "test");
+    await this.#level("bad", "one");
+    const promotion = ["promote", "early", "--tree", this.#pull.fleet.tree, "--push", "--no-diff"];
+    const { code, stderr } = await this.#pull.fleet.edgeFleet(promotion);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /error: ring canary is not healthy: .*: one failed \(Application workloads: OutOfSync/);
+    this.#pull.writeBase("second");
+    const good = await this.#pull.push("Second");
+    await this.#pull.promote("canary", "--to", good, "--force", "test");
+    await this.#level("second", "one");
+    assert.equal(await this.#pull.level("two"), "first");
+    const waited = "-n flux-system get events --field-selector reason=HealthCheckFailed -o name";
+    assert.equal(await this.#pull.kubectl("one", waited), "", "the next commit waits for no timeout");
+    await this.#well("one");
+    await this.#pull.promote("early");
+    await this.#level("second");
+    await this.#well();
+  }
+
+  async gitGone(): Promise<void> {
+    await this.#pull.git.stop();
+    const stopped = performance.now();
+    await this.#everywhere("it cannot read Git", (id) => this.#cannotRead(id));
+    await this.#release("third");
+    await sleep(Math.max(0, LONGEST_INTERVAL_MS - (performance.now() - stopped)));
+    await this.#heals("second", ...IDS);
+  }
+
+  async rebootOffline(): Promise<void> {
+    const before = await this.#archive("one");
+    this.#pull.fleet.devices.cutPower("one");
+    await this.#boot("one");
+    await this.#heals("second", "one");
+    assert.equal(await this.#archive("one"), before);
+  }
+
+  async catchUp(): Promise<void> {
+    const started = performance.now();
+    await this.#pull.git.start();
+    await this.#level("third");
+    this.#tell("reconnect to converged", started);
+    await this.#well();
+    await this.#memory();
+  }
+
+  async removed(): Promise<void> {
+    this.#setExtra("removed");
+    await this.#release("fourth");
+    await this.#level("fourth");
+    await this.#everywhere("extra is gone", async (id) => {
+      const left = await Promise.all(
+        [
+          "-n extra get configmap extra",
+          "-n flux-system get kustomization extra",
+          "-n flux-system get gitrepository extra",
+        ].map((words) => this.#pull.look(id, `${words} --ignore-not-found -o name`)),
+      );
+      return left.every((name) => name === "") && (await this.#pull.look(id, "get namespace extra -o name")) !== "";
+    });
+  }
+
+  async wasOff(): Promise<void> {
+    this.#pull.fleet.devices.cutPower("two");
+    await this.#release("fifth");
+    await this.#level("fifth", "one");
+    await this.#boot("two");
+    await this.#level("fifth", "two");
+    await this.#well();
+  }
+
+  async rotate(): Promise<void> {
+    this.#pull.git.setLogin({ username: "fleet", password: "lab-git-password-2" });
+    await this.#everywhere("it is locked out", (id) => this.#cannotRead(id));
+    await this.#pull.fleet.setSecret("git-password", "lab-git-password-2");
+    await this.#up();
+    await this.#release("sixth");
+    await this.#level("sixth");
+    await this.#well();
+  }
+
+  async none(): Promise<void> {
+    await this.#everywhere("has one pod of each workload", async (id) => (await this.#pods(id)).length === 2);
+    const pods = () => Promise.all(IDS.map((id) => this.#pods(id)));
+    const before = await pods();
+    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], "none"));
+    await this.#up();
+    await this.#everywhere(
+      "the engine is gone",
+      async (id) => (await this.#pull.look(id, "-n flux-system get pods -o name")) === "",
+    );
+    assert.deepEqual(await pods(), before);
+    await this.#level("sixth");
+  }
+
+  /** Identities of the workload's pods. */
+  async #pods(id: Id): Promise<string[]> {
+    return (await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)).split(" ");
+  }
+
+  async #up(): Promise<void> {
+    const run = await up(this.#pull.fleet);
+    assert.equal(run.code, 0, run.text);
+  }
+
+  /** Writes the workload that fleet.yaml has beside the overlays. */
+  #setExtra(state?: "removed"): void {
+    const place = { name: "extra", path: "workloads/extra", namespace: "extra" };
+    this.#pull.fleet.edit("fleet.yaml", (file) =>
+      file.set("workloads", [{ ...place, ...(state === undefined ? {} : { state }) }]),
+    );
+  }
+
+  /** Changes the workload and pins all rings to that. */
+  async #release(level: string): Promise<void> {
+    this.#pull.writeBase(level);
+    await this.#pull.pin(await this.#pull.push(level));
+  }
+
+  /** Takes the workload away by hand, and waits until it is back. */
+  async #heals(level: string, ...ids: Id[]): Promise<void> {
+    for (const id of ids)
+      await this.#pull.kubectl(id, `-n ${WORKLOADS} delete configmap/settings deployment/web --wait=false`);
+    await this.#level(level, ...ids);
+    await this.#everywhere(
+      "web is there",
+      async (id) => (await this.#pull.look(id, `-n ${WORKLOADS} get deployment web -o name`)) !== "",
+      ids,
+    );
+  }
+
+  /** Boots a device and waits until both controllers run. */
+  async #boot(id: Id): Promise<void> {
+    const { code, stderr } = await this.#pull.fleet.devices.boot(id);
+    assert.equal(code, 0, stderr);
+    await until(`${id}: its API answers`, () => this.#pull.isReady(id));
+  }
+
+  /** Name, inode and time of the archive that a device deploys from, as its disk has it. */
+  async #archive(id: Id): Promise<string> {
+    const path = (await this.#object(id, "gitrepository", "workloads"))?.status?.artifact?.path;
+    return ask(this.#pull.fleet.devices, id, `stat -c '%n %i %Y' /var/lib/edge-fleet/engine/source/${path}`);
+  }
+
+  async #object(id: Id, kind: string, name: string): Promise<FluxObject | undefined> {
+    const text = await this.#pull.look(id, `-n flux-system get ${kind} ${name} -o json`);
+    return text === "" ? undefined : (JSON.parse(text) as FluxObject);
+  }
+
+  async #condition(id: Id, kind: string, name: string): Promise<Condition | undefined> {
+    const { metadata, status } = (await this.#object(id, kind, name)) ?? {};
+    if (metadata?.generation !== status?.observedGeneration) return undefined;
+    return status?.conditions?.find(({ type }) => type === "Ready");
+  }
+
+  async #isReady(id: Id, kind: string, name: string): Promise<boolean> {
+    return (await this.#condition(id, kind, name))?.status === "True";
+  }
+
+  /** Whether a device's last look at the branch has failed. */
+  async #cannotRead(id: Id): Promise<boolean> {
+    const { status, reason } = (await this.#condition(id, "gitrepository", "edge-root")) ?? {};
+    return status === "False" && reason === "GitOperationFailed";
+  }
+
+  /** The commit that a device has applied. */
+  async #applied(id: Id): Promise<string> {
+    const revision = (await this.#object(id, "kustomization", "workloads"))?.status?.lastAppliedRevision ?? "";
+    return revision.replace(/^.*sha1:/, "");
+  }
+
+  /** Waits until devices run a level. Default: all. */
+  async #level(level: string, ...ids: Id[]): Promise<void> {
+    await this.#everywhere(level, async (id) => (await this.#pull.level(id)) === level, ids);
+  }
+
+  /** Waits until all that was applied is well. */
+  async #well(...ids: Id[]): Promise<void> {
+    await this.#everywhere("is well", (id) => this.#isReady(id, "kustomization", "workloads"), ids);
+  }
+
+  async #everywhere(what: string, look: (id: Id) => Promise<boolean>, ids: readonly Id[] = IDS): Promise<void> {
+    const started = performance.now();
+    await Promise.all((ids.length === 0 ? IDS : ids).map((id) => until(`${id}: ${what}`, () => look(id), PATIENCE)));
+    this.#tell(what, started);
+  }
+
+  #tell(what: string, started: number): void {
+    this.#say(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+
+  /** What the controllers take on a device. Never asserted. */
+  async #memory(): Promise<void> {
+    const lines = await podMemory(this.#pull.fleet.devices, "one", "*source-controller* | *kustomize-controller*");
+    for (const line of lines) this.#say(line);
+  }
+}
