@@ -1,7 +1,4 @@
-/**
- * What a command ends with: the exit codes, the errors that carry them, and how an error is said to a person. From any
- * thrown value to a text and a code.
- */
+/** What a command ends with: the exit codes, the errors that carry them, and how an error is said to a person. */
 import { CommanderError } from "commander";
 
 /** Exit codes of every command. */

@@ -1,4 +1,4 @@
-/** Names given on the command line against the inventory: from a name to the thing, or to the message that says what to use. */
+/** Finds what a name on the command line means, or says which names there are. */
 import { type Inventory, type Profile, type Region, resolveProfile } from "../components/inventory/index.ts";
 import { UsageError } from "./exit.ts";
 

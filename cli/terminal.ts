@@ -1,6 +1,4 @@
-/**
- * What a person sees: tables on stdout, progress on stderr, colour only where it helps. From rows to text.
- */
+/** What a person sees: tables on stdout, progress on stderr, colour only where it helps. */
 
 /** Colours that the tables use. */
 export type Colour = "green" | "yellow" | "red" | "dim" | "bold";

@@ -1,5 +1,5 @@
 /**
- * Network policies as they act: from policies and two ends to whether a connection comes about, as
+ * Network policies as they act: whether a connection between two ends comes about, as
  * https://kubernetes.io/docs/concepts/services-networking/network-policies/ has it. A policy's ports are numbers here.
  */
 import { isIP } from "node:net";

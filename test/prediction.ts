@@ -1,6 +1,6 @@
 /**
- * What the ApplicationSet controller will make of a region's sets, for tests that hold the sets against it: from the tree's
- * input and the rings' revisions to the Applications, each with the set that owns it.
+ * What the ApplicationSet controller will make of a region's sets, for tests that hold the sets against it: the
+ * Applications, each with the set that owns it.
  */
 import { deploymentsOf, renderHubApplication } from "../cli/pulls/pull.ts";
 import { type ApplicationInput, shardsOf } from "../components/gitops/applicationset.ts";

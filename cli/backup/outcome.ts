@@ -1,6 +1,6 @@
 /**
- * What listing or restoring the copies of one device came to: from the end of its SSH connection to what the device said.
- * What a device says is checked like any other foreign input.
+ * What listing or restoring the copies of one device came to, read from how its SSH connection ended and what came over
+ * it. What a device says is checked like any other foreign input.
  */
 import { z } from "zod";
 import type { SshFailure } from "../../components/device/failure.ts";

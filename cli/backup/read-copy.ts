@@ -1,6 +1,6 @@
 /**
- * A sent copy, decrypted on the workstation: from a file and the recipient's private key to the bytes that a device takes.
- * They are never written to the workstation's disk.
+ * A sent copy, decrypted on the workstation, as the bytes that a device takes. They are never written to the
+ * workstation's disk.
  */
 import { readFileSync } from "node:fs";
 import { UsageError } from "../exit.ts";

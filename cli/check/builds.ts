@@ -1,5 +1,5 @@
 /**
- * What a tree builds to, judged before anything of it reaches a device: from leaves and workloads to findings on images,
+ * Builds every leaf and workload of a tree before anything of it reaches a device, and checks what comes of it: images,
  * runtime classes, memory, what the projects allow and who opens SealedSecrets.
  */
 import { availableParallelism } from "node:os";

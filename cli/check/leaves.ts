@@ -1,4 +1,4 @@
-/** Leaves that a ring's commit lacks: from what the rings pin on disk and the repository to problems at the ring files. */
+/** Finds leaves that the commit of a ring lacks, and says so at the ring's file. */
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { OVERLAY_WORKLOAD, ringPath, treeInput } from "../../components/gitops/index.ts";

@@ -1,6 +1,6 @@
 /**
- * Memory of workloads against the memory of a model: from rendered objects to MiB, and from the model's RAM to what the
- * kubelet's reservations and the pull engine leave for them.
+ * Memory of workloads against the memory of a model: what rendered objects request, and what the kubelet's reservations
+ * and the pull engine leave for them.
  */
 import { MINIMUM_MEMORY_MIB, podMemoryMiB } from "../../components/plan/distributions/reservations.ts";
 import { asList, asMap, isYamlMap, nameOfObject, type YamlMap } from "../manifests/objects.ts";

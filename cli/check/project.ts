@@ -1,7 +1,4 @@
-/**
- * What the AppProject of a workload would refuse, so that it is refused before a device tries it: from built objects and
- * the project's rules to findings.
- */
+/** What the AppProject of a workload would refuse, so that it is refused before a device tries it. */
 import { namespaceOf, projectOf } from "../../components/gitops/application.ts";
 import { type ProjectRules, sameKind } from "../../components/gitops/projects.ts";
 import type { TreeWorkload } from "../../components/gitops/tree-input.ts";

@@ -1,6 +1,6 @@
 /**
- * What is refused in manifests: images that may change under their name, Secrets that anyone who can read the repository
- * can read, runtime classes without a runtime. From single values to messages.
+ * What is refused in manifests: images that may change under their name, Secrets that anyone who can read the
+ * repository can read, runtime classes without a runtime. Each check takes one value and says what is wrong with it.
  */
 import type { FieldPath } from "../../components/inventory/problems.ts";
 import { asList, asMap, type Found, isYamlMap, type YamlMap } from "../manifests/objects.ts";

@@ -1,6 +1,6 @@
 /**
- * SealedSecrets that a device could not open, so that they are refused before it tries: from built objects and the devices that
- * take them to findings. One that `edge-fleet seal` has not made is for a controller of the team's own, and not judged.
+ * SealedSecrets that a device could not open, so that they are refused before it tries. One that `edge-fleet seal` has
+ * not made is for a controller of the team's own, and not checked.
  */
 import { SEALING_KEY_ANNOTATION, type TreeDevice } from "../../components/gitops/index.ts";
 import { asMap, isYamlMap, nameOfObject } from "../manifests/objects.ts";

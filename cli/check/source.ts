@@ -1,6 +1,6 @@
 /**
- * The files of a tree as people write them: from a folder to parsed YAML with positions, and from that to the problems
- * that need no kustomize: broken YAML and keys that are there twice, remote bases, plaintext Secrets.
+ * Reads the files of a tree as people write them, with positions, and finds the problems that need no kustomize: broken
+ * YAML and keys that are there twice, remote bases, plaintext Secrets.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * The checks of a tree before anything of it reaches a device: from its folder and the fleet to every problem. Works on
- * the files alone; where `kustomize` is on PATH, images, runtime classes and memory are judged by what each leaf renders
- * to, and patches of single devices by what they make of it, and else images by what is written.
+ * The checks of a tree before anything of it reaches a device. They work on the files alone; where `kustomize` is on
+ * PATH, images, runtime classes and memory are judged by what each leaf renders to, and patches of single devices by
+ * what they make of it, and else images by what is written.
  */
 import { existsSync } from "node:fs";
 import { join, posix } from "node:path";

@@ -1,4 +1,4 @@
-/** What may come next on a command line: from its words so far to words that go on with the last one. */
+/** Words that may stand next on a command line and go on with its last one. */
 import type { Argument, Command, Option } from "commander";
 import { COMMAND_GROUPS } from "../catalog.ts";
 import { buildProgram } from "../program.ts";

@@ -1,4 +1,4 @@
-/** One command on many devices: from a command line to what became of it on each device, and what a person sees of that. */
+/** Runs one command on many devices, and tells a person what became of it on each. */
 import type { SshFailure } from "../../components/device/failure.ts";
 import { notEnrolled } from "../../components/device/result.ts";
 import type { Profile } from "../../components/inventory/index.ts";

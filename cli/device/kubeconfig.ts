@@ -1,7 +1,7 @@
 /**
- * The admin kubeconfig of a device: from where each distribution keeps it and what stands in it to one for this machine,
- * which goes through a tunnel. A device may be in strange hands: of its file only plain credentials are taken, never what
- * would run a program or read a file here (`exec`, `tokenFile` and their like). Pure.
+ * Fetches the admin kubeconfig of a device, wherever its distribution keeps it, and makes one for this machine of it,
+ * which goes through a tunnel. A device may be in strange hands: of its file only plain credentials are taken, never
+ * what would run a program or read a file here (`exec`, `tokenFile` and their like). Pure.
  */
 import { parse, stringify } from "yaml";
 import type { Profile } from "../../components/inventory/index.ts";

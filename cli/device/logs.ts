@@ -1,4 +1,4 @@
-/** Logs of a device: from what is asked for to the script that tells them. Pure. */
+/** The script that tells the logs of a device that were asked for. Pure. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

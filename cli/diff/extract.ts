@@ -1,6 +1,6 @@
 /**
- * The tree at a commit, without a checkout: from a commit to its files in a scratch folder, and to what each kustomization
- * is made of, so that one whose parts are the same in two commits need not be built.
+ * Puts the tree of a commit into a scratch folder, without a checkout, and tells what each kustomization is made of, so
+ * that one whose parts are the same in two commits need not be built.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * The rendered difference of leaves between two commits: from the manifests of one leaf before and after to the objects
- * that change, line by line, and from the changes of all leaves to groups that share them. Values of Secrets are hidden.
+ * The rendered difference of leaves between two commits: the objects that change, line by line, and the leaves that
+ * share a change as one group. Values of Secrets are hidden.
  */
 import { createHash } from "node:crypto";
 import { parseDocument, stringify } from "yaml";

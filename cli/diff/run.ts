@@ -1,7 +1,7 @@
 /**
- * Compares what leaves render to at two commits: from commits and folders to groups of leaves that share a change. Each
- * kustomization is built at most once per commit, and not at all where nothing that it is made of differs; of what is
- * built only the difference is kept.
+ * Compares what leaves render to at two commits, and groups the leaves that share a change. Each kustomization is built
+ * at most once per commit, and not at all where nothing that it is made of differs; of what is built only the
+ * difference is kept.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";

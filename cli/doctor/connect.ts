@@ -1,4 +1,4 @@
-/** Examines one device over one SSH connection: from its address and the script to an outcome. */
+/** Examines one device: runs the script over one SSH connection. */
 import type { RunOnDevice } from "../ssh/run.ts";
 import { classifyExamination, type DoctorOutcome } from "./outcome.ts";
 import { type Examination, examinationScript } from "./script.ts";

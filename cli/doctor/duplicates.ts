@@ -1,6 +1,6 @@
 /**
- * What only shows when devices are compared: host names and machine ids that several devices have. From the outcomes of a
- * run and the machine ids that the inventory has pinned, to outcomes with those findings added.
+ * What only shows when devices are compared: host names and machine ids that several devices have, in one run or in
+ * what the inventory has pinned. Adds those findings to the outcomes.
  */
 import type { Inventory } from "../../components/inventory/index.ts";
 import { type DoctorOutcome, type ExaminedOutcome, examined, type Finding } from "./outcome.ts";

@@ -1,6 +1,6 @@
 /**
- * What examining one device came to: from the end of its SSH connection to findings, or to why there are none. What a
- * device says is checked like any other foreign input.
+ * What examining one device came to: findings, or why there are none. What a device says is checked like any other
+ * foreign input.
  */
 import { z } from "zod";
 import type { SshFailure } from "../../components/device/failure.ts";

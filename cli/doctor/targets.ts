@@ -1,4 +1,4 @@
-/** Which devices are examined: from the names on the command line to profiles, each once, in the order of the names. */
+/** Which devices the names on the command line mean, each once, in the order of the names. */
 import { type Inventory, type Profile, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
 import { requireDevice } from "../require.ts";
 

@@ -1,7 +1,4 @@
-/**
- * Which devices of a region get a connection: from the inventory and the command's options to candidates and to the
- * devices that need none.
- */
+/** Which devices of a region get a connection, and which need none. */
 import { type Inventory, resolveProfile } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";
 import { requireRegion } from "../require.ts";

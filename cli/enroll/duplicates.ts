@@ -1,6 +1,6 @@
 /**
- * Cloned images: devices that answer with the same host key, machine id or identity key as another one. From the
- * outcomes of a run and what the whole inventory has pinned, to outcomes in which none of the clones is enrolled.
+ * Cloned images: devices that answer with the same host key, machine id or identity key as another one, of the run or
+ * of the inventory's pins. None of the clones is enrolled.
  */
 import type { Inventory } from "../../components/inventory/index.ts";
 import type { EnrolledOutcome, Enrollment, FailedOutcome, Outcome } from "./outcome.ts";

@@ -1,6 +1,6 @@
 /**
- * What enrolling one device came to: from the device's inventory entry, the end of its SSH connection and the host key
- * that the connection used, to an outcome. What a device says is checked like any other foreign input.
+ * What enrolling one device came to, by its inventory entry, the end of its SSH connection and the host key that the
+ * connection used. What a device says is checked like any other foreign input.
  */
 import { z } from "zod";
 import type { SshFailure } from "../../components/device/failure.ts";

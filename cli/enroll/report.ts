@@ -1,6 +1,4 @@
-/**
- * What an enroll run says: from outcomes to a table with fingerprints, a summary, the next step and an exit code.
- */
+/** What an enroll run says: a table with fingerprints, a summary, the next step and an exit code. */
 import { type ExitCode, exitCodeOf } from "../exit.ts";
 import { type Cell, formatTable } from "../terminal.ts";
 import type { EnrolledOutcome, Outcome } from "./outcome.ts";

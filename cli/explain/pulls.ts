@@ -1,4 +1,4 @@
-/** What the pull engine of one device takes: from the inventory and the rings of a tree to the objects by which it knows what to run. */
+/** The objects by which the pull engine of one device knows what to run, by the inventory and the rings of a tree. */
 import { formatObjects, treeInput } from "../../components/gitops/index.ts";
 import { readPins } from "../../components/gitops/rings.ts";
 import { type Inventory, resolveFleet } from "../../components/inventory/index.ts";

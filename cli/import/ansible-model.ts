@@ -1,7 +1,7 @@
 /**
- * An Ansible inventory after parsing, whatever its format: groups with hosts, children and variables. From it to
- * machines: variables merged as Ansible does (all, then groups from the outside in, then the host), roles from the
- * groups that k3s-ansible uses. https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html and
+ * An Ansible inventory after parsing, whatever its format: groups with hosts, children and variables. Makes machines of
+ * it: variables merged as Ansible does (all, then groups from the outside in, then the host), roles from the groups
+ * that k3s-ansible uses. https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html and
  * https://github.com/k3s-io/k3s-ansible (inventory-sample.yml)
  */
 import type { Position } from "../../components/inventory/index.ts";

@@ -1,6 +1,6 @@
 /**
- * The account of what an import leaves behind: from the fields of a source and the ones that were read to a list of the
- * others, with secrets told apart by their names.
+ * The account of what an import leaves behind: the fields of a source that were not read, with secrets told apart by
+ * their names.
  */
 import type { Position } from "../../components/inventory/index.ts";
 import type { FieldPath } from "../../components/inventory/problems.ts";

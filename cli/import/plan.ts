@@ -1,7 +1,4 @@
-/**
- * What an import would write: from the machines of a source, the options and the inventory as it is, to device entries by
- * region, or to every reason why not. Pure.
- */
+/** What an import would write into the inventory: device entries by region, or every reason why not. Pure. */
 import {
   type DeviceEntry,
   type Inventory,

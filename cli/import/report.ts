@@ -1,4 +1,4 @@
-/** What an import says: from its result to a table, the account of what was left behind, and the next step. */
+/** What an import says: a table, the account of what was left behind, and the next step. */
 import { type Position, RELEASE_FIELDS } from "../../components/inventory/index.ts";
 import { formatTable } from "../terminal.ts";
 import type { LeftOut } from "./host.ts";

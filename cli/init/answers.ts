@@ -1,6 +1,6 @@
 /**
  * What a new fleet is made from: the answers, their defaults, and the checks that the flags and the questions share.
- * From text to a value, or to a message that fixes it.
+ * Each check gives a value, or a message that says how to fix the text.
  */
 import { z } from "zod";
 import { engineRequestMiB } from "../../components/gitops/engine/argocd/settings.ts";

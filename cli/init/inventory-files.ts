@@ -1,6 +1,4 @@
-/**
- * The inventory of a new fleet: from the answers to the text of its files, with comments that teach. Pure.
- */
+/** The files of a new fleet's inventory, with comments that teach. Pure. */
 import { stringify } from "yaml";
 import { ARGO_CD_RELEASE } from "../../components/inventory/gitops-schema.ts";
 import { appendCsv } from "../inventory-edit/append.ts";

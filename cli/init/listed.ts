@@ -1,7 +1,4 @@
-/**
- * Devices that a CSV file lists for a new fleet: from the machines of the file to rows by region. Regions may be a column
- * of the file. Pure.
- */
+/** Devices that a CSV file lists for a new fleet, by region. Regions may be a column of the file. Pure. */
 import type { SourceHost } from "../import/host.ts";
 import { deviceIds } from "../import/identify.ts";
 import type { DeviceRow } from "./devices.ts";

@@ -1,6 +1,6 @@
 /**
- * What init would write and what stands in its way: from the answers and the folder to files, each new, already there as
- * it should be, or in the way. Reads, never writes.
+ * What init would write and what stands in its way: files, each new, already there as it should be, or in the way.
+ * Reads, never writes.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix, relative } from "node:path";

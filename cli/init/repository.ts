@@ -1,7 +1,7 @@
 /**
- * What makes a folder the repository of a fleet, beside the fleet's data: the Pulumi project, the package that it runs on,
- * the program of three lines, and what Git leaves alone. From the package's own files to the repository's. A file that is
- * there already stays if it does the same.
+ * What makes a folder the repository of a fleet, beside the fleet's data: the Pulumi project, the package that it runs
+ * on, the program of three lines, and what Git leaves alone. Made of the package's own files. A file that is there
+ * already stays if it does the same.
  */
 import { type Document, parseDocument } from "yaml";
 import { MANIFEST, readProjectFile } from "../package.ts";

@@ -1,6 +1,6 @@
 /**
- * Pins into a region's lock: from the text as it is at the moment of writing to the text with the pins, and to what
- * somebody else has written meanwhile. Pure.
+ * Writes pins into the text of a region's lock as it is at that moment, and tells what somebody else has written
+ * meanwhile. Pure.
  */
 import { parseYamlFile } from "../../components/inventory/files.ts";
 import { renderRegionLock } from "../../components/inventory/lock.ts";

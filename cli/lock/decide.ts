@@ -1,6 +1,6 @@
 /**
- * What happens to each entry of the lock file: from what is used, what is locked and what the release has now to a
- * decision. Pure.
+ * Decides what happens to each entry of the lock file, by what is used, what is locked and what the release has now.
+ * Pure.
  */
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { UsedArtifact } from "./artifact.ts";

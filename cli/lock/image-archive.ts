@@ -1,6 +1,6 @@
 /**
- * An image as one file: from its reference by digest to an archive in OCI's image layout with the image of one architecture,
- * which a container runtime imports under the names that pods ask for. The same image always gives the same bytes.
+ * Writes the image of one architecture as one file, an archive in OCI's image layout, which a container runtime imports
+ * under the names that pods ask for. The same image always gives the same bytes.
  * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
 import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";

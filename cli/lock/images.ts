@@ -1,6 +1,6 @@
 /**
- * Images of a folder of manifests that are not pinned: from YAML files to the tags they name, each with the digest that
- * its registry has now, and to the `images:` block of a kustomization that pins them. Nothing is written.
+ * Finds images that a folder of manifests names by tag alone, the digest that the registry of each has now, and the
+ * `images:` block of a kustomization that pins them. Nothing is written.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

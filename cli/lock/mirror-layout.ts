@@ -1,6 +1,6 @@
 /**
  * A mirror is a folder that any web server can serve: each locked file under the path of its URL, which is where
- * `artifacts.mirror` makes devices look. From locked files to that layout. Pure.
+ * `artifacts.mirror` makes devices look. Pure.
  */
 
 import type { ArtifactFile } from "../../components/inventory/index.ts";

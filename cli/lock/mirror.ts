@@ -1,6 +1,6 @@
 /**
- * Fills and checks the folder of a mirror: from its layout and what the disk has to what was fetched, is missing or is
- * wrong. Every file is checked against the lock, appears in one step, and a download that breaks off goes on next time.
+ * Fills and checks the folder of a mirror, and tells what was fetched, is missing or is wrong. Every file is checked
+ * against the lock, appears in one step, and a download that breaks off goes on next time.
  */
 import { copyFileSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,8 +1,7 @@
 /**
- * What the lock file has to hold: from the inventory to one entry per file that the fleet uses, with the place in the
- * lock file, the place on the network, and what is locked now. Pure. Versions are exact releases (the schema refuses
- * anything else), so nothing here resolves a channel. A new source of artifacts is one file in sources/ and one line in
- * {@link SOURCES}.
+ * What the lock file has to hold: one entry per file that the fleet uses, with the place in the lock file, the place on
+ * the network, and what is locked now. Pure. Versions are exact releases (the schema refuses anything else), so nothing
+ * here resolves a channel. A new source of artifacts is one file in sources/ and one line in {@link SOURCES}.
  */
 import { type Inventory, resolveFleet } from "../../components/inventory/index.ts";
 import { type LockContext, type ReleaseBases, UPSTREAM, type UsedArtifact } from "./artifact.ts";

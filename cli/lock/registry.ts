@@ -1,6 +1,6 @@
 /**
- * Container registries: from an image to the digest behind its tag and the manifests behind a digest, anonymously, through
- * the distribution API.
+ * Asks a container registry, anonymously and through the distribution API, for the digest behind an image's tag and for the
+ * manifest behind a digest.
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** What `edge-fleet lock` says: from decisions, a mirror's outcomes and image suggestions to tables and JSON. */
+/** What `edge-fleet lock` says of its decisions, of a mirror and of images, as tables and as JSON. */
 import { type Cell, type Colour, formatTable, usesColour } from "../terminal.ts";
 import { entryAfter, type LockDecision } from "./decide.ts";
 import type { ImageSuggestion } from "./images.ts";

@@ -1,5 +1,5 @@
 /**
- * From a file that the fleet uses to what it is, byte for byte: its SHA-256 and, where the server tells, its size. Large
+ * Finds out what a file is that the fleet uses, byte for byte: its SHA-256 and, where the server tells, its size. Large
  * files go through the workstation's artifact cache, where `up` and the mirror find them again.
  */
 import { createHash, randomBytes } from "node:crypto";

@@ -1,7 +1,7 @@
 /**
- * The Snap Store: from a snap's release to its revision, its bytes and the assertions by which snapd checks them. The
- * digest that the store signs is SHA3-384; it is compared with the downloaded bytes, whose SHA-256 the lock then keeps.
- * https://api.snapcraft.io/docs/info.html, https://ubuntu.com/core/docs/reference/assertions
+ * Asks the Snap Store for a release of a snap: its revision, its bytes and the assertions by which snapd checks them.
+ * The digest that the store signs is SHA3-384; it is compared with the downloaded bytes, whose SHA-256 the lock then
+ * keeps. https://api.snapcraft.io/docs/info.html, https://ubuntu.com/core/docs/reference/assertions
  */
 import { z } from "zod";
 import { download, type HttpBounds } from "../../components/artifacts/http.ts";

@@ -1,7 +1,4 @@
-/**
- * Runs Kustomize, bounded in time and output, and tells whether it can be run at all: from a folder to its manifests, or
- * to why there are none.
- */
+/** Runs Kustomize on a folder, bounded in time and output, and tells whether it can be run at all. */
 import { parseAllDocuments } from "yaml";
 import { runProgram } from "../process.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What the checks of a tree have in common: the problem that they report, and where in a Kubernetes object pods are
- * described. From a plain object to its pod specs, images and runtime classes with their paths.
+ * What the checks of a tree have in common: the problem that they report, and where in a Kubernetes object pods, images
+ * and runtime classes are named.
  */
 import type { FieldPath } from "../../components/inventory/problems.ts";
 

@@ -1,7 +1,7 @@
 /**
- * Builds folders of a tree with patches that only single devices have: from a copy of the tree and patches to manifests. The
- * patches are added to the folder's own kustomization, as Argo CD adds those of an Application (util/kustomize/kustomize.go
- * of Argo CD v3.2.11), so that names, namespaces and images come after them.
+ * Builds folders of a tree with patches that only single devices have, in a copy of the tree. The patches are added to
+ * the folder's own kustomization, as Argo CD adds those of an Application (util/kustomize/kustomize.go of Argo CD
+ * v3.2.11), so that names, namespaces and images come after them.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

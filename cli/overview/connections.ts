@@ -1,6 +1,4 @@
-/**
- * Who connects to whom in a fleet: from the profiles to ports, with the number of devices that need each. Pure.
- */
+/** Who connects to whom in a fleet: ports, with the number of devices that need each. Pure. */
 import type { Inventory, Profile } from "../../components/inventory/index.ts";
 import { distributionOf } from "../../components/plan/distributions/index.ts";
 

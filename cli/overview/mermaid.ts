@@ -1,6 +1,6 @@
 /**
- * The fleet as a Mermaid flowchart: from the overview to the source of the picture. Node ids are made here and never
- * taken from names; names stand in quoted labels. https://mermaid.js.org/syntax/flowchart.html
+ * The source of a Mermaid flowchart of the fleet. Node ids are made here and never taken from names; names stand in
+ * quoted labels. https://mermaid.js.org/syntax/flowchart.html
  */
 import { type Count, type Overview, plural, type RegionOverview } from "./model.ts";
 

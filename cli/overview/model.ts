@@ -1,6 +1,6 @@
 /**
- * The architecture of this very fleet as one document: from the inventory, its profiles and the rings' commits to counts,
- * connections and consequences. Pure; the renderers beside it only lay it out.
+ * The architecture of this very fleet as one document: counts, connections and consequences. Pure; the renderers beside
+ * it only lay it out.
  */
 import { controlPlaneNamespace } from "../../components/gitops/index.ts";
 import { hubOf, type Inventory, type Profile } from "../../components/inventory/index.ts";

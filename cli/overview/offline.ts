@@ -1,4 +1,4 @@
-/** What happens to this fleet's devices when a link drops: from the profiles to one statement per kind of device. Pure. */
+/** What happens to this fleet's devices when a link drops: one statement per kind of device. Pure. */
 import type { Profile } from "../../components/inventory/index.ts";
 
 /** What a number of devices does without its links. */

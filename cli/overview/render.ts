@@ -1,4 +1,4 @@
-/** The overview for people: the same sections as plain text or as Markdown. From the document to one text. */
+/** The overview for people: the same sections as plain text or as Markdown. */
 
 import type { Connection } from "./connections.ts";
 import { renderMermaid } from "./mermaid.ts";

@@ -1,8 +1,7 @@
 /**
- * What the pull engine of one device takes: from the device and the commits that its ring pins to the objects by which
- * the engine knows what to run. With `argocd-agent` they are the Applications that the hub's ApplicationSets make; with
- * `argocd` and `flux` what `up` brings to the device, and behind its root what its entry in Git makes; with `none` there is no
- * engine.
+ * The objects by which the pull engine of one device knows what to run, at the commits that its ring pins. With
+ * `argocd-agent` they are the Applications that the hub's ApplicationSets make; with `argocd` and `flux` what `up`
+ * brings to the device, and behind its root what its entry in Git makes; with `none` there is no engine.
  */
 import { renderHubTemplate } from "../../components/gitops/application.ts";
 import { renderDeviceEntry } from "../../components/gitops/device-entry.ts";

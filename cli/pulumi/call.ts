@@ -1,6 +1,6 @@
 /**
- * How `pulumi` is called: from a stack and the options of the command to arguments and environment. Plain `pulumi` gives the
- * same result; the levers only make it faster, and docs/operations.md has what was measured. Pure.
+ * The arguments and the environment with which `pulumi` is called. Plain `pulumi` gives the same result; the levers
+ * only make it faster, and docs/operations.md has what was measured. Pure.
  */
 import type { StackChoice } from "./stacks.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What a region's stack says about its devices: from the stack's outputs to rows, a table and an exit code. The outputs are
- * `RegionOutputs` of the region component; they come from a process, so they are checked like any foreign input. Pure.
+ * What a region's stack says about its devices: rows, a table and an exit code. The outputs are `RegionOutputs` of the
+ * region component; they come from a process, so they are checked like any foreign input. Pure.
  */
 import { type Cell, type Colour, formatTable, printable } from "../terminal.ts";
 

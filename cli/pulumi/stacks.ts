@@ -1,6 +1,6 @@
 /**
- * Which stacks a command is about: from names on the command line and the inventory to stacks in the order in which they
- * run, the hub first, since regions register on it. A name that means nothing ends the command before anything runs.
+ * Which stacks the names on a command line mean, in the order in which they run, the hub first, since regions register
+ * on it. A name that means nothing ends the command before anything runs.
  */
 import { hubOf, type Inventory } from "../../components/inventory/index.ts";
 import { UsageError } from "../exit.ts";

@@ -1,7 +1,7 @@
 /**
- * The data inside of a page: from facts to a script element that the page reads and the next report compares with, and back.
- * Columns with each distinct value once, since thousands of devices share most of them. What comes back is somebody's file,
- * so it is checked like any foreign input. Pure.
+ * The data inside of a page, as a script element that the page reads and the next report compares with. Columns with
+ * each distinct value once, since thousands of devices share most of them. What comes back is somebody's file, so it is
+ * checked like any foreign input. Pure.
  */
 import { z } from "zod";
 import { type ReportDevice, type ReportFacts, STATES, VERDICTS } from "./model.ts";

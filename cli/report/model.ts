@@ -1,6 +1,6 @@
 /**
- * A report of the fleet as plain data: from the rows of `status` and of `rings`, and from the report before, to what the
- * page shows. Pure. What nobody told is `null` or empty, never made up.
+ * A report of the fleet as plain data, made of the rows of `status` and of `rings` and of the report before. Pure. What
+ * nobody told is `null` or empty, never made up.
  */
 import type { Profile } from "../../components/inventory/index.ts";
 import { lastContact, type StatusRow } from "../status/model.ts";

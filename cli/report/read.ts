@@ -1,4 +1,4 @@
-/** Makes a report of the fleet as it is now: from the inventory's folder to its data. Reads only. */
+/** Makes a report of the fleet as it is now. Reads only. */
 import type { Inventory } from "../../components/inventory/index.ts";
 import { MANIFEST } from "../package.ts";
 import { openContext, type RolloutOptions } from "../rollout/context.ts";

@@ -1,6 +1,6 @@
 /**
- * The page of a report: from its data to one HTML file that needs nothing else, no network and no server. Pure, but for the
- * style and the script beside this file, which are part of the code.
+ * The page of a report: one HTML file that needs nothing else, no network and no server. Pure, but for the style and
+ * the script beside this file, which are part of the code.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

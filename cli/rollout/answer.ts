@@ -1,6 +1,6 @@
 /**
- * What a device says of itself: from the line of JSON that `edge-fleet-device status` prints on it to its status. The line
- * comes from a machine that somebody else may hold, so it is bounded, plain text, and never believed about another device.
+ * Reads what a device says of itself: the line of JSON that `edge-fleet-device status` prints on it. The line comes
+ * from a machine that somebody else may hold, so it is bounded, plain text, and never believed about another device.
  * Its times count by its own clock, which may be wrong: they are taken as ages. Pure.
  */
 import { z } from "zod";

@@ -1,6 +1,6 @@
 /**
- * Makes a commit of a decided file and what follows from it, and nothing else: whatever else is staged or changed stays as it
- * is. From the new content to the SHA of the commit.
+ * Makes a commit of a decided file and what follows from it, and nothing else: whatever else is staged or changed stays
+ * as it is.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * What every command of a rollout works on: the fleet, the repository, and the commit that decisions are made on. From
- * options to one object, and from a ring's name to what its history says.
+ * What every command of a rollout works on: the fleet, the repository, and the commit that decisions are made on;
+ * and what the history of a ring's file says.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Everything that a promotion is decided by and that a person wants to see before it: from a ring and a commit to facts,
- * refusals, commits, devices and the rendered difference.
+ * Everything that a promotion is decided by and that a person wants to see before it: facts, refusals, commits, devices
+ * and the rendered difference.
  */
 import { posix } from "node:path";
 import { MANIFESTS_FILE } from "../../components/gitops/application.ts";

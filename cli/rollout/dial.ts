@@ -1,6 +1,6 @@
 /**
- * Asks devices over SSH how they are: from profiles to what each answered, or why it did not. Reads only, and is bounded:
- * in connections at a time, in time per device and so in all, and in bytes.
+ * Asks devices over SSH how they are, and tells of each that did not answer why. Reads only, and is bounded: in
+ * connections at a time, in time per device and so in all, and in bytes.
  */
 import { notEnrolled, parseDeviceAnswer } from "../../components/device/result.ts";
 import type { Profile } from "../../components/inventory/index.ts";

@@ -1,6 +1,6 @@
 /**
  * What a change of a ring's file changes beside it: what devices with an engine of their own read in the
- * ring's entries. From the tree that the change is put on to the files that belong into the same commit.
+ * ring's entries. Those files belong into the same commit.
  *
  * What is there is edited: only the commit of this one workload moves. So whatever else somebody has changed in fleet.yaml
  * or in the tree, a promotion brings none of it along, and a rollback is possible at any time.

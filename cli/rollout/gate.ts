@@ -1,6 +1,6 @@
 /**
- * Whether a ring may take a commit now: from what is known of the ring before, the freezes and the rules to the list of
- * what stands against it. Decides nothing about commits that do not exist or lack overlays: those are never promoted.
+ * What stands against a ring taking a commit now, by what is known of the ring before, the freezes and the rules.
+ * Decides nothing about commits that do not exist or lack overlays: those are never promoted.
  */
 
 import type { Freeze } from "./freeze.ts";

@@ -1,6 +1,5 @@
 /**
  * The repository around the tree, asked through `git`: commits, what files they hold, and the history of a ring's file.
- * From names to full SHAs, and from Git's output to plain objects.
  */
 import { existsSync } from "node:fs";
 import { basename, dirname, posix, resolve } from "node:path";

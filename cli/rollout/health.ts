@@ -1,6 +1,6 @@
 /**
- * Whether a ring is healthy: from what is known of each of its devices to a verdict with counts and reasons. Every device
- * of the ring counts. One that does not answer is unknown: never healthy, and never left out of the share.
+ * Whether a ring is healthy, with counts and reasons, by what is known of each of its devices. Every device of the ring
+ * counts. One that does not answer is unknown: never healthy, and never left out of the share.
  */
 
 /** What is known of a device, as `edge-fleet status --json` prints it and `--status` reads it. */

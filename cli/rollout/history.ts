@@ -1,6 +1,6 @@
 /**
- * What a ring has run and since when: from the commits that changed its file, as `git log` tells them, to periods of one
- * revision each, to the revision that a rollback goes to, and to the time that a former revision has soaked.
+ * What a ring has run and since when, by the commits that changed its file: periods of one revision each, the revision
+ * that a rollback goes to, and the time that a former revision has soaked.
  */
 
 /** A commit that changed a ring's file. */

@@ -1,4 +1,4 @@
-/** The commits that a rollout makes: from what was decided to the text of the commit, with trailers for programs. */
+/** The text of the commits that a rollout makes, with trailers for programs. */
 
 /** What a commit of a ring's file says. */
 export interface RolloutMessage {

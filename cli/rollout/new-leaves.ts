@@ -1,7 +1,7 @@
 /**
- * A new region or model gets its leaf in what a ring deploys without a release of anything else: from the ring's commit
- * and the commit that has the leaf to a commit on top of the former which holds the leaf and what it needs and nothing
- * more, on a branch of the ring. It is not made unless every other leaf builds to the same bytes.
+ * A new region or model gets its leaf in what a ring deploys without a release of anything else: a commit on top of the
+ * ring's holds the leaf and what it needs and nothing more, on a branch of the ring. It is not made unless every other
+ * leaf builds to the same bytes.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** What a promotion or a rollback is about, for people: from plans and impacts to lines. */
+/** What a promotion or a rollback is about, for people. */
 
 import type { Leaf } from "../../components/gitops/index.ts";
 import { formatDiff } from "../diff/report.ts";

@@ -1,6 +1,6 @@
 /**
- * What a promotion has to wait for, and whom it reaches: from the fleet's `rollout` settings to rules in plain numbers,
- * and from a ring's devices to counts per region and model.
+ * What a promotion has to wait for, and whom it reaches: the fleet's `rollout` settings as plain numbers, and a ring's
+ * devices counted per region and model.
  */
 
 import { type Leaf, listLeaves, type TreeDevice, type TreeWorkload } from "../../components/gitops/index.ts";

@@ -1,7 +1,4 @@
-/**
- * Carries a decided change out: on disk only, as a commit, or as a commit pushed to the remote branch. From
- * the change to what has become of it.
- */
+/** Carries a decided change out: on disk only, as a commit, or as a commit pushed to the remote branch. */
 import { ENTRY_FOLDER } from "../../components/gitops/entry.ts";
 import { MANIFEST_FILE } from "../../components/gitops/manifest.ts";
 import { commitChange, type FileChange, filesOf, type Settled, writeFiles } from "./commit.ts";

@@ -1,6 +1,6 @@
 /**
- * Where a command learns the health of devices: from its options to a status by device. A status file tells of all; else
- * the hub tells of devices with an agent, and the others are asked themselves, over SSH.
+ * Where a command learns the health of devices, by its options. A status file tells of all; else the hub tells of
+ * devices with an agent, and the others are asked themselves, over SSH.
  */
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";

@@ -1,6 +1,4 @@
-/**
- * Where the health of devices comes from: from a status file, or from the Applications on the hub, to a status by device.
- */
+/** Reads the health of devices out of a status file, or out of the Applications on the hub. */
 import { z } from "zod";
 import { applicationName, DEVICE_ANNOTATION } from "../../components/gitops/labels.ts";
 import { parseYamlFile } from "../../components/inventory/files.ts";

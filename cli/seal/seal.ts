@@ -1,6 +1,6 @@
 /**
- * A SealedSecret of a Secret: from the Secret in the clear and a certificate to the object that lies in Git, whose values the
- * holder of the private key alone can read. pkg/apis/sealedsecrets/v1alpha1 of Sealed Secrets v0.40.0.
+ * Makes a SealedSecret of a Secret in the clear: the object that lies in Git, whose values the holder of the private
+ * key alone can read. pkg/apis/sealedsecrets/v1alpha1 of Sealed Secrets v0.40.0.
  */
 import { SEALING_KEY_ANNOTATION } from "../../components/gitops/labels.ts";
 import { sealingKeyName, sealingPublicKey } from "../../components/identity/sealing.ts";

@@ -1,6 +1,6 @@
 /**
- * The Secret that is to be sealed: from the text of a manifest, or from files, to its checked parts. Messages name fields and
- * lines, never a value.
+ * Reads the Secret that is to be sealed, a manifest or files, and checks it. Messages name fields and lines, never a
+ * value.
  */
 import { readFileSync } from "node:fs";
 import { LineCounter, parseAllDocuments } from "yaml";

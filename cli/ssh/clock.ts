@@ -1,6 +1,6 @@
 /**
- * A device's clock against the workstation's: from what the device says over one connection, and when it can have said so,
- * to the seconds by which it is wrong. A first start by a wrong clock makes certificates that do not hold. Pure.
+ * The seconds by which a device's clock is wrong, by what it says over one connection and when it can have said so. A
+ * first start by a wrong clock makes certificates that do not hold. Pure.
  */
 /** The workstation's own seconds since 1970 between which a device has told its time: the link may be as slow as it is. */
 export interface Bracket {

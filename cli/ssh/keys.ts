@@ -1,4 +1,4 @@
-/** SSH public keys: from a key to its fingerprint, and from the known_hosts file that `ssh` wrote to the key. */
+/** The fingerprint of an SSH public key, and the key in a known_hosts file that `ssh` wrote. */
 import { createHash } from "node:crypto";
 
 const KEY_TYPE = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+)$/;

@@ -1,5 +1,5 @@
 /**
- * Which stacks a change touches, so that a pull request previews those alone: from the changed files' names to stacks. What
+ * Which stacks a change touches, by the names of the changed files, so that a pull request previews those alone. What
  * cannot be told from a name touches all of them. Pure.
  */
 import { posix } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * One line per device: from the inventory, what the last run of its region's stack says, and where it was asked what the
- * hub or the device itself says, to state, release, commit, health and the reason. Pure.
+ * One line per device: state, release, commit, health and the reason, by what the last run of its region's stack says
+ * and, where they were asked, the hub or the device itself. Pure.
  */
 import type { Profile } from "../../components/inventory/index.ts";
 import type { DeviceRow } from "../pulumi/report.ts";

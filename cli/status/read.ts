@@ -1,4 +1,7 @@
-/** What is known of devices at this moment: from options to rows, out of the stacks and, where they answer, of the hub and the devices. Reads only. */
+/**
+ * What is known of devices at this moment, out of the stacks and, where they answer, of the hub and the devices. Reads
+ * only.
+ */
 import { type Inventory, type Profile, resolveFleet } from "../../components/inventory/index.ts";
 import { selectDevices } from "../doctor/targets.ts";
 import { UsageError } from "../exit.ts";

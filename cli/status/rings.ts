@@ -1,4 +1,4 @@
-/** One line per ring: from the rollout's context and what is known of devices to commit, soak, freeze and verdict. */
+/** One line per ring: commit, soak, freeze and verdict. */
 import { devicesIn, type RingState, type RolloutContext, readFreezes, readRing } from "../rollout/context.ts";
 import { classifyState } from "../rollout/decide.ts";
 import { type Freeze, type Freezes, freezeOf } from "../rollout/freeze.ts";

@@ -1,4 +1,4 @@
-/** What the stacks of regions say of their devices: from names of regions to the outputs of their last runs, read only. */
+/** What the stacks of regions say of their devices: the outputs of their last runs, read only. */
 import { mapBounded } from "../parallel.ts";
 import { runProgram } from "../process.ts";
 import { type DeviceRow, deviceRows } from "../pulumi/report.ts";

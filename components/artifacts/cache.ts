@@ -1,6 +1,6 @@
 /**
- * The workstation's artifact cache: one file per SHA-256. From a locked artifact to a local file whose bytes have been
- * checked, downloaded first when it is not there. A download that breaks off goes on in the next run.
+ * The workstation's artifact cache: one file per SHA-256. It hands out a local file whose bytes have been checked, and
+ * downloads what is not there. A download that breaks off goes on in the next run.
  */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * One large file over HTTP: from a URL to a file on disk whose digests are known. What arrived stays beside the target
- * as `<target>.part`, so that a download that breaks off goes on where it stopped, in the same run or a later one.
+ * Fetches one large file over HTTP to the disk, and computes its digests. What arrived stays beside the target as
+ * `<target>.part`, so that a download that breaks off goes on where it stopped, in the same run or a later one.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * Bounded HTTP for the lock and the mirror: from a URL to an answer, to the bytes behind it or to their number. Every
- * attempt has a deadline, a body has a limit, only what may heal by itself (no connection, 429, 5xx) is tried again, and
- * a redirect never leads from a protected connection to a plain one.
+ * Bounded HTTP for the lock and the mirror: an answer, the bytes behind a URL, or their number. Every attempt has a
+ * deadline, a body has a limit, only what may heal by itself (no connection, 429, 5xx) is tried again, and a redirect
+ * never leads from a protected connection to a plain one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 

@@ -1,6 +1,6 @@
 /**
- * Why an SSH connection did not do what it was for: from how OpenSSH's client ended and what it said to a state, a code and
- * words for people. The one place that knows its messages (openssh-portable: sshconnect.c, clientloop.c, packet.c).
+ * Why an SSH connection did not do what it was for: a state, a code and words for people, by how OpenSSH's client ended
+ * and what it said. The one place that knows its messages (openssh-portable: sshconnect.c, clientloop.c, packet.c).
  */
 
 /** What to do about it: `pending` passes by itself, `failed` needs a person. */

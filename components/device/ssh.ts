@@ -1,7 +1,7 @@
 /**
- * OpenSSH client configuration of a device: from where it is and its pinned key to the text that the dial, the commands and
- * a person's own `ssh` use. Everything that a run depends on stands here; what is left comes from the user's own
- * configuration (agents, certificates, FIDO keys). https://man.openbsd.org/ssh_config: the first value of an option holds.
+ * OpenSSH client configuration of a device, with its pinned key, as the text that the dial, the commands and a person's
+ * own `ssh` use. Everything that a run depends on stands here; what is left comes from the user's own configuration
+ * (agents, certificates, FIDO keys). https://man.openbsd.org/ssh_config: the first value of an option holds.
  */
 import { createHash } from "node:crypto";
 import type { Profile } from "../inventory/types.ts";

@@ -1,6 +1,6 @@
 /**
- * The ApplicationSets of a region: from the tree's input to the objects on the hub. Each workload has its own, and a
- * region whose Applications outgrow one set's status has several of each (shards.ts).
+ * The ApplicationSets of a region, as objects on the hub. Each workload has its own, and a region whose Applications
+ * outgrow one set's status has several of each (shards.ts).
  *
  * One set serves all rings: the rings' files in Git give the revision, the labels of the cluster Secrets give the
  * devices. RollingSync is left off on purpose: it turns automated sync off and waits for devices that are offline

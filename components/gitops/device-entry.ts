@@ -1,7 +1,7 @@
 /**
- * What one device gives its own engine: from the fleet and the device to the projects and the root Application of Argo CD,
- * or to the root of Flux (flux-root.ts). A root reads the device's entry in Git (entry.ts) and puts the facts of the device
- * on top of it. So a device's values, its patches and its labels need no file in Git.
+ * What one device gives its own engine: the projects and the root Application of Argo CD, or the root of Flux
+ * (flux-root.ts). A root reads the device's entry in Git (entry.ts) and puts the facts of the device on top of it. So a
+ * device's values, its patches and its labels need no file in Git.
  *
  * Maintenance windows are sync windows of the root's project alone: outside of them the entry is not taken, and what the
  * device runs heals at all times, because a window also stops the healing of the Applications in its project

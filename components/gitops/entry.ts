@@ -1,9 +1,8 @@
 /**
- * What the engine of a device reads in Git: from the fleet and the commits that its rings pin to the files of
- * `entry/<ring>/<region>/<model>/`, and of `flux/` below it. One Application per workload (of Flux a Kustomization with its
- * GitRepository, flux-entry.ts), pinned to the ring's full SHA, without any fact of a device, so 5,000 devices cost as many
- * files as 50. A workload that selects by labels lies in a Component of its own, which the root of a device that has them
- * lists (device-entry.ts, flux-root.ts).
+ * What the engine of a device reads in Git: the files of `entry/<ring>/<region>/<model>/`, and of `flux/` below it. One
+ * Application per workload (of Flux a Kustomization with its GitRepository, flux-entry.ts), pinned to the ring's full
+ * SHA, without any fact of a device, so 5,000 devices cost as many files as 50. A workload that selects by labels lies
+ * in a Component of its own, which the root of a device that has them lists (device-entry.ts, flux-root.ts).
  *
  * An Application that leaves the entry takes what it has deployed along: that is what its finalizer is for.
  */

@@ -1,6 +1,6 @@
 /**
- * What a Flux on a device reads in Git: from a workload and the commit that a ring pins to its GitRepository and
- * Kustomization, and to the namespace that it deploys to. Without any fact of a device, see flux-root.ts.
+ * What a Flux on a device reads in Git: of each workload its GitRepository and Kustomization at the commit that a ring
+ * pins, and the namespace that it deploys to. Without any fact of a device, see flux-root.ts.
  *
  * A Kustomization that leaves the entry takes what it has applied along: kustomize-controller's finalizer prunes it
  * (finalizerShouldDeleteResources in internal/controller/kustomization_controller.go, v1.9.1).

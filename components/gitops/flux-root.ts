@@ -1,7 +1,7 @@
 /**
- * What one device gives its own Flux: from the fleet and the device to the GitRepository and the Kustomization that read the
- * device's entry in Git (flux-entry.ts) and put the facts of the device on top of it: how it logs in, how often it looks,
- * its values, its patches and its labels. Pure.
+ * What one device gives its own Flux: the GitRepository and the Kustomization that read the device's entry in Git
+ * (flux-entry.ts) and put the facts of the device on top of it: how it logs in, how often it looks, its values, its
+ * patches and its labels. Pure.
  */
 import { posix } from "node:path";
 import { entryFolder, selectedComponents } from "./entry.ts";

@@ -1,6 +1,6 @@
 /**
  * The emitted half of the Kustomize tree: one Component per model and per region, one overlay per pair of them that has
- * devices. From the facts of a model or region to the bytes of its kustomization.yaml.
+ * devices.
  */
 import { stringify } from "yaml";
 import type { WasmRuntime } from "../inventory/types.ts";

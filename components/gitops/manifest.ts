@@ -1,6 +1,6 @@
 /**
  * The manifest of a tree: which of its files edge-fleet emitted and with which bytes. Everything that it does not list
- * is the team's. From a tree to the manifest's text, and back to hashes by path.
+ * is the team's.
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";

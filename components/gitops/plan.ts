@@ -1,6 +1,6 @@
 /**
- * What a write of the tree would do: from the rendered tree and the folder on disk to lists of changes. Reads, never
- * writes. A file is edge-fleet's only while its bytes are ones that edge-fleet wrote; all else is refused or left alone.
+ * What a write of the tree would do to the folder on disk, as lists of changes. Reads, never writes. A file is
+ * edge-fleet's only while its bytes are ones that edge-fleet wrote; all else is refused or left alone.
  */
 import { posix } from "node:path";
 import { renderDifference } from "./difference.ts";

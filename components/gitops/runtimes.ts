@@ -1,6 +1,6 @@
 /**
- * Which WASM runtimes the tree may count on: from the runtimes of devices to those of models and leaves. A sample is
- * deployed only where every device of the folder has its runtime, for a pod without one never starts.
+ * Which WASM runtimes of models and leaves the tree may count on, by those of their devices. A sample is deployed only
+ * where every device of the folder has its runtime, for a pod without one never starts.
  */
 import type { WasmRuntime } from "../inventory/types.ts";
 import { hasSample } from "./scaffold-wasm.ts";

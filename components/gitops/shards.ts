@@ -1,6 +1,6 @@
 /**
  * How a region's Applications are divided among ApplicationSets: a set's status lists every Application that it owns, and
- * one object may not outgrow etcd's request limit. From Application names to the smallest number of sets that fit.
+ * one object may not outgrow etcd's request limit. There are as few sets as fit.
  *
  * A device falls into one of 64 buckets by a hash of its id, written once as a label of its cluster Secret. A set of
  * several selects its share of the buckets, so a device that joins or leaves moves no other one. Only when the number of

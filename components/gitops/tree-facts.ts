@@ -1,4 +1,4 @@
-/** From resolved profiles to what the tree wants to know of devices and regions. */
+/** What the tree wants to know of devices and regions, out of resolved profiles. */
 import { sealingKeyName } from "../identity/sealing.ts";
 import type { Profile, RegistryMirror } from "../inventory/types.ts";
 import { fluxGitSecretName, runsFlux } from "./engine/flux/settings.ts";

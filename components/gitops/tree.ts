@@ -1,7 +1,7 @@
 /**
- * The Git tree of a fleet: from its regions, models and devices to the bytes of every file that edge-fleet emits or
- * scaffolds. Leaves are pairs of region and model; a device is a label and never a folder, so 5,000 devices cost as many
- * files as 50. Ring files are not part of it: `edge-fleet promote` owns them.
+ * The Git tree of a fleet: the bytes of every file that edge-fleet emits or scaffolds. Leaves are pairs of region and
+ * model; a device is a label and never a folder, so 5,000 devices cost as many files as 50. Ring files are not part of
+ * it: `edge-fleet promote` owns them.
  */
 import type { Inventory, Profile } from "../inventory/types.ts";
 import { MANIFESTS_FILE, sourceFolder } from "./application.ts";

@@ -1,6 +1,6 @@
 /**
- * Maintenance windows: from the windows of a device to the group of devices that share them, to a condition for the
- * ApplicationSet controller, and to sync windows for an Argo CD on the device.
+ * Maintenance windows: the group of devices that share them, a condition for the ApplicationSet controller, and sync
+ * windows for an Argo CD on the device.
  *
  * Outside of a sync window (AppProject `syncWindows`) the application-controller leaves out autoSync altogether, and with
  * it self-healing (controller/appcontroller.go of v3.2.11, "Sync prevented by sync window"). So no workload is in a project

@@ -1,7 +1,7 @@
 /**
- * What of a control plane somebody has to look at: from a region to groups of alert rules, in the form that Prometheus and
- * its operator share. The metrics are argo-cd v3.2.11's (applicationset/metrics/metrics.go, reposerver/metrics/metrics.go)
- * and argocd-agent's (acb60cd1, internal/metrics/metrics.go). Pure.
+ * What of a control plane somebody has to look at: groups of alert rules, in the form that Prometheus and its operator
+ * share. The metrics are argo-cd v3.2.11's (applicationset/metrics/metrics.go, reposerver/metrics/metrics.go) and
+ * argocd-agent's (acb60cd1, internal/metrics/metrics.go). Pure.
  */
 
 /** What the alerts of a control plane depend on. */

@@ -1,6 +1,6 @@
 /**
- * From the inventory and the secrets of the hub's stack to how a region's control plane reads the fleet's Git repository: for
- * the ring files, from which the Applications of its devices with an agent are made. Pure.
+ * How a region's control plane reads the fleet's Git repository, by the inventory and the secrets of the hub's stack:
+ * for the ring files, from which the Applications of its devices with an agent are made. Pure.
  */
 import { controlPlaneNamespace } from "../gitops/labels.ts";
 import { gitAccessOf, type Inventory, resolveFleet } from "../inventory/index.ts";

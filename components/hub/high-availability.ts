@@ -1,6 +1,6 @@
 /**
- * From the objects of a control plane to those of one that outlives a node: two pods of what can be two, on different
- * nodes, of which a drain takes one at a time. Redis is a cache, and stays one. Pure.
+ * Changes the objects of a control plane so that it outlives a node: two pods of what can be two, on different nodes,
+ * of which a drain takes one at a time. Redis is a cache, and stays one. Pure.
  */
 import type { ManifestObject } from "./manifests.ts";
 import { type Container, podOf, type Workload, withPod } from "./workload.ts";

@@ -1,7 +1,7 @@
 /**
- * The metrics of a control plane: who may read them, and what a Prometheus needs to scrape them and to raise alarms. From
- * the objects of a control plane to the same with narrower policies, a ConfigMap, and what the Prometheus operator reads.
- * Services and ports are argo-cd v3.2.11's (manifests/base) and the principal's own. Pure.
+ * The metrics of a control plane: who may read them, and what a Prometheus needs to scrape them and to raise alarms:
+ * narrower policies, a ConfigMap, and what the Prometheus operator reads. Services and ports are argo-cd v3.2.11's
+ * (manifests/base) and the principal's own. Pure.
  */
 import { stringify } from "yaml";
 import type { HubSettings } from "../inventory/hub-schema.ts";

@@ -1,7 +1,7 @@
 /**
- * Argo CD's server of a control plane, for those who want its page: from settings to what it changes of the install's objects,
- * and the Secrets that it reads. Nobody logs in but through single sign-on, and nobody sees anything but by a group. Each
- * key is one that argo-cd v3.2.11 reads: util/settings/settings.go, util/settings/accounts.go, util/rbac/rbac.go. Pure.
+ * Argo CD's server of a control plane, for those who want its page: what it changes of the install's objects, and the
+ * Secrets that it reads. Nobody logs in but through single sign-on, and nobody sees anything but by a group. Each key
+ * is one that argo-cd v3.2.11 reads: util/settings/settings.go, util/settings/accounts.go, util/rbac/rbac.go. Pure.
  */
 import type * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";

@@ -1,6 +1,6 @@
 /**
- * The fleet's certificate authority: from its private key, a secret of the stacks' configuration, to its certificate and
- * those that it issues. The key is all that there is to keep; it never reaches the hub or a device. Pure.
+ * The fleet's certificate authority: its certificate, and those that it issues. Its private key is a secret of the
+ * stacks' configuration. The key is all that there is to keep; it never reaches the hub or a device. Pure.
  */
 import { createHash, createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from "node:crypto";
 import { type CertificateContent, issueCertificate } from "./certificate.ts";

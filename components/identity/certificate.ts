@@ -1,6 +1,6 @@
 /**
- * An X.509 certificate (RFC 5280): from what it says to its PEM, signed with Ed25519 (RFC 8410) or RSA (RFC 4055, PKCS #1 v1.5).
- * Both signatures follow from key and text alone, so the same input gives the same bytes. Pure.
+ * Makes an X.509 certificate (RFC 5280) as PEM, signed with Ed25519 (RFC 8410) or RSA (RFC 4055, PKCS #1 v1.5). Both
+ * signatures follow from key and text alone, so the same input gives the same bytes. Pure.
  */
 import { createHash, type KeyObject, sign } from "node:crypto";
 import {

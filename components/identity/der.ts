@@ -1,6 +1,6 @@
 /**
- * DER (ITU-T X.690), as far as a certificate needs it: from values to bytes. Nothing is parsed here, so nothing that
- * somebody else wrote can lead it astray.
+ * Writes DER (ITU-T X.690), as far as a certificate needs it. Nothing is parsed here, so nothing that somebody else
+ * wrote can lead it astray.
  */
 
 /** Wraps a content into a value with this tag. */

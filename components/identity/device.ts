@@ -1,6 +1,6 @@
 /**
- * The certificate of a device: from the public key that enrollment recorded to what makes its agent the device on the hub,
- * and from what the inventory and the lock say to the certificates that the hub must refuse. Pure, without a clock.
+ * The certificate of a device over the public key that enrollment recorded, by which its agent is the device on the
+ * hub, and which certificates the hub must refuse. Pure, without a clock.
  */
 import { createHash, createPublicKey } from "node:crypto";
 import type { FleetAuthority } from "./authority.ts";

@@ -1,6 +1,6 @@
 /**
- * The server certificate of a region's principal and its key: from the address that agents dial to what the hub keeps in a
- * Secret. The key follows from the authority's, so that nothing has to be kept to find it again. Pure, without a clock.
+ * The server certificate of a region's principal and its key, which the hub keeps in a Secret. The key follows from the
+ * authority's, so that nothing has to be kept to find it again. Pure, without a clock.
  */
 import { createECDH, createPrivateKey, createPublicKey } from "node:crypto";
 import { isIP } from "node:net";

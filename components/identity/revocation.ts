@@ -1,6 +1,6 @@
 /**
- * Whose certificates the hub must refuse: from the lock of a region and the devices that it still has to the principal's
- * blocklist. What is pinned and is no device any more is refused, so that deleting an entry lets nobody in again. Pure.
+ * Whose certificates the hub must refuse: the principal's blocklist. What is pinned and is no device any more is
+ * refused, so that deleting an entry lets nobody in again. Pure.
  */
 import type { Profile, RegionLock } from "../inventory/index.ts";
 import type { FleetAuthority } from "./authority.ts";

@@ -1,6 +1,6 @@
 /**
- * From what was found against settings of devices to lines that point at the layer where each setting is written, one
- * for all devices that share it. Pure; who found it is no matter of the inventory.
+ * Says what was found against settings of devices at the layer where each setting is written, one line for all devices
+ * that share it. Pure; who found it is no matter of the inventory.
  */
 import { formatPath, formatProblem } from "./problems.ts";
 import type { DeviceRecord, Inventory, Layer, Position, Profile, Region } from "./types.ts";

@@ -1,6 +1,6 @@
 /**
- * The reference of the inventory for people: from the zod schemas, through their JSON Schemas, to Markdown tables. It is
- * generated so that it cannot drift from what the loader accepts; the words are the schemas' descriptions.
+ * The reference of the inventory for people, as Markdown tables. It is generated so that it cannot drift from what the
+ * loader accepts; the words are the schemas' descriptions.
  */
 import type { z } from "zod";
 import { inputSchema } from "./json-schema.ts";

@@ -1,6 +1,6 @@
 /**
- * What fleet.yaml says of workloads, patches and projects against the rest of the inventory: from both to problem lines.
- * What an engine or a layout cannot do is refused here, so that it never means something else on some devices.
+ * Checks what fleet.yaml says of workloads, patches and projects against the rest of the inventory. What an engine or a
+ * layout cannot do is refused here, so that it never means something else on some devices.
  */
 import type { FieldPath } from "./problems.ts";
 import { formatPath, formatProblem } from "./problems.ts";

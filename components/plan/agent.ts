@@ -1,6 +1,6 @@
 /**
- * What a device with an agent needs beside the agent's objects: from its profile and the fleet's authority to the
- * certificate over its own key, and what stands against both. Pure, but for the clock that certificates are judged by.
+ * What a device with an agent needs beside the agent's objects: the certificate over its own key, and what stands
+ * against one. Pure, but for the clock that certificates are checked by.
  *
  * The device program puts the key beside the certificate (program/engine.sh), so it never leaves the device.
  */

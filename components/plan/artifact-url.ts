@@ -1,4 +1,4 @@
-/** Where a device fetches a locked file: from the lock's URL and the device's mirror to one without credentials. Pure. */
+/** The URL, without credentials, from which a device fetches a locked file: the lock's or its mirror's. Pure. */
 import type { Profile } from "../inventory/types.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
 

@@ -1,6 +1,6 @@
 /**
- * From a profile and the artifacts lock to the files that the device needs: where each comes from, what it must hash to,
- * where the device stores it and where it ends up. Pure.
+ * The locked files that a device needs: where each comes from, what it must hash to, where the device stores it and
+ * where it ends up. Pure.
  */
 import { createHash } from "node:crypto";
 import { renderAgent } from "../gitops/engine/agent/index.ts";

@@ -1,6 +1,6 @@
 /**
- * What a run wants of each device of a region: from profiles, the lock and the stack's secrets to one {@link DevicePlan} or
- * the reason that forbids one. Made once in a run, in this one place; everything after it only maps. Pure.
+ * What a run wants of each device of a region: one {@link DevicePlan}, or the reason that forbids one. Made once in a
+ * run, in this one place; everything after it only maps. Pure.
  */
 import type { ArtifactsLock, Profile } from "../inventory/index.ts";
 import type { ResolvedArtifact } from "./artifact.ts";

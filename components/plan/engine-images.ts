@@ -1,6 +1,5 @@
 /**
- * Images of what edge-fleet itself brings to a device: from a profile and the lock to their references by digest. With
- * `artifacts.images` and a mirror each comes as an archive too, so that a device needs no registry. Pure.
+ * Images of what edge-fleet itself brings to a device, as the lock has them. With `artifacts.images` and a mirror each comes as an archive too, so that a device needs no registry. Pure.
  */
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";

@@ -1,7 +1,6 @@
 /**
- * From how a fleet's Git repository is read to the Secret by which Flux logs in to it, with the pinned host keys and
- * authorities, and what stands against it. Keys of the Secret: git/options.go and runtime/secrets of fluxcd/pkg v0.52 and
- * v0.110. Pure.
+ * The Secret by which Flux logs in to the fleet's Git repository, with the pinned host keys and authorities, and what
+ * stands against it. Keys of the Secret: git/options.go and runtime/secrets of fluxcd/pkg v0.52 and v0.110. Pure.
  */
 
 import { fluxGitSecretName } from "../gitops/engine/flux/settings.ts";

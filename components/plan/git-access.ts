@@ -1,6 +1,6 @@
 /**
- * From how a fleet's Git repository is read to the objects by which Argo CD logs in to it, on a device and on the hub (Flux:
- * flux-git.ts), and what stands against it. Passwords and keys come from the caller and are looked up by their keys in the stack's
+ * The objects by which Argo CD logs in to the fleet's Git repository, on a device and on the hub (Flux: flux-git.ts),
+ * and what stands against it. Passwords and keys come from the caller and are looked up by their keys in the stack's
  * configuration. https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories Pure.
  */
 import { createPrivateKey } from "node:crypto";

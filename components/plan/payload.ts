@@ -1,6 +1,6 @@
 /**
- * From a profile to what one SSH command sends to the device: the payload, data only, which the device program
- * (`program.ts`) reads and turns the device into. Pure: no clock, no network.
+ * What one SSH command sends to a device: the payload, data only, which the device program (`program.ts`) reads and
+ * turns the device into. Pure: no clock, no network.
  */
 import { createHash } from "node:crypto";
 import type { ArtifactsLock } from "../inventory/schema.ts";

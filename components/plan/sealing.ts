@@ -1,6 +1,6 @@
 /**
- * What opens Secrets that lie encrypted in Git: from a profile to the Secrets of its sealing keys, and what stands against
- * them. The controller itself is an artifact, see artifact.ts. Pure.
+ * What opens Secrets that lie encrypted in Git: the Secrets of a device's sealing keys, and what stands against them.
+ * The controller itself is an artifact, see artifact.ts. Pure.
  */
 import { sealedSecretsNamespace } from "../gitops/engine/sealed-secrets/index.ts";
 import {

@@ -1,6 +1,5 @@
 /**
- * What a run changes, by cause: from the plans that the state has and those that are wanted to a few lines for people, each
- * at the place in the inventory that it comes from. Pure.
+ * What a run changes, by cause: a few lines for people, each at the place in the inventory that it comes from. Pure.
  */
 import { describePlaced, type Inventory, placeProblems, type SettingProblem } from "../inventory/index.ts";
 import { planLines, settingLines } from "../plan/text.ts";

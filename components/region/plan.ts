@@ -1,6 +1,6 @@
 /**
- * What a run does with each device of a region: from the plans and the state to what is registered. Every device of the
- * inventory is, in every run, whatever became of it: one that were not would count as gone. Pure.
+ * What a run registers for each device of a region. Every device of the inventory is, in every run, whatever became of
+ * it: one that were not would count as gone. Pure.
  */
 
 import type { DeviceOutcome } from "../device/result.ts";

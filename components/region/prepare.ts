@@ -1,6 +1,6 @@
 /**
- * From the inventory to the plans of one region's devices, with what is to be said about them. Pure, but for the
- * configuration of the stack, which holds the secrets.
+ * Makes the plans of one region's devices, with what is to be said about them. Pure, but for the configuration of the
+ * stack, which holds the secrets.
  */
 import * as pulumi from "@pulumi/pulumi";
 import { deviceProgram } from "../device/program.ts";

@@ -1,6 +1,6 @@
 /**
- * What a dial says, without the dial: files for `xargs ssh`, from the plans of a region to the same remote command and the
- * same bytes on stdin that dial.sh sends. The yardstick for what the engine and the dial add.
+ * What a dial says, without the dial: files for `xargs ssh`, with the same remote command and the same bytes on stdin
+ * that dial.sh sends. The yardstick for what the engine and the dial add.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * An inventory of any size for the benchmark of resolving and emitting: from counts to files in a folder, with devices
- * inline in YAML or in CSV files beside the regions. All devices are enrolled (host key, identity key), each with a label
- * and a ring of its own, as an inventory looks after its first months.
+ * An inventory of any size for the benchmark of resolving and emitting, with devices inline in YAML or in CSV files
+ * beside the regions. All devices are enrolled (host key, identity key), each with a label and a ring of its own, as an
+ * inventory looks after its first months.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";

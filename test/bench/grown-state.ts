@@ -1,7 +1,7 @@
 /**
- * State of a large stack without the wait for its first `up`: from the exported state of a stack that really applied one
- * device, and what is wanted of every device, to a state in which all of them are applied. Each device gets a copy of the
- * real one's dial with its own name, plan and answer, so that the engine finds nothing to do; benchmarks check that.
+ * State of a large stack without the wait for its first `up`: that of a stack that really applied one device, grown
+ * until all of them are applied. Each device gets a copy of the real one's dial with its own name, plan and answer, so
+ * that the engine finds nothing to do; benchmarks check that.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

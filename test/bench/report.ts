@@ -1,6 +1,6 @@
 /**
- * How a benchmark tells its result: from measured figures to a table for people, or with `--json` to one JSON document on
- * stdout. Nothing is judged: a benchmark fails only when what it measures did not happen.
+ * How a benchmark tells its result: a table for people, or with `--json` one JSON document on stdout. Nothing is
+ * graded: a benchmark fails only when what it measures did not happen.
  */
 import { describeMachine, type Machine } from "./machine.ts";
 

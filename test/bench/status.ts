@@ -1,6 +1,6 @@
 /**
- * Benchmark: what this machine computes for the answers of a whole fleet, the connections aside: from the lines that
- * devices write to the verdict on their ring. BENCH_FLEET (default 5000) devices of 8 models, each with three Applications;
+ * Benchmark: what this machine computes for the answers of a whole fleet, the connections aside: what devices write is
+ * read, and their ring gets its verdict. BENCH_FLEET (default 5000) devices of 8 models, each with three Applications;
  * the median of BENCH_REPEATS (default 5) rounds in one process.
  */
 import { classify } from "../../cli/rollout/dial.ts";

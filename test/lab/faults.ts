@@ -1,8 +1,8 @@
 /**
- * The faults that a test file injects and the device survives, as figures: from the bodies of its tests to one line a
- * file, `faults injected: 74, survived: 74 (killed 60 of 60, ...)`, which test/bench/faults.ts adds up. A fault counts as
- * survived only when its whole body passed: the device works in its old or new state, the next run brings it to the
- * wanted one, nothing is left over.
+ * The faults that a test file injects and the device survives, as figures: one line a file, `faults injected: 74,
+ * survived: 74 (killed 60 of 60, ...)`, which test/bench/faults.ts adds up. A fault counts as survived only when its
+ * whole body passed: the device works in its old or new state, the next run brings it to the wanted one, nothing is
+ * left over.
  */
 import { after } from "node:test";
 

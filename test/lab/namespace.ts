@@ -1,8 +1,8 @@
 /**
- * Puts a process into mount, network and PID namespaces of its own, from a command to its exit code. The lab mounts
- * hundreds of file systems, owns 127.0.0.0/8 and starts daemons; because all of that lives in namespaces that end with
- * their first process, nothing is left behind after an exit, Ctrl-C or SIGKILL, and the machine is never changed.
- * Needs root, `unshare` and `setpriv` (util-linux 2.33 or newer) and `ip` (iproute2).
+ * Runs a command in mount, network and PID namespaces of its own. The lab mounts hundreds of file systems, owns
+ * 127.0.0.0/8 and starts daemons; because all of that lives in namespaces that end with their first process, nothing is
+ * left behind after an exit, Ctrl-C or SIGKILL, and the machine is never changed. Needs root, `unshare` and `setpriv`
+ * (util-linux 2.33 or newer) and `ip` (iproute2).
  */
 import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";

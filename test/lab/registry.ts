@@ -1,6 +1,5 @@
 /**
- * A STAND-IN for a container registry: from blobs and tags to what the distribution API answers to one who reads without an
- * account. https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+ * A STAND-IN for a container registry: answers what the distribution API answers to one who reads without an account. https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 

@@ -1,5 +1,5 @@
 /**
- * Distributions that are a binary: from the releases that devices use to the binary and the image archive of each
+ * What to lock of distributions that are a binary: for each release in use the binary and the image archive of each
  * architecture, and the list of hashes that covers both. A binary may be signed; an archive has a hash alone. Pure.
  */
 import type { ArtifactsLock, Profile } from "../../../components/inventory/index.ts";

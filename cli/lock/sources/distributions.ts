@@ -1,4 +1,7 @@
-/** Distributions: from the releases that devices use to their binaries or snaps, in the order of the inventory's names. Pure. */
+/**
+ * What to lock of distributions: the binaries or snaps of the releases in use, in the order of the inventory's names.
+ * Pure.
+ */
 import { DISTRIBUTION_NAMES } from "../../../components/inventory/index.ts";
 import { DISTRIBUTIONS } from "../../../components/plan/distributions/index.ts";
 import type { LockContext, UsedArtifact } from "../artifact.ts";

@@ -1,6 +1,5 @@
 /**
- * Archives of the pull engines' images: from devices that take images without a registry to one file for each image and
- * architecture. Nobody publishes them: the workstation makes them of what the registry has. Pure.
+ * Archives of the pull engines' images, one for each image and architecture of devices that take images without a registry. Nobody publishes them: the workstation makes them of what the registry has. Pure.
  */
 import { type ArtifactsLock, type Profile, resolveFleet } from "../../../components/inventory/index.ts";
 import { distributionOf } from "../../../components/plan/distributions/index.ts";

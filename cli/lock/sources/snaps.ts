@@ -1,6 +1,7 @@
 /**
- * Distributions that are a snap: from the releases that devices use to the snap, its assertions and, for devices that reach no store, the snaps
- * that snapd would fetch before it: the base, and snapd's own. Pure: which revision a release is, only the store knows.
+ * What to lock of distributions that are a snap: for each release in use the snap, its assertions and, for devices that
+ * reach no store, the snaps that snapd would fetch before it: the base, and snapd's own. Pure: which revision a release
+ * is, only the store knows.
  */
 
 import type { ArtifactFile, Profile } from "../../../components/inventory/index.ts";

@@ -1,4 +1,4 @@
-/** Who uses what: from profiles to groups that need the same file, named for people. Pure. */
+/** Which devices need the same file, named for people. Pure. */
 import type { Profile } from "../../../components/inventory/index.ts";
 
 /** Profiles that need the same release on the same architecture. */

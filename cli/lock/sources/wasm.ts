@@ -1,6 +1,6 @@
 /**
- * WASM shims: from the runtimes that devices use to one archive per runtime and architecture. Upstream publishes no list
- * of hashes, so an archive is hashed once and then pinned. Pure.
+ * What to lock of WASM shims: one archive per runtime in use and architecture. Upstream publishes no list of hashes, so
+ * an archive is hashed once and then pinned. Pure.
  */
 import type { Profile, WasmRuntime } from "../../../components/inventory/index.ts";
 import { UsageError } from "../../exit.ts";

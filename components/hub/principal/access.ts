@@ -1,5 +1,5 @@
 /**
- * What a principal may do and who may talk to it: from settings to its account, its rights and its network policies.
+ * What a principal may do and who may talk to it: its account, its rights and its network policies.
  *
  * Upstream gives it all verbs on Applications, projects and sets of every namespace. It needs less with managed agents: it
  * lists and watches Applications of every namespace, whatever it is told (argocd-agent acb60cd1, principal/server.go:

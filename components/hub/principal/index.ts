@@ -1,6 +1,6 @@
 /**
- * The principal of a region's control plane: the process on the hub that the agents of devices connect to. From settings to
- * its objects, and from certificates to the Secrets that it reads. Pure.
+ * The principal of a region's control plane: the process on the hub that the agents of devices connect to. Its objects,
+ * and the Secrets that it reads. Pure.
  *
  * Of upstream's install (install/kubernetes/principal of argocd-agent) there is no live view: no resource proxy, no redis
  * proxy, none of their Secrets.

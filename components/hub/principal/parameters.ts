@@ -1,7 +1,7 @@
 /**
- * How a principal is configured: from settings to the ConfigMap that upstream names for it and to its container's
- * environment. Each name is one that its command reads (argocd-agent acb60cd1, cmd/argocd-agent/principal.go), each key
- * the one of upstream's own ConfigMap (install/kubernetes/principal/principal-params-cm.yaml).
+ * How a principal is configured: the ConfigMap that upstream names for it, and its container's environment. Each name
+ * is one that its command reads (argocd-agent acb60cd1, cmd/argocd-agent/principal.go), each key the one of upstream's
+ * own ConfigMap (install/kubernetes/principal/principal-params-cm.yaml).
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../../gitops/engine/pod.ts";

@@ -1,7 +1,4 @@
-/**
- * Whether a region's control plane has a principal, and which: from the devices of the region, the lock and the fleet's
- * authority to settings and Secrets. Pure.
- */
+/** Whether a region's control plane has a principal, and with which settings and Secrets. Pure. */
 import { controlPlaneNamespace } from "../../gitops/labels.ts";
 import type { FleetAuthority } from "../../identity/authority.ts";
 import { issuePrincipalCertificate } from "../../identity/principal.ts";

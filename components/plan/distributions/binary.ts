@@ -1,4 +1,4 @@
-/** From a profile and the lock to the binary of a distribution and the archive of its images. Pure. */
+/** The locked binary of a distribution and the archive of its images, for a device. Pure. */
 import type { ArtifactsLock } from "../../inventory/schema.ts";
 import type { Profile } from "../../inventory/types.ts";
 import type { BinarySource, LockedArtifact } from "./distribution.ts";

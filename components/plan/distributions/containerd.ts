@@ -1,6 +1,6 @@
 /**
- * From a profile to what containerd reads where edge-fleet does not write its whole configuration: tables of WASM
- * runtimes, and mirrors of registries with their accounts. Pure.
+ * What containerd reads where edge-fleet does not write its whole configuration: tables of WASM runtimes, and mirrors
+ * of registries with their accounts. Pure.
  */
 import type { Profile, RegistryMirror, WasmRuntime } from "../../inventory/types.ts";
 import type { DeviceFile } from "./distribution-plan.ts";

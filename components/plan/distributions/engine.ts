@@ -1,4 +1,4 @@
-/** Whether a device can run the pull engine that it is to get: from a profile to what stands against it. Pure. */
+/** What stands against a device running the pull engine that it is to get. Pure. */
 import { runsFlux } from "../../gitops/engine/flux/settings.ts";
 import { pullRequestMiB, pullsByItself } from "../../gitops/engine/pulls.ts";
 import { runsSealedSecrets, SEALED_SECRETS_MEMORY } from "../../gitops/engine/sealed-secrets/settings.ts";

@@ -1,6 +1,6 @@
 /**
- * From a profile to the files of the host that every distribution needs around it: kernel settings and modules, a bound on
- * the journal, and the last-resort default route.
+ * The files of the host that every distribution needs around it: kernel settings and modules, a bound on the journal,
+ * and the last-resort default route.
  */
 import type { Profile } from "../../inventory/types.ts";
 import type { DeviceFile } from "./distribution-plan.ts";

@@ -1,6 +1,6 @@
 /**
- * From a device's profile to its Kubernetes distribution: its plan, and what stands against it. A new distribution is one
- * folder and one line in {@link DISTRIBUTIONS}, beside its settings in components/inventory/.
+ * The Kubernetes distribution of a device: its plan, and what stands against it. A new distribution is one folder and
+ * one line in {@link DISTRIBUTIONS}, beside its settings in components/inventory/.
  */
 import type { Profile } from "../../inventory/types.ts";
 import { checkAgent } from "../agent.ts";

@@ -1,6 +1,6 @@
 /**
- * From a profile to the kubelet's drop-in file: what pods may not use, and how little is written to flash. Flags beat the
- * file, and a map that the file names replaces the whole map of K3s' own defaults
+ * The kubelet's drop-in file: what pods may not use, and how little is written to flash. Flags beat the file, and a map
+ * that the file names replaces the whole map of K3s' own defaults
  * (https://docs.k3s.io/cli/agent#kubelet-configuration-files).
  */
 import type { Profile } from "../../inventory/types.ts";

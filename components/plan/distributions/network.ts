@@ -1,5 +1,5 @@
 /**
- * From a profile to its place in the network: which addresses may not meet, which kernel modules a node needs, and the
+ * The place of a device in the network: which addresses may not meet, which kernel modules a node needs, and the
  * last-resort default route without which K3s does not start off-line. Pure.
  */
 import { BlockList, isIPv4, isIPv6 } from "node:net";

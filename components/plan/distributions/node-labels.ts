@@ -1,4 +1,4 @@
-/** From a profile to the labels of its node. */
+/** The labels of a device's node. */
 import { ENGINE_NODE } from "../../gitops/engine/argocd/object.ts";
 import { runsArgoCd } from "../../gitops/engine/argocd/settings.ts";
 import { FLUX_NODE, runsFlux } from "../../gitops/engine/flux/settings.ts";

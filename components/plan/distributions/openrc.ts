@@ -1,6 +1,6 @@
 /**
- * From what a service needs to its OpenRC script: one daemon under supervise-daemon, with everything that must be there
- * before it done in `start_pre`. OpenRC keeps the script's shell for `start`, so what `start_pre` sets counts.
+ * The OpenRC script of a service: one daemon under supervise-daemon, with everything that must be there before it done
+ * in `start_pre`. OpenRC keeps the script's shell for `start`, so what `start_pre` sets counts.
  * https://github.com/OpenRC/openrc/blob/master/service-script-guide.md
  */
 

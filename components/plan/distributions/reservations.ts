@@ -1,6 +1,6 @@
 /**
- * From the memory of a model to what the kubelet keeps back from pods. K3s sets no memory eviction by itself, so without
- * these a leaking pod takes the device's SSH server and K3s down with it.
+ * What the kubelet keeps back from pods of a model's memory. K3s sets no memory eviction by itself, so without these a
+ * leaking pod takes the device's SSH server and K3s down with it.
  */
 
 /** What a machine is in its cluster. An agent runs no API server, no controllers and no datastore. */

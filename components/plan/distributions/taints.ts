@@ -1,6 +1,6 @@
 /**
- * From the taints of a profile to whether the cluster's DNS can run on its first node. Where it cannot, the device never
- * becomes ready, and every first apply would be taken back. Pure.
+ * Whether the cluster's DNS can run on its first node, by the node's taints. Where it cannot, the device never becomes
+ * ready, and every first apply would be taken back. Pure.
  */
 import type { Profile } from "../../inventory/types.ts";
 import { error, type Finding } from "./finding.ts";

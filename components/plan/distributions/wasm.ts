@@ -1,7 +1,7 @@
 /**
- * From the WASM runtimes of a profile to what a cluster must know of them: RuntimeClasses, node labels, and whether the
- * model has the memory. K3s finds the shims on its PATH by itself and writes containerd's configuration; a drop-in of
- * ours would define the same TOML table twice, and containerd would not start.
+ * What a cluster must know of the WASM runtimes of a device: RuntimeClasses, node labels, and whether the model has the
+ * memory. K3s finds the shims on its PATH by itself and writes containerd's configuration; a drop-in of ours would
+ * define the same TOML table twice, and containerd would not start.
  */
 import type { Profile, WasmRuntime } from "../../inventory/types.ts";
 import { error, type Finding, warning } from "./finding.ts";

@@ -1,4 +1,4 @@
-/** The YAML of files on devices: from a value to its text. */
+/** The YAML of files on devices. */
 import { stringify } from "yaml";
 
 /** Texts by what they were made from. Most files of a device are those of its model: 5,000 devices have a few dozen. */

@@ -1,8 +1,8 @@
 /**
- * A real Git server of the lab: `git http-backend` behind a small CGI host, from a folder of bare repositories to the smart
- * HTTP protocol (https://git-scm.com/docs/git-http-backend), with or without TLS under an authority of its own and a log-in;
- * or OpenSSH's server with `git-shell` behind it (git-ssh.ts). It can stop and come back under the same address, as a server
- * does that a device cannot reach for a while, and counts what it is asked.
+ * A real Git server of the lab: `git http-backend` behind a small CGI host serves a folder of bare repositories over
+ * the smart HTTP protocol (https://git-scm.com/docs/git-http-backend), with or without TLS under an authority of its
+ * own and a log-in; or OpenSSH's server with `git-shell` behind it (git-ssh.ts). It can stop and come back under the
+ * same address, as a server does that a device cannot reach for a while, and counts what it is asked.
  */
 import { spawn } from "node:child_process";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -1,6 +1,7 @@
 /**
- * The lab's Git server over SSH: OpenSSH's own server, one process a connection, that lets a deploy key run `git-shell` and
- * nothing else (https://git-scm.com/docs/git-shell). From a folder of bare repositories to `ssh://root@<address>:<port>/...`.
+ * The lab's Git server over SSH: OpenSSH's own server, one process a connection, that lets a deploy key run `git-shell`
+ * and nothing else (https://git-scm.com/docs/git-shell). It serves a folder of bare repositories as
+ * `ssh://root@<address>:<port>/...`.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What a Git server of the lab is asked: from its connections to counts of requests and of bytes on the wire. */
+/** What a Git server of the lab is asked: counts of requests and of bytes on the wire. */
 import type { Socket } from "node:net";
 
 /** Counts of a Git server. */

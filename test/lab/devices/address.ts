@@ -1,4 +1,4 @@
-/** The lab's address plan: from a device's position in the list to its loopback address and back to nothing else. */
+/** The lab's address plan: the loopback address of a device, by its position in the list. */
 
 /** TCP port of every device's SSH server. */
 export const DEVICE_PORT = 2222;

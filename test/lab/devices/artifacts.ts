@@ -1,7 +1,7 @@
 /**
- * Artifact server of the lab: from a folder to the HTTP server from which devices fetch binaries, with the faults of real
- * networks on demand (a slow link, a transfer that breaks off). Serves GET and HEAD with one byte range (RFC 9110 section
- * 14), no directory listings and nothing outside the folder.
+ * Artifact server of the lab: serves the binaries of a folder to devices over HTTP, with the faults of real networks on
+ * demand (a slow link, a transfer that breaks off). Serves GET and HEAD with one byte range (RFC 9110 section 14), no
+ * directory listings and nothing outside the folder.
  */
 import { once } from "node:events";
 import { createReadStream, type Stats, statSync } from "node:fs";

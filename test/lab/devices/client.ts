@@ -1,4 +1,4 @@
-/** The other end of a device's SSH port: from a device to the arguments of `ssh`, a pinned key or what a bare dial finds. */
+/** The other end of a device's SSH port: the arguments of `ssh`, a pinned key, and what a bare dial finds. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,4 @@
-/** Runs a command for a test: from its arguments to what it printed and how it ended, whatever the exit code. */
+/** Runs a command for a test, and tells what it printed and how it ended, whatever the exit code. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 

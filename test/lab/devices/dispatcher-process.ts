@@ -1,6 +1,6 @@
 /**
- * The dispatcher process: from a TCP connection's local address to the OpenSSH server of that device. The connection
- * itself becomes the standard input and output of `sshd -i`, so no byte of it passes through Node.js.
+ * The dispatcher process: hands a TCP connection to the OpenSSH server of the device whose address was dialled. The
+ * connection itself becomes the standard input and output of `sshd -i`, so no byte of it passes through Node.js.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { openSync, writeSync } from "node:fs";

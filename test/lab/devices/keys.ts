@@ -1,6 +1,6 @@
 /**
- * SSH keys for the lab: from nothing to an Ed25519 key pair in OpenSSH's formats. Written here because `ssh-keygen` costs
- * a process a key and Node.js exports no OpenSSH format. Source: PROTOCOL.key of OpenSSH (openssh-key-v1).
+ * Makes SSH keys for the lab, Ed25519 key pairs in OpenSSH's formats. Written here because `ssh-keygen` costs a process
+ * a key and Node.js exports no OpenSSH format. Source: PROTOCOL.key of OpenSSH (openssh-key-v1).
  */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 

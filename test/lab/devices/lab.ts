@@ -1,6 +1,6 @@
 /**
- * Loopback devices: from a list of ids to as many SSH-reachable devices on 127.77.x.y:2222, each with a root file system,
- * a host name and a host key of its own, behind the real OpenSSH server. Runs inside the lab's namespaces only
+ * Loopback devices: as many SSH-reachable ones on 127.77.x.y:2222 as there are ids in a list, each with a root file
+ * system, a host name and a host key of its own, behind the real OpenSSH server. Runs inside the lab's namespaces only
  * (test/lab/namespace.ts). Devices share the machine's kernel, processes and network: no containment, no boot.
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";

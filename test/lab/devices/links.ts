@@ -1,7 +1,7 @@
 /**
- * Networks of the devices that have one of their own: from a device's position to its address, a network namespace and a
- * wire to the lab's bridge, through which it reaches the lab's servers and nothing else. What binds a fixed port, such as a
- * Kubernetes API, needs one.
+ * Networks of the devices that have one of their own: an address, a network namespace and a wire to the lab's bridge,
+ * through which it reaches the lab's servers and nothing else. What binds a fixed port, such as a Kubernetes API, needs
+ * one.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";

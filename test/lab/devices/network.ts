@@ -1,5 +1,5 @@
 /**
- * Packet filter of the device modes: from a device's address and its old and new mode to an nftables script, and the call
+ * Packet filter of the device modes: the nftables script by which a device changes from one to another, and the call
  * that loads it. `dark` and `refusing` are sets of addresses in one table of the lab's network namespace.
  */
 import { execFile } from "node:child_process";

@@ -1,6 +1,6 @@
 /**
- * Power of a loopback device: from its root to a cut that ends every process at once and everything that memory held, and to
- * the boot after it, with the units that the device has enabled.
+ * Power of a loopback device: a cut that ends every process at once and everything that memory held, and the boot after
+ * it, with the units that the device has enabled.
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * Root file systems of the devices: from a list of devices and shared files to one merged, writable root each, and back to
- * nothing. Every root is one overlay mount: the machine's own /usr and /etc at the bottom, a layer of whiteouts that hides
- * all else, a layer that makes the rest look like a small device, and the device's own changes in memory on top.
+ * Root file systems of the devices: makes one merged, writable root each, and takes them away again. Every root is one
+ * overlay mount: the machine's own /usr and /etc at the bottom, a layer of whiteouts that hides all else, a layer that
+ * makes the rest look like a small device, and the device's own changes in memory on top.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

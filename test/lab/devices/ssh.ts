@@ -1,7 +1,4 @@
-/**
- * SSH access to the devices: from the lab's directory to the log-in key, the agent that holds it and the configuration of
- * the OpenSSH servers.
- */
+/** SSH access to the devices: the log-in key, the agent that holds it and the configuration of the OpenSSH servers. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

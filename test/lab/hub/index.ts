@@ -1,8 +1,7 @@
 /**
- * Starts the lab's hub cluster: from a data directory to a kubeconfig of a running Kubernetes API. A STAND-IN, see
- * `toolchain/hub-apiserver`: real API server and controllers, no nodes. Inside the lab's namespaces it listens on their
- * one address that is not a loopback one, so that its kubeconfig looks like that of a reachable cluster; elsewhere on
- * 127.0.0.1.
+ * Starts the lab's hub cluster, a Kubernetes API with a kubeconfig. A STAND-IN, see `toolchain/hub-apiserver`: real API
+ * server and controllers, no nodes. Inside the lab's namespaces it listens on their one address that is not a loopback
+ * one, so that its kubeconfig looks like that of a reachable cluster; elsewhere on 127.0.0.1.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,7 +1,8 @@
 /**
- * Images for machines that run real pods: from the toolchain's programs and the host's to the engine's images as a registry
- * has them, and those of the cluster itself as an archive in the layout of OCI. A STAND-IN for images that others publish: an image has the entry point, the
- * user, the folders and the names of the real one, and of its file system what the lab's pods use.
+ * Images for machines that run real pods, made of the toolchain's programs and the host's: the engine's as a registry has
+ * them, and those of the cluster itself as an archive in the layout of OCI. A STAND-IN for images that others publish: an
+ * image has the entry point, the user, the folders and the names of the real one, and of its file system what the lab's
+ * pods use.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

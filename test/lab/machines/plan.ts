@@ -1,6 +1,6 @@
 /**
- * What a machine of the lab is made of: from its init and its id to packages, a cache key, and the arguments of
- * mmdebstrap, mount, systemd-nspawn and ssh. Pure.
+ * What a machine of the lab is made of: packages, a cache key, and the arguments of mmdebstrap, mount, systemd-nspawn
+ * and ssh. Pure.
  */
 import { createHash } from "node:crypto";
 import type { SshKeyPair } from "../devices/keys.ts";

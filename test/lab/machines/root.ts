@@ -1,6 +1,6 @@
 /**
- * Root file systems of machines: from what a machine is to be to a folder in the cache, made once by mmdebstrap from Debian's packages.
- * Outside the lab's namespaces, since it needs the mirror.
+ * Root file systems of machines: folders in the cache, made once by mmdebstrap from Debian's packages. Outside the
+ * lab's namespaces, since it needs the mirror.
  */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

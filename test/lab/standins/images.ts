@@ -1,7 +1,7 @@
 /**
- * What the pods of a lab device are run from: from the toolchain to a folder with the K3s stand-in and the programs of the
- * images, and to the table by which a device knows an image. A STAND-IN for a registry: an image is a repository, whatever
- * its tag and digest; its programs are the toolchain's, its other files are the device's.
+ * What the pods of a lab device are run from: a folder with the K3s stand-in and the programs of the images, and the
+ * table by which a device knows an image. A STAND-IN for a registry: an image is a repository, whatever its tag and
+ * digest; its programs are the toolchain's, its other files are the device's.
  */
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** From a file of the tests to what a lock says of it. */
+/** What a lock says of a file of the tests. */
 import { createHash } from "node:crypto";
 
 /** SHA-256 in hex. */

@@ -1,6 +1,4 @@
-/**
- * The device program for tests: from the text of this release to one that asks more often and can kill itself at any step.
- */
+/** The device program for tests: that of this release, which asks more often and can kill itself at any step. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type DeviceProgram, deviceProgram } from "../../../components/device/program.ts";

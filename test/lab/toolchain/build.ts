@@ -1,5 +1,5 @@
 /**
- * Builds one part: from a Go module of this folder to an executable, with progress lines. Checksums of modules are
+ * Builds the executable of one part from its Go module in this folder, with progress lines. Checksums of modules are
  * verified against the committed go.sum and the checksum database; nothing here switches that off.
  */
 import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";

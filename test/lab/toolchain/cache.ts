@@ -1,5 +1,5 @@
 /**
- * The folder where built parts are kept: from a part's sources and compiler to a key, and from a key to a folder that is
+ * The folder where built parts are kept: a key of a part's sources and compiler, and a folder of that name that is
  * filled once, by one process at a time. It lies outside the repository, so a checkout stays clean and CI can keep it.
  */
 import { createHash } from "node:crypto";

@@ -1,6 +1,6 @@
 /**
- * Debian packages that the lab's devices and networks need: from commands to an apt-get line, which is run where this
- * process may do so and named in the error where it may not.
+ * Debian packages that the lab's devices and networks need: an apt-get line for commands that are missing, which is run
+ * where this process may do so and named in the error where it may not.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";

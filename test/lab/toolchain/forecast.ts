@@ -1,4 +1,4 @@
-/** When builds will be done: from what each takes and has taken, in processor time, to the time left on this machine. */
+/** When builds will be done on this machine, by what each takes and has taken in processor time. */
 import { readFileSync } from "node:fs";
 
 /** Ticks of a second in `/proc` (Linux' USER_HZ). */

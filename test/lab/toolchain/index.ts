@@ -1,7 +1,7 @@
 /**
- * The lab's toolchain: from part names to executables on a PATH. The real thing yields nothing to a stand-in: an
- * installed `pulumi` is used with its own language host and plugins, an installed host, plugin, kustomize or kubeconform
- * as it is; only what is missing is built (once, into a cache outside the repository).
+ * The lab's toolchain: executables on a PATH. The real thing yields nothing to a stand-in: an installed `pulumi` is
+ * used with its own language host and plugins, an installed host, plugin, kustomize or kubeconform as it is; only what
+ * is missing is built (once, into a cache outside the repository).
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,9 +1,9 @@
 /**
- * A STAND-IN for Pulumi's Node language host, for machines where only package registries answer: from the engine's gRPC
- * requests to one `node @pulumi/pulumi/cmd/run` process per run. It serves a program whose packages are installed
- * already; it installs nothing, generates no code and reports no required plugins (the engine then takes each plugin
- * from PATH when a resource asks for it). Started by the engine as `pulumi-language-nodejs <engine address>`; prints
- * its port.
+ * A STAND-IN for Pulumi's Node language host, for machines where only package registries answer: answers the engine's
+ * gRPC requests with one `node @pulumi/pulumi/cmd/run` process per run. It serves a program whose packages are
+ * installed already; it installs nothing, generates no code and reports no required plugins (the engine then takes each
+ * plugin from PATH when a resource asks for it). Started by the engine as `pulumi-language-nodejs <engine address>`;
+ * prints its port.
  */
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";

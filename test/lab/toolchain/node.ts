@@ -1,4 +1,4 @@
-/** Releases of Node other than the one that runs the tests: from a version to its executable, from the npm registry. */
+/** Releases of Node other than the one that runs the tests, as the npm registry has them. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";

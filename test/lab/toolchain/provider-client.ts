@@ -1,6 +1,6 @@
 /**
- * Speaks to a Pulumi resource provider as the engine does: from an executable to a process that answers Check, Diff,
- * Create, Update and Delete over gRPC, and to the log lines that it sends back. For tests of a provider by itself.
+ * Speaks to a Pulumi resource provider as the engine does: Check, Diff, Create, Update and Delete over gRPC, and the
+ * log lines that it sends back. For tests of a provider by itself.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-/** How the hub's control planes read a private Git repository: from the inventory and the hub stack's secrets to objects. */
+/** How the hub's control planes read a private Git repository, by the inventory and the hub stack's secrets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hubGit, withGitTrust } from "../../../components/hub/git.ts";

@@ -1,7 +1,8 @@
 /**
- * The agent of a device (argocd-agent, managed, with destination-based mapping): the process that takes Applications and
- * projects from the hub, over a connection that the device makes, and tells the hub how they are. It comes on top of the
- * device's own Argo CD (../argocd), which reads Git itself. From settings to its objects and their text. Pure.
+ * The agent of a device (argocd-agent, managed, with destination-based mapping): the process that takes Applications
+ * and projects from the hub, over a connection that the device makes, and tells the hub how they are. It comes on top
+ * of the device's own Argo CD (../argocd), which reads Git itself. Its objects and their text follow from settings
+ * alone. Pure.
  *
  * No probe: its `/healthz` says 503 for as long as the hub is out of reach (agent/agent.go: healthzHandler), and a device
  * without a link would restart it for ever. No live view, so no right on what it would show.

@@ -1,7 +1,7 @@
 /**
- * How an agent is configured: from settings to the ConfigMap that upstream names for it and to its container's environment.
- * Each name is one that its command reads (argocd-agent acb60cd1, cmd/argocd-agent/agent.go), each key the one of upstream's
- * own ConfigMap (install/kubernetes/agent/agent-params-cm.yaml). Both ends default to nothing that a dead link is found by.
+ * How an agent is configured: the ConfigMap that upstream names for it, and its container's environment. Each name is
+ * one that its command reads (argocd-agent acb60cd1, cmd/argocd-agent/agent.go), each key the one of upstream's own
+ * ConfigMap (install/kubernetes/agent/agent-params-cm.yaml). Both ends default to nothing that a dead link is found by.
  */
 import type { types } from "@pulumi/kubernetes";
 import { ENGINE_NAMESPACE, REDIS_PASSWORD } from "../argocd/object.ts";

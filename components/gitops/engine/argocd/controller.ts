@@ -1,6 +1,6 @@
 /**
- * The application-controller: compares the cluster with what Git says and corrects it. From settings to its StatefulSet,
- * which upstream has it as (its shard is the number that ends its host name), and its account.
+ * The application-controller: compares the cluster with what Git says and corrects it. Its account, and its
+ * StatefulSet, which upstream has it as (its shard is the number that ends its host name).
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../pod.ts";

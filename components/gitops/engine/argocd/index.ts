@@ -1,6 +1,6 @@
 /**
- * Argo CD on one device, without a user interface and without a hub: from settings to the Kubernetes objects of its
- * application-controller, repo-server and redis, and to their text, the same bytes for the same settings. Pure.
+ * Argo CD on one device, without a user interface and without a hub: the Kubernetes objects of its
+ * application-controller, repo-server and redis, and their text, the same bytes for the same settings. Pure.
  *
  * What upstream has beside these, a device has no use for: no server, Dex or notifications; no ApplicationSet controller,
  * since a device has its Applications from one root Application; no metrics Services. No init container makes redis'

@@ -1,5 +1,5 @@
 /**
- * The repo-server: fetches from Git and renders what a commit holds. From settings to its workload, and to the volume on the
+ * The repo-server: fetches from Git and renders what a commit holds. Its workload, and the volume on the
  * device's own disk that holds its checkouts.
  *
  * An Application that is pinned to a commit heals without Git as long as the repo-server has that commit or redis has what

@@ -1,6 +1,6 @@
 /**
- * Flux on one device: from settings to the Kubernetes objects of its source-controller and kustomize-controller, and to
- * their text, the same bytes for the same settings. Pure.
+ * Flux on one device: the Kubernetes objects of its source-controller and kustomize-controller, and their text, the
+ * same bytes for the same settings. Pure.
  *
  * What upstream has beside these, a device has no use for: no helm-, notification- or image controllers, no leader election,
  * no metrics Services.

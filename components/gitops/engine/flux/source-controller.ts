@@ -1,8 +1,8 @@
 /**
- * The source-controller: fetches from Git and keeps each commit as an archive, which it serves to the kustomize-controller.
- * From settings to its workload, its rights, and the volume on the device's own disk that holds the archives: with them a
- * device heals after a boot without Git. Upstream keeps them in an `emptyDir`, which goes with its pod. The device program
- * makes the folder, owned by {@link FLUX_USER}. Read at v1.9.1.
+ * The source-controller: fetches from Git and keeps each commit as an archive, which it serves to the
+ * kustomize-controller. Its workload, its rights, and the volume on the device's own disk that holds the archives: with
+ * them a device heals after a boot without Git. Upstream keeps them in an `emptyDir`, which goes with its pod. The
+ * device program makes the folder, owned by {@link FLUX_USER}. Read at v1.9.1.
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit, localVolume } from "../pod.ts";

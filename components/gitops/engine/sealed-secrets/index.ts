@@ -1,6 +1,6 @@
 /**
- * The Sealed Secrets controller of a device: from settings to its Kubernetes objects and their text. It makes a Secret of
- * each SealedSecret that the engine brings, with keys that it is given and no others: it makes none by itself, as nobody
+ * The Sealed Secrets controller of a device: its Kubernetes objects and their text. It makes a Secret of each
+ * SealedSecret that the engine brings, with keys that it is given and no others: it makes none by itself, as nobody
  * would have sealed for one. Its API, which hands out the certificate and seals anew, has no Service and no way in: the
  * certificate is in the region's lock. What is claimed of it was read at v0.40.0; the file is beside each claim. Pure.
  */

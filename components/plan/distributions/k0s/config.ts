@@ -1,4 +1,4 @@
-/** From a profile to K0s' own configuration, `ClusterConfig`: https://docs.k0sproject.io/stable/configuration/. Pure. */
+/** K0s' own configuration, `ClusterConfig`: https://docs.k0sproject.io/stable/configuration/. Pure. */
 import type { Profile } from "../../../inventory/types.ts";
 import { kubeletDropIn } from "../kubelet.ts";
 

@@ -1,7 +1,7 @@
 /**
- * From a profile to K0s as edge-fleet runs it: one node with kine's SQLite, configured by files alone. The unit is the
- * one that `k0s install controller --single` writes (https://docs.k0sproject.io/stable/k0s-single-node/), as a file of
- * ours: the command refuses to run twice, and drops what is not repeated with `--force`.
+ * K0s as edge-fleet runs it: one node with kine's SQLite, configured by files alone. The unit is the one that `k0s
+ * install controller --single` writes (https://docs.k0sproject.io/stable/k0s-single-node/), as a file of ours: the
+ * command refuses to run twice, and drops what is not repeated with `--force`.
  */
 
 import type { Profile } from "../../../inventory/types.ts";

@@ -1,7 +1,7 @@
 /**
- * From a profile to K3s' `config.yaml`, for a server and for an agent. Hardened after
- * https://docs.k3s.io/security/hardening-guide; docs/hardening.md says which setting answers which control. There is
- * never a `datastore-endpoint`: without one K3s opens its SQLite with WAL and a busy timeout that an endpoint would lose.
+ * K3s' `config.yaml`, for a server and for an agent. Hardened after https://docs.k3s.io/security/hardening-guide;
+ * docs/hardening.md says which setting answers which control. There is never a `datastore-endpoint`: without one K3s
+ * opens its SQLite with WAL and a busy timeout that an endpoint would lose.
  */
 import type { Profile } from "../../../inventory/types.ts";
 import { flannelBackend } from "./network.ts";

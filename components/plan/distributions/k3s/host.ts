@@ -1,6 +1,6 @@
 /**
- * From a profile to the files of the host around K3s: those of every distribution, and the service's unit or script.
- * Upstream's unit is kept but for the folders and modules that it needs before the first start.
+ * The files of the host around K3s: those of every distribution, and the service's unit or script. Upstream's unit is
+ * kept but for the folders and modules that it needs before the first start.
  */
 import type { Profile } from "../../../inventory/types.ts";
 import type { DeviceFile } from "../distribution-plan.ts";

@@ -1,8 +1,7 @@
 /**
- * From a profile to K3s as edge-fleet runs it: one hardened server with the embedded SQLite datastore, or an agent of such
- * a server, configured by files alone. Upstream's install.sh is not used: it resolves versions over the network, drops
- * settings on a re-run and takes the unit away before it writes it anew
- * (https://github.com/k3s-io/k3s/blob/master/install.sh).
+ * K3s as edge-fleet runs it: one hardened server with the embedded SQLite datastore, or an agent of such a server,
+ * configured by files alone. Upstream's install.sh is not used: it resolves versions over the network, drops settings
+ * on a re-run and takes the unit away before it writes it anew (https://github.com/k3s-io/k3s/blob/master/install.sh).
  */
 
 import type { Profile } from "../../../inventory/types.ts";

@@ -1,4 +1,4 @@
-/** From the registries of a profile to K3s' `registries.yaml`. https://docs.k3s.io/installation/private-registry */
+/** K3s' `registries.yaml`, with the registries of a profile. https://docs.k3s.io/installation/private-registry */
 import { stringify } from "yaml";
 import type { Profile } from "../../../inventory/types.ts";
 import type { DeviceFile } from "../distribution-plan.ts";

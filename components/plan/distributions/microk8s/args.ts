@@ -1,7 +1,7 @@
 /**
- * From a profile to the arguments of MicroK8s' services. kubelite reads one file per service, a `--key=value` a line,
- * without quotes or blanks (https://canonical.com/microk8s/docs/configuring-services). The device program replaces the
- * keys named here in the snap's own files and leaves the rest to the snap. Pure.
+ * The arguments of MicroK8s' services. kubelite reads one file per service, a `--key=value` a line, without quotes or
+ * blanks (https://canonical.com/microk8s/docs/configuring-services). The device program replaces the keys named here in
+ * the snap's own files and leaves the rest to the snap. Pure.
  */
 import type { Profile } from "../../../inventory/types.ts";
 import { kubeletDropIn } from "../kubelet.ts";

@@ -1,7 +1,7 @@
 /**
- * From a profile to MicroK8s as edge-fleet runs it: a held snap of a pinned revision, one node with dqlite. Everything
- * that the snap owns is changed by the device program from the files planned here, since the snap's own files move with
- * each of its revisions.
+ * MicroK8s as edge-fleet runs it: a held snap of a pinned revision, one node with dqlite. Everything that the snap owns
+ * is changed by the device program from the files planned here, since the snap's own files move with each of its
+ * revisions.
  */
 
 import type { ArtifactsLock } from "../../../inventory/schema.ts";

@@ -1,4 +1,4 @@
-/** From the manifests of leaves before and after to groups of leaves that share a change. */
+/** The changes of leaves, in groups of those that share one. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-/** From the commits of a ring's file to what it ran and since when. */
+/** What a ring ran and since when, by the commits of its file. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
