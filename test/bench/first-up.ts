@@ -1,6 +1,6 @@
 /**
  * Benchmark: first `up` of BENCH_DEVICES (default 200) new loopback devices by plain `pulumi up`, with the default number at
- * a time and with 64, against `xargs -P 64 ssh` with the same bytes. A tenth of the devices is dark, and one in forty each
+ * a time and with 64, against `xargs -P 64 ssh` with the same bytes. A tenth of the devices does not answer, and one in forty each
  * accepts and stays silent, or answers with another host key. Three labs run one after the other, so that each set of
  * devices is fresh and nothing of an earlier set still runs. Devices and client share the machine's processors: the walls
  * tell how the ways compare, not how long a region of real devices takes.
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   });
   printResult({
     benchmark: "first-up",
-    method: `first up of ${COUNT} devices: ${DARK} dark, ${SILENT} silent, ${STRANGE} with another key; one run each`,
+    method: `first up of ${COUNT} devices: ${DARK} unreachable, ${SILENT} silent, ${STRANGE} with another key; one run each`,
     machine,
     figures: [
       ...figures("xargs -P 64 ssh", loop),

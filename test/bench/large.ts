@@ -1,8 +1,9 @@
 /**
- * Benchmark: a stack of BENCH_FLEET (default 5000) devices, of which a tenth is dark: the preview of a change of all of them,
- * then an `up` that changes nothing and tries the dark ones again, with the default number at a time where
- * BENCH_DEFAULT is set, and with 64. One loopback device is real and one is dark, on as many ports as there are dark ones;
- * the state of the others is grown, see grown-state.ts. With PULUMI_SKIP_CHECKPOINTS, as `edge-fleet up` sets it.
+ * Benchmark: a stack of BENCH_FLEET (default 5000) devices, of which a tenth does not answer: the preview of a change
+ * of all of them, then an `up` that changes nothing and tries those again, with the default number at a time where
+ * BENCH_DEFAULT is set, and with 64. One loopback device is real and one does not answer, on as many ports as there are
+ * of those; the state of the others is grown, see grown-state.ts. With PULUMI_SKIP_CHECKPOINTS, as `edge-fleet up` sets
+ * it.
  */
 import type { RegionOutputs } from "../../components/region/outputs.ts";
 import { type LabFleet, REGION } from "../lab/fleet.ts";
@@ -58,7 +59,7 @@ async function main(): Promise<void> {
     ];
     printResult({
       benchmark: "large",
-      method: `one stack of ${COUNT} devices, ${UNREACHABLE.size} of them dark, one run each`,
+      method: `one stack of ${COUNT} devices, ${UNREACHABLE.size} of them unreachable, one run each`,
       machine,
       figures: [
         ...figure("preview of a change of all", preview),

@@ -172,7 +172,7 @@ test("only the lab's key logs in", async () => {
   assert.equal(file.code, 0, file.stderr);
 });
 
-test("a dark device times out", async () => {
+test("an unreachable device times out", async () => {
   assert.equal(await dial(device(60), 500), "no connection");
   const { code, stderr } = await ssh(device(60), "true");
   assert.equal(code, 255);
@@ -209,7 +209,7 @@ test("a device goes through all modes and back", async () => {
   assert.match(await dial(device(7), 500), /^SSH-2\.0-OpenSSH/, "the neighbour stayed up");
 });
 
-test("an open connection falls silent when its device goes dark and goes on afterwards", async (t) => {
+test("an open connection falls silent when its device cannot be reached and goes on afterwards", async (t) => {
   const target = device(8);
   const command = "while echo tick; do sleep 0.1; done";
   const child = spawn("ssh", sshArguments(target, knownHosts, command), {
@@ -225,7 +225,7 @@ test("an open connection falls silent when its device goes dark and goes on afte
   await lab.setMode(target.id, "dark");
   const atDark = ticks;
   await sleep(1000);
-  assert.ok(ticks - atDark <= 1, `${ticks - atDark} lines came through a dark device`);
+  assert.ok(ticks - atDark <= 1, `${ticks - atDark} lines came through to an unreachable device`);
   await lab.setMode(target.id, "up");
   await once(child.stdout, "data", { signal: AbortSignal.timeout(10_000) });
 });

@@ -75,7 +75,7 @@ test("a site behind a jump host", { timeout: 900_000 }, async (t) => {
     await applies(await up(fleet, REGION, {}, ["--parallel", "64"]));
   });
 
-  await t.test("a device that is dark is the one that is pending", async () => {
+  await t.test("a device that does not answer is the one that is pending", async () => {
     fleet.edit("fleet.yaml", (file) => file.setIn(["labels", "round"], "three"));
     await fleet.devices.setMode(GONE, "dark");
     const run = await up(fleet, REGION, {}, ["--parallel", "64"]);
