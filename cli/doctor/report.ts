@@ -1,6 +1,8 @@
-/** What a run of the doctor says: from outcomes to a table by device and severity, one by finding, a summary, an exit code. */
+/** What a run of the doctor says: a table by device and severity, one by finding, a summary, an exit code. */
+import { join, relative } from "node:path";
 import { PREFLIGHT_PAGE } from "../../components/plan/preflight.ts";
 import { type ExitCode, exitCodeOf } from "../exit.ts";
+import { PACKAGE_FOLDER } from "../package.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
 import type { DoctorOutcome } from "./outcome.ts";
 
@@ -71,7 +73,8 @@ export function summarize(outcomes: readonly DoctorOutcome[]): string {
 /** What to do next; empty where nothing is. */
 export function nextStep(outcomes: readonly DoctorOutcome[]): string {
   const { warnings, errors, pending, failed } = countOutcomes(outcomes);
-  if (errors + warnings > 0) return `Next: ${PREFLIGHT_PAGE} explains every finding and how to fix it`;
+  const page = relative(".", join(PACKAGE_FOLDER, PREFLIGHT_PAGE));
+  if (errors + warnings > 0) return `Next: ${page} explains every finding and how to fix it`;
   if (failed > 0) return "Next: fix the failed devices and run again";
   return pending > 0 ? "Next: run again when the pending devices can be reached" : "";
 }

@@ -47,7 +47,7 @@ function described(entries: readonly CheckEntry[], source: PreflightCheck["sourc
   return entries.map(([id, severities, what, why, fix]) => ({ id, severities, source, what, why, fix }));
 }
 
-/** The page that explains every finding, relative to the repository. */
+/** The page that explains every finding, relative to the package. */
 export const PREFLIGHT_PAGE = "docs/preflight.md";
 
 const TITLES: Readonly<Record<PreflightCheck["source"], string>> = {
