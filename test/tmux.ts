@@ -18,7 +18,7 @@ export class Terminal {
    * @param folder where the terminal's socket goes, outside of `cwd`
    * @param cwd the command's folder
    */
-  constructor(context: TestContext, folder: string, cwd: string, command: readonly string[]) {
+  constructor(context: Pick<TestContext, "after">, folder: string, cwd: string, command: readonly string[]) {
     this.#socket = join(folder, "tmux.sock");
     context.after(() => spawnSync("tmux", ["-S", this.#socket, "kill-server"]));
     const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
