@@ -22,7 +22,7 @@ type config struct {
 	Kubelet           []string `json:"kubelet-arg"`
 }
 
-func judgeArguments(data []byte) error {
+func checkArguments(data []byte) error {
 	var arguments config
 	if err := yaml.Unmarshal(data, &arguments); err != nil {
 		return err
@@ -84,8 +84,8 @@ func kubeletFlags(set *pflag.FlagSet) error {
 	return nil
 }
 
-// judgeRegistries reads registries.yaml with the types that K3s reads it with.
-func judgeRegistries(data []byte) error {
+// checkRegistries reads registries.yaml with the types that K3s reads it with.
+func checkRegistries(data []byte) error {
 	var registry registries.Registry
 	if err := yamlv2.UnmarshalStrict(data, &registry); err != nil {
 		return err

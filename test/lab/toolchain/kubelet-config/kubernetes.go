@@ -53,7 +53,7 @@ func decodeWith[T runtime.Object](data []byte, codecs serializer.CodecFactory) (
 	return typed, nil
 }
 
-func judgeKubelet(data []byte) error {
+func checkKubelet(data []byte) error {
 	_, codecs, err := kubeletscheme.NewSchemeAndCodecs(serializer.EnableStrict)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func judgeKubelet(data []byte) error {
 	return kubeletvalidation.ValidateKubeletConfiguration(config, utilfeature.DefaultFeatureGate)
 }
 
-func judgeAdmission(data []byte) error {
+func checkAdmission(data []byte) error {
 	config, err := decode[*apiserverapi.AdmissionConfiguration](data, apiserverinstall.Install)
 	if err != nil {
 		return err
@@ -82,14 +82,14 @@ func judgeAdmission(data []byte) error {
 		if plugin.Configuration == nil {
 			return fmt.Errorf("plugin %s has no configuration", plugin.Name)
 		}
-		if err := judgePlugin(plugin.Name, plugin.Configuration.Raw); err != nil {
+		if err := checkPlugin(plugin.Name, plugin.Configuration.Raw); err != nil {
 			return fmt.Errorf("plugin %s: %w", plugin.Name, err)
 		}
 	}
 	return nil
 }
 
-func judgePlugin(name string, data []byte) error {
+func checkPlugin(name string, data []byte) error {
 	switch name {
 	case "PodSecurity":
 		codecs := serializer.NewCodecFactory(podsecurityscheme.Scheme, serializer.EnableStrict)
@@ -108,7 +108,7 @@ func judgePlugin(name string, data []byte) error {
 	return errors.New("nothing here reads it")
 }
 
-func judgeAudit(data []byte) error {
+func checkAudit(data []byte) error {
 	policy, err := decode[*audit.Policy](data, auditinstall.Install)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func judgeAudit(data []byte) error {
 	return auditvalidation.ValidatePolicy(policy).ToAggregate()
 }
 
-func judgeRuntimeClass(data []byte) error {
+func checkRuntimeClass(data []byte) error {
 	class, err := decode[*node.RuntimeClass](data, nodeinstall.Install)
 	if err != nil {
 		return err

@@ -12,20 +12,20 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// judges read one file's bytes; each returns what is wrong with it.
-var judges = map[string]func([]byte) error{
-	"kubelet.config.k8s.io/v1beta1 KubeletConfiguration": judgeKubelet,
-	"apiserver.config.k8s.io/v1 AdmissionConfiguration":  judgeAdmission,
-	"audit.k8s.io/v1 Policy":                             judgeAudit,
-	"node.k8s.io/v1 RuntimeClass":                        judgeRuntimeClass,
-	"config.yaml":                                        judgeArguments,
-	"registries.yaml":                                    judgeRegistries,
+// checks read one file's bytes; each returns what is wrong with it.
+var checks = map[string]func([]byte) error{
+	"kubelet.config.k8s.io/v1beta1 KubeletConfiguration": checkKubelet,
+	"apiserver.config.k8s.io/v1 AdmissionConfiguration":  checkAdmission,
+	"audit.k8s.io/v1 Policy":                             checkAudit,
+	"node.k8s.io/v1 RuntimeClass":                        checkRuntimeClass,
+	"config.yaml":                                        checkArguments,
+	"registries.yaml":                                    checkRegistries,
 }
 
 func main() {
 	failed := false
 	for _, file := range os.Args[1:] {
-		if err := judgeFile(file); err != nil {
+		if err := checkFile(file); err != nil {
 			failed = true
 			fmt.Fprintf(os.Stderr, "%s: %v\n", file, err)
 		}
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-func judgeFile(file string) error {
+func checkFile(file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func judgeFile(file string) error {
 		if err != nil {
 			return err
 		}
-		if err := judges[name](document); err != nil {
+		if err := checks[name](document); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		fmt.Printf("%s: %s\n", file, name)
@@ -57,7 +57,7 @@ func judgeFile(file string) error {
 	return nil
 }
 
-// kindOf names the judge of a document; a kind that nothing here reads is an error, so that no file passes unread.
+// kindOf names the check of a document; a kind that nothing here reads is an error, so that no file passes unread.
 func kindOf(file string, document []byte) (string, error) {
 	var meta struct{ APIVersion, Kind string }
 	if err := yaml.Unmarshal(document, &meta); err != nil {
@@ -67,7 +67,7 @@ func kindOf(file string, document []byte) (string, error) {
 	if meta.Kind != "" {
 		name = meta.APIVersion + " " + meta.Kind
 	}
-	if _, known := judges[name]; !known {
+	if _, known := checks[name]; !known {
 		return "", fmt.Errorf("nothing here reads %q", name)
 	}
 	return name, nil
