@@ -1,7 +1,7 @@
 /**
  * What a hub that is built anew cannot make by itself: the Applications of devices whose window is closed, and of those that
  * are held at an older commit; and by what name agents know their principal. Everything else comes back with `pulumi up`.
- * From stored objects to a backup, and from a backup to what is to be restored. Pure; nothing of it is secret.
+ * Renders a backup of them and plans what to restore from one. Pure; nothing of it is secret.
  */
 import { controlPlaneNamespace, DEVICE_ANNOTATION } from "../../components/gitops/labels.ts";
 import { UsageError } from "../exit.ts";
