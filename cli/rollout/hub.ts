@@ -1,6 +1,6 @@
 /**
- * Reads the Applications of a region's control plane on the hub: from a kubeconfig to the objects' status, page by page.
- * A reader needs `list` on Applications in the namespaces `argocd-<region>` and nothing else.
+ * Reads the Applications of a region's control plane on the hub, page by page. A reader needs `list` on Applications in
+ * the namespaces `argocd-<region>` and nothing else.
  */
 import { type ApiAccess, callApi, readAccess } from "../../components/hub/api.ts";
 import { UsageError } from "../exit.ts";

@@ -1,6 +1,6 @@
 /**
- * The hub stack: from the inventory, the configuration and the state of its last run to the {@link Hub} and its outputs.
- * What it refuses, it refuses before anything of the hub is registered.
+ * The hub stack: the {@link Hub} that the inventory, the configuration and the state of the last run ask for, and its
+ * outputs. What it refuses, it refuses before anything of the hub is registered.
  */
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";

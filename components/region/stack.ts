@@ -1,4 +1,4 @@
-/** A region stack: from the inventory and the configuration to the GitOps tree, the {@link Region} and its outputs. */
+/** A region stack: the GitOps tree, the {@link Region} and its outputs, by the inventory and the configuration. */
 import * as pulumi from "@pulumi/pulumi";
 import { FleetTree } from "../gitops/fleet-tree.ts";
 import { hubOf, type Inventory } from "../inventory/index.ts";

@@ -1,6 +1,6 @@
 /**
  * The cluster Secret of a device on the hub: what makes it a destination that the region's ApplicationSet finds by its
- * labels. From a profile to the object. It holds no secret: the device dials out and nobody dials in.
+ * labels. It holds no secret: the device dials out and nobody dials in.
  */
 
 import {

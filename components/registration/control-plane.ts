@@ -1,6 +1,6 @@
 /**
- * What a region needs on the hub besides Argo CD itself: its namespace, its projects, and an account for its stack whose
- * rights end at that namespace. From the region's name and the Git URL to plain objects, in the order of their creation.
+ * What a region needs on the hub besides Argo CD itself: its namespace, its projects, and an account for its stack
+ * whose rights end at that namespace, as plain objects in the order of their creation.
  */
 import { controlPlaneNamespace, REGION_LABEL } from "../gitops/labels.ts";
 import type { AppProject, ObjectMeta } from "../gitops/objects.ts";

@@ -1,6 +1,6 @@
 /**
- * The inventory of a lab fleet: from devices and settings to the files of `stacks/` and to the artifacts that its lock names,
- * on the lab's artifact server.
+ * The inventory of a lab fleet: the files of `stacks/`, and the artifacts that its lock names, on the lab's artifact
+ * server.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";

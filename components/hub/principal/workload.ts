@@ -1,4 +1,4 @@
-/** The principal's process: from settings to its Deployment, the Services that lead to it, and what an eviction may do. */
+/** The principal's process: its Deployment, the Services that lead to it, and what an eviction may do. */
 import { createHash } from "node:crypto";
 import type { types } from "@pulumi/kubernetes";
 import { STARTING_CONDITIONS } from "../../registration/starting-condition.ts";

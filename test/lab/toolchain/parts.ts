@@ -1,6 +1,6 @@
 /**
- * The parts of the lab's toolchain: from a part's name to how it is built from its Go module, and how the installed one
- * of the same name is recognised. Adding a part is one entry in `GO_PARTS`.
+ * The parts of the lab's toolchain: how each is built from its Go module, and how the installed one of the same name is
+ * recognised. Adding a part is one entry in `GO_PARTS`.
  */
 import { join } from "node:path";
 

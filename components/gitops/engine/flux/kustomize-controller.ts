@@ -1,6 +1,6 @@
 /**
- * The kustomize-controller: builds what an archive holds, applies it, and corrects what has drifted. From settings to its
- * workload and its rights. Read at v1.9.1.
+ * The kustomize-controller: builds what an archive holds, applies it, and corrects what has drifted. Its workload and
+ * its rights. Read at v1.9.1.
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../pod.ts";
