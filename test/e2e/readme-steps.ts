@@ -110,11 +110,12 @@ const makeCopy = ({ devices }: Walk) =>
 const makeWebFolder = ({ type }: Walk) =>
   type("mount --no-mtab -t tmpfs walk /srv && mkdir /srv/www && cp $KUBECONFIG hub.yaml");
 
-const AGENT = "no device has an agent: its Applications are those of test/e2e/fleet.test.ts";
+const AGENT = "no device has an agent, whose Applications are on the hub: test/e2e/applicationset.test.ts";
 const RESTORE_FILE = "a copy that was sent comes back in test/e2e/apply-restore-command.test.ts";
 const REMOVAL =
   "the sets of a region wait for Argo CD's controller, which the lab's hub has not: test/e2e/hub-removal.test.ts";
 const REBUILT = "test/e2e/fleet-alone.test.ts and hub-removal.test.ts lose a hub";
+const REBUILT_AGENT = "no device has an agent: test/e2e/hub-rebuilt.test.ts restores a hub's Applications";
 
 /** Day two. */
 export const DAY_TWO: readonly Step[] = [
@@ -199,12 +200,30 @@ export const DAY_TWO: readonly Step[] = [
   },
   { command: "pulumi up --stack hub", instead: REMOVAL },
   { command: "pulumi state delete --all --force --stack hub && pulumi up --stack hub", instead: REBUILT },
+  { command: "edge-fleet backup restore-hub tokyo tokyo.json", instead: REBUILT_AGENT },
   {
     command:
       "pulumi state delete --force --target-dependents --stack tokyo 'urn:pulumi:tokyo::edge-fleet::edge-fleet:index:Region$edge-fleet:index:RegionRegistration$pulumi:providers:kubernetes::tokyo-registration-hub'",
     instead: REBUILT,
   },
   { command: "pulumi up --stack tokyo", instead: REBUILT },
+  {
+    command: 'edge-fleet backup hub tokyo "tokyo-$(date +%F).json"',
+    code: 2,
+    shows: /^error: region tokyo has no Applications on \S+ - nothing is written$/m,
+  },
+  {
+    command: "kubectl -n argocd-tokyo scale deployment argocd-agent-principal --replicas=0",
+    instead: REBUILT_AGENT,
+  },
+  {
+    command: "edge-fleet backup restore-hub tokyo tokyo.json && pulumi up --refresh --stack tokyo",
+    instead: REBUILT_AGENT,
+  },
+  {
+    command: "kubectl -n argocd-tokyo scale deployment argocd-agent-principal --replicas=1",
+    instead: REBUILT_AGENT,
+  },
   { command: "edge-fleet status", shows: /^tokyo: 1 applied, 1 pending \(last run \d+m ago\)$/m },
   { command: "edge-fleet status --dial", shows: /^tokyo-0001 +\S+ +applied .* behind /m },
   { command: "edge-fleet status tokyo --failed --pending", shows: /^tokyo-0002 /m },
