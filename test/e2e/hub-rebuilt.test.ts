@@ -1,8 +1,8 @@
 /**
  * A hub that is lost and built anew, with the real engine, two real API servers and Argo CD's own ApplicationSet controller:
  * what a region's principal waits for is not there before every Application is, and a backup brings back what the
- * ApplicationSets would not make now. No kubelet and no principal run here: that a pod does not start without the ConfigMaps of
- * its volumes is Kubernetes'.
+ * ApplicationSets would not make now. No kubelet and no principal run here: that its pod does not start without those
+ * ConfigMaps is a test of machine-pods.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

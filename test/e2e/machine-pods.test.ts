@@ -10,6 +10,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { writeImageArchive } from "../../cli/lock/image-archive.ts";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
@@ -19,10 +20,12 @@ import { readPins, renderRing } from "../../components/gitops/rings.ts";
 import { renderTree } from "../../components/gitops/tree.ts";
 import type { TreeDevice, TreeInput } from "../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../components/gitops/writer.ts";
+import { principalObjects } from "../../components/hub/principal/index.ts";
 import type { ArtifactsLock } from "../../components/inventory/schema.ts";
 import type { Profile } from "../../components/inventory/types.ts";
 import { ARTIFACT_STORE } from "../../components/plan/artifact.ts";
 import { renderPayload } from "../../components/plan/payload.ts";
+import { renderStartingCondition, type STARTING_CONDITIONS } from "../../components/registration/starting-condition.ts";
 import { initRepository, pushAll } from "../lab/argocd/checkout.ts";
 import { startGitServer } from "../lab/argocd/git-server.ts";
 import { MachineDevice, machineProfile } from "../lab/machines/device.ts";
@@ -54,6 +57,8 @@ const ENGINE = [
 const PASSWORD = "lab-git-password";
 /** Where nobody answers: what a device needs is in its store. */
 const UNREACHABLE = "http://127.0.0.1:9";
+/** How long nothing must happen for a test to believe that it does not, in milliseconds. */
+const QUIET_MS = 20_000;
 
 const directory = mkdtempSync("/run/edge-fleet-pods-");
 const binaries = await deviceBinaries(toolchain);
@@ -245,6 +250,55 @@ test("the engine's processes are as confined as their pods say, by the kernel's 
     t.diagnostic(`${name}: ${resident} MiB resident, ${anonymous} anonymous`);
   }
 });
+
+test("a principal's pod starts once the region has made what it waits for, by a real kubelet", async () => {
+  const namespace = "argocd-loopback";
+  const principal = principalObjects({
+    ...{ namespace, image: images.shell, port: 443, agents: 1, certificate: "" },
+    exposure: { service: "ClusterIP", annotations: {}, sourceRanges: [] },
+  });
+  const redis = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "argocd-redis", namespace },
+    stringData: { auth: "x" },
+  };
+  const objects = [{ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }, redis, ...principal];
+  await create("principal.json", objects.map(withSleep));
+  const running = "pgrep -u 999 -f 'sleep 2147483646' >/dev/null";
+  const reason = "{.items[*].status.containerStatuses[*].state.waiting.reason}";
+  const waits = async () => {
+    await eventually(asks(`-n ${namespace} get pods -o jsonpath=${reason}`, "ContainerCreating"), 60);
+    await sleep(QUIET_MS);
+    assert.equal((await machine.ssh(running)).code, 1);
+  };
+  await waits();
+  await create("blocklist.json", [condition("blocklist")]);
+  await waits();
+  await create("registered.json", [condition("registered")]);
+  // The kubelet looks again after up to 2 min: maxDurationBeforeRetry of its volumes' exponential backoff.
+  await eventually(running, 180);
+});
+
+/** Its program cannot be had: a shell that sleeps stands in for it. */
+function withSleep(object: object): object {
+  const deployment = object as { kind: string; spec: { template: { spec: { containers: object[] } } } };
+  if (deployment.kind !== "Deployment") return object;
+  const { spec } = deployment;
+  const command = ["sh", "-c", "trap exit TERM; sleep 2147483646 & wait"];
+  const containers = spec.template.spec.containers.map((container) => ({ ...container, command, args: [] }));
+  const template = { ...spec.template, spec: { ...spec.template.spec, containers } };
+  return { ...deployment, spec: { ...spec, template } };
+}
+
+function condition(name: keyof typeof STARTING_CONDITIONS): object {
+  return { apiVersion: "v1", kind: "ConfigMap", ...renderStartingCondition(name, "loopback") };
+}
+
+async function create(file: string, items: readonly object[]): Promise<void> {
+  machine.write(`/var/tmp/${file}`, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+  await kubectl(`create -f /var/tmp/${file}`);
+}
 
 test("what is deleted comes back while Git is off", async () => {
   await git.stop();
