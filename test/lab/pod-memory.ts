@@ -1,4 +1,4 @@
-/** What the programs of a lab device's pods take in memory: from the processes of the stand-in for the kubelet to lines. */
+/** What the programs of a lab device's pods take in memory, by the processes of the stand-in for the kubelet. */
 import type { DeviceLab } from "./devices/types.ts";
 
 /**
