@@ -11,13 +11,9 @@ import { test } from "node:test";
 import type { ApplicationSet } from "../../components/gitops/objects.ts";
 import type { HubRegion } from "../../components/hub/args.ts";
 import type { HubGit } from "../../components/hub/git.ts";
-import { principalSecrets } from "../../components/hub/principal/index.ts";
-import type { PrincipalPlan } from "../../components/hub/principal/plan.ts";
-import { openFleetAuthority } from "../../components/identity/authority.ts";
-import { issuePrincipalCertificate } from "../../components/identity/principal.ts";
 import { type ApiObject, callApi, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
-import { HubProgram, type ProgramInput, UP } from "../lab/hub/program.ts";
+import { HubProgram, type ProgramInput, tokyoPrincipal, UP } from "../lab/hub/program.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
@@ -185,19 +181,7 @@ class Story {
 
   async principal(): Promise<void> {
     const before = await this.#uids();
-    const authority = openFleetAuthority(authorityKey());
-    const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses: ["hub.example.com"] }, 2026);
-    const principal: PrincipalPlan = {
-      settings: {
-        namespace: "argocd-tokyo",
-        image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
-        port: 443,
-        exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
-        agents: 2,
-        certificate: server.certificate,
-      },
-      secrets: principalSecrets("argocd-tokyo", authority.certificate, server),
-    };
+    const principal = tokyoPrincipal(authorityKey());
     const tokenKey = async () =>
       (await this.#list(SECRETS)).find(({ metadata }) => metadata.name === "argocd-agent-jwt")?.data as {
         "jwt.key": string;
@@ -230,7 +214,8 @@ class Story {
     assert.deepEqual(await refused(), second);
     assert.deepEqual(await tokenKey(), made);
     const state = await this.#program.pulumi(["stack", "export", "--stack", "all"], this.#hub);
-    assert.ok(!state.stdout.includes(server.key.split("\n")[1] ?? ""));
+    const [, serverKey = ""] = principal.secrets.server.stringData["tls.key"]?.split("\n") ?? [];
+    assert.ok(!state.stdout.includes(serverKey));
     await this.#good(ALL);
     assert.deepEqual(await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments"), []);
     assert.deepEqual(await this.#uids(), before);

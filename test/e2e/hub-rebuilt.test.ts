@@ -14,10 +14,6 @@ import { stringify } from "yaml";
 import { type ApplicationInput, renderApplicationSets, ringPath } from "../../components/gitops/applicationset.ts";
 import { renderRing } from "../../components/gitops/rings.ts";
 import { treeInput } from "../../components/gitops/tree.ts";
-import { principalSecrets } from "../../components/hub/principal/index.ts";
-import type { PrincipalPlan } from "../../components/hub/principal/plan.ts";
-import { openFleetAuthority } from "../../components/identity/authority.ts";
-import { issuePrincipalCertificate } from "../../components/identity/principal.ts";
 import type { Inventory, MaintenanceWindow, Profile } from "../../components/inventory/types.ts";
 import { initRepository, pushAll } from "../lab/argocd/checkout.ts";
 import type { StoredObject } from "../lab/argocd/control-plane.ts";
@@ -25,7 +21,7 @@ import { startGitServer } from "../lab/argocd/git-server.ts";
 import { startArgoCd } from "../lab/argocd/index.ts";
 import { callApi, getApi, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
-import { HubProgram, type ProgramInput, UP } from "../lab/hub/program.ts";
+import { HubProgram, type ProgramInput, tokyoPrincipal, UP } from "../lab/hub/program.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
@@ -128,7 +124,7 @@ class Story {
     return {
       lock: this.#lock,
       gitUrl: this.#gitUrl,
-      regions: { tokyo: { principal: principalPlan() } },
+      regions: { tokyo: { principal: tokyoPrincipal(AUTHORITY_KEY) } },
       devices: profiles.map(({ id, model, ring, labels, maintenance, time }) => {
         return { id, model, ring, labels, maintenance, time };
       }),
@@ -258,22 +254,6 @@ class Story {
       ],
     );
   }
-}
-
-function principalPlan() {
-  const authority = openFleetAuthority(AUTHORITY_KEY);
-  const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses: ["hub.example.com"] }, 2026);
-  return {
-    settings: {
-      namespace: NAMESPACE,
-      image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
-      port: 443,
-      exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
-      agents: DEVICES.length,
-      certificate: server.certificate,
-    },
-    secrets: principalSecrets(NAMESPACE, authority.certificate, server),
-  } satisfies PrincipalPlan;
 }
 
 /** What somebody has written of an Application. */

@@ -7,6 +7,10 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { ApplicationSet } from "../../../components/gitops/objects.ts";
 import type { HubRegion } from "../../../components/hub/args.ts";
+import { principalSecrets } from "../../../components/hub/principal/index.ts";
+import type { PrincipalPlan } from "../../../components/hub/principal/plan.ts";
+import { openFleetAuthority } from "../../../components/identity/authority.ts";
+import { issuePrincipalCertificate } from "../../../components/identity/principal.ts";
 import { runCommand } from "../run-command.ts";
 import type { Toolchain } from "../toolchain/index.ts";
 import type { Hub } from "./index.ts";
@@ -121,6 +125,24 @@ export class HubProgram {
     const { stdout } = await this.pulumi(["stack", "output", "--json", "--stack", "all"], undefined);
     return (JSON.parse(stdout) as { principal?: unknown }).principal;
   }
+}
+
+/** A principal of tokyo. @param key of the fleet's authority, PEM */
+export function tokyoPrincipal(key: string): PrincipalPlan {
+  const namespace = "argocd-tokyo";
+  const authority = openFleetAuthority(key);
+  const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses: ["hub.example.com"] }, 2026);
+  return {
+    settings: {
+      namespace,
+      image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
+      port: 443,
+      exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
+      agents: 2,
+      certificate: server.certificate,
+    },
+    secrets: principalSecrets(namespace, authority.certificate, server),
+  };
 }
 
 /** As in CI: what a preview would have refused must not get through either. */
