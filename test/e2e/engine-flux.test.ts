@@ -1,8 +1,8 @@
 /**
  * Devices that pull with Flux, from plain `pulumi up` to a workload that runs: the real source-controller and
  * kustomize-controller in the pods that edge-fleet's manifests describe, on real API servers, from a Git server with a log-in
- * and an authority of its own. Nothing is quickened: they look every minute, the least that an inventory can ask. Each part
- * continues where the one before it ended.
+ * and an authority of its own. They look every minute, the least that an inventory can ask, and are told to look at
+ * once where that wait is not the point. Each part continues where the one before it ended.
  */
 import { test } from "node:test";
 import { PullFleet } from "../lab/pull-fleet.ts";
@@ -22,6 +22,7 @@ test("devices that pull with Flux", async (t) => {
   });
   t.after(() => pull.stop());
   const story = new FluxStory(pull, (text) => t.diagnostic(text));
+  t.after(() => story.stop());
   await t.test("an up brings the cluster, both controllers and the way into Git", () => story.install());
   await t.test("a workload that is promoted comes and runs, with the values of its device", () => story.first());
   await t.test("a canary that cannot run a commit holds the next ring, and takes the next commit at once", () =>
@@ -35,5 +36,10 @@ test("devices that pull with Flux", async (t) => {
   await t.test("a workload that is removed goes, with its objects", () => story.removed());
   await t.test("a device that was off during a promotion takes it when it boots", () => story.wasOff());
   await t.test("another password reaches the devices with one up", () => story.rotate());
+  await t.test("a deploy key reads Git over SSH, and no server with another host key is asked", () =>
+    story.gitOverSsh(),
+  );
+  await t.test("Argo CD takes over what Flux runs, and nothing restarts", () => story.toArgoCd());
+  await t.test("Flux takes it back, with the fields that only Argo CD has set", () => story.backToFlux());
   await t.test("without an engine the workloads run on", () => story.none());
 });

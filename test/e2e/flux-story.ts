@@ -1,7 +1,11 @@
 /** The story of two devices that pull with Flux, for engine-flux.test.ts: what is done to them, and what must come of it. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type GitServer, startGitServer } from "../lab/argocd/git-server.ts";
+import { generateSshKey } from "../lab/devices/keys.ts";
 import { REGION } from "../lab/fleet.ts";
+import { ADVERTISED_ADDRESS } from "../lab/namespace.ts";
 import { podMemory } from "../lab/pod-memory.ts";
 import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { ask, editDevices, until, up } from "../lab/scenario.ts";
@@ -45,6 +49,7 @@ interface FluxObject {
 export class FluxStory {
   readonly #pull: PullFleet;
   readonly #say: (text: string) => void;
+  #ssh: GitServer | undefined;
 
   /** @param say gets how long things took */
   constructor(pull: PullFleet, say: (text: string) => void) {
@@ -70,6 +75,7 @@ export class FluxStory {
     const force = ["--to", revision, "--force", "test"];
     for (const workload of [[], ["--workload", "extra"]])
       for (const ring of Object.values(RINGS)) await this.#pull.promote(ring, ...force, ...workload);
+    await this.#refresh();
     await this.#level("first");
     await this.#well();
     for (const id of IDS) {
@@ -91,6 +97,7 @@ export class FluxStory {
     this.#pull.writeBase("bad", "lab.invalid/absent/web");
     const bad = await this.#pull.push("Bad");
     await this.#pull.promote("canary", "--to", bad, "--force", "test");
+    await this.#refresh();
     await this.#level("bad", "one");
     const promotion = ["promote", "early", "--tree", this.#pull.fleet.tree, "--push", "--no-diff"];
     const { code, stderr } = await this.#pull.fleet.edgeFleet(promotion);
@@ -99,12 +106,14 @@ export class FluxStory {
     this.#pull.writeBase("second");
     const good = await this.#pull.push("Second");
     await this.#pull.promote("canary", "--to", good, "--force", "test");
+    await this.#refresh();
     await this.#level("second", "one");
     assert.equal(await this.#pull.level("two"), "first");
     const waited = "-n flux-system get events --field-selector reason=HealthCheckFailed -o name";
     assert.equal(await this.#pull.kubectl("one", waited), "", "the next commit waits for no timeout");
     await this.#well("one");
     await this.#pull.promote("early");
+    await this.#refresh();
     await this.#level("second");
     await this.#well();
   }
@@ -162,6 +171,7 @@ export class FluxStory {
 
   async rotate(): Promise<void> {
     this.#pull.git.setLogin({ username: "fleet", password: "lab-git-password-2" });
+    await this.#refresh();
     await this.#everywhere("it is locked out", (id) => this.#cannotRead(id));
     await this.#pull.fleet.setSecret("git-password", "lab-git-password-2");
     await this.#up();
@@ -170,23 +180,96 @@ export class FluxStory {
     await this.#well();
   }
 
-  async none(): Promise<void> {
-    await this.#everywhere("has one pod of each workload", async (id) => (await this.#pods(id)).length === 2);
-    const pods = () => Promise.all(IDS.map((id) => this.#pods(id)));
-    const before = await pods();
-    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], "none"));
+  /** From here on the repository has another address, and the server before it is gone. */
+  async gitOverSsh(): Promise<void> {
+    const { fleet, repository, git: former } = this.#pull;
+    const key = generateSshKey();
+    const login = { publicKey: key.publicKey };
+    const git = await startGitServer(dirname(repository), { protocol: "ssh", address: ADVERTISED_ADDRESS, login });
+    this.#ssh = git;
+    const pin = () => fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "access", "knownHosts"], git.knownHost));
+    fleet.edit("fleet.yaml", (file) => {
+      file.setIn(["git", "url"], `${git.url}/fleet.git`);
+      file.setIn(["gitops", "access"], { type: "ssh" });
+    });
+    pin();
+    await fleet.setSecret("git-ssh-key", key.privateKey);
+    await this.#release("over ssh");
+    await former.stop();
     await this.#up();
+    await this.#level("over ssh");
+    await this.#well();
+    git.newHostKey?.();
+    await this.#refresh();
+    await this.#everywhere("it trusts no other host key", (id) => this.#cannotRead(id, /knownhosts: key mismatch/));
+    pin();
+    await this.#up();
+    await this.#release("other host key");
+    await this.#level("other host key");
+    await this.#well();
+  }
+
+  async toArgoCd(): Promise<void> {
+    const before = await this.#settled();
+    await this.#engine("argocd");
+    await this.#everywhere("is Argo CD's", async (id) => {
+      const { sync, health } = (await this.#pull.application(id)) ?? {};
+      return sync === "Synced" && health === "Healthy";
+    });
+    assert.deepEqual(await this.#settled(), before);
+    this.#pull.writeBase("by Argo CD");
+    this.#pull.write("base/settings.yaml", {
+      ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } },
+      data: { level: "by Argo CD", former: "yes" },
+    });
+    await this.#pull.pin(await this.#pull.push("By Argo CD"));
+    for (const id of IDS) await this.#pull.refresh(id);
+    await this.#level("by Argo CD");
+  }
+
+  async backToFlux(): Promise<void> {
+    const former = (id: Id) =>
+      this.#pull.kubectl(id, `-n ${WORKLOADS} get configmap settings -o jsonpath={.data.former}`);
+    const before = await this.#settled();
+    await this.#engine("flux");
+    await this.#well();
+    assert.deepEqual(await this.#settled(), before);
+    for (const id of IDS) assert.equal(await former(id), "yes");
+    await this.#release("by Flux");
+    await this.#level("by Flux");
+    await this.#well();
+    for (const id of IDS) assert.equal(await former(id), "", "what Argo CD has set leaves with Git");
+  }
+
+  async none(): Promise<void> {
+    const before = await this.#settled();
+    await this.#engine("none");
     await this.#everywhere(
       "the engine is gone",
       async (id) => (await this.#pull.look(id, "-n flux-system get pods -o name")) === "",
     );
-    assert.deepEqual(await pods(), before);
-    await this.#level("sixth");
+    assert.deepEqual(await this.#settled(), before);
+    await this.#level("by Flux");
   }
 
-  /** Identities of the workload's pods. */
-  async #pods(id: Id): Promise<string[]> {
-    return (await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)).split(" ");
+  /** Ends what the story has started. */
+  async stop(): Promise<void> {
+    await this.#ssh?.stop();
+  }
+
+  /** Gives all devices an engine. */
+  async #engine(name: string): Promise<void> {
+    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], name));
+    await this.#pull.push(name);
+    await this.#up();
+  }
+
+  /** Identities of the workload's pods, once no pod of a former release is left. */
+  async #settled(): Promise<string[][]> {
+    const pods = async (id: Id) =>
+      (await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)).split(" ");
+    await this.#everywhere("has one pod of each workload", async (id) => (await pods(id)).length === 2);
+    return Promise.all(IDS.map(pods));
   }
 
   async #up(): Promise<void> {
@@ -206,6 +289,14 @@ export class FluxStory {
   async #release(level: string): Promise<void> {
     this.#pull.writeBase(level);
     await this.#pull.pin(await this.#pull.push(level));
+    await this.#refresh();
+  }
+
+  /** Lets devices look at Git now, where they run. */
+  async #refresh(): Promise<void> {
+    const requested = `reconcile.fluxcd.io/requestedAt=${Date.now()}`;
+    const words = `-n flux-system annotate --overwrite gitrepository edge-root ${requested}`;
+    await Promise.all(IDS.map((id) => this.#pull.look(id, words)));
   }
 
   /** Takes the workload away by hand, and waits until it is back. */
@@ -248,10 +339,10 @@ export class FluxStory {
     return (await this.#condition(id, kind, name))?.status === "True";
   }
 
-  /** Whether a device's last look at the branch has failed. */
-  async #cannotRead(id: Id): Promise<boolean> {
-    const { status, reason } = (await this.#condition(id, "gitrepository", "edge-root")) ?? {};
-    return status === "False" && reason === "GitOperationFailed";
+  /** Whether a device's last look at the branch has failed. @param why what it says of it */
+  async #cannotRead(id: Id, why = /^/): Promise<boolean> {
+    const { status, reason, message = "" } = (await this.#condition(id, "gitrepository", "edge-root")) ?? {};
+    return status === "False" && reason === "GitOperationFailed" && why.test(message);
   }
 
   /** The commit that a device has applied. */
