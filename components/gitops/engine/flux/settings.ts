@@ -34,7 +34,7 @@ export const FLUX_NAMESPACE = "flux-system";
 export const FLUX_NODE = "flux";
 
 /**
- * By memory of the model. Measured with the objects of one device: resident 138 and 160 MiB, of that 27 and 62 their own and
+ * By memory of the model. Measured with the objects of one device: resident 138 and 166 MiB, of that 27 and 70 their own and
  * the rest mapped from their binaries, which the kernel takes back where it is short. The requests are their own and a part of
  * the rest; the limits leave room for a clone, which go-git unpacks in memory, and for a build of Kustomize.
  */
