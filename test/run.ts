@@ -18,8 +18,14 @@ import { ensureDebianPackages } from "./lab/toolchain/debian.ts";
 import { ensureToolchain } from "./lab/toolchain/index.ts";
 import { ARGO_CD_PARTS, FLUX_PARTS, KUBELET_PARTS, PART_NAMES } from "./lab/toolchain/parts.ts";
 
-/** What looks at the pages that are made (test/browser.ts), what reads an inventory of its own, and a terminal (test/tmux.ts). */
-const TEST_PACKAGES = { chromium: "chromium", "ansible-inventory": "ansible-core", tmux: "tmux" };
+/** What looks at the pages that are made (test/browser.ts), what reads an inventory of its own, a terminal (test/tmux.ts), shells. */
+const TEST_PACKAGES = {
+  chromium: "chromium",
+  "ansible-inventory": "ansible-core",
+  tmux: "tmux",
+  zsh: "zsh",
+  fish: "fish",
+};
 
 const REPOSITORY = join(import.meta.dirname, "..");
 
