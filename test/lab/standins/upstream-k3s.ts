@@ -61,7 +61,8 @@ export function installUpstream(device: Device, options: UpstreamOptions = {}): 
   put(`/etc/systemd/system/${service}.service.env`, environment.map((line) => `${line}\n`).join(""));
   if (config !== undefined) put("/etc/rancher/k3s/config.yaml", config);
   if (dropIn !== undefined) put("/etc/rancher/k3s/config.yaml.d/00-mine.yaml", dropIn);
+  const started = service === "k3s" ? "until [ -s /etc/rancher/k3s/k3s.yaml ]; do sleep 0.1; done" : "sleep 1.2";
   device.sh(
-    `chmod 755 /usr/local/bin/k3s; systemctl daemon-reload; systemctl enable ${service}; systemctl start ${service}; sleep 1.2`,
+    `chmod 755 /usr/local/bin/k3s; systemctl daemon-reload; systemctl enable ${service}; systemctl start ${service}; ${started}`,
   );
 }
