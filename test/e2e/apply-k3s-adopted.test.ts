@@ -3,11 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
-import { installUpstream, type UpstreamOptions } from "../lab/standins/upstream-k3s.ts";
+import { AWAIT_API, installUpstream, type UpstreamOptions } from "../lab/standins/upstream-k3s.ts";
 
 const SERVER = "/var/lib/rancher/k3s/server";
-/** Waits for the API. */
-const READY = "until k3s kubectl get --raw=/readyz >/dev/null 2>&1; do sleep 0.1; done";
 const old = profileWith(OLD);
 
 underEachShell("a K3s that somebody else has installed", (get) => {
@@ -94,7 +92,7 @@ underEachShell("a K3s that somebody else has installed", (get) => {
   test("is copied, taken over, and its Secrets are encrypted", () => {
     const { device } = get();
     installUpstream(device, { flags: NAMED, config: "token: K10aa::server:0123456789abcdef\n" });
-    device.sh(`${READY}; k3s kubectl create secret generic mine`);
+    device.sh(`${AWAIT_API}; k3s kubectl create secret generic mine`);
     device.push(OLD);
     assert.equal(device.apply(old).result, "applied");
     device.assertIs(old);
@@ -110,7 +108,7 @@ underEachShell("a K3s that somebody else has installed", (get) => {
   test("that is rolled back reads the Secrets that were written meanwhile", () => {
     const { device, sandbox } = get();
     installUpstream(device, { flags: NAMED });
-    device.sh(`${READY}; k3s kubectl create secret generic before`);
+    device.sh(`${AWAIT_API}; k3s kubectl create secret generic before`);
     device.push(OLD);
     device.killAt("commit");
     assert.match(device.apply(old).reason, /^interrupted: /);

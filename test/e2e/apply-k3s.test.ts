@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { BROKEN, LOCK, NEW, OLD, profileWith, underEachShell } from "../lab/standins/apply-device.ts";
-import { installUpstream } from "../lab/standins/upstream-k3s.ts";
+import { AWAIT_API, installUpstream } from "../lab/standins/upstream-k3s.ts";
 
 const SERVER = "/var/lib/rancher/k3s/server";
 const LAN = { network: { ...profileWith(OLD).network, shape: "lan" } } as const;
@@ -102,6 +102,7 @@ underEachShell("copies of K3s", (get) => {
   test("of a cluster that was taken over come back on new hardware, with the key that its bootstrap data lacks", () => {
     const { device, sandbox } = get();
     installUpstream(device, { flags: ["--node-name=edge-0001"] });
+    device.sh(AWAIT_API);
     createSecret("mine");
     device.push(OLD);
     assert.equal(device.apply(old).result, "applied");

@@ -20,6 +20,9 @@ export interface UpstreamOptions {
   readonly service?: "k3s" | "k3s-agent";
 }
 
+/** Command that waits for the API, which answers a moment after K3s has started. */
+export const AWAIT_API = "until k3s kubectl get --raw=/readyz >/dev/null 2>&1; do sleep 0.1; done";
+
 /** The unit of install.sh, create_systemd_service_file, with its continued line. */
 function unit(command: string, service: string, flags: readonly string[]): string {
   return `[Unit]
