@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { defaultCacheDirectory } from "../../components/artifacts/cache.ts";
 import { isLoopback } from "../../components/artifacts/http.ts";
-import type { ArtifactFile } from "../../components/inventory/index.ts";
+import { type ArtifactFile, resolveFleet } from "../../components/inventory/index.ts";
 import { EXIT, type ExitCode, UsageError } from "../exit.ts";
 import { type Project, type ReleaseBases, UPSTREAM, type UsedArtifact } from "../lock/artifact.ts";
 import { besideProblems } from "../lock/beside.ts";
@@ -70,9 +70,10 @@ async function lock(options: LockOptions): Promise<ExitCode> {
   if (options.images !== undefined) return suggestImages(options.images, options.json === true);
   const { bases, moved } = basesOf(options);
   const inventory = inventoryOf(options);
-  const used = planLock(inventory, bases, parseShims(options.wasm ?? []));
+  const profiles = resolveFleet(inventory);
+  const used = planLock(inventory, bases, parseShims(options.wasm ?? []), profiles);
   const file = join(options.inventory, LOCK_FILE);
-  if (options.check) return check(file, [...used, ...planImageArchives(inventory, inventory.artifacts)], options);
+  if (options.check) return check(file, [...used, ...planImageArchives(profiles, inventory.artifacts)], options);
   const policy = {
     acceptChanged: options.acceptChanged === true,
     moveUrl: ({ project }: UsedArtifact) => project !== "registry" && moved.has(project),
@@ -80,7 +81,7 @@ async function lock(options: LockOptions): Promise<ExitCode> {
   const { acceptChanged } = policy;
   const context = { bases, cache: options.cache, snaps: new Map(), acceptChanged };
   const { decisions, failures, warnings } = await runLock(used, policy, context, (decided) =>
-    planImageArchives(inventory, lockAfter(inventory.artifacts, decided)),
+    planImageArchives(profiles, lockAfter(inventory.artifacts, decided)),
   );
   const refused = decisions.filter(({ state }) => state === "refused");
   const problems = [...failures, ...refused.map((decision) => refusalMessage(file, decision))];

@@ -29,13 +29,15 @@ const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
  * Lists what is used.
  * @param bases default: {@link UPSTREAM}
  * @param shims releases of WASM shims by runtime. Default: as locked, else those of sources/wasm.ts
+ * @param profiles every device of the fleet. Default: resolved from the inventory
  * @throws Error naming a runtime in `shims` that no device uses
  */
 export function planLock(
   inventory: Inventory,
   bases: ReleaseBases = UPSTREAM,
   shims: LockContext["shims"] = {},
+  profiles: LockContext["profiles"] = resolveFleet(inventory),
 ): UsedArtifact[] {
-  const context = { inventory, profiles: resolveFleet(inventory), bases, shims };
+  const context = { inventory, profiles, bases, shims };
   return SOURCES.flatMap((source) => source(context));
 }

@@ -71,5 +71,5 @@ export function getsImageArchives(
 
 /** Name of an image for files and people: the end of its repository, e.g. `argocd`. */
 export function imageName(reference: string): string {
-  return /([^/:@]+)(?:[:@].*)?$/.exec(reference.replace(/^.*\//, ""))?.[1] ?? "image";
+  return reference.replace(/^.*\//, "").replace(/[:@].*$/, "");
 }

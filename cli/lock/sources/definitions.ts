@@ -1,5 +1,6 @@
 /** Definitions of a release: where each one is, or comes, in the lock. Pure. */
 import type { ArtifactFile } from "../../../components/inventory/index.ts";
+import { findDefinition } from "../../../components/plan/artifact.ts";
 import type { UsedArtifact } from "../artifact.ts";
 
 /**
@@ -15,8 +16,8 @@ export function placeDefinitions(
 ): (Pick<UsedArtifact, "path" | "field" | "locked"> & { readonly file: string })[] {
   let free = locked.length;
   return files.map((file) => {
-    const found = locked.findIndex(({ url }) => url.split("/").at(-1) === file);
-    const path = [...release, "crds", found < 0 ? free++ : found];
-    return { file, path, field: `${release.join(".")}.crds (${file})`, locked: locked[found] };
+    const found = findDefinition(locked, file);
+    const path = [...release, "crds", found === undefined ? free++ : locked.indexOf(found)];
+    return { file, path, field: `${release.join(".")}.crds (${file})`, locked: found };
   });
 }

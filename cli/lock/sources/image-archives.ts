@@ -1,7 +1,7 @@
 /**
  * Archives of the pull engines' images, one for each image and architecture of devices that take images without a registry. Nobody publishes them: the workstation makes them of what the registry has. Pure.
  */
-import { type ArtifactsLock, type Profile, resolveFleet } from "../../../components/inventory/index.ts";
+import type { ArtifactsLock, Profile } from "../../../components/inventory/index.ts";
 import { distributionOf } from "../../../components/plan/distributions/index.ts";
 import { engineImages, getsImageArchives } from "../../../components/plan/engine-images.ts";
 import type { LockContext, UsedArtifact } from "../artifact.ts";
@@ -9,9 +9,9 @@ import { imageArchivePath } from "../image-archive.ts";
 import { nameUsers } from "./users.ts";
 
 /** Plans the archives of images that are locked. @param lock what the lock file says of images */
-export function planImageArchives(inventory: LockContext["inventory"], lock: ArtifactsLock): UsedArtifact[] {
-  const profiles = resolveFleet(inventory).filter((profile) => getsImageArchives(profile, distributionOf(profile)));
-  const users = profiles.flatMap((profile) =>
+export function planImageArchives(profiles: LockContext["profiles"], lock: ArtifactsLock): UsedArtifact[] {
+  const offline = profiles.filter((profile) => getsImageArchives(profile, distributionOf(profile)));
+  const users = offline.flatMap((profile) =>
     engineImages(profile, lock).flatMap(({ reference }) => (reference === undefined ? [] : [{ reference, profile }])),
   );
   return [...Map.groupBy(users, ({ reference, profile }) => `${reference} ${profile.architecture}`)]
