@@ -1,14 +1,9 @@
 /** The story of two devices that pull with Flux, for engine-flux.test.ts: what is done to them, and what must come of it. */
 import assert from "node:assert/strict";
-import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type GitServer, startGitServer } from "../lab/argocd/git-server.ts";
-import { generateSshKey } from "../lab/devices/keys.ts";
-import { REGION } from "../lab/fleet.ts";
-import { ADVERTISED_ADDRESS } from "../lab/namespace.ts";
-import { podMemory } from "../lab/pod-memory.ts";
 import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
-import { ask, editDevices, until, up } from "../lab/scenario.ts";
+import { ask, editDevices, until } from "../lab/scenario.ts";
+import { PullStory } from "./pull-story.ts";
 
 /** The devices by their rings. */
 export const RINGS = { one: "canary", two: "early" } as const;
@@ -46,41 +41,29 @@ interface FluxObject {
 }
 
 /** The story of two devices. */
-export class FluxStory {
-  readonly #pull: PullFleet;
-  readonly #say: (text: string) => void;
-  #ssh: GitServer | undefined;
-
+export class FluxStory extends PullStory<Id> {
   /** @param say gets how long things took */
   constructor(pull: PullFleet, say: (text: string) => void) {
-    this.#pull = pull;
-    this.#say = say;
+    super(pull, say, IDS, PATIENCE);
   }
 
   async install(): Promise<void> {
-    const { fleet } = this.#pull;
-    this.#setExtra();
-    editDevices(fleet, ["one"], (entry) => entry.set("values", { coordinates: VALUE }));
-    this.#pull.writeBase("first");
-    this.#pull.writeExtra();
-    await this.#pull.push("First");
-    const enrolled = await fleet.edgeFleet(["enroll", REGION, "--yes"]);
-    assert.equal(enrolled.code, 0, enrolled.stderr);
-    await this.#up();
-    await this.#everywhere("edge-root is ready", (id) => this.#isReady(id, "kustomization", "edge-root"));
+    editDevices(this.pull.fleet, ["one"], (entry) => entry.set("values", { coordinates: VALUE }));
+    await this.begin();
+    await this.everywhere("edge-root is ready", (id) => this.#isReady(id, "kustomization", "edge-root"));
   }
 
   async first(): Promise<void> {
-    const revision = this.#pull.run("rev-parse", "HEAD");
+    const revision = this.pull.run("rev-parse", "HEAD");
     const force = ["--to", revision, "--force", "test"];
     for (const workload of [[], ["--workload", "extra"]])
-      for (const ring of Object.values(RINGS)) await this.#pull.promote(ring, ...force, ...workload);
-    await this.#refresh();
-    await this.#level("first");
+      for (const ring of Object.values(RINGS)) await this.pull.promote(ring, ...force, ...workload);
+    await this.refresh();
+    await this.level("first");
     await this.#well();
     for (const id of IDS) {
       assert.equal(await this.#applied(id), revision);
-      const json = await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o json`);
+      const json = await this.pull.kubectl(id, `-n ${WORKLOADS} get pods -o json`);
       const { items } = JSON.parse(json) as { items: { metadata: { annotations?: Record<string, string> } }[] };
       const told = items.map(({ metadata: { annotations = {} } }) => [
         annotations["edge-fleet.dev/device"],
@@ -88,48 +71,48 @@ export class FluxStory {
       ]);
       const expected = [id, id === "one" ? VALUE : undefined];
       assert.deepEqual(told, [expected, expected]);
-      assert.equal(await this.#pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
+      assert.equal(await this.pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
     }
-    await this.#memory();
+    await this.memory("*source-controller* | *kustomize-controller*");
   }
 
   async badCanary(): Promise<void> {
-    this.#pull.writeBase("bad", "lab.invalid/absent/web");
-    const bad = await this.#pull.push("Bad");
-    await this.#pull.promote("canary", "--to", bad, "--force", "test");
-    await this.#refresh();
-    await this.#level("bad", "one");
-    const promotion = ["promote", "early", "--tree", this.#pull.fleet.tree, "--push", "--no-diff"];
-    const { code, stderr } = await this.#pull.fleet.edgeFleet(promotion);
+    this.pull.writeBase("bad", "lab.invalid/absent/web");
+    const bad = await this.pull.push("Bad");
+    await this.pull.promote("canary", "--to", bad, "--force", "test");
+    await this.refresh();
+    await this.level("bad", "one");
+    const promotion = ["promote", "early", "--tree", this.pull.fleet.tree, "--push", "--no-diff"];
+    const { code, stderr } = await this.pull.fleet.edgeFleet(promotion);
     assert.notEqual(code, 0);
     assert.match(stderr, /error: ring canary is not healthy: .*: one failed \(Application workloads: OutOfSync/);
-    this.#pull.writeBase("second");
-    const good = await this.#pull.push("Second");
-    await this.#pull.promote("canary", "--to", good, "--force", "test");
-    await this.#refresh();
-    await this.#level("second", "one");
-    assert.equal(await this.#pull.level("two"), "first");
+    this.pull.writeBase("second");
+    const good = await this.pull.push("Second");
+    await this.pull.promote("canary", "--to", good, "--force", "test");
+    await this.refresh();
+    await this.level("second", "one");
+    assert.equal(await this.pull.level("two"), "first");
     const waited = "-n flux-system get events --field-selector reason=HealthCheckFailed -o name";
-    assert.equal(await this.#pull.kubectl("one", waited), "", "the next commit waits for no timeout");
+    assert.equal(await this.pull.kubectl("one", waited), "", "the next commit waits for no timeout");
     await this.#well("one");
-    await this.#pull.promote("early");
-    await this.#refresh();
-    await this.#level("second");
+    await this.pull.promote("early");
+    await this.refresh();
+    await this.level("second");
     await this.#well();
   }
 
   async gitGone(): Promise<void> {
-    await this.#pull.git.stop();
+    await this.pull.git.stop();
     const stopped = performance.now();
-    await this.#everywhere("it cannot read Git", (id) => this.#cannotRead(id));
-    await this.#release("third");
+    await this.everywhere("it cannot read Git", (id) => this.#cannotRead(id));
+    await this.release("third");
     await sleep(Math.max(0, LONGEST_INTERVAL_MS - (performance.now() - stopped)));
     await this.#heals("second", ...IDS);
   }
 
   async rebootOffline(): Promise<void> {
     const before = await this.#archive("one");
-    this.#pull.fleet.devices.cutPower("one");
+    this.pull.fleet.devices.cutPower("one");
     await this.#boot("one");
     await this.#heals("second", "one");
     assert.equal(await this.#archive("one"), before);
@@ -137,106 +120,90 @@ export class FluxStory {
 
   async catchUp(): Promise<void> {
     const started = performance.now();
-    await this.#pull.git.start();
-    await this.#level("third");
-    this.#tell("reconnect to converged", started);
+    await this.pull.git.start();
+    await this.level("third");
+    this.tell("reconnect to converged", started);
     await this.#well();
-    await this.#memory();
+    await this.memory("*source-controller* | *kustomize-controller*");
   }
 
   async removed(): Promise<void> {
-    this.#setExtra("removed");
-    await this.#release("fourth");
-    await this.#level("fourth");
-    await this.#everywhere("extra is gone", async (id) => {
+    this.setExtra("removed");
+    await this.release("fourth");
+    await this.level("fourth");
+    await this.everywhere("extra is gone", async (id) => {
       const left = await Promise.all(
         [
           "-n extra get configmap extra",
           "-n flux-system get kustomization extra",
           "-n flux-system get gitrepository extra",
-        ].map((words) => this.#pull.look(id, `${words} --ignore-not-found -o name`)),
+        ].map((words) => this.pull.look(id, `${words} --ignore-not-found -o name`)),
       );
-      return left.every((name) => name === "") && (await this.#pull.look(id, "get namespace extra -o name")) !== "";
+      return left.every((name) => name === "") && (await this.pull.look(id, "get namespace extra -o name")) !== "";
     });
   }
 
   async wasOff(): Promise<void> {
-    this.#pull.fleet.devices.cutPower("two");
-    await this.#release("fifth");
-    await this.#level("fifth", "one");
+    this.pull.fleet.devices.cutPower("two");
+    await this.release("fifth");
+    await this.level("fifth", "one");
     await this.#boot("two");
-    await this.#level("fifth", "two");
+    await this.level("fifth", "two");
     await this.#well();
   }
 
   async rotate(): Promise<void> {
-    this.#pull.git.setLogin({ username: "fleet", password: "lab-git-password-2" });
-    await this.#refresh();
-    await this.#everywhere("it is locked out", (id) => this.#cannotRead(id));
-    await this.#pull.fleet.setSecret("git-password", "lab-git-password-2");
-    await this.#up();
-    await this.#release("sixth");
-    await this.#level("sixth");
+    this.pull.git.setLogin({ username: "fleet", password: "lab-git-password-2" });
+    await this.refresh();
+    await this.everywhere("it is locked out", (id) => this.#cannotRead(id));
+    await this.pull.fleet.setSecret("git-password", "lab-git-password-2");
+    await this.up();
+    await this.release("sixth");
+    await this.level("sixth");
     await this.#well();
   }
 
-  /** From here on the repository has another address, and the server before it is gone. */
   async gitOverSsh(): Promise<void> {
-    const { fleet, repository, git: former } = this.#pull;
-    const key = generateSshKey();
-    const login = { publicKey: key.publicKey };
-    const git = await startGitServer(dirname(repository), { protocol: "ssh", address: ADVERTISED_ADDRESS, login });
-    this.#ssh = git;
-    const pin = () => fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "access", "knownHosts"], git.knownHost));
-    fleet.edit("fleet.yaml", (file) => {
-      file.setIn(["git", "url"], `${git.url}/fleet.git`);
-      file.setIn(["gitops", "access"], { type: "ssh" });
-    });
-    pin();
-    await fleet.setSecret("git-ssh-key", key.privateKey);
-    await this.#release("over ssh");
-    await former.stop();
-    await this.#up();
-    await this.#level("over ssh");
+    const { git, pin } = await this.readOverSsh();
     await this.#well();
     git.newHostKey?.();
-    await this.#refresh();
-    await this.#everywhere("it trusts no other host key", (id) => this.#cannotRead(id, /knownhosts: key mismatch/));
+    await this.refresh();
+    await this.everywhere("it trusts no other host key", (id) => this.#cannotRead(id, /knownhosts: key mismatch/));
     pin();
-    await this.#up();
-    await this.#release("other host key");
-    await this.#level("other host key");
+    await this.up();
+    await this.release("other host key");
+    await this.level("other host key");
     await this.#well();
   }
 
   async toArgoCd(): Promise<void> {
     const before = await this.#settled();
     await this.#engine("argocd");
-    await this.#everywhere("is Argo CD's", async (id) => {
-      const { sync, health } = (await this.#pull.application(id)) ?? {};
+    await this.everywhere("is Argo CD's", async (id) => {
+      const { sync, health } = (await this.pull.application(id)) ?? {};
       return sync === "Synced" && health === "Healthy";
     });
     assert.deepEqual(await this.#settled(), before);
-    this.#pull.writeBase("by Argo CD");
-    this.#pull.write("base/settings.yaml", {
+    this.pull.writeBase("by Argo CD");
+    this.pull.write("base/settings.yaml", {
       ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" } },
       data: { level: "by Argo CD", former: "yes" },
     });
-    await this.#pull.pin(await this.#pull.push("By Argo CD"));
-    for (const id of IDS) await this.#pull.refresh(id);
-    await this.#level("by Argo CD");
+    await this.pull.pin(await this.pull.push("By Argo CD"));
+    for (const id of IDS) await this.pull.refresh(id);
+    await this.level("by Argo CD");
   }
 
   async backToFlux(): Promise<void> {
     const former = (id: Id) =>
-      this.#pull.kubectl(id, `-n ${WORKLOADS} get configmap settings -o jsonpath={.data.former}`);
+      this.pull.kubectl(id, `-n ${WORKLOADS} get configmap settings -o jsonpath={.data.former}`);
     const before = await this.#settled();
     await this.#engine("flux");
     await this.#well();
     assert.deepEqual(await this.#settled(), before);
     for (const id of IDS) assert.equal(await former(id), "yes");
-    await this.#release("by Flux");
-    await this.#level("by Flux");
+    await this.release("by Flux");
+    await this.level("by Flux");
     await this.#well();
     for (const id of IDS) assert.equal(await former(id), "", "what Argo CD has set leaves with Git");
   }
@@ -244,88 +211,57 @@ export class FluxStory {
   async none(): Promise<void> {
     const before = await this.#settled();
     await this.#engine("none");
-    await this.#everywhere(
+    await this.everywhere(
       "the engine is gone",
-      async (id) => (await this.#pull.look(id, "-n flux-system get pods -o name")) === "",
+      async (id) => (await this.pull.look(id, "-n flux-system get pods -o name")) === "",
     );
     assert.deepEqual(await this.#settled(), before);
-    await this.#level("by Flux");
-  }
-
-  /** Ends what the story has started. */
-  async stop(): Promise<void> {
-    await this.#ssh?.stop();
+    await this.level("by Flux");
   }
 
   /** Gives all devices an engine. */
   async #engine(name: string): Promise<void> {
-    this.#pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], name));
-    await this.#pull.push(name);
-    await this.#up();
+    this.pull.fleet.edit("fleet.yaml", (file) => file.setIn(["gitops", "engine"], name));
+    await this.pull.push(name);
+    await this.up();
   }
 
   /** Identities of the workload's pods, once no pod of a former release is left. */
   async #settled(): Promise<string[][]> {
     const pods = async (id: Id) =>
-      (await this.#pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)).split(" ");
-    await this.#everywhere("has one pod of each workload", async (id) => (await pods(id)).length === 2);
+      (await this.pull.kubectl(id, `-n ${WORKLOADS} get pods -o jsonpath={.items[*].metadata.uid}`)).split(" ");
+    await this.everywhere("has one pod of each workload", async (id) => (await pods(id)).length === 2);
     return Promise.all(IDS.map(pods));
   }
 
-  async #up(): Promise<void> {
-    const run = await up(this.#pull.fleet);
-    assert.equal(run.code, 0, run.text);
-  }
-
-  /** Writes the workload that fleet.yaml has beside the overlays. */
-  #setExtra(state?: "removed"): void {
-    const place = { name: "extra", path: "workloads/extra", namespace: "extra" };
-    this.#pull.fleet.edit("fleet.yaml", (file) =>
-      file.set("workloads", [{ ...place, ...(state === undefined ? {} : { state }) }]),
-    );
-  }
-
-  /** Changes the workload and pins all rings to that. */
-  async #release(level: string): Promise<void> {
-    this.#pull.writeBase(level);
-    await this.#pull.pin(await this.#pull.push(level));
-    await this.#refresh();
-  }
-
-  /** Lets devices look at Git now, where they run. */
-  async #refresh(): Promise<void> {
+  protected async refresh(): Promise<void> {
     const requested = `reconcile.fluxcd.io/requestedAt=${Date.now()}`;
     const words = `-n flux-system annotate --overwrite gitrepository edge-root ${requested}`;
-    await Promise.all(IDS.map((id) => this.#pull.look(id, words)));
+    await Promise.all(IDS.map((id) => this.pull.look(id, words)));
   }
 
   /** Takes the workload away by hand, and waits until it is back. */
   async #heals(level: string, ...ids: Id[]): Promise<void> {
-    for (const id of ids)
-      await this.#pull.kubectl(id, `-n ${WORKLOADS} delete configmap/settings deployment/web --wait=false`);
-    await this.#level(level, ...ids);
-    await this.#everywhere(
-      "web is there",
-      async (id) => (await this.#pull.look(id, `-n ${WORKLOADS} get deployment web -o name`)) !== "",
-      ids,
-    );
+    for (const id of ids) await this.drift(id);
+    await this.level(level, ...ids);
+    await this.webIsThere(...ids);
   }
 
   /** Boots a device and waits until both controllers run. */
   async #boot(id: Id): Promise<void> {
-    const { code, stderr } = await this.#pull.fleet.devices.boot(id);
+    const { code, stderr } = await this.pull.fleet.devices.boot(id);
     assert.equal(code, 0, stderr);
-    await until(`${id}: its API answers`, () => this.#pull.isReady(id));
+    await until(`${id}: its API answers`, () => this.pull.isReady(id));
   }
 
   /** Name, inode and time of the archive that a device deploys from, as its disk has it. */
   async #archive(id: Id): Promise<string> {
     const path = (await this.#object(id, "gitrepository", "workloads"))?.status?.artifact?.path;
-    return ask(this.#pull.fleet.devices, id, `stat -c '%n %i %Y' /var/lib/edge-fleet/engine/source/${path}`);
+    return ask(this.pull.fleet.devices, id, `stat -c '%n %i %Y' /var/lib/edge-fleet/engine/source/${path}`);
   }
 
   async #object(id: Id, kind: string, name: string): Promise<FluxObject | undefined> {
-    const text = await this.#pull.look(id, `-n flux-system get ${kind} ${name} -o json`);
+    const text = await this.pull.look(id, `-n flux-system get ${kind} ${name} -o json`);
     return text === "" ? undefined : (JSON.parse(text) as FluxObject);
   }
 
@@ -351,29 +287,8 @@ export class FluxStory {
     return revision.replace(/^.*sha1:/, "");
   }
 
-  /** Waits until devices run a level. Default: all. */
-  async #level(level: string, ...ids: Id[]): Promise<void> {
-    await this.#everywhere(level, async (id) => (await this.#pull.level(id)) === level, ids);
-  }
-
   /** Waits until all that was applied is well. */
   async #well(...ids: Id[]): Promise<void> {
-    await this.#everywhere("is well", (id) => this.#isReady(id, "kustomization", "workloads"), ids);
-  }
-
-  async #everywhere(what: string, look: (id: Id) => Promise<boolean>, ids: readonly Id[] = IDS): Promise<void> {
-    const started = performance.now();
-    await Promise.all((ids.length === 0 ? IDS : ids).map((id) => until(`${id}: ${what}`, () => look(id), PATIENCE)));
-    this.#tell(what, started);
-  }
-
-  #tell(what: string, started: number): void {
-    this.#say(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  }
-
-  /** What the controllers take on a device. Never asserted. */
-  async #memory(): Promise<void> {
-    const lines = await podMemory(this.#pull.fleet.devices, "one", "*source-controller* | *kustomize-controller*");
-    for (const line of lines) this.#say(line);
+    await this.everywhere("is well", (id) => this.#isReady(id, "kustomization", "workloads"), ids);
   }
 }
