@@ -1,7 +1,6 @@
 /**
  * The agent of a device, as far as its API goes: the real API server takes the agent's objects and the Secret that the device
- * makes of its own key; the hub's Applications and the entry's change places. No process of argocd-agent runs, as its binary
- * cannot be had (toolchain/hub-apiserver/k3s).
+ * makes of its own key; the hub's Applications and the entry's change places. The agent's process is for agent.test.ts.
  */
 import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";

@@ -1,7 +1,7 @@
 /**
  * A region's control plane with all that `hub` of fleet.yaml may ask for, and its principal, on a real API server: every object
  * is applied server-side with every field checked, every pod is one that Pod Security's `restricted` lets in, and the
- * principal's account may do what the process does and no more. The process itself cannot be had here.
+ * principal's account may do what the process does and no more. The process itself is for agent.test.ts.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync } from "node:fs";

@@ -88,6 +88,16 @@ export class ControlPlaneLab {
     return new ControlPlaneLab(directory, namespace, git, hub, argoCd);
   }
 
+  /** Kubeconfig of an administrator of the hub. */
+  get kubeconfigPath(): string {
+    return this.#hub.kubeconfigPath;
+  }
+
+  /** Address of the control plane's Redis. */
+  get redis(): string {
+    return this.#argoCd.redis;
+  }
+
   /** Commits the checkout and pushes it. @returns the commit's full SHA */
   push(message: string): string {
     return pushAll(this.checkout, message);

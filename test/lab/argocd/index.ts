@@ -33,6 +33,8 @@ export interface ArgoCdOptions {
 
 /** Running controllers. */
 export interface ArgoCd {
+  /** Address of its Redis. */
+  readonly redis: string;
   /** The controller's log so far. */
   readonly log: () => string;
   /** Ends all of them; harmless when they have ended already. */
@@ -73,7 +75,7 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     throw error;
   }
   const watched = `argocd-${options.controller ?? "applicationset"}-controller`;
-  return { log: () => readFileSync(logFile(options, watched), "utf8"), stop };
+  return { redis: `127.0.0.1:${redis}`, log: () => readFileSync(logFile(options, watched), "utf8"), stop };
 }
 
 function startController(
@@ -176,7 +178,7 @@ async function stopProcess(child: ChildProcess): Promise<void> {
 }
 
 /** Free TCP ports of loopback, all different. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer().listen(0, "127.0.0.1");
