@@ -3,6 +3,8 @@
  * share. The metrics are argo-cd v3.2.11's (applicationset/metrics/metrics.go, reposerver/metrics/metrics.go) and
  * argocd-agent's (acb60cd1, internal/metrics/metrics.go). Pure.
  */
+import { PRINCIPAL, type PrincipalSettings } from "./principal/settings.ts";
+import { metricsServiceName } from "./principal/workload.ts";
 
 /** What the alerts of a control plane depend on. */
 export interface AlertInput {
@@ -11,9 +13,9 @@ export interface AlertInput {
   readonly namespace: string;
   /** It has a server. */
   readonly server: boolean;
-  /** Devices with an agent. Absent: it has no principal. */
-  readonly agents?: number | undefined;
-  /** Its processes are two each, but for the principal. */
+  /** Its principals, and how many devices have an agent. Absent: it has none. */
+  readonly principal?: Pick<PrincipalSettings, "agents" | "releases"> | undefined;
+  /** Its processes are two each, but for the principals. */
   readonly highAvailability: boolean;
 }
 
@@ -36,14 +38,15 @@ export interface AlertRule {
 export function alertGroups(input: AlertInput): AlertGroup[] {
   const doubled = ["argocd-applicationset-controller", "argocd-repo-server"];
   if (input.server) doubled.push("argocd-server-metrics");
-  const services = input.agents === undefined ? doubled : [...doubled, "argocd-agent-principal-metrics"];
+  const { agents, releases = [] } = input.principal ?? {};
+  const services = [...doubled, ...releases.map(({ version }) => metricsServiceName(version))];
   const rules = [
     ...services.map((service) => down(input, service)),
     ...(input.highAvailability ? doubled.map((service) => single(input, service)) : []),
     setFailing(input),
     gitUnreadable(input),
     repositoryBusy(input),
-    ...(input.agents === undefined ? [] : [agentsGone(input, input.agents)]),
+    ...(agents === undefined ? [] : [agentsGone(input, agents)]),
   ];
   return [{ name: `edge-fleet-${input.region}`, rules }];
 }
@@ -128,7 +131,7 @@ function agentsGone(input: AlertInput, agents: number): AlertRule {
     `sum(argocd_principal_connected_agents{namespace="${input.namespace}"}) < ${agents / 2}`,
     {
       summary: `Less than half of the ${agents} agents of region ${input.region} are connected`,
-      description: `Look at the way to the principal, and at its certificate - kubectl -n ${input.namespace} logs deployment/argocd-agent-principal`,
+      description: `Look at the way to the principal, and at its certificate - kubectl -n ${input.namespace} logs -l app.kubernetes.io/name=${PRINCIPAL}`,
     },
   );
 }

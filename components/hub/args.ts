@@ -38,7 +38,7 @@ export interface HubRegion {
   readonly git?: HubGit;
   /** Counts the tokens of the region's account: another number makes a new token and ends the old one. Default 1. */
   readonly tokenGeneration?: number;
-  /** What the agents of the region's devices connect to, see `planPrincipal`. Default: no principal. */
+  /** What the agents of the region's devices connect to, see `planPrincipals`. Default: no principal. */
   readonly principal?: PrincipalPlan;
 }
 
@@ -72,8 +72,8 @@ export interface RegionAccess {
   /** Kubeconfig of the region's account, whose cluster is named `hub-<uid>`. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
   /**
-   * Address that the load balancer of the principal has got, empty while it has none; undefined where no load balancer
-   * leads to one. `gitops.agent.address` is a name for it, or itself.
+   * Address that the load balancer of each principal has got, by its release; empty while it has none. Where no load
+   * balancer leads to one, there is none. `gitops.agent.address` is a name for it, or itself.
    */
-  readonly principalAddress: pulumi.Output<string> | undefined;
+  readonly principalAddresses: Readonly<Record<string, pulumi.Output<string>>>;
 }

@@ -13,7 +13,7 @@ import { withGitTrust } from "./git.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import type { ManifestObject } from "./manifests.ts";
 import { withMetrics } from "./metrics.ts";
-import { installPrincipal } from "./principal/install.ts";
+import { installPrincipals } from "./principal/install.ts";
 import { serverOfRegion, serverSecrets } from "./server.ts";
 
 /** {@link HubArgs} for one region. */
@@ -51,11 +51,11 @@ export class ControlPlane extends pulumi.ComponentResource {
       .apply(([data, id, url, authority]) =>
         renderKubeconfig({ server: url, certificateAuthorityData: authority }, id, namespace, tokenOf(data)),
       );
-    const principalAddress =
+    const principalAddresses =
       args.principal === undefined
-        ? undefined
-        : installPrincipal(name, args.principal, args.awaitReady !== false, { ...child, dependsOn: [created] });
-    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig), principalAddress };
+        ? {}
+        : installPrincipals(name, args.principal, args.awaitReady !== false, { ...child, dependsOn: [created] });
+    this.access = { namespace, kubeconfig: pulumi.secret(kubeconfig), principalAddresses };
     this.registerOutputs({ region: args.region, namespace, removed });
   }
 
@@ -127,7 +127,7 @@ export class ControlPlane extends pulumi.ComponentResource {
 function measured(objects: readonly ManifestObject[], args: ControlPlaneArgs, namespace: string): ManifestObject[] {
   const { metrics, region, principal, highAvailability = false } = args;
   if (metrics === undefined) return [...objects];
-  return withMetrics(objects, metrics, { region, namespace, agents: principal?.settings.agents, highAvailability });
+  return withMetrics(objects, metrics, { region, namespace, principal: principal?.settings, highAvailability });
 }
 
 /** What a control plane always has, and what may go when fleet.yaml no longer wants it: that is not protected. */

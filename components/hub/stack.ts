@@ -28,16 +28,15 @@ import {
 } from "./installed.ts";
 import { type Cluster, readCluster } from "./kubeconfig.ts";
 import { type ArgoCdManifests, loadArgoCd } from "./manifests.ts";
-import { planPrincipal } from "./principal/plan.ts";
+import { planPrincipals } from "./principal/plan.ts";
 import { openServer, SERVER_SECRET_KEYS } from "./server.ts";
 
 /**
- * Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret; `principal-<region>`, the address that
- * the load balancer of a region's principal has got; and which cluster the hub is.
+ * Outputs of the hub stack: `kubeconfig-<region>` for each region's stack, secret; `principal-<region>`, the addresses that
+ * the load balancers of a region's principals have got, by their release; and which cluster the hub is.
  */
-export type HubOutputs = Readonly<
-  Record<`kubeconfig-${string}` | `principal-${string}` | "clusterUid", pulumi.Output<string>>
->;
+export type HubOutputs = Readonly<Record<`kubeconfig-${string}` | "clusterUid", pulumi.Output<string>>> &
+  Readonly<Record<`principal-${string}`, Readonly<Record<string, pulumi.Output<string>>>>>;
 
 /**
  * @throws Error when the fleet has no hub, the manifests or the kubeconfig cannot be used, the kubeconfig leads to another
@@ -76,16 +75,16 @@ export async function runHubStack(inventory: Inventory, settings: StackSettings)
     awaitReady: settings.awaitReady,
   });
   await reportRemoved(regions, inventory, hub);
-  const accesses = Object.entries(hub.regions).flatMap(([region, { kubeconfig, principalAddress }]) => [
+  const accesses = Object.entries(hub.regions).flatMap(([region, { kubeconfig, principalAddresses }]) => [
     [`kubeconfig-${region}`, kubeconfig],
-    ...(principalAddress === undefined ? [] : [[`principal-${region}`, principalAddress]]),
+    ...(Object.keys(principalAddresses).length === 0 ? [] : [[`principal-${region}`, principalAddresses]]),
   ]);
   return Object.fromEntries([["clusterUid", hub.clusterUid], ...accesses]) as HubOutputs;
 }
 
 /**
  * How each region stands.
- * @throws Error when a token is counted for no region, or with no count, or as `planPrincipal`
+ * @throws Error when a token is counted for no region, or with no count, or as `planPrincipals`
  */
 function hubRegions(
   inventory: Inventory,
@@ -106,7 +105,7 @@ function hubRegions(
   const authority = () => openFleetAuthority(pulumi.runtime.getConfig(`edge-fleet:${FLEET_CA_KEY}`));
   const input = { exposure, scraper: metrics?.namespace, artifacts, authority };
   const standings = [...regions].map(([name, { state }]): [string, HubRegion] => {
-    const principal = planPrincipal(name, resolveRegion(inventory, name), input);
+    const principal = planPrincipals(name, resolveRegion(inventory, name), input);
     return [
       name,
       {

@@ -13,7 +13,7 @@ import type { HubRegion } from "../../components/hub/args.ts";
 import type { HubGit } from "../../components/hub/git.ts";
 import { type ApiObject, callApi, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
-import { HubProgram, type ProgramInput, tokyoPrincipal, UP } from "../lab/hub/program.ts";
+import { HubProgram, type ProgramInput, tokyoPrincipals, UP } from "../lab/hub/program.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
@@ -54,6 +54,10 @@ test("a program of a user's own with the components Hub and RegionRegistration",
     "a principal comes with a region's agents, keeps its token key, is told what to refuse, and goes with them",
     () => story.principal(),
   );
+  await t.test(
+    "a principal of another release comes without a change to the first, and the first goes without one to it",
+    () => story.nextPrincipal(),
+  );
   await t.test("a device that vanishes is refused, and nothing is deleted", () => story.deviceVanishes());
   await t.test("a device that is declared removed is inert, and gone once it has left", () => story.deviceRemoved());
   await t.test("a region that vanishes is refused, and its control plane stays", () => story.regionVanishes());
@@ -80,6 +84,7 @@ const gitWith = (password: string): HubGit => ({
 });
 const TOKYO: HubRegion = { git: gitWith("first") };
 const ALL: Input = { regions: { tokyo: TOKYO }, devices: ["a", "b"], applicationSets: [SET] };
+const PRINCIPALS_KEY = authorityKey();
 const SECRETS = "/api/v1/namespaces/argocd-tokyo/secrets";
 const CONFIG_MAPS = "/api/v1/namespaces/argocd-tokyo/configmaps";
 
@@ -181,7 +186,7 @@ class Story {
 
   async principal(): Promise<void> {
     const before = await this.#uids();
-    const principal = tokyoPrincipal(authorityKey());
+    const principal = tokyoPrincipals(PRINCIPALS_KEY);
     const tokenKey = async () =>
       (await this.#list(SECRETS)).find(({ metadata }) => metadata.name === "argocd-agent-jwt")?.data as {
         "jwt.key": string;
@@ -195,8 +200,8 @@ class Story {
       blocklist: first,
       waits: "hub",
     });
-    await Promise.all([installed, this.#giveAddress("192.0.2.7")]);
-    assert.equal(await this.#program.principalAddress(), "192.0.2.7");
+    await Promise.all([installed, this.#giveAddress("v0-10-0", "192.0.2.7")]);
+    assert.deepEqual(await this.#program.principalAddresses(), { "v0.10.0": "192.0.2.7" });
     assert.deepEqual(await refused(), first);
     const named = (await this.#list(CONFIG_MAPS)).map(({ metadata }) => metadata.name);
     assert.ok(named.includes("edge-fleet-registered"), named.join(", "));
@@ -206,7 +211,7 @@ class Story {
     const deployments = await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments");
     assert.deepEqual(
       deployments.map(({ metadata }) => metadata.name),
-      ["argocd-agent-principal"],
+      ["argocd-agent-principal-v0-10-0"],
     );
     const later = { ...principal.settings, exposure: { ...principal.settings.exposure, sourceRanges: ["10.0.0.0/8"] } };
     const changed = { ...TOKYO, principal: { ...principal, settings: later } };
@@ -214,17 +219,70 @@ class Story {
     assert.deepEqual(await refused(), second);
     assert.deepEqual(await tokenKey(), made);
     const state = await this.#program.pulumi(["stack", "export", "--stack", "all"], this.#hub);
-    const [, serverKey = ""] = principal.secrets.server.stringData["tls.key"]?.split("\n") ?? [];
-    assert.ok(!state.stdout.includes(serverKey));
+    const [, serverKey = ""] = principal.secrets[1]?.stringData["tls.key"]?.split("\n") ?? [];
+    assert.ok(serverKey !== "" && !state.stdout.includes(serverKey));
     await this.#good(ALL);
     assert.deepEqual(await this.#list("/apis/apps/v1/namespaces/argocd-tokyo/deployments"), []);
     assert.deepEqual(await this.#uids(), before);
   }
 
-  /** As a cloud's load balancer does it, once the principal's Service is there. */
-  async #giveAddress(ip: string): Promise<void> {
+  async nextPrincipal(): Promise<void> {
+    const of = (...versions: string[]): Input => {
+      const principal = tokyoPrincipals(PRINCIPALS_KEY, versions);
+      return { ...ALL, regions: { tokyo: { ...TOKYO, principal } }, waits: "hub" };
+    };
+    const before = await this.#uids();
+    await Promise.all([this.#good(of("v0.10.0")), this.#giveAddress("v0-10-0", "192.0.2.7")]);
+    const first = await this.#principalObjects();
+    await Promise.all([this.#good(of("v0.10.0", "v0.11.0")), this.#giveAddress("v0-11-0", "192.0.2.8")]);
+    const addresses = { "v0.10.0": "192.0.2.7", "v0.11.0": "192.0.2.8" };
+    assert.deepEqual(await this.#program.principalAddresses(), addresses);
+    const both = await this.#principalObjects();
+    const isOf = (slug: string) => (line: string) => line.includes(slug);
+    const added = both.filter(isOf("-v0-11-0"));
+    assert.equal(added.length, 6, added.join("\n"));
+    assert.deepEqual(
+      both.filter((line) => !isOf("-v0-11-0")(line)),
+      first,
+    );
+    await this.#good(of("v0.11.0"));
+    assert.deepEqual(
+      await this.#principalObjects(),
+      both.filter((line) => !isOf("-v0-10-0")(line)),
+    );
+    assert.deepEqual(await this.#program.principalAddresses(), { "v0.11.0": "192.0.2.8" });
+    await this.#good(ALL);
+    assert.deepEqual(await this.#uids(), before);
+  }
+
+  /** Everything that is a principal's, with the version in which the API server has it: equal when nothing was written. */
+  async #principalObjects(): Promise<string[]> {
+    const plurals = [
+      ...["api/v1/*/configmaps", "api/v1/*/secrets", "api/v1/*/services", "api/v1/*/serviceaccounts"],
+      ...["apis/apps/v1/*/deployments", "apis/policy/v1/*/poddisruptionbudgets"],
+      ...["networking.k8s.io/v1/*/networkpolicies", "rbac.authorization.k8s.io/v1/*/roles"].map(
+        (path) => `apis/${path}`,
+      ),
+    ];
+    const lists = await Promise.all(
+      plurals.map((path) => this.#list(`/${path.replace("*", "namespaces/argocd-tokyo")}`)),
+    );
+    return plurals
+      .flatMap((plural, index) =>
+        (lists[index] ?? [])
+          .filter(({ metadata }) => metadata.labels?.["app.kubernetes.io/name"] === "argocd-agent-principal")
+          .map(
+            ({ metadata }) =>
+              `${plural} ${metadata.name} ${(metadata as { resourceVersion?: string }).resourceVersion}`,
+          ),
+      )
+      .sort();
+  }
+
+  /** As a cloud's load balancer does it, once the Service of the principal is there. @param slug of its release */
+  async #giveAddress(slug: string, ip: string): Promise<void> {
     const admin = readFileSync(this.#hub.kubeconfigPath, "utf8");
-    const path = "/api/v1/namespaces/argocd-tokyo/services/argocd-agent-principal/status";
+    const path = `/api/v1/namespaces/argocd-tokyo/services/argocd-agent-principal-${slug}/status`;
     const give = async () =>
       (await callApi(admin, "PATCH", path, { status: { loadBalancer: { ingress: [{ ip }] } } })).status;
     assert.equal(await settle(give, 200, 60_000), 200);

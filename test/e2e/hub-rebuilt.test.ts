@@ -21,7 +21,7 @@ import { startGitServer } from "../lab/argocd/git-server.ts";
 import { startArgoCd } from "../lab/argocd/index.ts";
 import { callApi, getApi, listApi } from "../lab/hub/api.ts";
 import { type Hub, startHub } from "../lab/hub/index.ts";
-import { HubProgram, type ProgramInput, tokyoPrincipal, UP } from "../lab/hub/program.ts";
+import { HubProgram, type ProgramInput, tokyoPrincipals, UP } from "../lab/hub/program.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
 import { argocdManifests } from "../lab/toolchain/index.ts";
@@ -37,7 +37,7 @@ const AUTHORITY_KEY = authorityKey();
 const NAMESPACE = "argocd-tokyo";
 const APPLICATIONS = `/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/applications`;
 const SETS = `/apis/argoproj.io/v1alpha1/namespaces/${NAMESPACE}/applicationsets`;
-const PRINCIPAL = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/argocd-agent-principal`;
+const PRINCIPAL = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/argocd-agent-principal-v0-10-0`;
 const CONFIG_MAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
 const DEVICES = ["tokyo-0001", "tokyo-0002", "tokyo-0003"];
 const NAMES = DEVICES.map((id) => `${id}-workloads`);
@@ -124,7 +124,7 @@ class Story {
     return {
       lock: this.#lock,
       gitUrl: this.#gitUrl,
-      regions: { tokyo: { principal: tokyoPrincipal(AUTHORITY_KEY) } },
+      regions: { tokyo: { principal: tokyoPrincipals(AUTHORITY_KEY) } },
       devices: profiles.map(({ id, model, ring, labels, maintenance, time }) => {
         return { id, model, ring, labels, maintenance, time };
       }),
@@ -249,8 +249,8 @@ class Story {
       [exitCode, stderr],
       [
         2,
-        "error: the principal of region tokyo runs - stop it first: kubectl -n argocd-tokyo scale deployment " +
-          "argocd-agent-principal --replicas=0\n",
+        "error: principals of region tokyo run: argocd-agent-principal-v0-10-0 - stop them first: kubectl -n argocd-tokyo " +
+          "scale deployment -l app.kubernetes.io/name=argocd-agent-principal --replicas=0\n",
       ],
     );
   }

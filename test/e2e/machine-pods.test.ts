@@ -254,8 +254,8 @@ test("the engine's processes are as confined as their pods say, by the kernel's 
 test("a principal's pod starts once the region has made what it waits for, by a real kubelet", async () => {
   const namespace = "argocd-loopback";
   const principal = principalObjects({
-    ...{ namespace, image: images.shell, port: 443, agents: 1, certificate: "" },
-    exposure: { service: "ClusterIP", annotations: {}, sourceRanges: [] },
+    ...{ namespace, agents: 1, exposure: { service: "ClusterIP", annotations: {}, sourceRanges: [] } },
+    releases: [{ version: "v0.10.0", image: images.shell, port: 443, certificate: "" }],
   });
   const redis = {
     apiVersion: "v1",

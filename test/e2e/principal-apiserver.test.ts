@@ -1,7 +1,7 @@
 /**
- * A region's control plane with all that `hub` of fleet.yaml may ask for, and its principal, on a real API server: every object
- * is applied server-side with every field checked, every pod is one that Pod Security's `restricted` lets in, and the
- * principal's account may do what the process does and no more. The process itself is for agent.test.ts.
+ * A region's control plane with all that `hub` of fleet.yaml may ask for, and its principals while they are two, on a real API
+ * server: every object is applied server-side with every field checked, every pod is one that Pod Security's `restricted` lets in,
+ * and the principals' account may do what the process does and no more. The process itself is for agent.test.ts.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync } from "node:fs";
@@ -30,11 +30,14 @@ const namespaceInstall = parseAllDocuments(readFileSync(join(manifests, "namespa
 );
 const SETTINGS: PrincipalSettings = {
   namespace: "argocd-tokyo",
-  image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
-  port: 443,
   exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: ["10.0.0.0/8"] },
   agents: 300,
-  certificate: "-----BEGIN CERTIFICATE-----\n",
+  releases: ["v0.10.0", "v0.11.0"].map((version) => ({
+    version,
+    image: `quay.io/argoprojlabs/argocd-agent:${version}@sha256:${"a".repeat(64)}`,
+    port: 443,
+    certificate: "-----BEGIN CERTIFICATE-----\n",
+  })),
 };
 
 /**
@@ -63,7 +66,7 @@ const RIGHTS: readonly (readonly [verb: string, group: string, resource: string,
   ["get", "apps", "deployments", false, false],
 ];
 
-test("a region's control plane and principal on a real API server", async (t) => {
+test("a region's control plane and two principals on a real API server", async (t) => {
   const hub = await startHub({ toolchain, directory: join(mkdtempSync("/run/edge-fleet-principal-"), "hub") });
   t.after(() => hub.stop());
   const kubeconfig = readFileSync(hub.kubeconfigPath, "utf8");
@@ -91,7 +94,8 @@ test("a region's control plane and principal on a real API server", async (t) =>
       const status = async (pod: AppliedObject) => (await applyObject(kubeconfig, pod, "dryRun=All")).status;
       answers.push([deployment.metadata.name, await status(good), await status(root)]);
     }
-    const names = ["applicationset-controller", "redis", "repo-server", "server", "agent-principal"];
+    const principals = ["agent-principal-v0-10-0", "agent-principal-v0-11-0"];
+    const names = ["applicationset-controller", "redis", "repo-server", "server", ...principals];
     assert.deepEqual(
       answers,
       names.map((name) => [`argocd-${name}`, 201, 403]),
@@ -125,7 +129,7 @@ function controlPlaneObjects(): AppliedObject[] {
   const options = { highAvailability: true, server: opened && serverOfRegion(opened, "tokyo") };
   const selected = selectControlPlane({ namespaceInstall }, options);
   const namespace = "argocd-tokyo";
-  const input = { region: "tokyo", namespace, agents: SETTINGS.agents, highAvailability: true };
+  const input = { region: "tokyo", namespace, principal: SETTINGS, highAvailability: true };
   const objects = withMetrics(selected, { namespace: "monitoring", operator: true }, input);
   return objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace } }));
 }

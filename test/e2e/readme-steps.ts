@@ -213,7 +213,7 @@ export const DAY_TWO: readonly Step[] = [
     shows: /^error: region tokyo has no Applications on \S+ - nothing is written$/m,
   },
   {
-    command: "kubectl -n argocd-tokyo scale deployment argocd-agent-principal --replicas=0",
+    command: "kubectl -n argocd-tokyo scale deployment -l app.kubernetes.io/name=argocd-agent-principal --replicas=0",
     instead: REBUILT_AGENT,
   },
   {
@@ -221,7 +221,7 @@ export const DAY_TWO: readonly Step[] = [
     instead: REBUILT_AGENT,
   },
   {
-    command: "kubectl -n argocd-tokyo scale deployment argocd-agent-principal --replicas=1",
+    command: "kubectl -n argocd-tokyo scale deployment -l app.kubernetes.io/name=argocd-agent-principal --replicas=1",
     instead: REBUILT_AGENT,
   },
   { command: "edge-fleet status", shows: /^tokyo: 1 applied, 1 pending \(last run \d+m ago\)$/m },

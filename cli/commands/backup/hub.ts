@@ -98,16 +98,17 @@ async function readIdentity(access: ApiAccess, region: string): Promise<StoredOb
 /** A principal that runs has told devices to drop what it did not find, and would give them half of it now. */
 async function requireStopped(access: ApiAccess, region: string): Promise<void> {
   const namespace = controlPlaneNamespace(region);
-  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${PRINCIPAL}`;
+  const selector = `app.kubernetes.io/name=${PRINCIPAL}`;
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments?labelSelector=${encodeURIComponent(selector)}`;
   const { status, text } = await callApi(access, { path });
-  if (status !== 200 && status !== 404)
-    throw new UsageError(`${access.server}${path} answers ${status} - use a user that may read it`);
-  const { readyReplicas = 0 } =
-    status === 404 ? {} : ((JSON.parse(text) as { status?: { readyReplicas?: number } }).status ?? {});
-  if (readyReplicas > 0)
-    throw new UsageError(
-      `the principal of region ${region} runs - stop it first: kubectl -n ${namespace} scale deployment ${PRINCIPAL} --replicas=0`,
-    );
+  if (status !== 200) throw new UsageError(`${access.server}${path} answers ${status} - use a user that may read it`);
+  const { items } = JSON.parse(text) as { items: readonly (StoredObject & { status?: { readyReplicas?: number } })[] };
+  const running = items.filter((deployment) => (deployment.status?.readyReplicas ?? 0) > 0);
+  if (running.length === 0) return;
+  const names = running.map(({ metadata }) => metadata.name).join(", ");
+  throw new UsageError(
+    `principals of region ${region} run: ${names} - stop them first: kubectl -n ${namespace} scale deployment -l ${selector} --replicas=0`,
+  );
 }
 
 /** @returns false where it was there already */

@@ -1,5 +1,5 @@
 /**
- * What a principal may do and who may talk to it: its account, its rights and its network policies.
+ * What the principals of a region may do and who may talk to them: their account, its rights and their network policies.
  *
  * Upstream gives it all verbs on Applications, projects and sets of every namespace. It needs less with managed agents: it
  * lists and watches Applications of every namespace, whatever it is told (argocd-agent acb60cd1, principal/server.go:
@@ -57,7 +57,7 @@ function clusterRules(): Rule[] {
 const API_PORTS = [443, 6443, 16443];
 
 /**
- * Two policies: the principal's own, and one that lets it to redis, which Argo CD's own policy keeps for its processes.
+ * Two policies: the principals' own, and one that lets them to redis, which Argo CD's own policy keeps for its processes.
  * Upstream's admits only agents that are pods of the hub.
  */
 export function principalPolicies({

@@ -1,6 +1,6 @@
 /**
- * The principal as resources of a region's control plane. None is protected: the principal goes with the last device that
- * has an agent, which the inventory says, and devices go on without it.
+ * The principals as resources of a region's control plane. None is protected: they go with the last device that has an
+ * agent, and one of two goes with `gitops.agent.next`, both of which the inventory says; devices go on without them.
  */
 import { generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { principalObjects, TOKEN_KEY_SECRET } from "./index.ts";
 import { meta } from "./object.ts";
 import type { PrincipalPlan } from "./plan.ts";
-import { PRINCIPAL, type PrincipalSettings } from "./settings.ts";
+import { type PrincipalSettings, principalName } from "./settings.ts";
 
 /** Bits of the key that signs agents' tokens; each connection costs two signatures. */
 const TOKEN_KEY_BITS = 2048;
@@ -18,42 +18,46 @@ const TOKEN_KEY_BITS = 2048;
 const HAS_ADDRESS = "jsonpath={.status.loadBalancer.ingress}";
 
 /**
- * Installs a principal.
+ * Installs the principals of a region.
  * @param name of the control plane
- * @param awaitReady wait until its load balancer has an address; not until it runs, as it does once its region is registered
+ * @param awaitReady wait until their load balancers have addresses; not until they run, as they do once the region is registered
  * @param options parent, provider and the namespace to wait for
- * @returns see `RegionAccess.principalAddress`
+ * @returns see `RegionAccess.principalAddresses`
  */
-export function installPrincipal(
+export function installPrincipals(
   name: string,
   { settings, secrets }: PrincipalPlan,
   awaitReady: boolean,
   options: pulumi.CustomResourceOptions,
-): pulumi.Output<string> | undefined {
+): Record<string, pulumi.Output<string>> {
   const inside = { ...options, protect: false };
-  const read = Object.entries(secrets).map(([role, secret]) => {
+  const versions = new Map(settings.releases.map(({ version }) => [principalName(version), version]));
+  const read = secrets.map((secret) => {
     const stringData = pulumi.secret(secret.stringData);
-    return new kubernetes.core.v1.Secret(`${name}-principal-${role}`, { ...secret, stringData }, inside);
+    return new kubernetes.core.v1.Secret(`${name}-${secret.metadata.name}`, { ...secret, stringData }, inside);
   });
   read.push(createTokenKey(name, settings, inside));
   const objects = principalObjects(settings);
-  const isService = ({ kind, metadata }: (typeof objects)[number]) => kind === "Service" && metadata.name === PRINCIPAL;
+  const isService = ({ kind, metadata }: (typeof objects)[number]) => kind === "Service" && versions.has(metadata.name);
   const dependsOn = [...[options.dependsOn ?? []].flat(), ...read] as pulumi.Resource[];
   new kubernetes.yaml.v2.ConfigGroup(
     `${name}-principal`,
     { objs: objects.filter((object) => !isService(object)), skipAwait: true },
     { ...inside, dependsOn },
   );
-  const service = new kubernetes.core.v1.Service(
-    `${name}-principal-service`,
-    serviceOf(objects.find(isService), awaitReady),
-    inside,
-  );
-  return settings.exposure.service === "LoadBalancer" ? service.status.apply(addressOf) : undefined;
+  const addresses = objects.filter(isService).map((object) => {
+    const service = new kubernetes.core.v1.Service(
+      `${name}-${object.metadata.name}`,
+      serviceOf(object, awaitReady),
+      inside,
+    );
+    return [versions.get(object.metadata.name), service.status.apply(addressOf)];
+  });
+  return settings.exposure.service === "LoadBalancer" ? Object.fromEntries(addresses) : {};
 }
 
 /** By itself the provider waits for pods behind a Service too. */
-function serviceOf(object: object | undefined, awaitReady: boolean): kubernetes.types.input.core.v1.Service {
+function serviceOf(object: object, awaitReady: boolean): kubernetes.types.input.core.v1.Service {
   const service = object as kubernetes.types.input.core.v1.Service & {
     metadata: { annotations?: object };
     spec: { type: string };

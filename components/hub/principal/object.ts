@@ -1,17 +1,22 @@
-/** What the principal's objects have in common: names and labels, upstream's own. */
+/** What the objects of principals have in common: labels, upstream's own. */
 import type { types } from "@pulumi/kubernetes";
 import { PRINCIPAL } from "./settings.ts";
 
-/** Metadata of an object of the principal. */
-export function meta(name: string, namespace: string): types.input.meta.v1.ObjectMeta & { name: string } {
-  return { name, namespace, labels: { ...podLabels(), "app.kubernetes.io/managed-by": "edge-fleet" } };
+/** Metadata of an object. @param version release of the principal that it is of. Default: it is of all of the region */
+export function meta(
+  name: string,
+  namespace: string,
+  version?: string,
+): types.input.meta.v1.ObjectMeta & { name: string } {
+  return { name, namespace, labels: { ...podLabels(version), "app.kubernetes.io/managed-by": "edge-fleet" } };
 }
 
-/** Labels of its pods, which select them. */
-export function podLabels(): Record<string, string> {
+/** Labels that select pods. @param version release of the principal. Default: all principals of the namespace */
+export function podLabels(version?: string): Record<string, string> {
   return {
     "app.kubernetes.io/name": PRINCIPAL,
     "app.kubernetes.io/part-of": "argocd-agent",
     "app.kubernetes.io/component": "principal",
+    ...(version === undefined ? {} : { "app.kubernetes.io/version": version }),
   };
 }

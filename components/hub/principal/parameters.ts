@@ -5,13 +5,21 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../../gitops/engine/pod.ts";
-import { PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
+import { PRINCIPAL_PORTS, principalName } from "./settings.ts";
 
-/** ConfigMap that upstream's Deployment and `argocd-agentctl` read. */
+/** Upstream's name of the ConfigMap, which each release has one of. */
 export const PARAMETERS = "argocd-agent-params";
 
+/** Name of the Secret with a principal's certificate and key. */
+export function serverSecretName(version: string): string {
+  return principalName(version, "argocd-agent-principal-tls");
+}
+
 /** Everything that differs from a default, or must not change with one: variable, key, value. */
-function parameters(namespace: string): readonly (readonly [variable: string, key: string, value: string])[] {
+function parameters(
+  namespace: string,
+  version: string,
+): readonly (readonly [variable: string, key: string, value: string])[] {
   return [
     ["LISTEN_HOST", "listen.host", "0.0.0.0"],
     ["LISTEN_PORT", "listen.port", String(PRINCIPAL_PORTS.agents)],
@@ -22,6 +30,7 @@ function parameters(namespace: string): readonly (readonly [variable: string, ke
     ["DESTINATION_BASED_MAPPING", "destination-based-mapping", "true"],
     // The whole subject, as Go prints it: a certificate with an organization is no agent's.
     ["AUTH", "auth", "mtls:subject:^CN=([a-z0-9-]+)$"],
+    ["TLS_SECRET_NAME", "tls.secret-name", serverSecretName(version)],
     ["TLS_CLIENT_CERT_REQUIRE", "tls.client-cert.require", "true"],
     ["TLS_CLIENT_CERT_MATCH_SUBJECT", "tls.client-cert.match-subject", "true"],
     ["TLS_MIN_VERSION", "tls.min-version", "tls1.3"],
@@ -35,18 +44,19 @@ function parameters(namespace: string): readonly (readonly [variable: string, ke
 }
 
 /** The ConfigMap's data. */
-export function parameterData({ namespace }: Pick<PrincipalSettings, "namespace">): Record<string, string> {
-  return Object.fromEntries(parameters(namespace).map(([, key, value]) => [`principal.${key}`, value]));
+export function parameterData(namespace: string, version: string): Record<string, string> {
+  return Object.fromEntries(parameters(namespace, version).map(([, key, value]) => [`principal.${key}`, value]));
 }
 
 /** The container's environment: what the ConfigMap says, and what upstream has no key for. */
 export function principalEnvironment(
-  { namespace }: Pick<PrincipalSettings, "namespace">,
+  namespace: string,
+  version: string,
   memoryLimitMiB: number,
 ): types.input.core.v1.EnvVar[] {
-  const referred = parameters(namespace).map(([variable, key]) => ({
+  const referred = parameters(namespace, version).map(([variable, key]) => ({
     name: `ARGOCD_PRINCIPAL_${variable}`,
-    valueFrom: { configMapKeyRef: { name: PARAMETERS, key: `principal.${key}` } },
+    valueFrom: { configMapKeyRef: { name: principalName(version, PARAMETERS), key: `principal.${key}` } },
   }));
   return [
     ...referred,

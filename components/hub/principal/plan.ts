@@ -1,15 +1,21 @@
-/** Whether a region's control plane has a principal, and with which settings and Secrets. Pure. */
+/** Which principals a region's control plane has, and with which settings and Secrets. Pure. */
 import { controlPlaneNamespace } from "../../gitops/labels.ts";
 import type { FleetAuthority } from "../../identity/authority.ts";
 import { issuePrincipalCertificate } from "../../identity/principal.ts";
 import type { ArtifactsLock, Profile } from "../../inventory/index.ts";
-import { type PrincipalSecrets, principalSecrets } from "./index.ts";
-import { type PrincipalExposure, type PrincipalSettings, requireAgentCount } from "./settings.ts";
+import { authoritySecret, type PrincipalSecret, serverSecret } from "./index.ts";
+import {
+  type PrincipalExposure,
+  type PrincipalRelease,
+  type PrincipalSettings,
+  requireAgentCount,
+} from "./settings.ts";
 
-/** A principal that is to run. */
+/** The principals of a region that are to run. */
 export interface PrincipalPlan {
   readonly settings: PrincipalSettings;
-  readonly secrets: PrincipalSecrets;
+  /** What follows from the fleet's authority. */
+  readonly secrets: readonly PrincipalSecret[];
 }
 
 /** What the principals of a hub are planned from. */
@@ -30,13 +36,13 @@ export function agentProfiles(profiles: readonly Profile[]): Profile[] {
 }
 
 /**
- * Plans the principal of a region.
+ * Plans the principals of a region.
  * @param profiles devices of the region
  * @returns undefined where no device has an agent
  * @throws Error naming the region, the setting and the fix: more agents than a principal takes, devices that do not agree
  * on their principal, a setting or an image that is missing
  */
-export function planPrincipal(
+export function planPrincipals(
   region: string,
   profiles: readonly Profile[],
   { exposure, scraper, artifacts, authority }: PrincipalInput,
@@ -44,36 +50,51 @@ export function planPrincipal(
   const devices = agentProfiles(profiles);
   if (devices.length === 0) return undefined;
   requireAgentCount(region, devices.length);
-  const version = one(
-    region,
-    "version",
-    devices.map(({ gitops }) => gitops.agent?.version),
-  );
-  const port = one(
-    region,
-    "port",
-    devices.map(({ gitops }) => gitops.agent?.port),
-  );
-  const addresses = [
-    ...new Set(devices.map(({ id, gitops }) => required(id, "address", gitops.agent?.address))),
-  ].sort();
-  const generation = Math.max(...devices.map(({ id, gitops }) => required(id, "generation", gitops.agent?.generation)));
-  const image = artifacts.argocdAgent?.[version]?.image;
-  if (image === undefined)
-    throw new Error(
-      `artifacts.lock.yaml: argocdAgent.${version}.image is missing, region ${region} needs it - run edge-fleet lock`,
-    );
   const namespace = controlPlaneNamespace(region);
+  const generation = Math.max(...devices.map(({ id, gitops }) => required(id, "generation", gitops.agent?.generation)));
   const opened = authority();
-  const server = issuePrincipalCertificate(opened, { region, addresses }, generation);
-  const { certificate } = server;
+  const principals = [dialledPrincipal(region, devices)].map(({ version, port, addresses }) => {
+    const image = requireImage(region, version, artifacts);
+    const server = issuePrincipalCertificate(opened, { region, addresses }, generation);
+    return {
+      release: { version, image, port, certificate: server.certificate },
+      secret: serverSecret(namespace, version, server),
+    };
+  });
   return {
-    settings: { namespace, image, port, exposure, scraper, agents: devices.length, certificate },
-    secrets: principalSecrets(namespace, opened.certificate, server),
+    settings: {
+      ...{ namespace, exposure, scraper, agents: devices.length },
+      releases: principals.map(({ release }) => release),
+    },
+    secrets: [authoritySecret(namespace, opened.certificate), ...principals.map(({ secret }) => secret)],
   };
 }
 
-/** A region has one principal, and agents of another version than its own dial it eight times a second. */
+/** A principal as devices dial it. */
+interface DialledPrincipal extends Pick<PrincipalRelease, "version" | "port"> {
+  /** Sorted. */
+  readonly addresses: readonly string[];
+}
+
+function dialledPrincipal(region: string, devices: readonly Profile[]): DialledPrincipal {
+  const agents = devices.map(({ gitops }) => gitops.agent);
+  const addresses = devices.map(({ id, gitops }) => required(id, "address", gitops.agent?.address));
+  return {
+    version: one(
+      region,
+      "version",
+      agents.map((agent) => agent?.version),
+    ),
+    port: one(
+      region,
+      "port",
+      agents.map((agent) => agent?.port),
+    ),
+    addresses: [...new Set(addresses)].sort(),
+  };
+}
+
+/** Agents of another release than their principal's dial it eight times a second. */
 function one<T extends string | number>(region: string, field: string, values: readonly (T | undefined)[]): T {
   const distinct = [...new Set(values)];
   const [value] = distinct;
@@ -82,6 +103,15 @@ function one<T extends string | number>(region: string, field: string, values: r
   throw new Error(
     `gitops.agent.${field}: devices of region ${region} have ${found}, and one principal - write it in the region's file, or in fleet.yaml`,
   );
+}
+
+function requireImage(region: string, version: string, { argocdAgent }: ArtifactsLock): string {
+  const image = argocdAgent?.[version]?.image;
+  if (image === undefined)
+    throw new Error(
+      `artifacts.lock.yaml: argocdAgent.${version}.image is missing, region ${region} needs it - run edge-fleet lock`,
+    );
+  return image;
 }
 
 function required<T>(id: string, field: string, value: T | undefined): T {

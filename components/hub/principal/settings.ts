@@ -4,8 +4,16 @@
  */
 import { MAX_AGENT_DEVICES } from "../../gitops/applicationset.ts";
 
-/** Name of the principal's objects and of its pods' label `app.kubernetes.io/name`: upstream's. */
+/**
+ * Upstream's name: that of the principals' account and policies, of the container, and of the label `app.kubernetes.io/name`
+ * of everything that is a principal's.
+ */
 export const PRINCIPAL = "argocd-agent-principal";
+
+/** Name of the objects of one release, and the end of others' names: `argocd-agent-principal-v0-10-0`. */
+export function principalName(version: string, name = PRINCIPAL): string {
+  return `${name}-${version.replaceAll(".", "-")}`;
+}
 
 /** How agents reach a principal: `hub.principal` of fleet.yaml. */
 export interface PrincipalExposure {
@@ -15,19 +23,27 @@ export interface PrincipalExposure {
   readonly sourceRanges: readonly string[];
 }
 
-/** Everything that the principal's objects depend on. */
+/** Everything that the objects of a region's principals depend on. */
 export interface PrincipalSettings {
   /** Namespace of the region's control plane. */
   readonly namespace: string;
+  readonly exposure: PrincipalExposure;
+  /** Namespace whose pods may read their metrics. Absent: nobody may. */
+  readonly scraper?: string | undefined;
+  /** Devices with an agent in the region. */
+  readonly agents: number;
+  /** One principal each. */
+  readonly releases: readonly PrincipalRelease[];
+}
+
+/** A principal of a region: what it does not share with one of another release. */
+export interface PrincipalRelease {
+  /** Release of argocd-agent: agents of another one are refused. */
+  readonly version: string;
   /** Image by digest. */
   readonly image: string;
   /** Port on which devices reach it: the Service's, with a NodePort that of the nodes. */
   readonly port: number;
-  readonly exposure: PrincipalExposure;
-  /** Namespace whose pods may read its metrics. Absent: nobody may. */
-  readonly scraper?: string | undefined;
-  /** Devices with an agent in the region. */
-  readonly agents: number;
   /** Certificate of the server, PEM: another one is another pod, since a running principal does not read it again. */
   readonly certificate: string;
 }

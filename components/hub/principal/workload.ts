@@ -1,10 +1,17 @@
-/** The principal's process: its Deployment, the Services that lead to it, and what an eviction may do. */
+/** The process of a principal: its Deployment, the Services that lead to it, and what an eviction may do. */
 import { createHash } from "node:crypto";
 import type { types } from "@pulumi/kubernetes";
 import { STARTING_CONDITIONS } from "../../registration/starting-condition.ts";
 import { meta, podLabels } from "./object.ts";
 import { parameterData, principalEnvironment } from "./parameters.ts";
-import { MEMORY, PRINCIPAL, PRINCIPAL_PORTS, type PrincipalSettings } from "./settings.ts";
+import {
+  MEMORY,
+  PRINCIPAL,
+  PRINCIPAL_PORTS,
+  type PrincipalRelease,
+  type PrincipalSettings,
+  principalName,
+} from "./settings.ts";
 
 /** User of upstream's image (argocd-agent acb60cd1, Dockerfile: `USER 999`). */
 const USER = 999;
@@ -19,17 +26,19 @@ const CONDITIONS = Object.entries(STARTING_CONDITIONS);
  * none while the ConfigMap of a mounted volume is not there, and looks again by itself (kubernetes v1.36.2,
  * pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go: a volume that nothing mounts it ignores).
  */
-export function principalDeployment(settings: PrincipalSettings): types.input.apps.v1.Deployment {
+export function principalDeployment(namespace: string, release: PrincipalRelease): types.input.apps.v1.Deployment {
+  const { version } = release;
+  const annotations = { "edge-fleet.dev/configuration": configurationHash(namespace, release) };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: meta(PRINCIPAL, settings.namespace),
+    metadata: meta(principalName(version), namespace, version),
     spec: {
       replicas: 1,
       strategy: { type: "Recreate" },
-      selector: { matchLabels: podLabels() },
+      selector: { matchLabels: podLabels(version) },
       template: {
-        metadata: { labels: podLabels(), annotations: { "edge-fleet.dev/configuration": configurationHash(settings) } },
+        metadata: { labels: podLabels(version), annotations },
         spec: {
           serviceAccountName: PRINCIPAL,
           enableServiceLinks: false,
@@ -39,7 +48,7 @@ export function principalDeployment(settings: PrincipalSettings): types.input.ap
             runAsGroup: USER,
             seccompProfile: { type: "RuntimeDefault" },
           },
-          containers: [container(settings)],
+          containers: [container(namespace, release)],
           volumes: CONDITIONS.map(([name, map]) => ({ name, configMap: { name: map } })),
         },
       },
@@ -48,18 +57,18 @@ export function principalDeployment(settings: PrincipalSettings): types.input.ap
 }
 
 /** A running principal reads neither its parameters nor its certificate again. */
-function configurationHash(settings: PrincipalSettings): string {
-  const text = JSON.stringify([parameterData(settings), settings.certificate]);
+function configurationHash(namespace: string, { version, certificate }: PrincipalRelease): string {
+  const text = JSON.stringify([parameterData(namespace, version), certificate]);
   return createHash("sha256").update(text).digest("hex");
 }
 
-function container(settings: PrincipalSettings): types.input.core.v1.Container {
+function container(namespace: string, { version, image }: PrincipalRelease): types.input.core.v1.Container {
   return {
     name: PRINCIPAL,
-    image: settings.image,
+    image,
     imagePullPolicy: "IfNotPresent",
     args: ["principal"],
-    env: principalEnvironment(settings, MEMORY.limitMiB),
+    env: principalEnvironment(namespace, version, MEMORY.limitMiB),
     ports: Object.entries(PRINCIPAL_PORTS).map(([name, containerPort]) => ({ name, containerPort })),
     // It reads every Application once for each agent before it listens: minutes, with several hundred of them.
     startupProbe: { ...HEALTHZ, periodSeconds: 10, failureThreshold: 90 },
@@ -79,11 +88,14 @@ function container(settings: PrincipalSettings): types.input.core.v1.Container {
 }
 
 /** The Service that agents reach it by, and that of its metrics. */
-export function principalServices({ namespace, port, exposure }: PrincipalSettings): types.input.core.v1.Service[] {
+export function principalServices(
+  { namespace, exposure }: PrincipalSettings,
+  { version, port }: PrincipalRelease,
+): types.input.core.v1.Service[] {
   const { service, annotations, sourceRanges } = exposure;
   const outside = service !== "ClusterIP";
   const agents = { name: "agents", protocol: "TCP", port, targetPort: PRINCIPAL_PORTS.agents };
-  const own = meta(PRINCIPAL, namespace);
+  const own = meta(principalName(version), namespace, version);
   return [
     {
       apiVersion: "v1",
@@ -91,7 +103,7 @@ export function principalServices({ namespace, port, exposure }: PrincipalSettin
       metadata: { ...own, ...(Object.keys(annotations).length === 0 ? {} : { annotations: { ...annotations } }) },
       spec: {
         type: service,
-        selector: podLabels(),
+        selector: podLabels(version),
         ports: [service === "NodePort" ? { ...agents, nodePort: port } : agents],
         // With Cluster the agents' addresses are those of nodes by the time that a policy looks at them.
         ...(outside ? { externalTrafficPolicy: "Local" } : {}),
@@ -103,20 +115,27 @@ export function principalServices({ namespace, port, exposure }: PrincipalSettin
     {
       apiVersion: "v1",
       kind: "Service",
-      metadata: meta(`${PRINCIPAL}-metrics`, namespace),
-      spec: { selector: podLabels(), ports: [{ name: "metrics", port: PRINCIPAL_PORTS.metrics }] },
+      metadata: meta(metricsServiceName(version), namespace, version),
+      spec: { selector: podLabels(version), ports: [{ name: "metrics", port: PRINCIPAL_PORTS.metrics }] },
     },
   ];
 }
 
+/** Name of the Service of a principal's metrics. */
+export function metricsServiceName(version: string): string {
+  return `${principalName(version)}-metrics`;
+}
+
 /** Says that its pod may be evicted: devices go on without it, and a drain that waits for it would never end. */
-export function principalDisruption({
-  namespace,
-}: Pick<PrincipalSettings, "namespace">): types.input.policy.v1.PodDisruptionBudget {
+export function principalDisruption(namespace: string, version: string): types.input.policy.v1.PodDisruptionBudget {
   return {
     apiVersion: "policy/v1",
     kind: "PodDisruptionBudget",
-    metadata: meta(PRINCIPAL, namespace),
-    spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow", selector: { matchLabels: podLabels() } },
+    metadata: meta(principalName(version), namespace, version),
+    spec: {
+      maxUnavailable: 1,
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
+      selector: { matchLabels: podLabels(version) },
+    },
   };
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { ApplicationSet } from "../../../components/gitops/objects.ts";
 import type { HubRegion } from "../../../components/hub/args.ts";
-import { principalSecrets } from "../../../components/hub/principal/index.ts";
+import { authoritySecret, serverSecret } from "../../../components/hub/principal/index.ts";
 import type { PrincipalPlan } from "../../../components/hub/principal/plan.ts";
 import { openFleetAuthority } from "../../../components/identity/authority.ts";
 import { issuePrincipalCertificate } from "../../../components/identity/principal.ts";
@@ -35,8 +35,8 @@ export default async function main() {
   });
   const tokyo = hub.regions.tokyo;
   if (tokyo === undefined) return {};
-  const principal = tokyo.principalAddress;
-  if (devices.length === 0) return { principal };
+  const principals = tokyo.principalAddresses;
+  if (devices.length === 0) return { principals };
   new RegionRegistration("tokyo", {
     ...registered,
     kubeconfig: tokyo.kubeconfig,
@@ -45,7 +45,7 @@ export default async function main() {
     removed: new Set(removed),
     awaitReady: waits === "region",
   });
-  return { principal };
+  return { principals };
 }
 `;
 
@@ -120,28 +120,32 @@ export class HubProgram {
     return { code: code ?? -1, text: `${stdout}\n${stderr}`.replace(/\s+/g, " ") };
   }
 
-  /** The address of tokyo's principal, as the stack's outputs have it. */
-  async principalAddress(): Promise<unknown> {
+  /** The addresses of tokyo's principals, as the stack's outputs have them. */
+  async principalAddresses(): Promise<unknown> {
     const { stdout } = await this.pulumi(["stack", "output", "--json", "--stack", "all"], undefined);
-    return (JSON.parse(stdout) as { principal?: unknown }).principal;
+    return (JSON.parse(stdout) as { principals?: unknown }).principals;
   }
 }
 
-/** A principal of tokyo. @param key of the fleet's authority, PEM */
-export function tokyoPrincipal(key: string): PrincipalPlan {
+/** Principals of tokyo. @param key of the fleet's authority, PEM @param versions their releases. Default: one */
+export function tokyoPrincipals(key: string, versions: readonly string[] = ["v0.10.0"]): PrincipalPlan {
   const namespace = "argocd-tokyo";
   const authority = openFleetAuthority(key);
-  const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses: ["hub.example.com"] }, 2026);
+  const principals = versions.map((version) => {
+    const addresses = [`${version}.hub.example.com`];
+    const server = issuePrincipalCertificate(authority, { region: "tokyo", addresses }, 2026);
+    const image = `quay.io/argoprojlabs/argocd-agent:${version}@sha256:${"a".repeat(64)}`;
+    return { release: { version, image, port: 443, certificate: server.certificate }, server };
+  });
   return {
     settings: {
-      namespace,
-      image: `quay.io/argoprojlabs/argocd-agent:v0.10.0@sha256:${"a".repeat(64)}`,
-      port: 443,
+      ...{ namespace, agents: 2, releases: principals.map(({ release }) => release) },
       exposure: { service: "LoadBalancer", annotations: {}, sourceRanges: [] },
-      agents: 2,
-      certificate: server.certificate,
     },
-    secrets: principalSecrets(namespace, authority.certificate, server),
+    secrets: [
+      authoritySecret(namespace, authority.certificate),
+      ...principals.map(({ release, server }) => serverSecret(namespace, release.version, server)),
+    ],
   };
 }
 

@@ -11,6 +11,7 @@ import { selectControlPlane } from "../../../components/hub/control-plane.ts";
 import type { ManifestObject } from "../../../components/hub/manifests.ts";
 import { withMetrics } from "../../../components/hub/metrics.ts";
 import { principalObjects } from "../../../components/hub/principal/index.ts";
+import type { PrincipalSettings } from "../../../components/hub/principal/settings.ts";
 import { openServer } from "../../../components/hub/server.ts";
 import { HubSchema } from "../../../components/inventory/hub-schema.ts";
 import { admits, type End, type Policy } from "../../flows.ts";
@@ -30,7 +31,13 @@ const { server } = HubSchema.parse({
     sso: { issuer: "https://id.example.com", clientId: "argocd", groups: { sre: "admin" } },
   },
 });
-const input = { region: "tokyo", namespace: NAMESPACE, agents: 40, highAvailability: true };
+const principal: PrincipalSettings = {
+  namespace: NAMESPACE,
+  exposure: { service: "ClusterIP", annotations: {}, sourceRanges: [] },
+  agents: 40,
+  releases: ["v0.10.0", "v0.11.0"].map((version) => ({ version, image: "i", port: 443, certificate: "" })),
+};
+const input = { region: "tokyo", namespace: NAMESPACE, principal, highAvailability: true };
 const selected = selectControlPlane(
   { namespaceInstall },
   { highAvailability: true, server: openServer(server, { ssoClientSecret: "s" }) },
@@ -121,15 +128,8 @@ test("the namespace of the Prometheus alone is let to the metrics, and everybody
 });
 
 test("every Service that an alert watches is there, with a port that is scraped", () => {
-  const principal = principalObjects({
-    namespace: NAMESPACE,
-    image: "i",
-    port: 443,
-    exposure: { service: "ClusterIP", annotations: {}, sourceRanges: [] },
-    agents: 40,
-    certificate: "",
-  });
-  const services = [...objects, ...(principal as unknown as ManifestObject[])].filter(({ kind }) => kind === "Service");
+  const principals = principalObjects(principal) as unknown as ManifestObject[];
+  const services = [...objects, ...principals].filter(({ kind }) => kind === "Service");
   const scraped = services
     .filter(({ spec }) => (spec as { ports: { name?: string }[] }).ports.some(({ name }) => name === "metrics"))
     .map(({ metadata }) => metadata.name);

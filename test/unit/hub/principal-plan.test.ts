@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { type PrincipalInput, planPrincipal } from "../../../components/hub/principal/plan.ts";
+import { type PrincipalInput, planPrincipals } from "../../../components/hub/principal/plan.ts";
 import { type FleetAuthority, openFleetAuthority } from "../../../components/identity/authority.ts";
 import { validityOf } from "../../../components/identity/device.ts";
 import type { Profile } from "../../../components/inventory/index.ts";
@@ -23,7 +23,7 @@ const device = (id: string, agent: object = {}, more: Partial<Profile> = {}): Pr
   return buildProfile({ id, gitops: { ...gitops, engine: "argocd-agent", agent: { ...AGENT, ...agent } }, ...more });
 };
 const plan = (profiles: readonly Profile[], input: Partial<PrincipalInput> = {}) =>
-  planPrincipal("tokyo", profiles, { ...INPUT, ...input });
+  planPrincipals("tokyo", profiles, { ...INPUT, ...input });
 
 test("a region without an agent has no principal, and asks for no authority", () => {
   const refuse = (): FleetAuthority => assert.fail("asked for the authority");
@@ -39,14 +39,15 @@ test("the principal is for every address that a device dials, of the newest gene
     device("c", {}, { state: "removed" }),
   ]);
   assert.ok(found);
+  const { namespace, agents, releases } = found.settings;
   assert.deepEqual(
-    [found.settings.namespace, found.settings.image, found.settings.port, found.settings.agents],
-    ["argocd-tokyo", IMAGE, 443, 2],
+    [namespace, agents, releases.map(({ version, image, port }) => [version, image, port])],
+    ["argocd-tokyo", 2, [["v0.10.0", IMAGE, 443]]],
   );
-  const certificate = new X509Certificate(found.settings.certificate);
+  const certificate = new X509Certificate(releases[0]?.certificate ?? "");
   assert.ok(certificate.checkIP("10.0.0.9") && certificate.checkHost("tokyo.hub.example.com"));
   assert.deepEqual(certificate.validToDate, validityOf(2027).notAfter);
-  assert.equal(found.secrets.authority.stringData["ca.crt"], AUTHORITY.certificate);
+  assert.equal(found.secrets[0]?.stringData["ca.crt"], AUTHORITY.certificate);
 });
 
 test("the same devices in another order make the same principal", () => {
