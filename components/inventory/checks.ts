@@ -2,6 +2,7 @@
  * Checks across the whole inventory: what no single file can show. Pure: inventory in, problem lines out.
  */
 
+import { checkAgents } from "./agent-checks.ts";
 import { LOCK_FIELDS } from "./lock-schema.ts";
 import { formatProblem, nearestKey } from "./problems.ts";
 import { resolveDevice } from "./profile.ts";
@@ -53,7 +54,12 @@ export function checkInventory(inventory: Inventory): string[] {
       }
     }
   }
-  return [...problems, ...checkServers(inventory), ...checkWorkloads(inventory, profiles)];
+  return [
+    ...problems,
+    ...checkServers(inventory),
+    ...checkAgents(inventory, profiles),
+    ...checkWorkloads(inventory, profiles),
+  ];
 }
 
 /** What is no error: entries of a lock whose device the region does not have. One line each. */

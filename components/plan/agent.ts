@@ -5,7 +5,7 @@
  * The device program puts the key beside the certificate (program/engine.sh), so it never leaves the device.
  */
 import { AUTHORITY_SECRET } from "../gitops/engine/agent/parameters.ts";
-import { clientSecretName, runsAgent } from "../gitops/engine/agent/settings.ts";
+import { type Agent, agentOf, clientSecretName, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { engineMeta } from "../gitops/engine/argocd/object.ts";
 import { formatObjects } from "../gitops/yaml.ts";
 import { type FleetAuthority, openFleetAuthority } from "../identity/authority.ts";
@@ -17,21 +17,16 @@ import { error, type Finding, warning } from "./distributions/finding.ts";
 /** Where the device program finds the Secret of the certificate, which lacks the key alone. */
 const CLIENT_SECRET = "/var/lib/edge-fleet/agent/client-tls.yaml";
 
-/** `gitops.agent` of a device that runs one, complete. */
-export interface CompleteAgent {
-  readonly version: string;
-  readonly address: string;
-  readonly port: number;
-  readonly generation: number;
-}
+/** The agent of a device that runs one, complete. */
+export type CompleteAgent = { readonly [K in keyof Agent]-?: NonNullable<Agent[K]> };
 
 /** @throws Error naming the device, the setting and the fix */
-export function requireAgent({ id, gitops: { agent } }: Pick<Profile, "id" | "gitops">): CompleteAgent {
-  const { version, address, port, generation } = agent ?? {};
+export function requireAgent(profile: Pick<Profile, "id" | "ring" | "gitops">): CompleteAgent {
+  const { version, address, port, generation } = agentOf(profile) ?? {};
   if (version !== undefined && address !== undefined && port !== undefined && generation !== undefined)
     return { version, address, port, generation };
   const field = address === undefined ? "address" : "generation";
-  throw new Error(`device ${id}: gitops.agent.${field}: ${MISSING[field]}`);
+  throw new Error(`device ${profile.id}: gitops.agent.${field}: ${MISSING[field]}`);
 }
 
 const MISSING = {
@@ -42,7 +37,7 @@ const MISSING = {
 /** What stands against the agent of a device. @param now the clock, for certificates that are to be renewed. Default: now */
 export function checkAgent(profile: Profile, now = new Date()): Finding[] {
   if (!runsAgent(profile)) return [];
-  const { address, generation } = profile.gitops.agent ?? {};
+  const { address, generation } = agentOf(profile) ?? {};
   return [
     ...(address === undefined ? [error("gitops.agent.address", MISSING.address)] : []),
     ...(generation === undefined

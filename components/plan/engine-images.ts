@@ -1,7 +1,7 @@
 /**
  * Images of what edge-fleet itself brings to a device, as the lock has them. With `artifacts.images` and a mirror each comes as an archive too, so that a device needs no registry. Pure.
  */
-import { runsAgent } from "../gitops/engine/agent/settings.ts";
+import { agentOf, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { type FLUX_PARTS, type FluxImages, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
@@ -49,7 +49,7 @@ export function sealedSecretsImage({ gitops }: Profile, lock: ArtifactsLock): En
 
 /** All images of what a device gets beside its distribution. */
 export function engineImages(profile: Profile, lock: ArtifactsLock): EngineImage[] {
-  const agent = profile.gitops.agent?.version;
+  const agent = agentOf(profile)?.version;
   return [
     ...(runsArgoCd(profile) ? Object.values(argoCdImages(profile, lock)) : []),
     ...(runsAgent(profile) && agent !== undefined ? [agentImage(agent, lock)] : []),

@@ -4,7 +4,7 @@
  * device that moved to another address has not changed. Pure.
  */
 import { createHash } from "node:crypto";
-import { runsAgent } from "../gitops/engine/agent/settings.ts";
+import { agentOf, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { runsFlux } from "../gitops/engine/flux/settings.ts";
 import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
@@ -85,12 +85,12 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, agent, secrets, sealedSecrets, access, argocd, flux } = profile.gitops;
+  const { engine, secrets, sealedSecrets, access, argocd, flux } = profile.gitops;
   const pulling = {
     engine,
     ...(runsArgoCd(profile) ? { argocd, access } : {}),
     ...(runsFlux(profile) ? { flux, access } : {}),
-    ...(runsAgent(profile) ? { agent } : {}),
+    ...(runsAgent(profile) ? { agent: agentOf(profile) } : {}),
   };
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),

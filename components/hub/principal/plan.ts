@@ -53,7 +53,7 @@ export function planPrincipals(
   const namespace = controlPlaneNamespace(region);
   const generation = Math.max(...devices.map(({ id, gitops }) => required(id, "generation", gitops.agent?.generation)));
   const opened = authority();
-  const principals = [dialledPrincipal(region, devices)].map(({ version, port, addresses }) => {
+  const principals = dialledPrincipals(region, devices).map(({ version, port, addresses }) => {
     const image = requireImage(region, version, artifacts);
     const server = issuePrincipalCertificate(opened, { region, addresses }, generation);
     return {
@@ -76,32 +76,45 @@ interface DialledPrincipal extends Pick<PrincipalRelease, "version" | "port"> {
   readonly addresses: readonly string[];
 }
 
-function dialledPrincipal(region: string, devices: readonly Profile[]): DialledPrincipal {
-  const agents = devices.map(({ gitops }) => gitops.agent);
-  const addresses = devices.map(({ id, gitops }) => required(id, "address", gitops.agent?.address));
+/** The region's own, and that of the release that it is moved to: any device may be on either. */
+function dialledPrincipals(region: string, devices: readonly Profile[]): DialledPrincipal[] {
+  const first = devices.map(({ id, gitops: { agent } }) => {
+    return { version: agent?.version, port: agent?.port, address: required(id, "address", agent?.address) };
+  });
+  const next = devices.flatMap(({ gitops }) => gitops.agent?.next ?? []);
+  const settings = { "gitops.agent": first, "gitops.agent.next": next };
+  return Object.entries(settings).flatMap(([setting, agents]) =>
+    agents.length === 0 ? [] : [agreedPrincipal(region, setting, agents)],
+  );
+}
+
+/** @param agents what each device has of the setting */
+function agreedPrincipal(
+  region: string,
+  setting: string,
+  agents: readonly {
+    readonly version: string | undefined;
+    readonly port: number | undefined;
+    readonly address: string;
+  }[],
+): DialledPrincipal {
+  const versions = agents.map(({ version }) => version);
+  const ports = agents.map(({ port }) => port);
   return {
-    version: one(
-      region,
-      "version",
-      agents.map((agent) => agent?.version),
-    ),
-    port: one(
-      region,
-      "port",
-      agents.map((agent) => agent?.port),
-    ),
-    addresses: [...new Set(addresses)].sort(),
+    version: one(region, `${setting}.version`, versions),
+    port: one(region, `${setting}.port`, ports),
+    addresses: [...new Set(agents.map(({ address }) => address))].sort(),
   };
 }
 
 /** Agents of another release than their principal's dial it eight times a second. */
-function one<T extends string | number>(region: string, field: string, values: readonly (T | undefined)[]): T {
+function one<T extends string | number>(region: string, setting: string, values: readonly (T | undefined)[]): T {
   const distinct = [...new Set(values)];
   const [value] = distinct;
   if (distinct.length === 1 && value !== undefined) return value;
   const found = distinct.map((each) => each ?? "none").join(", ");
   throw new Error(
-    `gitops.agent.${field}: devices of region ${region} have ${found}, and one principal - write it in the region's file, or in fleet.yaml`,
+    `${setting}: devices of region ${region} have ${found}, and one principal - write it in the region's file, or in fleet.yaml`,
   );
 }
 

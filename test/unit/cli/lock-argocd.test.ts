@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import type { LockContext } from "../../../cli/lock/artifact.ts";
+import { planArgoCdAgent } from "../../../cli/lock/sources/argocd-agent.ts";
 import { loadInventory, resolveProfile } from "../../../components/inventory/index.ts";
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { buildProfile, gitopsOf, LOCK } from "../device/profile.ts";
@@ -164,4 +166,19 @@ test("a mirror holds the definitions, and lists the images for a registry beside
   assert.ok(stderr.includes(`images.txt: lacks ${argocd} - run edge-fleet lock --mirror without --check`), stderr);
   assert.equal((await lock("--mirror", mirror)).exitCode, 0);
   assert.equal(readFileSync(list, "utf8").split("\n").filter(Boolean).length, 3);
+});
+
+test("the release that a region is moved to is locked from the start, with the one that its devices have", () => {
+  const next = { version: "v0.11.0", address: "next.example.com", port: 443, rings: [] };
+  const gitops = gitopsOf("argocd-agent");
+  const moving = { ...gitops, agent: gitops.agent && { ...gitops.agent, next } };
+  const profiles = [buildProfile({ id: "a", gitops: moving }), buildProfile({ id: "b", gitops })];
+  const context = { profiles, inventory: { artifacts: {} } } as unknown as LockContext;
+  assert.deepEqual(
+    planArgoCdAgent(context).map(({ field, usedBy }) => [field, usedBy]),
+    [
+      ["argocdAgent.v0.10.0.image", "2 devices, e.g. a and the hub"],
+      ["argocdAgent.v0.11.0.image", "device a and the hub"],
+    ],
+  );
 });

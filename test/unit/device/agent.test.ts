@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { parse } from "yaml";
+import { agentOf } from "../../../components/gitops/engine/agent/settings.ts";
 import { FLEET_CA_KEY, openFleetAuthority } from "../../../components/identity/authority.ts";
 import { checkAgent } from "../../../components/plan/agent.ts";
 import { regionSecretKeys } from "../../../components/plan/contexts.ts";
+import { engineImages } from "../../../components/plan/engine-images.ts";
 import { renderPayload } from "../../../components/plan/payload.ts";
 import { planText } from "../../../components/plan/text.ts";
 import { authorityKey, identityLine } from "../identity/keys.ts";
@@ -51,6 +53,44 @@ test("the same inventory gives the same payload, and a new generation changes th
   );
   const file = renderPayload(next, LOCK, CONTEXT).files.find(({ path }) => path === CLIENT);
   assert.equal(file?.live, true, "nothing restarts for a certificate");
+});
+
+const NEXT = { version: "v0.11.0", address: "next.hub.example.com", port: 8443 };
+const MOVED_LOCK = {
+  ...LOCK,
+  argocdAgent: {
+    ...LOCK.argocdAgent,
+    "v0.11.0": { image: `quay.io/argoprojlabs/argocd-agent@sha256:${"e".repeat(64)}` },
+  },
+};
+const textOf = (profile: typeof PROFILE) =>
+  planText(profile, renderPayload(profile, MOVED_LOCK, CONTEXT), "p").split("\n");
+
+for (const [what, rings, expected] of [
+  ["no ring", [], PROFILE],
+  ["another ring", ["early"], PROFILE],
+  ["its ring", ["early", PROFILE.ring], agent(NEXT)],
+] as const)
+  test(`a device of a region of which ${what} is moved is as if its agent were set up so`, () => {
+    const profile = agent({ next: { ...NEXT, rings } });
+    assert.deepEqual(agentOf(profile), expected.gitops.agent);
+    assert.deepEqual(textOf(profile), textOf(expected));
+    assert.deepEqual(engineImages(profile, MOVED_LOCK), engineImages(expected, MOVED_LOCK));
+  });
+
+test("a device whose ring is moved gets another agent, and nothing else of it changes", () => {
+  const moved = textOf(agent({ next: { ...NEXT, rings: [PROFILE.ring] } }));
+  const changed = moved.filter((line) => !textOf(PROFILE).includes(line));
+  assert.deepEqual(
+    changed.map((line) => line.replace(/: [0-9a-f]{12,}$/, "")),
+    [
+      "artifact manifest argocd-agent v0.11.0",
+      "gitops.agent.address: next.hub.example.com",
+      "gitops.agent.port: 8443",
+      "gitops.agent.version: v0.11.0",
+      "payload",
+    ],
+  );
 });
 
 test("the authority's key is asked for where a device has an agent, and only there", () => {

@@ -50,6 +50,32 @@ test("the principal is for every address that a device dials, of the newest gene
   assert.equal(found.secrets[0]?.stringData["ca.crt"], AUTHORITY.certificate);
 });
 
+const NEXT = { version: "v0.11.0", address: "next.tokyo.hub.example.com", port: 8443, rings: [] };
+const LOCKED = { artifacts: { argocdAgent: { "v0.10.0": { image: IMAGE }, "v0.11.0": { image: `${IMAGE}1` } } } };
+
+test("the release that a region is moved to has a principal of its own, before the first ring is moved and after the last", () => {
+  const first = plan([device("a"), device("b")]);
+  for (const rings of [[], ["canary"], ["canary", "broad"]]) {
+    const next = { ...NEXT, rings };
+    const both = plan([device("a", { next }), device("b", { next })], LOCKED);
+    assert.equal(both?.settings.agents, 2);
+    assert.deepEqual(
+      both?.settings.releases.map(({ version, port, image }) => [version, port, image]),
+      [
+        ["v0.10.0", 443, IMAGE],
+        ["v0.11.0", 8443, `${IMAGE}1`],
+      ],
+    );
+    assert.deepEqual(both?.settings.releases[0], first?.settings.releases[0]);
+    assert.deepEqual(both?.secrets.slice(0, 2), first?.secrets);
+    const moved = plan([device("a", { ...NEXT }), device("b", { ...NEXT })], LOCKED);
+    assert.deepEqual(both?.settings.releases[1], moved?.settings.releases[0]);
+    assert.deepEqual(both?.secrets[2], moved?.secrets[1]);
+    const certificate = new X509Certificate(both?.settings.releases[1]?.certificate ?? "");
+    assert.ok(certificate.checkHost(NEXT.address) && !certificate.checkHost(AGENT.address));
+  }
+});
+
 test("the same devices in another order make the same principal", () => {
   const devices = [device("a"), device("b", { address: "10.0.0.9" })];
   assert.deepEqual(plan(devices), plan([...devices].reverse()));
@@ -61,6 +87,18 @@ for (const [what, profiles, input, message] of [
     [device("a"), device("b", { version: "v0.10.1" })],
     {},
     "gitops.agent.version: devices of region tokyo have v0.10.0, v0.10.1, and one principal - write it in the region's file, or in fleet.yaml",
+  ],
+  [
+    "a region that is moved to two ports",
+    [device("a", { next: NEXT }), device("b", { next: { ...NEXT, port: 8444 } })],
+    LOCKED,
+    "gitops.agent.next.port: devices of region tokyo have 8443, 8444, and one principal - write it in the region's file, or in fleet.yaml",
+  ],
+  [
+    "an image of the next release that is not locked",
+    [device("a", { next: NEXT })],
+    {},
+    "artifacts.lock.yaml: argocdAgent.v0.11.0.image is missing, region tokyo needs it - run edge-fleet lock",
   ],
   [
     "no address",

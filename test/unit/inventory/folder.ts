@@ -1,6 +1,8 @@
 /** Inventory folders for tests: the smallest valid one, with files replaced by name. */
+import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { InventoryError, loadInventory } from "../../../components/inventory/index.ts";
 import { processFolder } from "../../temporary.ts";
 
 export const FLEET = `fleet: acme
@@ -33,4 +35,16 @@ export function inventoryFolder(files: Readonly<Record<string, string>> = {}): s
     writeFileSync(join(directory, name), text);
   }
   return directory;
+}
+
+/** Problems of such a folder, with the folder's name cut off. */
+export function problemsOf(files: Readonly<Record<string, string>>): string[] {
+  const directory = inventoryFolder(files);
+  try {
+    loadInventory(directory);
+  } catch (error) {
+    assert.ok(error instanceof InventoryError, String(error));
+    return error.problems.map((problem) => problem.replaceAll(`${directory}/`, ""));
+  }
+  return [];
 }

@@ -3,28 +3,15 @@ import { join, relative } from "node:path";
 import { test } from "node:test";
 import {
   hubOf,
-  InventoryError,
   inventorySchemas,
   inventoryWarnings,
   loadInventory,
   resolveFleet,
 } from "../../../components/inventory/index.ts";
-import { FLEET, inventoryFolder, MODELS, REGION } from "./folder.ts";
+import { FLEET, inventoryFolder, MODELS, problemsOf, REGION } from "./folder.ts";
 
 const KEY_A = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq3aTl0pY4aZ1CfMEiZlqkBv2f6dO0tSNUuKcTzJbZH";
 const OSAKA = `region: osaka\ndevices:\n  - {id: osaka-0001, host: 10.0.0.2, model: nuc-4g}\n`;
-
-/** Problems of a folder, with the folder's name cut off. */
-function problemsOf(files: Readonly<Record<string, string>>): string[] {
-  const directory = inventoryFolder(files);
-  try {
-    loadInventory(directory);
-  } catch (error) {
-    assert.ok(error instanceof InventoryError, String(error));
-    return error.problems.map((problem) => problem.replaceAll(`${directory}/`, ""));
-  }
-  return [];
-}
 
 const CASES: readonly { name: string; files: Record<string, string>; problems: string[] }[] = [
   { name: "a valid inventory has no problem", files: {}, problems: [] },

@@ -6,12 +6,26 @@ import type { EngineMemory } from "../pod.ts";
 export interface AgentSettings {
   /** Image by digest, the principal's too. */
   readonly image: string;
-  /** `gitops.agent.address`: where the principal is. */
+  /** Where the principal is, see {@link agentOf}. */
   readonly address: string;
-  /** `gitops.agent.port`. */
   readonly port: number;
   /** `gitops.agent.generation`: names the Secret of the certificate, which a running agent does not read again. */
   readonly generation: number;
+}
+
+/** `gitops.agent` as one device has it. */
+export type Agent = Omit<NonNullable<Profile["gitops"]["agent"]>, "next">;
+
+/**
+ * The agent that a device is to run: `gitops.agent`, with release, address and port of its `next` once the device's ring is
+ * one of those that are moved. Undefined: none is set up.
+ */
+export function agentOf({ ring, gitops: { agent } }: Pick<Profile, "ring" | "gitops">): Agent | undefined {
+  if (agent === undefined) return undefined;
+  const { next, ...first } = agent;
+  if (!next?.rings.includes(ring)) return first;
+  const { version, address, port } = next;
+  return { ...first, version, address, port };
 }
 
 /** As measured: resident 75 to 80 MiB, of that 19 its own. */
