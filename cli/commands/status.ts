@@ -4,9 +4,11 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
+import { hubOf, type Inventory } from "../../components/inventory/index.ts";
 import { EXIT, type ExitCode } from "../exit.ts";
 import { withInterrupt } from "../interrupt.ts";
 import { dialOption } from "../rollout/status-source.ts";
+import { endOfMove } from "../status/agents.ts";
 import { formatStatus, summarizeStatus } from "../status/layout.ts";
 import { isFailed, isPending, type StatusRow, statusReport } from "../status/model.ts";
 import { readStatus, type StatusAnswer } from "../status/read.ts";
@@ -25,7 +27,8 @@ const HELP = `
 STATE, RELEASE and REASON are those of the last run, out of the stack of the region. COMMIT, SINCE, HEALTH and CONTACT come
 from the devices: over SSH with --dial, else as they last answered; from the hub for those with an agent (--kubeconfig, or
 where KUBECONFIG names its file); or all from the file of --status. SINCE is how long a device runs its COMMIT, CONTACT when
-it was last heard of. An answer older than --max-status-age, or none, makes a device unknown, never healthy. With --json: an
+it was last heard of. An answer older than --max-status-age, or none, makes a device unknown, never healthy. While a region is
+moved to another argocd-agent, a line counts the devices that are to be on each release, and that are. With --json: an
 object by device, which --status of promote and rings reads as well.
 Exit codes: 0 told, 1 nothing could be read, 2 wrong usage or inventory.`;
 
@@ -74,16 +77,18 @@ async function status(target: string | undefined, options: StatusCommandOptions)
 
 /** The table, the counts and what to do next. */
 async function describe(target: string | undefined, options: StatusCommandOptions): Promise<string> {
-  const { rows, shown, stacks, problems } = await ask(target, options);
+  const { rows, shown, stacks, profiles, whole, inventory, problems } = await ask(target, options);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   const layout = { width: terminalWidth(process.stdout), colour: usesColour(process.stdout), now: Date.now() };
-  const next = nextStep(rows);
+  const { stack = "" } = hubOf(inventory.fleet) ?? {};
+  const next = nextStep(rows) || (whole ? endOfMove(rows, profiles, stack) : "");
   return `${formatStatus(shown, stacks, layout)}${summarizeStatus(rows, stacks, layout)}\n${next === "" ? "" : `${next}\n`}`;
 }
 
 interface Status extends StatusAnswer {
   /** Rows that are shown: those of --failed and --pending. */
   readonly shown: readonly StatusRow[];
+  readonly inventory: Inventory;
 }
 
 async function ask(target: string | undefined, options: StatusCommandOptions): Promise<Status> {
@@ -91,7 +96,7 @@ async function ask(target: string | undefined, options: StatusCommandOptions): P
   const answer = await readStatus({ inventory, target, ring: options.ring, health: options });
   const { failed = false, pending = false } = options;
   const shown = (row: StatusRow) => (!failed && !pending) || (failed && isFailed(row)) || (pending && isPending(row));
-  return { ...answer, shown: answer.rows.filter(shown) };
+  return { ...answer, shown: answer.rows.filter(shown), inventory };
 }
 
 /** Empty where nothing is to be done. */

@@ -33,6 +33,13 @@ const StatusSchema = z
       observedAt: time("When this was so").optional(),
       lastSeenAt: time("When the device itself was last heard of").optional(),
       problems: texts("What is not well on it, or why it did not answer").optional(),
+      agent: z
+        .strictObject({
+          wanted: text("Release that the inventory wants"),
+          applied: text("Release that its last run left it with; null: not known").nullable(),
+        })
+        .optional()
+        .describe("Its argocd-agent; absent where its region is not moved to another release"),
     }),
   )
   .describe("By device id");

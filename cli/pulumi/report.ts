@@ -36,6 +36,12 @@ export function deviceRows(outputs: unknown): DeviceRow[] {
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
+/** Release of argocd-agent by device, of devices that are applied while their region is moved to another one. */
+export function agentReleases(outputs: unknown): Map<string, string> {
+  const agents = Object.entries(recordOf(recordOf(outputs).agents));
+  return new Map(agents.map(([id, release]) => [printable(id), textOf(release)]));
+}
+
 /** Numbers of devices by state. */
 export type DeviceCounts = Readonly<Record<DeviceRow["state"], number>>;
 

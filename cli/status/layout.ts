@@ -1,6 +1,7 @@
 /** A report of devices as a table for a terminal of any width: columns give way, reasons go onto lines of their own. Pure. */
 import { formatDuration } from "../rollout/rules.ts";
 import { type Cell, type Colour, formatTable } from "../terminal.ts";
+import { formatAgents } from "./agents.ts";
 import { countWords, isFailed, isPending, lastContact, type StatusRow, type WordCount } from "./model.ts";
 import type { StackReading } from "./stacks.ts";
 
@@ -140,15 +141,17 @@ function span(time: string | undefined, now: number): string {
   return time === undefined ? "" : formatDuration(now - Date.parse(time), "down");
 }
 
-/** A line of counts for each region, with the age of what its stack says; and one of health. */
+/** A line of counts for each region, with the age of what its stack says, one of its agents while they are moved; and one of health. */
 export function summarizeStatus(
   rows: readonly StatusRow[],
   stacks: ReadonlyMap<string, StackReading>,
   { width, now }: Pick<Layout, "width" | "now">,
 ): string {
-  const lines = [...stacks].map(([region, { lastRun, running }]) => {
+  const lines = [...stacks].flatMap(([region, { lastRun, running }]) => {
+    const own = rows.filter((row) => row.region === region);
+    const agents = formatAgents(own);
     const when = running ? "a run is at work" : lastRun === undefined ? "no run yet" : `last run ${ago(lastRun, now)}`;
-    return `${region}: ${formatStates(rows.filter((row) => row.region === region))} (${when})`;
+    return [`${region}: ${formatStates(own)} (${when})`, ...(agents === "" ? [] : [`${region}: ${agents}`])];
   });
   const verdicts = formatVerdicts(rows);
   const all = [...lines, ...(verdicts === "" ? [] : [`health: ${verdicts}`])];

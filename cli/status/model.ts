@@ -6,6 +6,7 @@ import type { Profile } from "../../components/inventory/index.ts";
 import type { DeviceRow } from "../pulumi/report.ts";
 import { classifyDevice, type DeviceStatus, type DeviceVerdict } from "../rollout/health.ts";
 import type { DeviceStatuses } from "../rollout/status.ts";
+import { type MovingAgent, movingAgent } from "./agents.ts";
 import type { StackReading } from "./stacks.ts";
 
 /** A device of a report. */
@@ -29,6 +30,8 @@ export interface StatusRow {
   readonly health: DeviceVerdict | undefined;
   /** What health was judged by. Undefined: nothing is known. */
   readonly status: DeviceStatus | undefined;
+  /** Absent: its region is not moved to another argocd-agent, or it has no agent. */
+  readonly agent?: MovingAgent;
 }
 
 /** What the hub, the devices themselves or a status file say. */
@@ -72,7 +75,9 @@ function rowOf(profile: Profile, stack: StackReading | undefined, health: Health
   const status = health?.statuses.get(id);
   const { release, ...state } = stateOf(profile, stack);
   const known = { ...state, release: status?.release ?? release };
-  return { id, region, model, ring, ...known, lastRun, health: verdictOf(profile, health), status };
+  const agent = movingAgent(profile, stack);
+  const row = { id, region, model, ring, ...known, lastRun, health: verdictOf(profile, health), status };
+  return agent === undefined ? row : { ...row, agent };
 }
 
 function stateOf(

@@ -27,6 +27,8 @@ export interface StatusAnswer {
   readonly rows: readonly StatusRow[];
   readonly profiles: readonly Profile[];
   readonly stacks: ReadonlyMap<string, StackReading>;
+  /** Whether all devices of their regions are among the rows. */
+  readonly whole: boolean;
   /** Whether somebody told of health. */
   readonly withHealth: boolean;
   /** What could not be read, a line each. */
@@ -54,7 +56,7 @@ export async function readStatus(question: StatusQuestion): Promise<StatusAnswer
     ...unread.map(({ region, error }) => `stack ${region} cannot be read: ${error.message}`),
     ...(problem === undefined ? [] : [`health is not told: ${problem}`]),
   ];
-  return { rows, profiles, stacks, withHealth: health !== undefined, problems };
+  return { rows, profiles, stacks, whole, withHealth: health !== undefined, problems };
 }
 
 function chooseProfiles(

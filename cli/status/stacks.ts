@@ -1,7 +1,7 @@
 /** What the stacks of regions say of their devices: the outputs of their last runs, read only. */
 import { mapBounded } from "../parallel.ts";
 import { runProgram } from "../process.ts";
-import { type DeviceRow, deviceRows } from "../pulumi/report.ts";
+import { agentReleases, type DeviceRow, deviceRows } from "../pulumi/report.ts";
 import { stackOutputs } from "../pulumi/run.ts";
 import { printable } from "../terminal.ts";
 
@@ -9,6 +9,8 @@ import { printable } from "../terminal.ts";
 export interface StackReading {
   /** Devices by id; undefined where the stack could not be read. */
   readonly devices: ReadonlyMap<string, DeviceRow> | undefined;
+  /** See `agentReleases`. */
+  readonly agents: ReadonlyMap<string, string>;
   /** When a run last changed its state, in RFC 3339; undefined where none has or nobody tells. */
   readonly lastRun: string | undefined;
   /** A run is at work on it. */
@@ -33,23 +35,25 @@ const PARALLEL = 4;
 export async function readStacks(regions: readonly string[]): Promise<ReadonlyMap<string, StackReading>> {
   const listing = listStacks();
   const readings = await mapBounded(regions, PARALLEL, async (region) => {
-    const { devices, problem } = await readDevices(region);
+    const { devices, agents, problem } = await readDevices(region);
     const { lastUpdate, resourceCount = 0, updateInProgress } = (await listing).get(region) ?? {};
     const lastRun = resourceCount > 0 ? lastUpdate : undefined;
-    return [region, { devices, lastRun, running: updateInProgress === true, problem }] as const;
+    return [region, { devices, agents, lastRun, running: updateInProgress === true, problem }] as const;
   });
   return new Map(readings);
 }
 
-async function readDevices(region: string): Promise<Pick<StackReading, "devices" | "problem">> {
+async function readDevices(region: string): Promise<Pick<StackReading, "devices" | "agents" | "problem">> {
+  const agents = new Map<string, string>();
   try {
-    const rows = deviceRows(await stackOutputs(region));
-    return { devices: new Map(rows.map((row) => [row.id, row])), problem: undefined };
+    const outputs = await stackOutputs(region);
+    const devices = new Map(deviceRows(outputs).map((row) => [row.id, row]));
+    return { devices, agents: agentReleases(outputs), problem: undefined };
   } catch (error) {
     const problem = error instanceof Error ? error : new Error(String(error));
-    if (problem.message.includes("no stack named")) return { devices: new Map(), problem: undefined };
+    if (problem.message.includes("no stack named")) return { devices: new Map(), agents, problem: undefined };
     problem.message = printable(problem.message);
-    return { devices: undefined, problem };
+    return { devices: undefined, agents, problem };
   }
 }
 

@@ -8,6 +8,7 @@ import { registerDial } from "../device/command.ts";
 import { type DeviceOutcome, parseDialResult } from "../device/result.ts";
 import { DIAL_ENVIRONMENT, dialledDevices } from "../device/state.ts";
 import { failAtEnd, leaveToEngine, readOutput, readStackResources, type Unrecorded, unrecorded } from "../engine.ts";
+import { movingRelease } from "../gitops/engine/agent/settings.ts";
 import { renderApplicationSets, treeInput } from "../gitops/index.ts";
 import { FLEET_CA_KEY, openFleetAuthority } from "../identity/authority.ts";
 import { planBlocklist } from "../identity/revocation.ts";
@@ -153,8 +154,9 @@ async function outputsOf(
   commands: ReadonlyMap<string, local.Command>,
 ): Promise<RegionOutputs | pulumi.Output<RegionOutputs>> {
   const all = new Map([...commands].map(([id, command]) => [id, dialled(command)]));
+  const agents = new Map(runs.map(({ id, profile }) => [id, movingRelease(profile)]));
   const collect = (known: Readonly<Record<string, Dialled | undefined>>): RegionOutputs =>
-    regionOutputs(new Map(runs.map((run) => [run.id, outcomeOf(run, known[run.id])])));
+    regionOutputs(new Map(runs.map((run) => [run.id, outcomeOf(run, known[run.id])])), agents);
   if (pulumi.runtime.isDryRun()) {
     const known = pulumi.unsecret(pulumi.all(Object.fromEntries(all))) as pulumi.Output<Record<string, Dialled>>;
     return known.apply(collect);

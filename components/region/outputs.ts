@@ -20,6 +20,8 @@ export interface RegionOutputs {
   readonly applied: Readonly<Record<string, string>>;
   /** Devices that are as their plan says, and whose pull engine did not run yet when they were dialled: what it waits for. */
   readonly waiting: Readonly<Record<string, string>>;
+  /** Devices that are as their plan says while their region is moved to another argocd-agent: the release that they run. */
+  readonly agents: Readonly<Record<string, string>>;
   /** Devices that the next run tries again; nothing is known to be wrong with them. */
   readonly pending: Readonly<Record<string, DeviceReason>>;
   /** Devices that a person has to look at. */
@@ -28,8 +30,11 @@ export interface RegionOutputs {
   readonly removed: Readonly<Record<string, string>>;
 }
 
-/** Collects the outputs. */
-export function regionOutputs(outcomes: ReadonlyMap<string, DeviceOutcome>): RegionOutputs {
+/** Collects the outputs. @param agents release of the agent that each device is to run, see `movingRelease`. Default: none */
+export function regionOutputs(
+  outcomes: ReadonlyMap<string, DeviceOutcome>,
+  agents: ReadonlyMap<string, string | undefined> = new Map(),
+): RegionOutputs {
   const all = [...outcomes].sort(([a], [b]) => (a < b ? -1 : 1));
   const those = <T>(state: DeviceOutcome["state"], value: (outcome: DeviceOutcome) => T): Record<string, T> =>
     Object.fromEntries(all.flatMap(([id, outcome]) => (outcome.state === state ? [[id, value(outcome)]] : [])));
@@ -38,6 +43,12 @@ export function regionOutputs(outcomes: ReadonlyMap<string, DeviceOutcome>): Reg
     applied: those("applied", ({ release }) => release),
     waiting: Object.fromEntries(
       all.flatMap(([id, { engine = "" }]) => (WAITING.test(engine) ? [[id, engine.replace(WAITING, "")]] : [])),
+    ),
+    agents: Object.fromEntries(
+      all.flatMap(([id, { state }]) => {
+        const release = agents.get(id);
+        return state === "applied" && release !== undefined ? [[id, release]] : [];
+      }),
     ),
     pending: those("pending", why),
     failed: those("failed", why),

@@ -22,8 +22,8 @@ export async function runRegionStack(
   new FleetTree(`${region}-tree`, { inventory, directory: settings.tree });
   const access = kubeconfig === undefined ? {} : { hubKubeconfig: pulumi.secret(kubeconfig) };
   const { outputs } = new Region(region, { inventory, ...access, awaitReady: settings.awaitReady });
-  const { devices, applied, waiting, pending, failed, removed } = outputs;
-  return { devices, applied, waiting, pending, failed, removed };
+  const { devices, applied, waiting, agents, pending, failed, removed } = outputs;
+  return { devices, applied, waiting, agents, pending, failed, removed };
 }
 
 function requireRegion(stack: string, { regions, directory, fleet }: Inventory): void {

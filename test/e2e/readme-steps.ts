@@ -111,6 +111,8 @@ const makeWebFolder = ({ type }: Walk) =>
   type("mount --no-mtab -t tmpfs walk /srv && mkdir /srv/www && cp $KUBECONFIG hub.yaml");
 
 const AGENT = "no device has an agent, whose Applications are on the hub: test/e2e/applicationset.test.ts";
+const NEXT_PRINCIPAL =
+  "no device has an agent: test/e2e/hub-components.test.ts runs a second principal beside the first one";
 const RESTORE_FILE = "a copy that was sent comes back in test/e2e/apply-restore-command.test.ts";
 const REMOVAL =
   "the sets of a region wait for Argo CD's controller, which the lab's hub has not: test/e2e/hub-removal.test.ts";
@@ -136,6 +138,11 @@ export const DAY_TWO: readonly Step[] = [
   { command: "kubectl -n argocd-tokyo delete application tokyo-0001-workloads", instead: AGENT },
   { command: "openssl genpkey -algorithm ed25519 >fleet-ca.pem" },
   { command: "pulumi config set --secret edge-fleet:fleetCaKey --stack hub <fleet-ca.pem" },
+  { command: "edge-fleet lock", instead: NEXT_PRINCIPAL },
+  { command: "pulumi up --stack hub", instead: NEXT_PRINCIPAL },
+  { command: "pulumi stack output principal-tokyo --stack hub", instead: NEXT_PRINCIPAL },
+  { command: "pulumi up --stack tokyo", instead: NEXT_PRINCIPAL },
+  { command: "edge-fleet status tokyo", instead: NEXT_PRINCIPAL },
   { command: "edge-fleet render", given: editBase, shows: /unchanged$/m },
   { command: "edge-fleet diff origin/main", shows: /no rendered change/ },
   { command: "git add fleet && git commit && git push", shows: /main -> main/ },

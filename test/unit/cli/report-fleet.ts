@@ -54,7 +54,10 @@ export function fleetSources({ devices, withHealth = true, previous, edit = (row
   const profiles = rows.map(({ id }) => ({ id, distribution: "k3s", k3s: { version: NEW } }) as unknown as Profile);
   const lastRun = new Date(NOW - 40 * 60_000).toISOString();
   const stacks = new Map(
-    regions.map((region) => [region, { devices: new Map(), lastRun, running: false, problem: undefined }]),
+    regions.map((region) => [
+      region,
+      { devices: new Map(), agents: new Map(), lastRun, running: false, problem: undefined },
+    ]),
   );
   const rings = (["canary", "broad"] as const).map((ring) => ringRow(ring, rows, withHealth));
   return { fleet: "acme", madeBy: "0.1.0", now: NOW, rows, profiles, stacks, rings, problems: [], previous };

@@ -44,7 +44,7 @@ const stacks = (...regions: string[]): Map<string, StackReading> =>
   new Map(
     regions.map((region) => [
       region,
-      { devices: new Map(), lastRun: "2026-05-01T10:00:00Z", running: false, problem: undefined },
+      { devices: new Map(), agents: new Map(), lastRun: "2026-05-01T10:00:00Z", running: false, problem: undefined },
     ]),
   );
 

@@ -23,10 +23,22 @@ test("outputs are counts, and one short entry a device", () => {
     devices: { applied: 2, pending: 2, failed: 1, removed: 1 },
     applied: { b: "v1.36.2+k3s1", f: "v1.36.2+k3s1" },
     waiting: { f: "ImagePullBackOff x" },
+    agents: {},
     pending: { a: { code: dark.code, reason: dark.reason }, e: { code: dark.code, reason: dark.reason } },
     failed: { c: { code: "host-key", reason: "another key - find out why" } },
     removed: { d: "wiped" },
   });
+});
+
+test("while agents are moved, the outputs tell the release of those alone that are as their plan says", () => {
+  const wanted = new Map([
+    ["a", "v0.11.0"],
+    ["b", "v0.10.0"],
+    ["c", "v0.11.0"],
+    ["f", "v0.11.0"],
+    ["g", undefined],
+  ]);
+  assert.deepEqual(regionOutputs(new Map(OUTCOMES), wanted).agents, { b: "v0.10.0", f: "v0.11.0" });
 });
 
 test("devices that share a reason share a line", () => {

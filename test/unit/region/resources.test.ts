@@ -192,6 +192,7 @@ test("outputs tell what became of each device", () => {
     devices: { applied: 4, pending: 1, failed: 1, removed: 1 },
     applied: Object.fromEntries(["tokyo-1", "tokyo-2", "tokyo-3", "tokyo-6"].map((id) => [id, "v1.36.2+k3s1"])),
     waiting: {},
+    agents: {},
     pending: {
       "tokyo-4": { code: "not-enrolled", reason: "no host key is pinned - run edge-fleet enroll tokyo" },
     },

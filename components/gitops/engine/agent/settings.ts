@@ -28,6 +28,12 @@ export function agentOf({ ring, gitops: { agent } }: Pick<Profile, "ring" | "git
   return { ...first, version, address, port };
 }
 
+/** Release of the agent that a device is to run while its region is moved to another one. Undefined: nothing is moved. */
+export function movingRelease(profile: Pick<Profile, "ring" | "joins" | "gitops">): string | undefined {
+  if (!runsAgent(profile) || profile.gitops.agent?.next === undefined) return undefined;
+  return agentOf(profile)?.version;
+}
+
 /** As measured: resident 75 to 80 MiB, of that 19 its own. */
 export const AGENT_MEMORY: EngineMemory = { requestMiB: 80, limitMiB: 192 };
 
