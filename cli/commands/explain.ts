@@ -1,5 +1,6 @@
 /** `edge-fleet explain`: each resolved setting of a device with the layer that it comes from, and what stands against them. */
 import { type Command, Option } from "commander";
+import { agentOf, isMoved } from "../../components/gitops/engine/agent/settings.ts";
 import { explainDevice, type Inventory, resolveProfile, resolveRegion } from "../../components/inventory/index.ts";
 import { planFindings } from "../../components/plan/findings.ts";
 import { devicePulls } from "../explain/pulls.ts";
@@ -64,6 +65,12 @@ function explainSettings(inventory: Inventory, device: string, options: ExplainO
   const hostKey = profile.hostKey === undefined ? "not enrolled" : fingerprintOf(profile.hostKey);
   const place = `region ${profile.region}, model ${profile.model} (${profile.architecture}, ${profile.memoryMiB} MiB)`;
   process.stdout.write(`${device}: ${place}, host ${profile.host}, host key ${hostKey}\n`);
+  if (isMoved(profile)) {
+    const { version, address, port } = agentOf(profile) ?? {};
+    process.stdout.write(
+      `argocd-agent ${version} at ${address}:${port}, as gitops.agent.next.rings has ${profile.ring}\n`,
+    );
+  }
   const rows = settings.map(({ path, value, layer }) => [
     path,
     typeof value === "string" ? value : JSON.stringify(value),

@@ -1,6 +1,7 @@
 /**
  * What a run changes, by cause: a few lines for people, each at the place in the inventory that it comes from. Pure.
  */
+import { isMoved } from "../gitops/engine/agent/settings.ts";
 import { describePlaced, type Inventory, placeProblems, type SettingProblem } from "../inventory/index.ts";
 import { planLines, settingLines } from "../plan/text.ts";
 import type { DeviceRun } from "./plan.ts";
@@ -91,8 +92,12 @@ function differencesOf({ previous, plan }: DeviceRun): Difference[] {
     .filter((difference) => difference.before !== difference.after);
 }
 
+/** Lines of a plan that `gitops.agent.next` decides for a device whose ring is moved. */
+const MOVED = /^gitops\.agent\.(version|address|port)$/;
+
 function settingOf({ profile }: DeviceRun, { name, before, after }: Difference): SettingProblem {
-  const setting = settingLines(profile).find(({ path }) => path.join(".") === name)?.path ?? name.split(".");
+  const path = settingLines(profile).find((line) => line.path.join(".") === name)?.path ?? name.split(".");
+  const setting = isMoved(profile) && MOVED.test(name) ? path.toSpliced(2, 0, "next") : path;
   return { profile, setting, message: `${before ?? "(unset)"} -> ${after ?? "(unset)"}` };
 }
 

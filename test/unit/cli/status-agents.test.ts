@@ -1,4 +1,4 @@
-/** `status` while a region is moved to another release of argocd-agent, against a stand-in for the `pulumi` CLI. */
+/** `status` and `explain` while a region is moved to another release of argocd-agent; the `pulumi` CLI is a stand-in. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { edgeFleet } from "./command.ts";
@@ -101,3 +101,15 @@ for (const [what, next, agents, args, told] of CASES)
     );
     assert.equal(devices.d?.agent, undefined);
   });
+
+test("explain says which agent a device of a ring that is moved has, and why", async (context) => {
+  const inventory = writeInventory(context, { "tokyo.yaml": tokyo(moving("canary")) });
+  const told = async (device: string) =>
+    (await edgeFleet(["explain", device, "--inventory", inventory])).stdout
+      .split("\n")
+      .filter((line) => /^argocd-agent/.test(line));
+  assert.deepEqual(await told("a"), [
+    "argocd-agent v0.11.0 at next.example.com:8443, as gitops.agent.next.rings has canary",
+  ]);
+  assert.deepEqual(await told("c"), []);
+});

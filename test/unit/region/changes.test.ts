@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dialledDevices } from "../../../components/device/state.ts";
+import { FLEET_CA_KEY } from "../../../components/identity/authority.ts";
 import { type ArtifactsLock, loadInventory, resolveRegion } from "../../../components/inventory/index.ts";
 import { planRegion } from "../../../components/plan/device.ts";
 import { describeRunChanges } from "../../../components/region/changes.ts";
 import { planRuns } from "../../../components/region/plan.ts";
 import { renderMarkdown } from "../../../components/summary.ts";
 import { LOCK } from "../device/profile.ts";
+import { authorityKey, identityLine } from "../identity/keys.ts";
 import { FLEET, inventoryFolder } from "../inventory/folder.ts";
 
 const IDS = ["tokyo-1", "tokyo-2", "tokyo-3", "tokyo-4"];
@@ -23,10 +25,16 @@ const BEFORE = { "tokyo.yaml": REGION, "tokyo.lock.yaml": PINS, "models.yaml": M
 const LOCKED = LOCK.k3s?.["v1.36.2+k3s1"];
 const RELEASES = {
   ...LOCK,
+  argocdAgent: {
+    ...LOCK.argocdAgent,
+    "v0.11.0": { image: `quay.io/argoprojlabs/argocd-agent@sha256:${"e".repeat(64)}` },
+  },
   k3s: { "v1.36.2+k3s1": LOCKED, "v1.36.3+k3s1": { ...LOCKED, amd64: { ...LOCKED?.amd64, sha256: "b".repeat(64) } } },
 };
 
 type Files = Partial<typeof BEFORE>;
+
+const SECRETS = { [FLEET_CA_KEY]: authorityKey() };
 
 function plans(files: Files, program: string) {
   const inventory = loadInventory(inventoryFolder({ ...BEFORE, ...files }));
@@ -34,13 +42,13 @@ function plans(files: Files, program: string) {
   return {
     inventory,
     profiles,
-    plans: planRegion({ profiles, artifacts: RELEASES as ArtifactsLock, secrets: {}, program }),
+    plans: planRegion({ profiles, artifacts: RELEASES as ArtifactsLock, secrets: SECRETS, program }),
   };
 }
 
 /** Lines of a run that follows one in which all went well but for what `stdout` says. */
-function lines(files: Files, program = "a", stdout: Readonly<Record<string, string>> = {}): string[] {
-  const before = plans({}, "a");
+function lines(files: Files, program = "a", stdout: Readonly<Record<string, string>> = {}, last: Files = {}): string[] {
+  const before = plans(last, "a");
   const resources = before.plans.flatMap((plan) => {
     const { id, text } = plan as { id: string; text: string };
     const environment = { EDGE_FLEET_DEVICE: id, EDGE_FLEET_ATTEMPT: "1" };
@@ -68,6 +76,32 @@ test("a change of one device stands at its entry, a label that goes beside it", 
   assert.deepEqual(lines({ "tokyo.yaml": region }), [
     "tokyo.yaml:4:65 devices[1].labels.tier (tokyo-2): (unset) -> gold",
   ]);
+});
+
+const IDENTITY = identityLine(Buffer.alloc(32, 9));
+const agents = (rings: string): Files => ({
+  "tokyo.lock.yaml": `devices:\n${pin("tokyo-1").replace("}", `, identityKey: ${IDENTITY}}`)}`,
+  "tokyo.yaml": `region: tokyo
+devices:
+  - {id: tokyo-1, host: 10.0.0.0, model: nuc-4g, ring: canary}
+gitops:
+  engine: argocd-agent
+  agent:
+    address: first.example.com
+    generation: 2026
+    next:
+      version: v0.11.0
+      address: next.example.com
+      rings: [${rings}]
+`,
+});
+
+test("a ring that is moved to another argocd-agent is told at what moves it, and that other rings are is no change", () => {
+  assert.deepEqual(lines(agents("canary"), "a", {}, agents("")), [
+    "tokyo.yaml:10:16 gitops.agent.next.version: v0.10.0 -> v0.11.0 (device tokyo-1)",
+    "tokyo.yaml:11:16 gitops.agent.next.address: first.example.com -> next.example.com (device tokyo-1)",
+  ]);
+  assert.deepEqual(lines(agents("broad"), "a", {}, agents("")), []);
 });
 
 test("a device at another address has not changed", () => {

@@ -16,16 +16,25 @@ export interface AgentSettings {
 /** `gitops.agent` as one device has it. */
 export type Agent = Omit<NonNullable<Profile["gitops"]["agent"]>, "next">;
 
+interface MovableDevice extends Pick<Profile, "ring"> {
+  readonly gitops: Pick<Profile["gitops"], "agent">;
+}
+
 /**
  * The agent that a device is to run: `gitops.agent`, with release, address and port of its `next` once the device's ring is
  * one of those that are moved. Undefined: none is set up.
  */
-export function agentOf({ ring, gitops: { agent } }: Pick<Profile, "ring" | "gitops">): Agent | undefined {
+export function agentOf({ ring, gitops: { agent } }: MovableDevice): Agent | undefined {
   if (agent === undefined) return undefined;
   const { next, ...first } = agent;
-  if (!next?.rings.includes(ring)) return first;
+  if (next === undefined || !isMoved({ ring, gitops: { agent } })) return first;
   const { version, address, port } = next;
   return { ...first, version, address, port };
+}
+
+/** Whether release, address and port of a device's agent are those of `gitops.agent.next`. */
+export function isMoved({ ring, gitops: { agent } }: MovableDevice): boolean {
+  return agent?.next?.rings.includes(ring) === true;
 }
 
 /** Release of the agent that a device is to run while its region is moved to another one. Undefined: nothing is moved. */
