@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentDevice } from "../lab/argocd/agent-device.ts";
-import { AgentLab } from "../lab/argocd/agent-lab.ts";
+import { AgentLab, RELEASES } from "../lab/argocd/agent-lab.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
 import { ARGO_CD_PARTS } from "../lab/toolchain/parts.ts";
@@ -31,7 +31,7 @@ describe("devices that the hub steers", { timeout: 900_000 }, () => {
   let lab: AgentLab;
 
   before(async () => {
-    lab = await AgentLab.start(toolchain, [ONE, TWO]);
+    lab = await AgentLab.start(toolchain, { [ONE]: "canary", [TWO]: "early" });
     await lab.release("first");
     await lab.startPrincipal();
     for (const id of [ONE, TWO]) await lab.dial(id);
@@ -111,8 +111,8 @@ describe("devices that the hub steers", { timeout: 900_000 }, () => {
   });
 
   test("logs in with a renewed certificate, and with an expired one it stays out and goes on", async () => {
-    lab.changeAgent(ONE, { generation: 2027 });
-    lab.changeAgent(TWO, { generation: 2021 });
+    lab.renew(ONE, 2027);
+    lab.renew(TWO, 2021);
     for (const id of [ONE, TWO]) await lab.dial(id);
     await refusal(lab.device(TWO));
     await lab.release("fourth");
@@ -121,25 +121,27 @@ describe("devices that the hub steers", { timeout: 900_000 }, () => {
     assert.equal(await levelOf(TWO), "third");
     await lab.device(TWO).call("DELETE", WORKLOADS);
     await reaches("third", TWO);
-    lab.changeAgent(TWO, { generation: 2026 });
+    lab.renew(TWO, 2026);
     await lab.dial(TWO);
     await reaches("fourth", TWO);
   });
 
-  test("moves to the principal of another release and back, and nothing of it is made anew", async () => {
+  test("moves with its ring to the principal of another release and back, and nothing of it is made anew", async () => {
     const before = [await held(TWO), await web(TWO)];
-    for (const [version, level] of [
-      ["v0.11.0", "fifth"],
-      ["v0.10.0", "sixth"],
+    lab.next([]);
+    await lab.startPrincipal(RELEASES[1]);
+    for (const [rings, level] of [
+      [["early"], "fifth"],
+      [[], "sixth"],
     ] as const) {
-      lab.changeAgent(TWO, { version });
-      if (version !== "v0.10.0") await lab.startPrincipal(version);
+      lab.next(rings);
       await lab.dial(TWO);
       await lab.release(level);
       await reaches(level, ONE, TWO);
       assert.deepEqual([await held(TWO), await web(TWO)], before);
     }
-    await lab.stopPrincipal("v0.11.0");
+    lab.next(undefined);
+    await lab.stopPrincipal(RELEASES[1]);
   });
 
   test("keeps its Application when the hub comes back with others of the same names", async () => {
@@ -218,7 +220,8 @@ describe("devices that the hub steers", { timeout: 900_000 }, () => {
   });
 
   test("nobody was denied what it asked an API server for", () => {
-    for (const log of [lab.principalLog(), ...lab.devices.map((device) => device.agentLog())])
+    const principals = RELEASES.map((release) => lab.principalLog(release));
+    for (const log of [...principals, ...lab.devices.map((device) => device.agentLog())])
       assert.doesNotMatch(log, / is forbidden: /);
   });
 });

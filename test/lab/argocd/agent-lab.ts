@@ -12,10 +12,12 @@ import { renderTree, treeInput } from "../../../components/gitops/tree.ts";
 import type { TreeDevice, TreeInput } from "../../../components/gitops/tree-input.ts";
 import { planTree, writeTree } from "../../../components/gitops/writer.ts";
 import { principalObjects, TOKEN_KEY_SECRET } from "../../../components/hub/principal/index.ts";
-import { planPrincipal } from "../../../components/hub/principal/plan.ts";
+import { planPrincipals } from "../../../components/hub/principal/plan.ts";
+import { principalName } from "../../../components/hub/principal/settings.ts";
 import { openFleetAuthority } from "../../../components/identity/authority.ts";
 import { planBlocklist } from "../../../components/identity/revocation.ts";
 import type { Inventory, Profile } from "../../../components/inventory/types.ts";
+import { requireAgent } from "../../../components/plan/agent.ts";
 import { renderClusterSecret } from "../../../components/registration/cluster-secret.ts";
 import { renderStartingCondition } from "../../../components/registration/starting-condition.ts";
 import { buildProfile, gitopsOf } from "../../unit/device/profile.ts";
@@ -30,8 +32,12 @@ import { type EmittedDeployment, PodProcess } from "./pod-process.ts";
 const REGION = "tokyo";
 const ADDRESS = "127.0.0.1";
 
-/** Releases of argocd-agent, and the ports of their principals, which share a host here. */
-const PORTS: Readonly<Record<string, number>> = { "v0.10.0": 8443, "v0.11.0": 8444 };
+/** The release of argocd-agent, and another one. */
+export const RELEASES = ["v0.10.0", "v0.11.0"] as const;
+type Release = (typeof RELEASES)[number];
+
+/** Ports of their principals, which share a host here. */
+const PORTS: Readonly<Record<Release, number>> = { "v0.10.0": 8443, "v0.11.0": 8444 };
 
 /**
  * How often the hub's API server is written to before a device is there, as it is years older than its devices: an agent takes a
@@ -47,25 +53,32 @@ export class AgentLab {
   readonly #directory: string;
   readonly #key = authorityKey();
   readonly #profiles: Map<string, Profile>;
-  readonly #principals = new Map<string, PodProcess>();
+  readonly #rings: readonly string[];
+  readonly #principals = new Map<Release, PodProcess>();
 
-  private constructor(directory: string, hub: ControlPlaneLab, devices: readonly AgentDevice[]) {
+  private constructor(
+    directory: string,
+    hub: ControlPlaneLab,
+    devices: readonly AgentDevice[],
+    rings: Readonly<Record<string, string>>,
+  ) {
     [this.#directory, this.hub, this.devices] = [directory, hub, devices];
-    this.#profiles = new Map(devices.map((device) => [device.id, profileOf(device)]));
+    this.#rings = [...new Set(Object.values(rings))];
+    this.#profiles = new Map(devices.map((device) => [device.id, profileOf(device, rings[device.id] ?? "")]));
   }
 
-  /** Starts hub and devices, registers them and installs their agents, but starts none. */
-  static async start(toolchain: Toolchain, ids: readonly string[]): Promise<AgentLab> {
+  /** Starts hub and devices and registers them. @param rings of the devices, by their ids */
+  static async start(toolchain: Toolchain, rings: Readonly<Record<string, string>>): Promise<AgentLab> {
     // Each process of the lab ends with this one.
     process.setMaxListeners(50);
     const directory = mkdtempSync(join(tmpdir(), "edge-fleet-agent-"));
     const hub = await ControlPlaneLab.start(toolchain, REGION, { workloads: [] });
     const devices: AgentDevice[] = [];
-    for (const [index, id] of ids.entries())
+    for (const [index, id] of Object.keys(rings).entries())
       devices.push(
         await AgentDevice.start({ toolchain, directory: join(directory, id), id, port: 8101 + 100 * index }),
       );
-    const lab = new AgentLab(directory, hub, devices);
+    const lab = new AgentLab(directory, hub, devices, rings);
     await lab.#installHub();
     return lab;
   }
@@ -87,12 +100,22 @@ export class AgentLab {
     this.#profiles.set(id, { ...this.profile(id), ...changes });
   }
 
-  /** Changes `gitops.agent` of a device. */
-  changeAgent(id: string, changes: { readonly version?: string; readonly generation?: number }): void {
+  /** Changes the year of a device's certificate. */
+  renew(id: string, generation: number): void {
+    this.#changeAgent(id, { generation });
+  }
+
+  /** Says that the region is moved to the other release. @param rings whose devices are; undefined: that it is not */
+  next(rings: readonly string[] | undefined): void {
+    const [, version] = RELEASES;
+    const next = rings && { version, address: ADDRESS, port: PORTS[version], rings: [...rings] };
+    for (const id of this.#profiles.keys()) this.#changeAgent(id, { next });
+  }
+
+  #changeAgent(id: string, changes: Partial<NonNullable<Profile["gitops"]["agent"]>>): void {
     const { gitops } = this.profile(id);
-    const version = changes.version ?? gitops.agent?.version ?? "";
-    const agent = { generation: 2026, ...gitops.agent, ...changes, version, address: ADDRESS, port: portOf(version) };
-    this.change(id, { gitops: { ...gitops, engine: "argocd-agent", agent } });
+    if (gitops.agent === undefined) throw new Error(`device ${id} has no agent`);
+    this.change(id, { gitops: { ...gitops, agent: { ...gitops.agent, ...changes } } });
   }
 
   /** What the stack of the region keeps on the hub. */
@@ -121,7 +144,7 @@ export class AgentLab {
     this.#write("base/web.yaml", `${meta("Deployment", "web")}, apiVersion: apps/v1, spec: ${spec} }\n`);
     this.#render();
     const revision = this.hub.push(level);
-    this.#write(ringPath("canary"), renderRing("canary", revision));
+    for (const ring of this.#rings) this.#write(ringPath(ring), renderRing(ring, revision));
     this.#render();
     this.hub.push("promote");
     await this.hub.refresh();
@@ -134,27 +157,30 @@ export class AgentLab {
     const profile = this.profile(id);
     await device.stopAgent();
     await device.install(profile, this.#fleet(), entry as TreeDevice, this.#key);
-    if (profile.gitops.engine === "argocd-agent") await device.startAgent(programOf(profile.gitops.agent?.version));
+    if (profile.gitops.engine === "argocd-agent")
+      await device.startAgent(programOf(requireAgent(profile).version as Release));
   }
 
-  /** Installs the principal of a release and starts its process. */
-  async startPrincipal(version = "v0.10.0"): Promise<void> {
-    const agents = [...this.#profiles.values()].filter(({ gitops }) => gitops.agent?.version === version);
-    const artifacts = { argocdAgent: { [version]: { image: `lab.invalid/agent@sha256:${"a".repeat(64)}` } } };
+  /** Installs the region's principals and starts the process of one of them. */
+  async startPrincipal(version: Release = RELEASES[0]): Promise<void> {
+    const image = `lab.invalid/agent@sha256:${"a".repeat(64)}`;
+    const artifacts = { argocdAgent: Object.fromEntries(RELEASES.map((release) => [release, { image }])) };
     const exposure = { service: "ClusterIP", annotations: {}, sourceRanges: [] } as const;
     const authority = () => openFleetAuthority(this.#key);
-    const plan = planPrincipal(REGION, agents, { exposure, artifacts, authority });
-    if (plan === undefined) throw new Error(`no device has argocd-agent ${version}`);
-    for (const secret of Object.values(plan.secrets))
-      await this.#apply({ apiVersion: "v1", kind: "Secret", ...secret });
+    const plan = planPrincipals(REGION, [...this.#profiles.values()], { exposure, artifacts, authority });
+    if (plan === undefined) throw new Error("no device has an agent");
+    for (const secret of plan.secrets) await this.#apply({ apiVersion: "v1", kind: "Secret", ...secret });
     const objects = principalObjects(plan.settings);
     for (const object of objects) await this.#apply(object);
-    const port = portOf(version);
+    const name = principalName(version);
+    const port = PORTS[version];
     const principal = await PodProcess.start({
       program: programOf(version),
       kubeconfigPath: this.hub.kubeconfigPath,
-      deployment: objects.find(({ kind }) => kind === "Deployment") as unknown as EmittedDeployment,
-      directory: join(this.#directory, `principal-${version}`),
+      deployment: objects.find(
+        ({ kind, metadata }) => kind === "Deployment" && metadata.name === name,
+      ) as unknown as EmittedDeployment,
+      directory: join(this.#directory, name),
       places: {
         ARGOCD_PRINCIPAL_LISTEN_PORT: `${port}`,
         ARGOCD_PRINCIPAL_METRICS_PORT: `${port + 1000}`,
@@ -166,12 +192,12 @@ export class AgentLab {
     this.#principals.set(version, principal);
   }
 
-  async stopPrincipal(version = "v0.10.0"): Promise<void> {
+  async stopPrincipal(version: Release = RELEASES[0]): Promise<void> {
     await this.#principals.get(version)?.stop();
   }
 
   /** What a principal has written so far. */
-  principalLog(version = "v0.10.0"): string {
+  principalLog(version: Release): string {
     return this.#principals.get(version)?.log() ?? "";
   }
 
@@ -211,7 +237,7 @@ export class AgentLab {
 
   #fleet(): TreeInput & ApplicationInput {
     const git = { url: `${this.hub.git.url}/fleet.git`, branch: "main", path: "fleet", layout: "live" };
-    const inventory = { fleet: { fleet: "acme", git, rings: ["canary"], workloads: [] } };
+    const inventory = { fleet: { fleet: "acme", git, rings: this.#rings, workloads: [] } };
     return treeInput(inventory as unknown as Inventory, [...this.#profiles.values()]);
   }
 
@@ -238,19 +264,14 @@ export class AgentLab {
   }
 }
 
-function profileOf({ id, identityKey }: AgentDevice): Profile {
-  const agent = { version: "v0.10.0", address: ADDRESS, port: portOf("v0.10.0"), generation: 2026 };
+function profileOf({ id, identityKey }: AgentDevice, ring: string): Profile {
+  const [version] = RELEASES;
+  const agent = { version, address: ADDRESS, port: PORTS[version], generation: 2026 };
   const gitops = { ...gitopsOf("argocd-agent"), agent };
   const enrolled = { identityKey, hostKey: "ssh-ed25519 AAAA" };
-  return buildProfile({ id, region: REGION, ...enrolled, gitops, labels: {}, values: { lane: id } });
+  return buildProfile({ id, region: REGION, ring, ...enrolled, gitops, labels: {}, values: { lane: id } });
 }
 
-function portOf(version: string): number {
-  const port = PORTS[version];
-  if (port === undefined) throw new Error(`the lab has no release ${version} of argocd-agent`);
-  return port;
-}
-
-function programOf(version = ""): ReturnType<typeof agentProgram> {
+function programOf(version: Release): ReturnType<typeof agentProgram> {
   return agentProgram(version.slice(1));
 }
