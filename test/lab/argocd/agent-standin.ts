@@ -86,8 +86,8 @@ async function runPrincipal(): Promise<void> {
   await ask("POST", `/api/v1/namespaces/${namespace}/configmaps`, identity);
   const tls = {
     ca: await field(namespace, "argocd-agent-ca", "ca.crt"),
-    cert: await field(namespace, "argocd-agent-principal-tls", "tls.crt"),
-    key: await field(namespace, "argocd-agent-principal-tls", "tls.key"),
+    cert: await field(namespace, variable("ARGOCD_PRINCIPAL_TLS_SECRET_NAME"), "tls.crt"),
+    key: await field(namespace, variable("ARGOCD_PRINCIPAL_TLS_SECRET_NAME"), "tls.key"),
   };
   const server = createServer(
     { ...tls, minVersion: "TLSv1.3", requestCert: true, rejectUnauthorized: true },
