@@ -1,5 +1,9 @@
 /** How the stand-in language host turns the engine's request into a Node process, and that process's end into an answer. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import language from "@pulumi/pulumi/proto/language_pb.js";
@@ -61,3 +65,17 @@ for (const { code, signal, answer } of ends) {
     assert.deepEqual(describeExit(code, signal), answer);
   });
 }
+
+test("what the host has compiled is kept, though the engine kills it", async (t) => {
+  const cache = mkdtempSync(join(tmpdir(), "edge-fleet-compiled-"));
+  t.after(() => rmSync(cache, { recursive: true }));
+  const host = spawn(process.execPath, [join(import.meta.dirname, "language-host.ts"), "127.0.0.1:1"], {
+    env: { ...process.env, NODE_COMPILE_CACHE: cache },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(host.stdout, "data");
+  host.kill("SIGKILL");
+  await once(host, "exit");
+  const kept = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  assert.ok(kept.length > 10, `${kept.length} files`);
+});

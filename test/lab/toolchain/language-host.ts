@@ -6,7 +6,7 @@
  * prints its port.
  */
 import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
+import { createRequire, flushCompileCache } from "node:module";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import {
@@ -179,6 +179,8 @@ function main(): void {
   server.addService(service, implementation(positionals[0] ?? ""));
   server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
     if (error) throw error;
+    // Node keeps what it has compiled when it ends, and the engine kills this process.
+    flushCompileCache();
     process.stdout.write(`${port}\n`);
   });
   exitWithParent();
