@@ -6,11 +6,12 @@
  * Options: `--unit` leaves out test/e2e; `--update` writes golden files; further words are files to run instead of all.
  */
 import { globSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { PassThrough } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
+import { keepDurations, longestFirst, readDurations } from "./durations.ts";
 import { MACHINE_ROOTS } from "./lab/machines/index.ts";
 import { ensureRoot } from "./lab/machines/root.ts";
 import { LAB_PACKAGES } from "./lab/prerequisites.ts";
@@ -36,14 +37,18 @@ interface Counts {
   readonly skipped: string[];
 }
 
-/** Runs test files, each in a process of its own, and writes what they say to `output`. */
+/** Runs test files, each in a process of its own, the longest first, and writes what they say to `output`. */
 async function runFiles(
   files: readonly string[],
   concurrency: number,
   counts: Counts,
   output: NodeJS.WritableStream = process.stdout,
 ): Promise<void> {
-  const events = run({ files: files.map((file) => join(REPOSITORY, file)), concurrency });
+  const inOrder = longestFirst(files, readDurations());
+  const events = run({ files: inOrder.map((file) => join(REPOSITORY, file)), concurrency });
+  events.on("test:summary", ({ file, duration_ms }) => {
+    if (file !== undefined) durations[relative(REPOSITORY, file)] = Math.round(duration_ms);
+  });
   events.on("test:pass", ({ details, name, skip }) => {
     if (details.type === "suite") return;
     if (skip === undefined) counts.passed++;
@@ -76,6 +81,7 @@ const withMachines = positionals.length > 0 ? positionals.some((file) => file.in
 if (withMachines) await Promise.all(MACHINE_ROOTS.map((root) => ensureRoot(root, say)));
 const find = (...patterns: string[]) => globSync(patterns, { cwd: REPOSITORY }).sort();
 const counts: Counts = { passed: 0, failed: 0, skipped: [] };
+const durations: Record<string, number> = {};
 if (positionals.length > 0) await runFiles(positionals, 1, counts);
 else {
   const sandboxed = find("test/e2e/apply-*.test.ts", "test/e2e/doctor-*.test.ts");
@@ -89,6 +95,7 @@ else {
   await labTests;
   process.stdout.write(Buffer.concat(chunks));
 }
+keepDurations(durations);
 say("Real parts and stand-ins of this run:");
 for (const { name, real, version } of toolchain.parts) say(`  ${real ? "real     " : "stand-in "} ${name}  ${version}`);
 for (const test of counts.skipped) say(`skipped ${test}`);
