@@ -60,7 +60,7 @@ test("a region that cannot decrypt the hub's state", async (t) => {
     const other = stdout.replaceAll(clusters[0]?.name ?? "", "hub-00000000-0000-0000-0000-000000000000");
     const set = ["config", "set", "--secret", "edge-fleet:hubKubeconfig", "--stack", REGION];
     assert.equal((await fleet.pulumi(set, { ...OWN, input: other })).code, 0);
-    const run = await up(fleet, REGION, OWN, ["--skip-preview", "--continue-on-error"]);
+    const run = await up(fleet, REGION, OWN, ["--continue-on-error"]);
     assert.notEqual(run.code, 0);
     assert.match(run.text, /leads to hub-00000000-[-0]+, and the stack's objects are on hub-\S+ - set the right one/);
     assert.deepEqual(touched(run), []);
@@ -69,7 +69,7 @@ test("a region that cannot decrypt the hub's state", async (t) => {
 
   await t.test("takes nothing from a hub that the fleet has no more, until its state is told so", async () => {
     fleet.edit("fleet.yaml", (file) => file.set("hub", "none"));
-    const run = await up(fleet, REGION, OWN, ["--skip-preview", "--continue-on-error"]);
+    const run = await up(fleet, REGION, OWN, ["--continue-on-error"]);
     assert.notEqual(run.code, 0);
     assert.deepEqual(touched(run), []);
     const [, command = ""] = /to leave the hub as it is, run: pulumi (state delete .*)$/m.exec(run.text) ?? [];

@@ -23,12 +23,11 @@ import {
   registered,
   touched,
   up,
+  upAfterPreview,
 } from "../lab/scenario.ts";
 
 const toolchain = await enterLab();
 const ALL = ["dark", "kept", "leaves", "old", "stays"];
-/** How a user runs what must not ask and must not stop. */
-const HEADLONG = ["--skip-preview", "--continue-on-error"];
 
 test("devices that leave", async (t) => {
   const devices = ALL.map((id) => ({ id, model: "nuc-4g", ring: "broad" }) as const);
@@ -111,8 +110,8 @@ class Story {
     const before = { stack: urns(await exportStack(this.#fleet)), logIns: logIns(this.#fleet.devices) };
     for (const run of [
       await preview(this.#fleet),
-      await up(this.#fleet),
-      await up(this.#fleet, REGION, {}, HEADLONG),
+      await upAfterPreview(this.#fleet),
+      await up(this.#fleet, REGION, {}, ["--continue-on-error"]),
     ]) {
       assert.notEqual(run.code, 0, run.text);
       assert.match(run.text, told);

@@ -20,6 +20,7 @@ import {
   type StateResource,
   signalRun,
   up,
+  upAfterPreview,
 } from "../lab/scenario.ts";
 
 const toolchain = await enterLab();
@@ -174,8 +175,8 @@ class Model {
 
   async #up(): Promise<void> {
     const vanished = await this.#vanished();
+    if (vanished.length > 0) return assertRefused(await upAfterPreview(this.#fleet), vanished);
     const run = await up(this.#fleet);
-    if (vanished.length > 0) return assertRefused(run, vanished);
     assert.equal(run.code, 0, run.text);
     for (const id of IDS) await this.#assertDone(id);
     assert.deepEqual(await registered(this.#fleet), this.#registrable());
@@ -186,8 +187,9 @@ class Model {
     const { resources } = await exportStack(this.#fleet);
     const urn = resources.find((resource) => resource.urn.endsWith(`::${id}`))?.urn;
     if (urn === undefined || this.#device(id).entry === "absent") return;
-    const run = await up(this.#fleet, REGION, {}, ["--target", urn]);
-    if (vanished.length > 0) return assertRefused(run, vanished);
+    const args = ["--target", urn];
+    if (vanished.length > 0) return assertRefused(await upAfterPreview(this.#fleet, REGION, {}, args), vanished);
+    const run = await up(this.#fleet, REGION, {}, args);
     assert.equal(run.code, 0, run.text);
     await this.#assertDone(id);
   }
@@ -213,7 +215,7 @@ class Model {
   /** A run that is killed may have begun to erase what it was told to, and goes on with it on the device. */
   async #kill(after: number): Promise<void> {
     const vanished = await this.#vanished();
-    const run = up(this.#fleet);
+    const run = vanished.length > 0 ? upAfterPreview(this.#fleet) : up(this.#fleet);
     const ended = await Promise.race([run.then(() => true), sleep(after, false)]);
     if (!ended) signalRun("SIGKILL");
     await run;

@@ -53,7 +53,7 @@ class Story {
 
   /** As in CI: what a preview would have refused must not get through either. */
   #up(env: Readonly<Record<string, string>> = {}): Promise<EngineRun> {
-    return up(this.#fleet, "hub", { env }, ["--skip-preview", "--continue-on-error"]);
+    return up(this.#fleet, "hub", { env }, ["--continue-on-error"]);
   }
 
   #writeHarbour(region: object = {}): void {

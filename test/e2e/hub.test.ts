@@ -78,11 +78,11 @@ class Story {
   }
 
   #upHub(): Promise<EngineRun> {
-    return up(this.#fleet, "hub", {}, ["--skip-preview"]);
+    return up(this.#fleet, "hub");
   }
 
   #upRegion(): Promise<EngineRun> {
-    return up(this.#fleet, REGION, {}, ["--skip-preview"]);
+    return up(this.#fleet);
   }
 
   async #settingsKey(): Promise<string> {
@@ -138,7 +138,7 @@ class Story {
     const context = await this.#upHub();
     assert.equal((await settings("rm", "edge-fleet:context")).code, 0);
     const env = { KUBECONFIG: "/nonexistent/config" };
-    const file = await up(this.#fleet, "hub", { env }, ["--skip-preview"]);
+    const file = await up(this.#fleet, "hub", { env });
     for (const [run, message] of [
       [context, /error: kubeconfig \/\S+admin\.kubeconfig: has no context "nowhere" - use one of: \S+$/m],
       [file, /error: kubeconfig \/nonexistent\/config: does not exist - set KUBECONFIG to the kubeconfig of the hub/],
@@ -323,8 +323,8 @@ class Story {
     const before = (await exportStack(this.#fleet, "hub")).resources.length;
     const runs = [
       await preview(this.#fleet, "hub"),
-      await up(this.#fleet, "hub", {}, ["--skip-preview"]),
-      await up(this.#fleet, "hub", {}, ["--skip-preview", "--continue-on-error"]),
+      await up(this.#fleet, "hub"),
+      await up(this.#fleet, "hub", {}, ["--continue-on-error"]),
     ];
     for (const run of runs) {
       assert.notEqual(run.code, 0);
@@ -343,7 +343,7 @@ class Story {
     const [changed = ""] = DEVICES;
     this.#fleet.edit(`${REGION}.yaml`, (region) => region.setIn(["devices", 0, "ring"], "broad"));
     this.#fleet.edit("fleet.yaml", (file) => file.setIn(["k3s", "version"], K3S_VERSIONS[1]));
-    const run = await up(this.#fleet, REGION, {}, ["--skip-preview", "--continue-on-error"]);
+    const run = await up(this.#fleet, REGION, {}, ["--continue-on-error"]);
     assert.notEqual(run.code, 0, "the changed device could not be registered anew");
     assert.match(run.text, new RegExp(`${REGION}-registration-${changed}.*unreachable`, "s"));
     assert.doesNotMatch(run.text, /unhandled exception|failed to register/);

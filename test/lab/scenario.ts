@@ -29,8 +29,18 @@ export interface EngineRun extends CommandResult {
   readonly text: string;
 }
 
-/** Plain `pulumi up`, as a user types it, and its event log read back. */
+/** Plain `pulumi up` without a preview, as in CI, and its event log read back. */
 export function up(
+  fleet: LabFleet,
+  stack = REGION,
+  options: RunOptions = {},
+  args: readonly string[] = [],
+): Promise<EngineRun> {
+  return upAfterPreview(fleet, stack, options, ["--skip-preview", ...args]);
+}
+
+/** Plain `pulumi up`, as a user types it: what its preview refuses does not begin, and its operations are in the log too. */
+export function upAfterPreview(
   fleet: LabFleet,
   stack = REGION,
   options: RunOptions = {},

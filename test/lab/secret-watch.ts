@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LabFleet, REGION } from "./fleet.ts";
-import { ask, type EngineRun, exportStack, up } from "./scenario.ts";
+import { ask, type EngineRun, exportStack, upAfterPreview } from "./scenario.ts";
 
 /** Runs a fleet and looks for some secrets in all that a run leaves. */
 export class SecretWatch {
@@ -29,7 +29,7 @@ export class SecretWatch {
     return this.#forms.some((form) => text.includes(form));
   }
 
-  /** Runs `up` and looks meanwhile at the arguments of every process of the lab, the devices' own included. */
+  /** Runs `up` after a preview and looks meanwhile at the arguments of every process of the lab, the devices' own included. */
   async up(): Promise<EngineRun> {
     const seen = new Set<string>();
     const timer = setInterval(() => {
@@ -41,7 +41,7 @@ export class SecretWatch {
         }
       }
     }, 50);
-    const run = await up(this.#fleet).finally(() => clearInterval(timer));
+    const run = await upAfterPreview(this.#fleet).finally(() => clearInterval(timer));
     const all = [...seen].join("\n");
     assert.match(all, /edge-fleet-device\0(serve|follow|run)/, `runs of the device program were seen: ${run.text}`);
     assert.ok(!this.holds(all));
