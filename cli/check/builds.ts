@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
 import { pullRequestMiB } from "../../components/gitops/engine/pulls.ts";
-import { SEALED_SECRETS_MEMORY } from "../../components/gitops/engine/sealed-secrets/settings.ts";
+import { SECRETS_CONTROLLERS } from "../../components/gitops/engine/secrets.ts";
 import {
   type Leaf,
   listWorkloadLeaves,
@@ -136,9 +136,12 @@ function takenTogether(workloads: readonly TreeWorkload[], devices: readonly Tre
 function modelMemory({ models }: TreeInput, model: string, devices: readonly TreeDevice[]): ModelMemory {
   const memoryMiB = models[model]?.memoryMiB ?? 0;
   const agentMiB = devices.some(({ engine }) => engine === "argocd-agent") ? AGENT_MEMORY.requestMiB : 0;
-  const sealedMiB = devices.some(({ sealing }) => sealing !== undefined) ? SEALED_SECRETS_MEMORY.requestMiB : 0;
+  const secretsMiB = Math.max(
+    0,
+    ...devices.map(({ secrets }) => (secrets === undefined ? 0 : SECRETS_CONTROLLERS[secrets].memory.requestMiB)),
+  );
   const pulledMiB = Math.max(0, ...devices.map(({ engine }) => pullRequestMiB(engine, memoryMiB)));
-  return { model, memoryMiB, engineMiB: pulledMiB + agentMiB + sealedMiB };
+  return { model, memoryMiB, engineMiB: pulledMiB + agentMiB + secretsMiB };
 }
 
 async function renderFolder(directory: string, path: string): Promise<Rendered> {

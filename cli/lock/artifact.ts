@@ -24,6 +24,8 @@ const PROJECTS = {
   flux: "https://raw.githubusercontent.com/fluxcd",
   /** Holds `<release>/helm/sealed-secrets/crds/...`. */
   sealedsecrets: "https://raw.githubusercontent.com/bitnami/sealed-secrets",
+  /** Holds `<release>/config/crds/bases/...`. */
+  externalsecrets: "https://raw.githubusercontent.com/external-secrets/external-secrets",
 } as const;
 
 /** A project whose releases are locked: a distribution that is one binary, or another one. */
@@ -78,6 +80,8 @@ export type HashSource =
     }
   /** The file itself, a text, downloaded each time. */
   | { readonly kind: "file" }
+  /** A definition that is put beside the lock file without its descriptions and the versions that are not served. */
+  | { readonly kind: "definition"; readonly beside: string }
   /** The file itself, large: downloaded once, when it is not locked. `published`: a hash that upstream tells elsewhere. */
   | { readonly kind: "archive"; readonly published?: string }
   /** The Snap Store, when it is not locked. */

@@ -8,6 +8,7 @@ import { type LockContext, type ReleaseBases, UPSTREAM, type UsedArtifact } from
 import { planArgoCd } from "./sources/argocd.ts";
 import { planArgoCdAgent } from "./sources/argocd-agent.ts";
 import { planDistributions } from "./sources/distributions.ts";
+import { planExternalSecrets } from "./sources/external-secrets.ts";
 import { planFlux } from "./sources/flux.ts";
 import { planSealedSecrets } from "./sources/sealed-secrets.ts";
 import { planWasm } from "./sources/wasm.ts";
@@ -23,6 +24,7 @@ const SOURCES: readonly ((context: LockContext) => UsedArtifact[])[] = [
   planArgoCdAgent,
   planFlux,
   planSealedSecrets,
+  planExternalSecrets,
 ];
 
 /**

@@ -10,6 +10,7 @@ import { type Digests, digestsOf, fetchFile } from "../../components/artifacts/f
 import { contentLength, download, type HttpBounds, TransientError } from "../../components/artifacts/http.ts";
 import type { ArtifactFile } from "../../components/inventory/index.ts";
 import type { LockScalar, ReleaseBases, SignatureSource, SnapPart, UsedArtifact } from "./artifact.ts";
+import { trimDefinition } from "./definition.ts";
 import { type ArchivedImage, cacheImageArchive, imageArchivePath } from "./image-archive.ts";
 import { imagesOf } from "./images.ts";
 import { parseImage, Registry } from "./registry.ts";
@@ -80,7 +81,13 @@ export async function resolveUsed(used: UsedArtifact, context: ResolveContext): 
     };
   const content = await download(url, MAX_MANIFEST_BYTES, context.bounds);
   if (content.length === 0) throw new Error(`${url}: is empty - check the base URL`);
-  return { file: { url, sha256: createHash("sha256").update(content).digest("hex"), size: content.length }, scalars };
+  if (hash.kind === "file") return { file: locateText(url, content), scalars };
+  const text = trimDefinition(content.toString("utf8"), url);
+  return { file: locateText(hash.beside, text), scalars, beside: { path: hash.beside, text } };
+}
+
+function locateText(url: string, content: string | Buffer): ArtifactFile & { size: number } {
+  return { url, sha256: createHash("sha256").update(content).digest("hex"), size: Buffer.byteLength(content) };
 }
 
 async function resolveImage(
@@ -186,9 +193,7 @@ async function resolveSnap(part: SnapPart, used: UsedArtifact, context: ResolveC
   const scalars = part.pick === "release" ? [revision] : [];
   if (part.part === "snap") return { file: { url: snap.url, sha256: digests.sha256, size: digests.size }, scalars };
   const path = `assertions/${snap.name}_${snap.revision}.assert`;
-  const sha256 = createHash("sha256").update(assertions).digest("hex");
-  const file = { url: path, sha256, size: Buffer.byteLength(assertions) };
-  return { file, scalars, beside: { path, text: assertions } };
+  return { file: locateText(path, assertions), scalars, beside: { path, text: assertions } };
 }
 
 async function downloadSnap(part: SnapPart, context: ResolveContext): Promise<ResolvedSnap> {

@@ -2,7 +2,7 @@
 import { sealingKeyName } from "../identity/sealing.ts";
 import type { Profile, RegistryMirror } from "../inventory/types.ts";
 import { fluxGitSecretName, runsFlux } from "./engine/flux/settings.ts";
-import { runsSealedSecrets } from "./engine/sealed-secrets/settings.ts";
+import { secretsSourceOf } from "./engine/secrets.ts";
 import type { RegionFacts, TreeDevice } from "./tree-input.ts";
 import { windowGroup } from "./windows.ts";
 
@@ -18,6 +18,7 @@ export function deviceValues({ labels, values = {} }: ValueSource): Record<strin
 /** The device of a profile. @throws Error when it has windows in a time zone that is not known */
 export function treeDevice(profile: Profile): TreeDevice {
   const { id, region, model, ring, gitops, wasm, labels, maintenance, time } = profile;
+  const secrets = secretsSourceOf(profile);
   return {
     id,
     region,
@@ -26,7 +27,8 @@ export function treeDevice(profile: Profile): TreeDevice {
     engine: gitops.engine,
     ...(runsFlux(profile) ? { flux: fluxOf(gitops) } : {}),
     wasm,
-    ...(runsSealedSecrets(profile) ? { sealing: profile.sealing.map(sealingKeyName) } : {}),
+    ...(secrets === undefined ? {} : { secrets }),
+    ...(secrets === "sealed-secrets" ? { sealing: profile.sealing.map(sealingKeyName) } : {}),
     values: deviceValues(profile),
     labels,
     windows: windowGroup(maintenance, time.zone),

@@ -1,6 +1,7 @@
 /** What the tree and everything on the hub are computed from: the contract between the inventory and its renderers. */
 import type { FleetFile } from "../inventory/schema.ts";
 import type { Profile, WasmRuntime } from "../inventory/types.ts";
+import type { SecretsSource } from "./engine/secrets.ts";
 import type { WindowGroup } from "./windows.ts";
 
 /** Hardware class as the tree sees it. */
@@ -61,6 +62,8 @@ export interface TreeDevice {
   };
   /** WASM runtimes. Absent: none. */
   readonly wasm?: readonly WasmRuntime[];
+  /** What brings Secrets to it. Absent: nothing of ours. */
+  readonly secrets?: SecretsSource;
   /** Names of the keys for SealedSecrets that it has. Absent: it has nothing to open them. */
   readonly sealing?: readonly string[];
   /** Facts for its workloads by key. Absent: none. */

@@ -28,17 +28,18 @@ const ArgoCdSchema = z
 /** Release of Flux' controllers that is installed where none is asked for: those of Flux v2.9.0 (manifests/bases of flux2). */
 const FLUX_RELEASE = "v1.9.1";
 
-const fluxVersion = (name: string) =>
+/** A release of a controller. @param release where none is asked for */
+const controllerVersion = (name: string, release: string) =>
   z
     .string()
-    .regex(/^v\d+\.\d+\.\d+$/, `is not a release of ${name} - write e.g. ${FLUX_RELEASE}`)
-    .default(FLUX_RELEASE)
+    .regex(/^v\d+\.\d+\.\d+$/, `is not a release of ${name} - write e.g. ${release}`)
+    .default(release)
     .describe(`Release of ${name}; artifacts.lock.yaml pins its image and definitions`);
 
 const FluxSchema = z
   .strictObject({
-    sourceController: fluxVersion("source-controller"),
-    kustomizeController: fluxVersion("kustomize-controller"),
+    sourceController: controllerVersion("source-controller", FLUX_RELEASE),
+    kustomizeController: controllerVersion("kustomize-controller", FLUX_RELEASE),
     reconcileMinutes: reconcileMinutes.describe(
       "How long after one look at the Git branch, and at what runs, the next one comes; at random up to a quarter sooner or later, so that a fleet does not ask in step",
     ),
@@ -46,19 +47,15 @@ const FluxSchema = z
   .prefault({})
   .describe("Flux on the device, with `engine: flux`");
 
-/** Release of Sealed Secrets that is installed where none is asked for. */
-const SEALED_SECRETS_RELEASE = "v0.40.0";
-
 const SealedSecretsSchema = z
-  .strictObject({
-    version: z
-      .string()
-      .regex(/^v\d+\.\d+\.\d+$/, `is not a release of Sealed Secrets - write e.g. ${SEALED_SECRETS_RELEASE}`)
-      .default(SEALED_SECRETS_RELEASE)
-      .describe("Release of the controller; artifacts.lock.yaml pins its image and definition"),
-  })
+  .strictObject({ version: controllerVersion("Sealed Secrets", "v0.40.0") })
   .prefault({})
   .describe("Sealed Secrets on the device, with `secrets: sealed-secrets`");
+
+const ExternalSecretsSchema = z
+  .strictObject({ version: controllerVersion("External Secrets", "v2.9.0") })
+  .prefault({})
+  .describe("External Secrets on the device, with `secrets: external-secrets`");
 
 /** `gitops` of every layer. */
 export const GitopsSchema = z
@@ -74,12 +71,13 @@ export const GitopsSchema = z
     agent: AgentSchema,
     access: GitAccessSchema.optional(),
     secrets: z
-      .enum(["none", "sealed-secrets"])
+      .enum(["none", "sealed-secrets", "external-secrets"])
       .default("none")
       .describe(
-        "What opens Secrets that lie encrypted in Git. sealed-secrets: the Sealed Secrets controller, installed by `up` beside the engine, with the keys of the region's lock; `edge-fleet seal` encrypts for it. none: nothing does. It needs an engine",
+        "What brings Secrets. sealed-secrets: the Sealed Secrets controller, installed by `up` beside the engine, with the keys of the region's lock, opens those that lie encrypted in Git; `edge-fleet seal` encrypts for it. external-secrets: the External Secrets controller, installed the same way, takes them from a store that the device reaches. none: nothing does. It needs an engine",
       ),
     sealedSecrets: SealedSecretsSchema,
+    externalSecrets: ExternalSecretsSchema,
   })
   .prefault({})
   .describe("How the device gets its workloads");

@@ -149,8 +149,8 @@ const LockedSnapSchema = z.strictObject({
   snapdAssertions: ArtifactFileSchema.optional(),
 });
 
-/** A controller of Flux by release. */
-const FluxReleasesSchema = z.record(
+/** A controller with several kinds, by release. */
+const ControllerReleasesSchema = z.record(
   z.string(),
   z.strictObject({
     image: ImageSchema.optional(),
@@ -200,8 +200,8 @@ export const ArtifactsLockSchema = z.strictObject({
     .describe("Argo CD by release"),
   flux: z
     .strictObject({
-      sourceController: FluxReleasesSchema.optional(),
-      kustomizeController: FluxReleasesSchema.optional(),
+      sourceController: ControllerReleasesSchema.optional(),
+      kustomizeController: ControllerReleasesSchema.optional(),
     })
     .optional()
     .describe("Flux' controllers, each by release"),
@@ -213,6 +213,7 @@ export const ArtifactsLockSchema = z.strictObject({
     .record(z.string(), z.strictObject({ image: ImageSchema.optional(), crd: ArtifactFileSchema.optional() }))
     .optional()
     .describe("The Sealed Secrets controller by release: its image, and the definition of its kind"),
+  externalSecrets: ControllerReleasesSchema.optional().describe("The External Secrets controller by release"),
   imageArchives: z
     .record(ImageSchema, ArchitecturesSchema)
     .optional()

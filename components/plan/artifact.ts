@@ -7,6 +7,13 @@ import { renderAgent } from "../gitops/engine/agent/index.ts";
 import { runsAgent } from "../gitops/engine/agent/settings.ts";
 import { renderEngine } from "../gitops/engine/argocd/index.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { renderExternalSecrets } from "../gitops/engine/external-secrets/index.ts";
+import {
+  EXTERNAL_SECRETS_KINDS,
+  type ExternalSecretsKind,
+  externalSecretsDefinitionFile,
+  runsExternalSecrets,
+} from "../gitops/engine/external-secrets/settings.ts";
 import { renderFlux } from "../gitops/engine/flux/index.ts";
 import { FLUX_PARTS, fluxDefinitionFile, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { renderSealedSecrets } from "../gitops/engine/sealed-secrets/index.ts";
@@ -22,6 +29,7 @@ import {
   argoCdImages,
   type EngineImage,
   engineImages,
+  externalSecretsImage,
   fluxImages,
   getsImageArchives,
   imageName,
@@ -80,7 +88,7 @@ type Locate = Pick<ResolvedArtifact, "name" | "kind" | "installPath" | "mode">;
  * Resolves everything that a device needs. The distribution's binary or snap comes first; then the image archive, the
  * snap's assertions, and each snap that is installed before it with its own, the first one last; then a shim per WASM
  * runtime, in the profile's order; then archives of the pull engine's images, its definitions and objects, and those of what
- * opens its Secrets.
+ * brings its Secrets.
  * @throws Error naming artifacts.lock.yaml, the field, the device and the fix: a file that is not locked, a URL that is
  * not http(s), or credentials in a URL (they would show in the device's process list)
  */
@@ -89,7 +97,8 @@ export function resolveArtifacts(profile: Profile, lock: ArtifactsLock): Resolve
     .artifacts(profile, lock)
     .map(({ field, locked, ...place }) => resolve(profile, field, locked, place));
   const shims = profile.wasm.map((runtime) => shim(profile, lock, runtime));
-  const manifests = [...engine(profile, lock), ...flux(profile, lock), ...sealedSecrets(profile, lock)];
+  const secrets = [...sealedSecrets(profile, lock), ...externalSecrets(profile, lock)];
+  const manifests = [...engine(profile, lock), ...flux(profile, lock), ...secrets];
   return [...distribution, ...shims, ...imageArchives(profile, lock), ...manifests];
 }
 
@@ -178,6 +187,26 @@ function sealedSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[
     resolve(profile, `sealedSecrets.${version}.crd`, locked?.crd, place),
     made(`sealed-secrets ${version}`, `${folder}/edge-fleet-sealed-secrets.yaml`, content),
   ];
+}
+
+function externalSecrets(profile: Profile, lock: ArtifactsLock): ResolvedArtifact[] {
+  if (!runsExternalSecrets(profile)) return [];
+  const { version } = profile.gitops.externalSecrets;
+  const folder = distributionOf(profile).manifests;
+  const locked = lock.externalSecrets?.[version];
+  const image = requireImage(profile, externalSecretsImage(profile, lock));
+  const kinds = Object.keys(EXTERNAL_SECRETS_KINDS) as ExternalSecretsKind[];
+  const definitions = kinds.map((kind) => {
+    const file = externalSecretsDefinitionFile(kind);
+    return resolve(profile, `externalSecrets.${version}.crds (${file})`, findDefinition(locked?.crds, file), {
+      name: `${kind}-crd`,
+      kind: "manifest",
+      installPath: `${folder}/edge-fleet-crd-${kind}.yaml`,
+      mode: "0600",
+    });
+  });
+  const path = `${folder}/edge-fleet-external-secrets.yaml`;
+  return [...definitions, made(`external-secrets ${version}`, path, renderExternalSecrets({ image }))];
 }
 
 /** Objects that edge-fleet makes itself. */

@@ -3,6 +3,7 @@
  */
 import { agentOf, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
+import { runsExternalSecrets } from "../gitops/engine/external-secrets/settings.ts";
 import { type FLUX_PARTS, type FluxImages, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
 import type { ArtifactsLock } from "../inventory/schema.ts";
@@ -47,6 +48,12 @@ export function sealedSecretsImage({ gitops }: Profile, lock: ArtifactsLock): En
   return { field: `sealedSecrets.${version}.image`, reference: lock.sealedSecrets?.[version]?.image };
 }
 
+/** The image of External Secrets' controller. */
+export function externalSecretsImage({ gitops }: Profile, lock: ArtifactsLock): EngineImage {
+  const { version } = gitops.externalSecrets;
+  return { field: `externalSecrets.${version}.image`, reference: lock.externalSecrets?.[version]?.image };
+}
+
 /** All images of what a device gets beside its distribution. */
 export function engineImages(profile: Profile, lock: ArtifactsLock): EngineImage[] {
   const agent = agentOf(profile)?.version;
@@ -55,6 +62,7 @@ export function engineImages(profile: Profile, lock: ArtifactsLock): EngineImage
     ...(runsAgent(profile) && agent !== undefined ? [agentImage(agent, lock)] : []),
     ...(runsFlux(profile) ? Object.values(fluxImages(profile, lock)) : []),
     ...(runsSealedSecrets(profile) ? [sealedSecretsImage(profile, lock)] : []),
+    ...(runsExternalSecrets(profile) ? [externalSecretsImage(profile, lock)] : []),
   ];
 }
 

@@ -2,18 +2,17 @@
  * What opens Secrets that lie encrypted in Git: the Secrets of a device's sealing keys, and what stands against them.
  * The controller itself is an artifact, see artifact.ts. Pure.
  */
-import { sealedSecretsNamespace } from "../gitops/engine/sealed-secrets/index.ts";
-import {
-  runsSealedSecrets,
-  SEALED_SECRETS_NAMESPACE,
-  sealingSecretName,
-} from "../gitops/engine/sealed-secrets/settings.ts";
+import { runsSealedSecrets, sealingSecretName } from "../gitops/engine/sealed-secrets/settings.ts";
+import type { SecretsSource } from "../gitops/engine/secrets.ts";
+import { secretsNamespace } from "../gitops/engine/secrets-objects.ts";
 import { formatObjects } from "../gitops/yaml.ts";
 import { isSealingKey, sealingKeyName, sealingPublicKey, sealingSecretKey } from "../identity/sealing.ts";
 import type { Profile } from "../inventory/types.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import { error, type Finding } from "./distributions/finding.ts";
 import { PLACEHOLDER } from "./placeholder.ts";
+
+const SOURCE: SecretsSource = "sealed-secrets";
 
 /** What of a profile decides it. */
 type Source = Pick<Profile, "id" | "region" | "joins" | "gitops" | "sealing">;
@@ -50,9 +49,9 @@ function isCertificate(certificate: string): boolean {
 }
 
 /**
- * Renders the Secrets, all in one file: what leaves it leaves the cluster. Its name sorts before the controller's, so that a
- * key that is forgotten is gone when the pod for the others starts, which reads what is there then and never looks again
- * (pkg/controller/main.go of v0.40.0, initKeyRegistry).
+ * Renders the Secrets and their namespace, all in one file: what leaves it leaves the cluster. Its name sorts before the
+ * controller's, so that a key that is forgotten is gone when the pod for the others starts, which reads what is there then
+ * and never looks again (pkg/controller/main.go of v0.40.0, initKeyRegistry).
  * @param folder of the manifests
  * @param secrets of the stack by key
  * @throws Error naming the device, the key and the fix, never the secret
@@ -64,7 +63,7 @@ export function sealingFiles(
 ): DeviceFile[] {
   if (!runsSealedSecrets(profile)) return [];
   const objects = profile.sealing.map((certificate) => secretOf(profile, certificate, secrets));
-  const content = formatObjects([], [sealedSecretsNamespace(), ...objects]);
+  const content = formatObjects([], [secretsNamespace(SOURCE), ...objects]);
   return [{ path: `${folder}/edge-fleet-sealed-secrets-keys.yaml`, mode: "0600", content, live: true, secret: true }];
 }
 
@@ -83,7 +82,7 @@ function secretOf({ id, region }: Source, certificate: string, secrets: Readonly
     kind: "Secret",
     metadata: {
       name: sealingSecretName(sealingKeyName(certificate)),
-      namespace: SEALED_SECRETS_NAMESPACE,
+      namespace: SOURCE,
       labels: { "sealedsecrets.bitnami.com/sealed-secrets-key": "active" },
     },
     type: "kubernetes.io/tls",

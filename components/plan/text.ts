@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { agentOf, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
 import { runsFlux } from "../gitops/engine/flux/settings.ts";
-import { runsSealedSecrets } from "../gitops/engine/sealed-secrets/settings.ts";
+import { secretsSourceOf } from "../gitops/engine/secrets.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import type { Payload } from "./payload.ts";
@@ -85,16 +85,19 @@ export function planLines(text: string): Map<string, string> {
 
 /** Every setting of a profile that reaches the device, one line each. */
 export function settingLines(profile: Profile): PlanLine[] {
-  const { engine, secrets, sealedSecrets, access, argocd, flux } = profile.gitops;
+  const { engine, sealedSecrets, externalSecrets, access, argocd, flux } = profile.gitops;
+  const secrets = secretsSourceOf(profile);
   const pulling = {
     engine,
     ...(runsArgoCd(profile) ? { argocd, access } : {}),
     ...(runsFlux(profile) ? { flux, access } : {}),
     ...(runsAgent(profile) ? { agent: agentOf(profile) } : {}),
+    ...(secrets === "sealed-secrets" ? { secrets, sealedSecrets } : {}),
+    ...(secrets === "external-secrets" ? { secrets, externalSecrets } : {}),
   };
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
-    gitops: runsSealedSecrets(profile) ? { ...pulling, secrets, sealedSecrets } : pulling,
+    gitops: pulling,
     [profile.distribution]: profile[profile.distribution],
   };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));

@@ -176,7 +176,7 @@ test("Secrets that lie sealed in Git", async (t) => {
 
   await t.test("it takes over what it had made before it was taken away and came back", async () => {
     const owner = () => look("-n edge-apps get secret one -o jsonpath={.metadata.ownerReferences[0].kind}");
-    // As the device program leaves it, see apply-sealed.test.ts.
+    // As the device program leaves it, see apply-secrets.test.ts.
     const patch = { metadata: { ownerReferences: null, annotations: { "sealedsecrets.bitnami.com/managed": "true" } } };
     await kubectl(`-n edge-apps patch secret one --type=merge -p '${JSON.stringify(patch)}'`);
     assert.equal(await owner(), "");

@@ -27,6 +27,7 @@ forget_manifests() {
   prunes_itself || rm -f "$@"
   case "$*" in *edge-fleet-hub-agent.yaml*) remove_agent_secrets ;; esac
   case "$*" in *edge-fleet-sealed-secrets.yaml*) keep_unsealed ;; esac
+  case "$*" in *edge-fleet-external-secrets.yaml*) keep_external || die "External Secrets could not be taken away - read $LOG, then run again" ;; esac
   for each in argocd flux; do
     case "$*" in *"edge-fleet-engine-$each.yaml"*) "remove_$each" || die "engine: $each could not be taken away - read $LOG, then run again" ;; esac
   done
@@ -39,13 +40,31 @@ prunes_itself() { command -v "${DISTRIBUTION}_prunes_manifests" >/dev/null; }
 # Secrets that Sealed Secrets has made stay, as all that an engine has brought: they would go with their owner. One that comes
 # back takes them again by the annotation (pkg/controller/controller.go of v0.40.0, isAnnotatedToBeManaged).
 keep_unsealed() {
+  patch_owned secrets SealedSecret '{"ownerReferences":null,"annotations":{"sealedsecrets.bitnami.com/managed":"true"}}'
+}
+
+# The same of External Secrets, which takes them again without a mark. Its controller goes first, since it would put its
+# finalizers back, for which the definition would wait (externalsecret_controller.go of v2.9.0, Reconcile, applyOwnership).
+keep_external() {
+  end_engine external_secrets || return 1
+  patch_owned secrets ExternalSecret '{"ownerReferences":null}'
+  patch_owned externalsecrets.external-secrets.io '' '{"finalizers":null}'
+}
+
+in_external_secrets() {
   # shellcheck disable=SC2086
-  $KUBECTL get secrets --all-namespaces -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.metadata.ownerReferences[*].kind}{"\n"}{end}' </dev/null >"$STAGE/unsealed" || :
+  $KUBECTL -n external-secrets "$@" </dev/null
+}
+
+# Patches the metadata, $3, of the objects of a kind, $1: of those whose owner is of another, $2, or of all where that is empty.
+patch_owned() {
+  # shellcheck disable=SC2086
+  $KUBECTL get "$1" --all-namespaces -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.metadata.ownerReferences[*].kind}{"\n"}{end}' </dev/null >"$STAGE/owned" || :
   while read -r namespace name owner; do
-    [ "$owner" = SealedSecret ] || continue
+    [ -z "$2" ] || [ "$owner" = "$2" ] || continue
     # shellcheck disable=SC2086
-    $KUBECTL -n "$namespace" patch secret "$name" --type=merge -p '{"metadata":{"ownerReferences":null,"annotations":{"sealedsecrets.bitnami.com/managed":"true"}}}' </dev/null || :
-  done <"$STAGE/unsealed"
+    $KUBECTL -n "$namespace" patch "$1" "$name" --type=merge -p "{\"metadata\":$3}" </dev/null || :
+  done <"$STAGE/owned"
 }
 
 remove_agent_secrets() {
@@ -108,7 +127,7 @@ drop_engine_folder() {
   rmdir "$ENGINE_FOLDER" 2>/dev/null || :
 }
 
-# Of argocd or flux, one after the other, so that no collector of garbage has to come. A pod that does not end is ended by force.
+# Of argocd, flux or external_secrets, one after the other, so that no collector of garbage has to come. A pod that does not end is ended by force.
 end_engine() {
   "in_$1" delete deployments,statefulsets,replicasets,pods --all --ignore-not-found --wait=false || return 1
   end=$(($(tick) + ENGINE_END_SECONDS))

@@ -1,7 +1,7 @@
 /** What stands against a device running the pull engine that it is to get. Pure. */
 import { runsFlux } from "../../gitops/engine/flux/settings.ts";
 import { pullRequestMiB, pullsByItself } from "../../gitops/engine/pulls.ts";
-import { runsSealedSecrets, SEALED_SECRETS_MEMORY } from "../../gitops/engine/sealed-secrets/settings.ts";
+import { SECRETS_CONTROLLERS, secretsSourceOf } from "../../gitops/engine/secrets.ts";
 import type { Profile } from "../../inventory/types.ts";
 import { getsImageArchives } from "../engine-images.ts";
 import type { Distribution } from "./distribution.ts";
@@ -14,29 +14,28 @@ const LEAST_MIB = 128;
 /** Registries of upstream's own images. */
 const ARGO_CD_REGISTRIES = ["quay.io", "public.ecr.aws"];
 const FLUX_REGISTRIES = ["ghcr.io"];
-const SEALED_SECRETS_REGISTRY = "docker.io";
 
 /** What stands against the engine of a profile. A model that is too small for a server is told of elsewhere. */
 export function checkEngine(profile: Profile, distribution: Pick<Distribution, "images">): Finding[] {
   const { memoryMiB, model, gitops } = profile;
   if (!pullsByItself(profile) || memoryMiB < MINIMUM_MEMORY_MIB) return [];
-  const sealed = runsSealedSecrets(profile);
+  const source = secretsSourceOf(profile);
+  const secrets = source === undefined ? undefined : SECRETS_CONTROLLERS[source];
   const flux = runsFlux(profile);
-  const engine = pullRequestMiB(gitops.engine, memoryMiB) + (sealed ? SEALED_SECRETS_MEMORY.requestMiB : 0);
+  const engine = pullRequestMiB(gitops.engine, memoryMiB) + (secrets?.memory.requestMiB ?? 0);
   const pods = podMemoryMiB(memoryMiB);
-  const name = flux ? "Flux" : "Argo CD";
+  const puller = flux ? "Flux" : "Argo CD";
+  const name = secrets === undefined ? puller : `${puller} and ${secrets.title}`;
   if (pods - engine < LEAST_MIB)
     return [
       error(
         "gitops.engine",
-        `${name} ${sealed ? "and Sealed Secrets request" : "requests"} ${engine} of the ${pods} MiB that model ${model} leaves for pods - use a model with more memory${flux ? "" : ", flux"}, or none`,
+        `${name} ${secrets === undefined ? "requests" : "request"} ${engine} of the ${pods} MiB that model ${model} leaves for pods - use a model with more memory${flux ? "" : ", flux"}, or none`,
       ),
     ];
   const registries = flux ? FLUX_REGISTRIES : ARGO_CD_REGISTRIES;
-  const needed = sealed ? [...registries, SEALED_SECRETS_REGISTRY] : registries;
-  return getsImageArchives(profile, distribution)
-    ? []
-    : checkImages(profile, distribution, sealed ? `${name} and Sealed Secrets` : name, needed);
+  const needed = [...new Set([...registries, ...(secrets === undefined ? [] : [secrets.registry])])];
+  return getsImageArchives(profile, distribution) ? [] : checkImages(profile, distribution, name, needed);
 }
 
 function checkImages(

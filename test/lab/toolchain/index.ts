@@ -229,7 +229,25 @@ async function moduleDirectory(folder: string, module: string): Promise<string> 
  * @throws Error naming what to install, or why the module could not be had
  */
 export async function argocdManifests(): Promise<{ version: string; directory: string }> {
-  const directory = join(import.meta.dirname, "argocd-manifests");
+  const { version, directory } = await pinnedModule("argocd-manifests");
+  return { version, directory: join(directory, "manifests") };
+}
+
+/**
+ * A definition of External Secrets, from the Go module that `external-secrets/go.mod` pins: the newest one that the Go
+ * module proxy has.
+ * @param file name in `config/crds/bases`
+ * @returns its YAML
+ * @throws Error as {@link argocdManifests}
+ */
+export async function externalSecretsDefinition(file: string): Promise<string> {
+  const { directory } = await pinnedModule("external-secrets");
+  return readFileSync(join(directory, "config/crds/bases", file), "utf8");
+}
+
+/** Where the one module is that the go.mod of a folder requires; it may require others that cannot be had. */
+async function pinnedModule(folder: string): Promise<{ version: string; directory: string }> {
+  const directory = join(import.meta.dirname, folder);
   const pin = /^require (\S+) (v\S+)$/m.exec(readFileSync(join(directory, "go.mod"), "utf8"));
   if (!pin) throw new Error(`${join(directory, "go.mod")} has no line "require <module> <version>" - restore it`);
   const [, module, version = ""] = pin;
@@ -238,5 +256,5 @@ export async function argocdManifests(): Promise<{ version: string; directory: s
     cwd: directory,
     env: { ...process.env, GOWORK: "off" },
   });
-  return { version, directory: join((JSON.parse(stdout) as { Dir: string }).Dir, "manifests") };
+  return { version, directory: (JSON.parse(stdout) as { Dir: string }).Dir };
 }

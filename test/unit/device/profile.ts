@@ -11,6 +11,9 @@ const AGENT = "v0.10.0";
 /** The release of Sealed Secrets in the lock. */
 export const SEALED_SECRETS = "v0.40.0";
 
+/** The release of External Secrets in the lock. */
+export const EXTERNAL_SECRETS = "v2.9.0";
+
 /** The release of Flux' controllers in the lock. */
 export const FLUX = "v1.9.1";
 
@@ -19,7 +22,11 @@ export function gitopsOf(engine: Profile["gitops"]["engine"]): Profile["gitops"]
   const agent = { version: AGENT, address: "tokyo.hub.example.com", port: 443, generation: 2026 };
   const argocd = { version: ARGO_CD, reconcileMinutes: 10 };
   const flux = { sourceController: FLUX, kustomizeController: FLUX, reconcileMinutes: 10 };
-  const secrets = { secrets: "none", sealedSecrets: { version: SEALED_SECRETS } } as const;
+  const secrets = {
+    secrets: "none",
+    sealedSecrets: { version: SEALED_SECRETS },
+    externalSecrets: { version: EXTERNAL_SECRETS },
+  } as const;
   return { engine, argocd, flux, ...secrets, ...(engine === "argocd-agent" ? { agent } : {}) };
 }
 
@@ -154,6 +161,20 @@ export const LOCK: ArtifactsLock = {
         sha256: "9".repeat(64),
         size: 7_000,
       },
+    },
+  },
+  externalSecrets: {
+    [EXTERNAL_SECRETS]: {
+      image: `ghcr.io/external-secrets/external-secrets:${EXTERNAL_SECRETS}@sha256:${"5".repeat(64)}`,
+      crds: [
+        "external-secrets.io_externalsecrets",
+        "external-secrets.io_secretstores",
+        "generators.external-secrets.io_generatorstates",
+      ].map((name, index) => ({
+        url: `definitions/external-secrets-${EXTERNAL_SECRETS}/${name}.yaml`,
+        sha256: `3${index}`.repeat(32),
+        size: 90_000,
+      })),
     },
   },
   argocdAgent: { [AGENT]: { image: `quay.io/argoprojlabs/argocd-agent:${AGENT}@sha256:${"e".repeat(64)}` } },

@@ -6,14 +6,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { formatObjects } from "../../yaml.ts";
-import { RESTRICTED } from "../argocd/configuration.ts";
-import { API_PORTS, tcp } from "../argocd/policies.ts";
-import { type EngineContainer, type EngineObject, enginePod, goMemoryLimit, singlePod } from "../pod.ts";
-import { SEALED_SECRETS_MEMORY, SEALED_SECRETS_NAMESPACE, type SealedSecretsSettings } from "./settings.ts";
-
-const NAME = "sealed-secrets-controller";
-const PRIORITY = "edge-fleet-sealed-secrets";
-const RBAC = "rbac.authorization.k8s.io";
+import { secretsObjects } from "../secrets-objects.ts";
+import type { SealedSecretsSettings } from "./settings.ts";
 
 /** User of the image: docker/controller.Dockerfile. */
 const USER = 1001;
@@ -27,104 +21,30 @@ const PORT = 8080;
  */
 const TRIES = 18;
 
-const LABELS = { "app.kubernetes.io/name": NAME };
-
-/** The controller's objects, in the order in which they are applied. */
-export function sealedSecretsObjects(settings: SealedSecretsSettings): EngineObject[] {
-  return [...surroundings(), ...account(), ...policies(), controller(settings)] as EngineObject[];
-}
-
-/** The controller's objects as one text of YAML. */
-export function renderSealedSecrets(settings: SealedSecretsSettings): string {
-  return formatObjects([], sealedSecretsObjects(settings));
-}
-
-function metadata(name: string, namespaced = true): types.input.meta.v1.ObjectMeta {
-  return {
-    name,
-    ...(namespaced ? { namespace: SEALED_SECRETS_NAMESPACE } : {}),
-    labels: {
-      "app.kubernetes.io/name": name,
-      "app.kubernetes.io/part-of": "sealed-secrets",
-      "app.kubernetes.io/managed-by": "edge-fleet",
-    },
-  };
-}
-
-/** The namespace, which comes with the keys: they have to be there, and the forgotten ones gone, before the controller is. */
-export function sealedSecretsNamespace(): object {
-  const { labels, ...named } = metadata(SEALED_SECRETS_NAMESPACE, false);
-  return { apiVersion: "v1", kind: "Namespace", metadata: { ...named, labels: { ...labels, ...RESTRICTED } } };
-}
-
-function surroundings(): object[] {
-  return [
-    {
-      apiVersion: "scheduling.k8s.io/v1",
-      kind: "PriorityClass",
-      metadata: metadata(PRIORITY, false),
-      value: 999_999_999,
-      description: "What opens Secrets: evicted after every workload, since they wait for what it opens.",
-    },
-  ];
-}
-
 /**
  * Of upstream's rights (controller.jsonnet) it has those that its flags use: Secrets are deleted by `--old-gc-behavior`, and
  * namespaces are read with `--additional-namespaces`. It has to write Secrets of every namespace: that is what it is for.
  */
-function account(): object[] {
-  const apiVersion = `${RBAC}/v1`;
-  const rules = [
-    { apiGroups: ["bitnami.com"], resources: ["sealedsecrets"], verbs: ["get", "list", "watch"] },
-    { apiGroups: ["bitnami.com"], resources: ["sealedsecrets/status"], verbs: ["update"] },
-    { apiGroups: [""], resources: ["secrets"], verbs: ["get", "list", "watch", "create", "update"] },
-    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
-  ];
-  return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata(NAME) },
-    { apiVersion, kind: "ClusterRole", metadata: metadata(NAME, false), rules },
-    {
-      apiVersion,
-      kind: "ClusterRoleBinding",
-      metadata: metadata(NAME, false),
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: NAME },
-      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: SEALED_SECRETS_NAMESPACE }],
-    },
-  ];
-}
+const RULES: readonly types.input.rbac.v1.PolicyRule[] = [
+  { apiGroups: ["bitnami.com"], resources: ["sealedsecrets"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["bitnami.com"], resources: ["sealedsecrets/status"], verbs: ["update"] },
+  { apiGroups: [""], resources: ["secrets"], verbs: ["get", "list", "watch", "create", "update"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+];
 
-/** Nobody reaches it, and it reaches the API server, by its address. The kubelet's probes come from the node itself. */
-function policies(): object[] {
-  const policy = (name: string, spec: types.input.networking.v1.NetworkPolicySpec) => ({
-    apiVersion: "networking.k8s.io/v1",
-    kind: "NetworkPolicy",
-    metadata: metadata(name),
-    spec: { ...spec, policyTypes: ["Ingress", "Egress"] },
-  });
-  return [
-    policy("deny-all", { podSelector: {} }),
-    policy(NAME, { podSelector: { matchLabels: LABELS }, egress: [{ ports: API_PORTS.map(tcp) }] }),
-  ];
-}
-
-function controller({ image, keys }: SealedSecretsSettings): types.input.apps.v1.Deployment {
-  const probe = { httpGet: { path: "/healthz", port: PORT }, periodSeconds: 30 };
-  const container: EngineContainer = {
-    name: NAME,
+/** The controller's objects as one text of YAML. Its namespace comes with the keys, see components/plan/sealing.ts. */
+export function renderSealedSecrets({ image, keys }: SealedSecretsSettings): string {
+  const objects = secretsObjects("sealed-secrets", {
+    name: "sealed-secrets-controller",
     image,
     args: ["--key-renew-period=0", `--max-unseal-retries=${TRIES}`, "--log-format=json"],
-    env: [goMemoryLimit(SEALED_SECRETS_MEMORY)],
-    ports: [{ containerPort: PORT }],
-    readinessProbe: { ...probe, periodSeconds: 10 },
-    livenessProbe: { ...probe, initialDelaySeconds: 60 },
+    rules: RULES,
+    port: PORT,
+    user: USER,
     volumeMounts: [{ name: "certificates", mountPath: "/certificates", readOnly: true }],
-    memory: SEALED_SECRETS_MEMORY,
-    cpuMilli: 10,
-  };
-  const pod = { priorityClassName: PRIORITY, user: USER, volumes: [certificates(keys)] };
-  const spec = enginePod({ serviceAccountName: NAME }, pod, container);
-  return singlePod(metadata(NAME), { metadata: { labels: LABELS }, spec }, LABELS);
+    volumes: [certificates(keys)],
+  });
+  return formatObjects([], objects);
 }
 
 /**

@@ -1,6 +1,6 @@
-/** What the Sealed Secrets controller of a device is made from, and what it may take. Pure. */
+/** What the Sealed Secrets controller of a device is made from. Pure. */
 import type { Profile } from "../../../inventory/types.ts";
-import type { EngineMemory } from "../pod.ts";
+import { secretsSourceOf } from "../secrets.ts";
 
 /** Everything that the controller's objects depend on: devices that share it share one text. */
 export interface SealedSecretsSettings {
@@ -10,15 +10,9 @@ export interface SealedSecretsSettings {
   readonly keys: readonly string[];
 }
 
-/** Namespace of the controller and of its keys. */
-export const SEALED_SECRETS_NAMESPACE = "sealed-secrets";
-
-/** As measured: resident 46 MiB with 60 SealedSecrets, of that 10 its own and the rest its binary; 67 after one of 900 kB. */
-export const SEALED_SECRETS_MEMORY: EngineMemory = { requestMiB: 48, limitMiB: 128 };
-
-/** Whether edge-fleet installs the controller on the device: beside an engine, which brings what it opens. */
-export function runsSealedSecrets({ joins, gitops }: Pick<Profile, "joins" | "gitops">): boolean {
-  return joins === undefined && gitops.engine !== "none" && gitops.secrets === "sealed-secrets";
+/** Whether edge-fleet installs the controller on the device. */
+export function runsSealedSecrets(profile: Pick<Profile, "joins" | "gitops">): boolean {
+  return secretsSourceOf(profile) === "sealed-secrets";
 }
 
 /** Name of the Secret with a key. @param key name of its certificate, see `sealingKeyName` */
