@@ -1,6 +1,6 @@
 /**
  * Builds every leaf and workload of a tree before anything of it reaches a device, and checks what comes of it: images,
- * runtime classes, memory, what the projects allow and who opens SealedSecrets.
+ * runtime classes, memory, what the projects allow, who opens SealedSecrets and who works on ExternalSecrets.
  */
 import { availableParallelism } from "node:os";
 import { AGENT_MEMORY } from "../../components/gitops/engine/agent/settings.ts";
@@ -29,6 +29,7 @@ import {
   type TreeProblem,
 } from "../manifests/objects.ts";
 import { mapBounded } from "../parallel.ts";
+import { bringsExternalSecrets, checkExternal } from "./external.ts";
 import { requestedMemory, workloadMemory } from "./memory.ts";
 import { checkPatches } from "./patches.ts";
 import { checkProject } from "./project.ts";
@@ -64,33 +65,33 @@ export async function checkBuilds(
   const { devices, workloads = [] } = input;
   const parallel = availableParallelism();
   const rules = projectRules(input);
-  const present = workloads.filter(({ state, type }) => state !== "removed" && type !== "helm");
-  const folders = [
-    ...present.filter(({ type }) => type !== "overlays").map((workload) => ({ workload, path: workload.path })),
-    ...listWorkloadLeaves(input).map(({ workload, ...leaf }) => ({
-      workload,
-      path: sourceFolder("live", leaf, workload),
-    })),
-  ];
+  const kept = workloads.filter(({ state }) => state !== "removed");
+  const present = kept.filter(({ type }) => type !== "helm");
+  const folders = workloadFolders(input, present);
   const own = await mapBounded(folders, parallel, ({ path }) => renderFolder(directory, path));
   const built = new Map(own.map((rendered) => [rendered.path, rendered]));
-  const leaves = await mapBounded(written, parallel, async (leaf) => {
-    const rendered = await renderFolder(directory, sourceFolder("live", leaf));
+  const overlays = await mapBounded(written, parallel, async (leaf) => ({
+    leaf,
+    rendered: await renderFolder(directory, sourceFolder("live", leaf)),
+  }));
+  const foreign = bringsExternalSecrets([...own, ...overlays.map(({ rendered }) => rendered)], kept);
+  const checkSecrets = (rendered: Rendered, takers: readonly TreeDevice[]) =>
+    [checkSealed, ...(foreign ? [] : [checkExternal])].flatMap((judge) => judge(rendered, takers));
+  const leaves = overlays.map(({ leaf, rendered }) => {
     const all = devices.filter(({ region, model }) => region === leaf.region && model === leaf.model);
-    const wasm = sharedRuntimes(all);
     return [
       ...checkImages(rendered, requireDigests),
       ...checkProject(rendered, undefined, rules),
-      ...checkSealed(rendered, all),
+      ...checkSecrets(rendered, all),
       ...present.flatMap((workload) => {
         const taken = built.get(sourceFolder("live", leaf, workload));
-        return taken === undefined ? [] : checkSealed(taken, takersOf(workload, all));
+        return taken === undefined ? [] : checkSecrets(taken, takersOf(workload, all));
       }),
       ...takenTogether(present, all).flatMap((taken) => {
         const others = taken.flatMap((workload) => built.get(sourceFolder("live", leaf, workload)) ?? []);
         const together = [rendered, ...others];
         return [
-          ...together.flatMap((one) => checkRuntimeClasses(one, leaf.model, wasm)),
+          ...together.flatMap((one) => checkRuntimeClasses(one, leaf.model, sharedRuntimes(all))),
           ...checkMemory(rendered.path, together, modelMemory(input, leaf.model, all)),
         ];
       }),
@@ -103,6 +104,16 @@ export async function checkBuilds(
     ]),
     ...leaves.flat(),
     ...(await checkPatched(directory, input, requireDigests, rules)),
+  ];
+}
+
+function workloadFolders(input: TreeInput, present: readonly TreeWorkload[]) {
+  return [
+    ...present.filter(({ type }) => type !== "overlays").map((workload) => ({ workload, path: workload.path })),
+    ...listWorkloadLeaves(input).map(({ workload, ...leaf }) => ({
+      workload,
+      path: sourceFolder("live", leaf, workload),
+    })),
   ];
 }
 

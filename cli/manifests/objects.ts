@@ -16,6 +16,7 @@ export interface TreeProblem {
     | "build"
     | "project"
     | "sealed"
+    | "external"
     | "chart"
     | "leaf"
     | "patch";

@@ -187,6 +187,42 @@ spec: { encryptedData: { a: b } }
   assert.match(found.join("\n"), /tokyo-0003 takes it .* - set gitops\.secrets to sealed-secrets/);
 });
 
+test("an ExternalSecret is refused where a device that takes it has nothing that works on it", async (context) => {
+  const object = (kind: string, name: string) => `apiVersion: external-secrets.io/v1
+kind: ${kind}
+metadata: { name: ${name}, namespace: edge-apps }
+`;
+  const path = "components/region/tokyo/team";
+  const directory = tree(context, {
+    ...team(path, "external.yaml"),
+    [`${path}/external.yaml`]: ["ExternalSecret", "SecretStore", "PushSecret"]
+      .map((kind) => object(kind, "a"))
+      .join("---\n"),
+  });
+  const devices = INPUT.devices.map((device) =>
+    device.id === "tokyo-0003" ? device : { ...device, secrets: "external-secrets" as const },
+  );
+  const refused = (found: readonly string[]) =>
+    found
+      .filter((line) => line.startsWith(path))
+      .map((line) => line.replace(/^\S+:(\d+):\d+ .*?: (device .*)$/, "$1 $2"));
+  const without =
+    "takes it and has nothing that works on it - set gitops.secrets to external-secrets, or leave it out there";
+  assert.deepEqual(refused(await check(directory, { ...INPUT, devices })).sort(), [
+    ...[1, 2].map(
+      (n) =>
+        `10 device tokyo-000${n} takes it and knows ExternalSecret and SecretStore alone, no PushSecret - use them, or leave it out there`,
+    ),
+    ...[10, 2, 6].map((line) => `${line} device tokyo-0003 ${without}`),
+  ]);
+  const chart = { name: "eso", path: "workloads/eso", namespace: "eso", type: "helm" as const };
+  assert.deepEqual(
+    refused(await check(directory, { ...INPUT, devices, workloads: [chart] })),
+    [],
+    "it may bring its own",
+  );
+});
+
 test("an image is judged as it is rendered, once for all leaves, and shown where it is written", async (context) => {
   const directory = tree(context, {
     ...team("components/region/tokyo/team", "app.yaml"),
