@@ -16,7 +16,7 @@ import type { PrincipalSettings } from "../../components/hub/principal/settings.
 import { openServer, serverOfRegion } from "../../components/hub/server.ts";
 import { HubSchema } from "../../components/inventory/hub-schema.ts";
 import { renderControlPlane } from "../../components/registration/control-plane.ts";
-import { type AppliedObject, applyObject, callApi } from "../lab/hub/api.ts";
+import { type AppliedObject, applyObject, callApi, mayDo } from "../lab/hub/api.ts";
 import { startHub } from "../lab/hub/index.ts";
 import { enterLab } from "../lab/scenario.ts";
 import { settle } from "../lab/settle.ts";
@@ -39,6 +39,8 @@ const SETTINGS: PrincipalSettings = {
     certificate: "-----BEGIN CERTIFICATE-----\n",
   })),
 };
+
+const ACCOUNT = "argocd-tokyo:argocd-agent-principal";
 
 /**
  * What the process asks the API server for, with the file of argocd-agent acb60cd1 that asks, and what it may not have.
@@ -105,8 +107,8 @@ test("a region's control plane and two principals on a real API server", async (
     const found = [];
     for (const [verb, group, resource] of RIGHTS) {
       const [own, other] = [
-        await mayDo(kubeconfig, verb, group, resource, "argocd-tokyo"),
-        await mayDo(kubeconfig, verb, group, resource, "argocd-osaka"),
+        await mayDo(kubeconfig, ACCOUNT, { verb, group, resource, namespace: "argocd-tokyo" }),
+        await mayDo(kubeconfig, ACCOUNT, { verb, group, resource, namespace: "argocd-osaka" }),
       ];
       found.push([verb, group, resource, own, other]);
     }
@@ -165,23 +167,4 @@ function rootPodOf(workload: Workload): AppliedObject {
 
 function versionOf(body: unknown): string | undefined {
   return (body as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
-}
-
-async function mayDo(
-  kubeconfig: string,
-  verb: string,
-  group: string,
-  resource: string,
-  namespace: string,
-): Promise<boolean> {
-  const { body } = await callApi(kubeconfig, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
-    apiVersion: "authorization.k8s.io/v1",
-    kind: "SubjectAccessReview",
-    spec: {
-      user: "system:serviceaccount:argocd-tokyo:argocd-agent-principal",
-      groups: ["system:serviceaccounts", "system:authenticated"],
-      resourceAttributes: { verb, group, resource, namespace },
-    },
-  });
-  return (body as { status: { allowed: boolean } }).status.allowed;
 }

@@ -138,3 +138,25 @@ export async function listApi(kubeconfigPath: string, path: string): Promise<rea
   if (status !== 200) throw new Error(`${path}: the API server answers ${status}`);
   return (body as { items: ApiObject[] }).items;
 }
+
+/**
+ * Whether a service account may do something.
+ * @param kubeconfig text of an administrator's
+ * @param account namespace and name, `argocd:argocd-application-controller`
+ */
+export async function mayDo(
+  kubeconfig: string,
+  account: string,
+  resourceAttributes: Readonly<Record<"verb" | "group" | "resource" | "namespace", string>>,
+): Promise<boolean> {
+  const { body } = await callApi(kubeconfig, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    spec: {
+      user: `system:serviceaccount:${account}`,
+      groups: ["system:serviceaccounts", "system:authenticated"],
+      resourceAttributes,
+    },
+  });
+  return (body as { status: { allowed: boolean } }).status.allowed;
+}
