@@ -22,7 +22,8 @@ import { deviceSource, patchesOf } from "./values.ts";
 import { formatYaml } from "./yaml.ts";
 
 /**
- * The root of a device with Flux. It goes without what it has made, so that a device which gets another engine keeps what
+ * The root of a device with Flux, without `suspend`: that is the device program's, which holds it to the device's maintenance
+ * windows (program/window.sh). It goes without what it has made, so that a device which gets another engine keeps what
  * it runs.
  */
 export function renderFluxRoot(fleet: EntryFleet, device: TreeDevice): [GitRepository, FluxKustomization] {

@@ -1,6 +1,6 @@
 /**
- * Maintenance windows: the group of devices that share them, a condition for the ApplicationSet controller, and sync
- * windows for an Argo CD on the device.
+ * Maintenance windows: the group of devices that share them, a condition for the ApplicationSet controller, sync windows
+ * for an Argo CD on the device, and a setting of the device program, which suspends the root of Flux.
  *
  * Outside of a sync window (AppProject `syncWindows`) the application-controller leaves out autoSync altogether, and with
  * it self-healing (controller/appcontroller.go of v3.2.11, "Sync prevented by sync window"). So no workload is in a project
@@ -41,6 +41,8 @@ const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] as const;
 /** Cron counts the days of a week from Sunday. */
 const CRON_DAYS: readonly Day[] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const DAY_MINUTES = 24 * 60;
+/** Between two looks of the device program's timer, program/install.sh. */
+const LOOK_MINUTES = 5;
 /** Value of the window label of devices that may change at any time. */
 const ALWAYS = "always";
 /** What a closed group yields in its place: the name of no group. */
@@ -167,4 +169,18 @@ export function syncWindows({ zone, spans }: WindowGroup, application: string): 
       timeZone: zone,
     };
   });
+}
+
+/**
+ * The windows for the program of a device with Flux, program/window.sh: words of the form `Mon,Tue@0130-0255`, in the group's time zone.
+ * Each ends before the last look of the timer that a window has, so that no commit comes after it.
+ * @param windows at least one
+ * @throws Error when the zone is not one that this machine knows
+ */
+export function windowSetting(windows: readonly MaintenanceWindow[], zone: string): string {
+  const held = windows.map((window) => ({ ...window, durationMinutes: window.durationMinutes - LOOK_MINUTES }));
+  const hours = (time: string) => time.replace(":", "");
+  return windowGroup(held, zone)
+    .spans.map(({ days, from, to }) => `${days.join(",")}@${hours(from)}-${hours(to)}`)
+    .join(" ");
 }

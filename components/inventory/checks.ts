@@ -44,11 +44,7 @@ export function checkInventory(inventory: Inventory): string[] {
       try {
         const profile = resolveDevice(inventory, region, record);
         profiles.push(profile);
-        problems.push(
-          ...checkRing(inventory, profile, record),
-          ...checkWindows(profile, record),
-          ...checkUnique(profile, record, seen),
-        );
+        problems.push(...checkRing(inventory, profile, record), ...checkUnique(profile, record, seen));
       } catch (error) {
         problems.push(formatProblem(record.position, `${record.path} (${record.entry.id})`, (error as Error).message));
       }
@@ -141,13 +137,6 @@ function checkRing(inventory: Inventory, profile: Profile, record: DeviceRecord)
   if (inventory.fleet.rings.includes(profile.ring)) return [];
   const path = `${record.path}.ring (${profile.id})`;
   return [formatProblem(record.position, path, ringMessage(inventory, profile.ring))];
-}
-
-/** Flux takes a commit whenever it comes. */
-function checkWindows({ id, gitops, maintenance }: Profile, record: DeviceRecord): string[] {
-  if (gitops.engine !== "flux" || maintenance.length === 0) return [];
-  const message = "gitops.engine flux knows no maintenance windows - use argocd, or set it to []";
-  return [formatProblem(record.locate(["maintenance"]), `${record.path}.maintenance (${id})`, message)];
 }
 
 function ringMessage(inventory: Inventory, ring: string): string {

@@ -3,6 +3,8 @@
  * turns the device into. Pure: no clock, no network.
  */
 import { createHash } from "node:crypto";
+import { holdsToWindows } from "../gitops/engine/flux/settings.ts";
+import { windowSetting } from "../gitops/windows.ts";
 import type { ArtifactsLock } from "../inventory/schema.ts";
 import type { Profile } from "../inventory/types.ts";
 import { type ResolvedArtifact, resolveArtifacts } from "./artifact.ts";
@@ -99,6 +101,7 @@ function settingsOf(
     SERVICE: plan.service,
     UNIT: plan.unit,
     KUBECTL: plan.kubectl,
+    WINDOWS: holdsToWindows(profile) ? windowSetting(profile.maintenance, profile.time.zone) : "",
     DEPLOYMENTS: plan.deployments.join(" "),
     LABELS: plan.labels.join(" "),
     TAINTS: (plan.taints ?? []).join(" "),

@@ -109,6 +109,13 @@ export const MACHINE_CHECKS: readonly CheckEntry[] = [
     "Install systemd-timesyncd or chrony",
   ],
   [
+    "time-zone",
+    ERROR,
+    "The device takes commits within maintenance windows, pulls with Flux, and has no file of its time zone (`time.zone`)",
+    "The windows would be those of UTC",
+    "Install tzdata",
+  ],
+  [
     "read-only",
     ERROR,
     "/var/lib, /etc or /usr/local is mounted read-only",

@@ -4,6 +4,7 @@
  */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { holdsToWindows } from "../gitops/engine/flux/settings.ts";
 import type { Profile } from "../inventory/types.ts";
 import type { ResolvedArtifact } from "./artifact.ts";
 import { pushOf } from "./backup.ts";
@@ -124,6 +125,7 @@ export function preflightSetting(profile: Profile): string {
     delivery: artifacts.delivery,
     writes: writeHeavy(profile).join(",") || undefined,
     floor: String(CLOCK_FLOOR),
+    zone: holdsToWindows(profile) ? profile.time.zone : undefined,
     copies: joins === undefined && backup.keep > 0 ? String(backup.everyHours) : undefined,
     push: push === undefined ? undefined : push.s3Region === undefined ? "https" : "s3",
   };

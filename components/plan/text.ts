@@ -6,8 +6,9 @@
 import { createHash } from "node:crypto";
 import { agentOf, runsAgent } from "../gitops/engine/agent/settings.ts";
 import { runsArgoCd } from "../gitops/engine/argocd/settings.ts";
-import { runsFlux } from "../gitops/engine/flux/settings.ts";
+import { holdsToWindows, runsFlux } from "../gitops/engine/flux/settings.ts";
 import { secretsSourceOf } from "../gitops/engine/secrets.ts";
+import { windowSetting } from "../gitops/windows.ts";
 import type { Profile } from "../inventory/index.ts";
 import type { DeviceFile } from "./distributions/distribution-plan.ts";
 import type { Payload } from "./payload.ts";
@@ -98,6 +99,7 @@ export function settingLines(profile: Profile): PlanLine[] {
   const own = {
     ...Object.fromEntries(SETTINGS.map((key) => [key, profile[key]])),
     gitops: pulling,
+    maintenance: holdsToWindows(profile) ? windowSetting(profile.maintenance, profile.time.zone) : "",
     [profile.distribution]: profile[profile.distribution],
   };
   return Object.entries(own).flatMap(([key, value]) => flatten([key], value));

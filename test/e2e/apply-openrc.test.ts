@@ -38,6 +38,8 @@ const K0S_LOCK = {
 const old = openrcProfile();
 const next = flannel(openrcProfile(NEW), "vxlan");
 
+const SETTINGS = "/var/lib/edge-fleet/settings";
+
 /** What edge-fleet or K3s has put anywhere. */
 const leftovers = (device: OpenrcDevice): string =>
   device.sh(`ls -d /etc/rancher /var/lib/rancher /run/k3s /usr/local/bin/k3s /etc/init.d/k3s* /etc/init.d/edge-fleet* \\
@@ -261,7 +263,7 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
     device.assertIs(old);
   });
 
-  test("where no folder of hourly jobs is, root's crontab gets one line, and loses it", () => {
+  test("root's crontab gets the look at the windows, and the maintenance where no folder of hourly jobs is, and loses them", () => {
     const { device } = get();
     device.install(old);
     device.sh(`rm -rf /etc/periodic /etc/cron.hourly; mkdir -p /var/spool/cron/crontabs
@@ -269,8 +271,17 @@ underEachShellAs(OpenrcDevice, "OpenRC", (get) => {
       echo '5 4 * * * mine' | crontab -`);
     device.installProgram();
     device.installProgram();
-    const line = new RegExp(`^5 4 \\* \\* \\* mine\n\\d+ \\* \\* \\* \\* ${PROGRAM_PATH} maintain$`);
-    assert.match(device.sh("crontab -l"), line);
+    const [mine, maintain = "", window = "", ...more] = device.sh("crontab -l").split("\n");
+    assert.deepEqual([mine, more], ["5 4 * * * mine", []]);
+    assert.match(maintain, new RegExp(`^\\d+ \\* \\* \\* \\* ${PROGRAM_PATH} maintain$`));
+    const [, condition = ""] =
+      new RegExp(`^[0-4]-59/5 \\* \\* \\* \\* (/.*) && ${PROGRAM_PATH} window$`).exec(window) ?? [];
+    assert.equal(
+      device.sh(
+        `${condition} || echo none; cp ${SETTINGS} /run/settings; echo 'set WINDOWS x' >>${SETTINGS}; ${condition} && echo some; mv /run/settings ${SETTINGS}`,
+      ),
+      "none\nsome",
+    );
     device.sh(`${PROGRAM_PATH} remove ${old.id} >/dev/null`);
     assert.equal(device.sh("crontab -l; rm /usr/local/bin/crontab; mkdir -p /etc/periodic/hourly"), "5 4 * * * mine");
     device.installProgram();

@@ -42,6 +42,8 @@ underEachShell("apply", (get) => {
       "644 root:root /etc/systemd/system/edge-fleet-maintain.timer",
       "644 root:root /etc/systemd/system/edge-fleet-recover.service",
       "644 root:root /etc/systemd/system/edge-fleet-route.service",
+      "644 root:root /etc/systemd/system/edge-fleet-window.service",
+      "644 root:root /etc/systemd/system/edge-fleet-window.timer",
       "644 root:root /etc/sysctl.d/90-edge-fleet.conf",
       "700 root:root /var/lib/edge-fleet",
       "600 root:root /var/lib/edge-fleet/settings",

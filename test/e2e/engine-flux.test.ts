@@ -41,5 +41,9 @@ test("devices that pull with Flux", async (t) => {
   );
   await t.test("Argo CD takes over what Flux runs, and nothing restarts", () => story.toArgoCd());
   await t.test("Flux takes it back, with the fields that only Argo CD has set", () => story.backToFlux());
+  await t.test(
+    "outside of its window a device was installed at once, then takes nothing new and heals; inside it follows",
+    () => story.window(),
+  );
   await t.test("without an engine the workloads run on", () => story.none());
 });

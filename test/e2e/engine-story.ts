@@ -331,9 +331,7 @@ export class Story extends PullStory<Id> {
   }
 
   async window(): Promise<void> {
-    const hour = (new Date().getUTCHours() + 12) % 24;
-    const closed = [{ start: `${String(hour).padStart(2, "0")}:00`, durationMinutes: 15 }];
-    editDevices(this.pull.fleet, ["three"], (entry) => entry.set("maintenance", closed));
+    editDevices(this.pull.fleet, ["three"], (entry) => entry.set("maintenance", [this.windowIn(12)]));
     await this.up();
     await this.release("ninth");
     await this.level("ninth", "one", "two");

@@ -1,6 +1,7 @@
 /** The story of two devices that pull with Flux, for engine-flux.test.ts: what is done to them, and what must come of it. */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { ask, editDevices, until } from "../lab/scenario.ts";
 import { PullStory } from "./pull-story.ts";
@@ -198,14 +199,33 @@ export class FluxStory extends PullStory<Id> {
     const former = (id: Id) =>
       this.pull.kubectl(id, `-n ${WORKLOADS} get configmap settings -o jsonpath={.data.former}`);
     const before = await this.#settled();
+    editDevices(this.pull.fleet, ["two"], (entry) => entry.set("maintenance", [this.windowIn(12)]));
     await this.#engine("flux");
     await this.#well();
     assert.deepEqual(await this.#settled(), before);
     for (const id of IDS) assert.equal(await former(id), "yes");
+    await this.#look("two", "true");
     await this.release("by Flux");
-    await this.level("by Flux");
+    await this.level("by Flux", "one");
+    await this.#well("one");
+    assert.equal(await former("one"), "", "what Argo CD has set leaves with Git");
+  }
+
+  async window(): Promise<void> {
+    await this.#heals("by Argo CD", "two");
+    await ask(this.pull.fleet.devices, "two", "mkdir -p /sys/class/rtc/rtc0 && echo 1 >/sys/class/rtc/rtc0/hctosys");
+    editDevices(this.pull.fleet, ["two"], (entry) => entry.set("maintenance", [this.windowIn(-2, 360)]));
+    await this.up();
+    await this.level("by Flux", "two");
+    await this.#look("two", "false");
     await this.#well();
-    for (const id of IDS) assert.equal(await former(id), "", "what Argo CD has set leaves with Git");
+  }
+
+  /** Lets a device look at its windows, as its timer does. @param suspend whether its root is held then */
+  async #look(id: Id, suspend: string): Promise<void> {
+    await ask(this.pull.fleet.devices, id, `${PROGRAM_PATH} window`);
+    const held = "-n flux-system get kustomization edge-root -o jsonpath={.spec.suspend}";
+    assert.equal(await this.pull.kubectl(id, held), suspend);
   }
 
   async none(): Promise<void> {

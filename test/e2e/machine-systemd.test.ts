@@ -65,6 +65,8 @@ test("systemd accepts every unit that edge-fleet writes", async () => {
     "edge-fleet-maintain.timer",
     "edge-fleet-recover.service",
     "edge-fleet-route.service",
+    "edge-fleet-window.service",
+    "edge-fleet-window.timer",
     "k0scontroller.service",
     "k3s-agent.service",
     "k3s.service",
@@ -83,11 +85,14 @@ test("the journal is bound, a run is a unit of its own, and nothing has failed",
 });
 
 test("the units of the program are enabled, and maintenance has its next time", async () => {
-  const units = "edge-fleet-recover.service edge-fleet-maintain.timer";
-  assert.equal(await device.sh(`systemctl is-enabled ${units}`), "enabled\nenabled");
-  assert.equal(await device.sh("systemctl is-active edge-fleet-maintain.timer"), "active");
-  const next = await device.sh("systemctl show -p NextElapseUSecMonotonic --value edge-fleet-maintain.timer");
-  assert.match(next, /^[0-9]/);
+  const timers = "edge-fleet-maintain.timer edge-fleet-window.timer";
+  assert.equal(
+    await device.sh(`systemctl is-enabled edge-fleet-recover.service ${timers}`),
+    "enabled\nenabled\nenabled",
+  );
+  assert.equal(await device.sh(`systemctl is-active ${timers}`), "active\nactive");
+  for (const timer of timers.split(" "))
+    assert.match(await device.sh(`systemctl show -p NextElapseUSecMonotonic --value ${timer}`), /^[0-9]/);
 });
 
 defineFaults(scene);

@@ -1,6 +1,7 @@
 /** What the stories of devices that pull have in common, whichever engine does it: engine-story.ts and flux-story.ts. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
+import type { MaintenanceWindow } from "../../components/inventory/types.ts";
 import { type GitServer, startGitServer } from "../lab/argocd/git-server.ts";
 import { generateSshKey } from "../lab/devices/keys.ts";
 import { REGION } from "../lab/fleet.ts";
@@ -89,6 +90,12 @@ export abstract class PullStory<Id extends string> {
     await this.up();
     await this.level("over ssh");
     return { git, pin };
+  }
+
+  /** A maintenance window that starts so many hours from now, at the full hour. */
+  protected windowIn(hours: number, durationMinutes = 15): MaintenanceWindow {
+    const hour = (new Date().getUTCHours() + hours + 24) % 24;
+    return { start: `${String(hour).padStart(2, "0")}:00`, durationMinutes };
   }
 
   /** Waits until devices run a level. Default: all. */

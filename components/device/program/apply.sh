@@ -234,7 +234,13 @@ finish() {
     rm -f "$LOCK"
   fi
   rm -f "$RUN/payload"
-  case $RESULT in applied) engine_state "$ENGINE_SECONDS" ;; unchanged | rolled-back) engine_state 0 ;; esac
+  case $RESULT in
+    applied)
+      engine_state "$ENGINE_SECONDS"
+      keep_to_windows
+      ;;
+    unchanged | rolled-back) engine_state 0 ;;
+  esac
   report "$RESULT" "$REASON" >"$RUN/.result"
   mv -f "$RUN/.result" "$RUN/result"
   exit

@@ -16,6 +16,7 @@ wanted_files() { awk '/^file / { for (n = $5; n > 0; n--) { getline; print } }' 
 keep_settings() {
   ! settings_of "$PAYLOAD" | cmp -s - "$SETTINGS" || return 0
   forget_agents >>"$LOG" 2>&1
+  keep_to_windows >>"$LOG" 2>&1 || :
   settings_of "$PAYLOAD" >"$STATE/.edge-fleet.known" && put "$STATE/.edge-fleet.known" "$SETTINGS" || return 1
   rm -f "$STATE/.edge-fleet.known"
 }

@@ -4,8 +4,10 @@
 ROOT=${EDGE_FLEET_ROOT-}
 # Lines that begin with a # do not reach a device.
 BANG='#!'
+# Nothing is started every five minutes where there are no windows.
+HAS_WINDOWS="/bin/grep -qs '^set WINDOWS ' $SETTINGS"
 
-unit_names() { echo edge-fleet-recover.service edge-fleet-maintain.service edge-fleet-maintain.timer; }
+unit_names() { echo edge-fleet-recover.service edge-fleet-maintain.service edge-fleet-maintain.timer edge-fleet-window.service edge-fleet-window.timer; }
 
 # OpenRC has no timers: cron does what the timer does. The folders are those of Alpine and of Debian and its kin.
 cron_folder() {
@@ -40,8 +42,10 @@ install_units() {
   [ -z "$ROOT" ] && [ -d "$SYSTEMD" ] || return 0
   systemctl daemon-reload
   systemctl enable edge-fleet-recover.service >/dev/null 2>&1
-  systemctl enable edge-fleet-maintain.timer >/dev/null 2>&1
-  systemctl start edge-fleet-maintain.timer
+  for timer in maintain window; do
+    systemctl enable "edge-fleet-$timer.timer" >/dev/null 2>&1
+    systemctl start "edge-fleet-$timer.timer"
+  done
 }
 
 install_scripts() {
@@ -49,17 +53,20 @@ install_scripts() {
   folder=$(cron_folder)
   if [ -n "$folder" ]; then write_system_file 755 "$folder/edge-fleet-maintain"; fi
   [ -z "$ROOT" ] || return 0
-  [ -n "$folder" ] || edit_crontab "$(($(jitter) / 5)) * * * * $PROGRAM maintain"
+  [ -n "$folder" ] || edit_crontab maintain "$(($(jitter) / 5)) * * * *"
+  edit_crontab window "$(($(jitter) / 60))-59/5 * * * * $HAS_WINDOWS &&"
   service_reload
   service_enable edge-fleet-recover >/dev/null
 }
 
-# Puts a line into root's crontab in the place of the one that was there before; empty: only takes that out.
+# Puts a line for the command $1 into root's crontab in the place of the one that was there before. $2 is what precedes the
+# command; empty: only takes that out.
 edit_crontab() {
   command -v crontab >/dev/null || return 0
-  { crontab -l 2>/dev/null | grep -vF "$PROGRAM maintain" || :; } >"$VOLATILE/edge-fleet.crontab"
-  [ -z "$1" ] || echo "$1" >>"$VOLATILE/edge-fleet.crontab"
-  crontab - <"$VOLATILE/edge-fleet.crontab" || echo "edge-fleet: crontab could not be written: no maintenance runs" >&2
+  [ -n "$2" ] || crontab -l 2>/dev/null | grep -qF "$PROGRAM $1" || return 0
+  { crontab -l 2>/dev/null | grep -vF "$PROGRAM $1" || :; } >"$VOLATILE/edge-fleet.crontab"
+  [ -z "$2" ] || echo "$2 $PROGRAM $1" >>"$VOLATILE/edge-fleet.crontab"
+  crontab - <"$VOLATILE/edge-fleet.crontab" || echo "edge-fleet: crontab could not be written: no $1 runs" >&2
   rm -f "$VOLATILE/edge-fleet.crontab"
 }
 
@@ -114,6 +121,28 @@ RandomizedDelaySec=5min
 WantedBy=timers.target
 END
       ;;
+    edge-fleet-window.service)
+      cat <<END
+[Unit]
+Description=Commits of edge-fleet within maintenance windows alone
+[Service]
+Type=oneshot
+ExecCondition=$HAS_WINDOWS
+ExecStart=$PROGRAM window
+END
+      ;;
+    edge-fleet-window.timer)
+      cat <<END
+[Unit]
+Description=Maintenance windows of edge-fleet
+[Timer]
+OnBootSec=0
+OnUnitActiveSec=5min
+AccuracySec=1s
+[Install]
+WantedBy=timers.target
+END
+      ;;
     edge-fleet-recover)
       cat <<END
 $BANG/sbin/openrc-run
@@ -125,6 +154,7 @@ depend() {
 }
 
 start() {
+  ! $HAS_WINDOWS || setsid env -i $PROGRAM window </dev/null >/dev/null 2>&1 &
   [ -e $JOURNAL ] || return 0
   ebegin "Recovering an interrupted edge-fleet run"
   env -i $PROGRAM recover

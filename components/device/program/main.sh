@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317
 
 usage() {
-  echo "usage: edge-fleet-device apply <PAYLOAD | remove DEVICE | maintain | recover | status | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
+  echo "usage: edge-fleet-device apply <PAYLOAD | remove DEVICE | maintain | window | recover | status | backups | restore [COPY|- <TAR.GZ] | serve | install" >&2
   exit 2
 }
 
@@ -11,6 +11,7 @@ main() {
     apply) apply ;;
     remove) remove "${2-}" ;;
     maintain) maintain ;;
+    window) window ;;
     recover) recover ;;
     status) engine_status ;;
     backups) backups ;;

@@ -20,6 +20,7 @@ maintain() {
   if ready; then
     optional "${DISTRIBUTION}_encrypt"
     optional "${DISTRIBUTION}_apply_manifests" || :
+    keep_to_windows || :
     back_up || echo "maintain: the datastore could not be copied"
     prune
   else

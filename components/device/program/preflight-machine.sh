@@ -143,6 +143,13 @@ check_clock_keeping() {
   found clock-sync warning "no time service is running - install systemd-timesyncd or chrony"
 }
 
+# A libc takes the name of a zone that it has no file of for UTC.
+has_zone() { [ "$ZONE" = UTC ] || [ -f "$ZONES/$ZONE" ]; }
+
+check_time_zone() {
+  has_zone || found time-zone error "$ZONES has no $ZONE, in which the maintenance windows are - install tzdata"
+}
+
 # mountinfo: fields 3 (major:minor), 5 (mount point), 6 (options), after " - " type, source, options of the file system.
 check_mounts() {
   set -- $(awk '

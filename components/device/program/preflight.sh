@@ -6,10 +6,11 @@
 : "${MACHINE_ROOT=${EDGE_FLEET_ROOT-}}"
 : "${PROC:=$MACHINE_ROOT/proc}" "${SYS:=$MACHINE_ROOT/sys}" "${ETC:=$MACHINE_ROOT/etc}" "${VAR:=$MACHINE_ROOT/var}"
 : "${RUNTIME:=$MACHINE_ROOT/run}" "${BOOT:=$MACHINE_ROOT/boot}" "${LIB_MODULES:=$MACHINE_ROOT/lib/modules}"
+: "${ZONES:=$MACHINE_ROOT/usr/share/zoneinfo}"
 : "${CGROUP:=$SYS/fs/cgroup}" "${SYSTEMD:=$RUNTIME/systemd/system}" "${STATE:=$VAR/lib/edge-fleet}"
 : "${DEVICE=}" "${DISTRIBUTION=}" "${ARCH=}" "${MEMORY_MIB=}" "${NEED_KIB=}" "${WASM=}" "${REPLACE=}" "${PREFLIGHT=}"
 : "${EDGE_FLEET_NOW=}" "${CLOCK_SECONDS:=20}" "${CLOCK_TOLERANCE:=30}"
-CHECKS="root tools architecture kernel init cgroup modules clock clock_keeping mounts space memory swap power host_name
+CHECKS="root tools architecture kernel init cgroup modules clock clock_keeping time_zone mounts space memory swap power host_name
  machine_id interface route mtu dns wasm ports conflicts firewall access_control backup"
 
 findings() (
@@ -23,7 +24,7 @@ findings() (
 # What only the checks need to know travels as one setting: `PREFLIGHT`, words of the form name=value.
 preflight_settings() {
   ROLE=server FLANNEL_BACKEND='' POD_CIDR='' RESOLV_CONF='' INTERFACE='' NODE_IP='' DUMMY_ROUTE='' DELIVERY='' WRITE_HEAVY=''
-  CLOCK_FLOOR=1767225600 COPIES='' PUSH=''
+  CLOCK_FLOOR=1767225600 ZONE=UTC COPIES='' PUSH=''
   for word in $PREFLIGHT; do
     value=${word#*=}
     case ${word%%=*} in
@@ -37,6 +38,7 @@ preflight_settings() {
       delivery) DELIVERY=$value ;;
       writes) WRITE_HEAVY=$value ;;
       floor) CLOCK_FLOOR=$value ;;
+      zone) ZONE=$value ;;
       copies) COPIES=$value ;;
       push) PUSH=$value ;;
     esac

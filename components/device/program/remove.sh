@@ -56,7 +56,8 @@ remove_units() {
 
 remove_scripts() {
   folder=$(cron_folder)
-  if [ -n "$folder" ]; then rm -f "$folder/edge-fleet-maintain"; else edit_crontab ''; fi
+  if [ -n "$folder" ]; then rm -f "$folder/edge-fleet-maintain"; else edit_crontab maintain ''; fi
+  edit_crontab window ''
   forget_services edge-fleet-recover
 }
 

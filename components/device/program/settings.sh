@@ -4,7 +4,7 @@
 
 reset_settings() {
   DEVICE='' REGION='' HASH='' VERSION='' DISTRIBUTION='' INIT='' ARCH='' MEMORY_MIB=0 SERVICE='' UNIT='' KUBECTL=''
-  ENGINE=none DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 LIMIT_KIB=0 NEED_KIB=0
+  ENGINE=none WINDOWS='' DEPLOYMENTS='' LABELS='' TAINTS='' AGENTS='' WASM='' PREFLIGHT='' REPLACE=0 LIMIT_KIB=0 NEED_KIB=0
   READY_SECONDS=300 ROLLBACK_SECONDS=1200 BACKUP_HOURS=24 BACKUP_KEEP=3 BACKUP_URL=''
 }
 
@@ -30,7 +30,7 @@ setting() {
       esac
       ;;
     BACKUP_URL) case $2 in *' '*) refuse "not an https URL" ;; https://?*) ;; *) refuse "not an https URL" ;; esac ;;
-    DEPLOYMENTS | LABELS | TAINTS | AGENTS | WASM | PREFLIGHT) case " $2" in *' -'*) refuse "$1 has an option" ;; esac ;;
+    WINDOWS | DEPLOYMENTS | LABELS | TAINTS | AGENTS | WASM | PREFLIGHT) case " $2" in *' -'*) refuse "$1 has an option" ;; esac ;;
     *) refuse "unknown setting" ;;
   esac
   assign "$1" "$2"
@@ -55,6 +55,7 @@ assign() {
     DISTRIBUTION) DISTRIBUTION=$2 ;;
     INIT) INIT=$2 ;;
     ENGINE) ENGINE=$2 ;;
+    WINDOWS) WINDOWS=$2 ;;
     ARCH) ARCH=$2 ;;
     MEMORY_MIB) MEMORY_MIB=$2 ;;
     SERVICE) SERVICE=$2 ;;

@@ -260,6 +260,16 @@ const CASES: readonly Case[] = [
     found: { "clock error": /which is past/ },
   },
   {
+    name: "windows in a time zone that it has no file of",
+    machine: { preflight: "zone=Asia/Tokyo" },
+    found: { "time-zone error": /no Asia\/Tokyo, .* - install tzdata/ },
+  },
+  {
+    name: "windows in a time zone that it has a file of",
+    machine: { preflight: "zone=Asia/Tokyo", files: { "/usr/share/zoneinfo/Asia/Tokyo": "TZif" } },
+    found: {},
+  },
+  {
     name: "no clock chip and no time service",
     machine: {
       files: {

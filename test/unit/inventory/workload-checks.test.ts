@@ -128,24 +128,17 @@ test("refuses a workload whose Application's name would be too long", () => {
   );
 });
 
-test("refuses a chart in the layout rendered, and windows on a device with flux", () => {
+test("refuses a chart in the layout rendered", () => {
   const rendered = FLEET.replace("acme.git\n", "acme.git\n  layout: rendered\n");
   const directory = inventoryFolder({
     "fleet.yaml": `${rendered}${workload("type: helm, labels: {camera: 'yes'}")}`,
-    "tokyo.yaml": REGIONS.replace(
-      "{engine: flux}",
-      "{engine: flux}, maintenance: [{start: '01:00', durationMinutes: 60}]",
-    ),
+    "tokyo.yaml": REGIONS,
   });
   assert.throws(
     () => loadInventory(directory),
     (error: InventoryError) => {
-      const [chart, windows] = error.problems;
+      const [chart] = error.problems;
       assert.match(chart ?? "", /fleet\.yaml:12:\d+ workloads\[0\]\.type: git\.layout rendered holds no charts - /);
-      assert.match(
-        windows ?? "",
-        /tokyo\.yaml:9:\d+ devices\[2\]\.maintenance \(tokyo-0003\): gitops\.engine flux knows no/,
-      );
       return true;
     },
   );

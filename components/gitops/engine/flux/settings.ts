@@ -52,6 +52,14 @@ export function runsFlux({ joins, gitops }: Pick<Profile, "joins" | "gitops">): 
   return joins === undefined && gitops.engine === "flux";
 }
 
+/** Whether the device program suspends the root of a device outside of its maintenance windows (program/window.sh). */
+export function holdsToWindows({
+  maintenance,
+  ...profile
+}: Pick<Profile, "joins" | "gitops" | "maintenance">): boolean {
+  return runsFlux(profile) && maintenance.length > 0;
+}
+
 /** What the engine may take on a model. @param memoryMiB its RAM */
 export function fluxSize(memoryMiB: number): FluxSize {
   return sizeFor(SIZES, memoryMiB);
