@@ -6,7 +6,7 @@
 import { renderHubTemplate } from "../../components/gitops/application.ts";
 import { renderDeviceEntry } from "../../components/gitops/device-entry.ts";
 import { deployedIn, type EntryWorkload, renderEntryApplication } from "../../components/gitops/entry.ts";
-import { fluxNamespace, renderFluxWorkload } from "../../components/gitops/flux-entry.ts";
+import { fluxNamespaces, renderFluxWorkload } from "../../components/gitops/flux-entry.ts";
 import { type FluxKustomization, fluxInterval, type GitRepository } from "../../components/gitops/flux-objects.ts";
 import { renderFluxRoot } from "../../components/gitops/flux-root.ts";
 import { controlPlaneNamespace } from "../../components/gitops/labels.ts";
@@ -31,7 +31,7 @@ export function renderPull(device: TreeDevice, input: TreeInput, pins: Pins): Pu
   const deployed = deploymentsOf(device, input, pins);
   if (device.engine === "flux")
     return {
-      where: "in its own cluster, brought by up, and what is not named edge-root by Git",
+      where: "in its own cluster, brought by up, and what follows the Kustomization edge-root by Git",
       objects: [...renderDeviceEntry(input, device), ...fluxChildren(device, input, deployed)],
       deployed,
     };
@@ -95,13 +95,12 @@ function withDevice(source: ApplicationSource, { kustomize, helm }: DeviceSource
 }
 
 /** What the root Kustomization of a device makes of the entry in Git, each namespace once and first. */
-function fluxChildren(device: TreeDevice, { git, patches }: TreeInput, deployed: readonly EntryWorkload[]): object[] {
+function fluxChildren(device: TreeDevice, fleet: TreeInput, deployed: readonly EntryWorkload[]): object[] {
+  const { git, patches } = fleet;
   const [root] = renderFluxRoot({ git }, device);
   const { provider, secretRef } = root.spec;
   const logIn = { ...(provider === undefined ? {} : { provider }), ...(secretRef === undefined ? {} : { secretRef }) };
-  const namespaces = new Map(
-    deployed.map(({ workload }) => fluxNamespace(workload)).map((one) => [one.path, one.object]),
-  );
+  const namespaces = new Map(deployed.flatMap(({ workload }) => [...fluxNamespaces(fleet, workload)]));
   const children = deployed.flatMap(({ workload, revision }): [GitRepository, FluxKustomization] => {
     const [repository, kustomization] = renderFluxWorkload(git, device, revision, workload);
     const own = deviceSource("kustomize", device, patchesOf(patches, device, workload?.name)).kustomize?.patches ?? [];
@@ -111,5 +110,5 @@ function fluxChildren(device: TreeDevice, { git, patches }: TreeInput, deployed:
       { ...kustomization, spec: { ...kustomization.spec, interval, patches: own } },
     ];
   });
-  return [...namespaces.values(), ...children];
+  return [...[...namespaces.values()].flat(), ...children];
 }

@@ -95,7 +95,7 @@ function isBelow(path: string, folder: string, engine: EntryEngine): boolean {
 
 /** The files of an entry that does not have the workload yet, below its folder. */
 function addTo(
-  { git, workloads = [] }: TreeInput,
+  fleet: TreeInput,
   place: EntryPlace,
   { revision, workload }: EntryChange,
   present: readonly string[],
@@ -104,8 +104,8 @@ function addTo(
   const { engine } = place;
   const folder = entryFolder(place, engine);
   if (!present.includes(posix.join(folder, KUSTOMIZATION)))
-    return renderEntry(git, place, engine, deployedIn(place, workloads, pins));
-  const files = renderEntry(git, place, engine, [{ workload, revision }]);
+    return renderEntry(fleet, place, engine, deployedIn(place, fleet.workloads ?? [], pins));
+  const files = renderEntry(fleet, place, engine, [{ workload, revision }]);
   const others = present.filter((path) => path.startsWith(`${folder}/`)).map((path) => posix.relative(folder, path));
   const resources = new Set([...files.keys(), ...others].filter(isEntryResource));
   return files.set(KUSTOMIZATION, renderEntryKustomization(place, [...resources]));

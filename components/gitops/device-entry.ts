@@ -9,8 +9,9 @@
  */
 import { posix } from "node:path";
 import { SYNC_POLICY } from "./application.ts";
+import type { EngineObject } from "./engine/pod.ts";
 import { entryFolder, selectedComponents } from "./entry.ts";
-import type { FluxKustomization, GitRepository } from "./flux-objects.ts";
+import { fluxAccounts } from "./flux-accounts.ts";
 import { renderFluxRoot } from "./flux-root.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD, ROOT_NAME, TYPE_LABEL } from "./labels.ts";
 import type { Application, AppProject, KustomizePatch, PatchTarget } from "./objects.ts";
@@ -21,17 +22,14 @@ import { deviceSource, patchesOf, type SourceType } from "./values.ts";
 import { syncWindows } from "./windows.ts";
 import { formatYaml } from "./yaml.ts";
 
-/** What an engine starts from. */
-type EntryObject = AppProject | Application | GitRepository | FluxKustomization;
-
 const METADATA = { namespace: ARGO_CD_NAMESPACE };
 
 /**
  * Projects, `default` emptied first, and the root Application last, for the device's own cluster. A device with an agent has
- * its Applications and the other projects from the hub; one with Flux has a root alone.
+ * its Applications and the other projects from the hub; one with Flux has accounts in the place of projects.
  */
-export function renderDeviceEntry(fleet: EntryFleet, device: TreeDevice): EntryObject[] {
-  if (device.engine === "flux") return renderFluxRoot(fleet, device);
+export function renderDeviceEntry(fleet: EntryFleet, device: TreeDevice): EngineObject[] {
+  if (device.engine === "flux") return [...fluxAccounts(fleet), ...renderFluxRoot(fleet, device)];
   if (device.engine === "argocd-agent") return [renderDefaultProject(METADATA)];
   return [
     renderDefaultProject(METADATA),

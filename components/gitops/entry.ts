@@ -9,7 +9,7 @@
 import { posix } from "node:path";
 import type { Profile } from "../inventory/types.ts";
 import { namespaceOf, renderTemplate } from "./application.ts";
-import { FLUX_FOLDER, fluxNamespace, NAMESPACES_FOLDER, renderFluxWorkload } from "./flux-entry.ts";
+import { FLUX_FOLDER, fluxNamespaces, NAMESPACES_FOLDER, renderFluxWorkload } from "./flux-entry.ts";
 import { emittedHeader } from "./kustomize.ts";
 import { ARGO_CD_NAMESPACE, IN_CLUSTER, OVERLAY_WORKLOAD } from "./labels.ts";
 import type { Application } from "./objects.ts";
@@ -89,13 +89,14 @@ export function parseEntryPath(
  * without workloads, so that a root finds what it reads before the first promotion.
  * @returns path below the tree -> content
  */
-export function renderEntries({ git, rings, devices, workloads = [] }: TreeInput, pins: Pins): Map<string, string> {
+export function renderEntries(fleet: TreeInput, pins: Pins): Map<string, string> {
+  const { rings, devices, workloads = [] } = fleet;
   const files = new Map<string, string>();
   for (const ring of rings) {
     for (const { region, model, engine } of entryLeaves(devices)) {
       const place = { ring, region, model };
       const folder = entryFolder(place, engine);
-      const entry = renderEntry(git, place, engine, deployedIn(place, workloads, pins));
+      const entry = renderEntry(fleet, place, engine, deployedIn(place, workloads, pins));
       for (const [path, content] of entry) files.set(posix.join(folder, path), content);
     }
   }
@@ -122,7 +123,7 @@ export function deployedIn(place: Place, workloads: readonly TreeWorkload[], pin
 
 /** The files of one entry, by path below its folder. */
 export function renderEntry(
-  git: TreeInput["git"],
+  fleet: EntryFleet,
   place: Place,
   engine: EntryEngine,
   deployed: readonly EntryWorkload[],
@@ -132,14 +133,13 @@ export function renderEntry(
     const file = applicationFile(workload);
     const objects =
       engine === "flux"
-        ? renderFluxWorkload(git, place, revision, workload)
-        : [renderEntryApplication(git, place, revision, workload)];
+        ? renderFluxWorkload(fleet.git, place, revision, workload)
+        : [renderEntryApplication(fleet.git, place, revision, workload)];
     files.set(file, formatObjects(header(place, workload), objects));
     if (posix.dirname(file) !== ".")
       files.set(posix.join(posix.dirname(file), KUSTOMIZATION), renderSelected(place, file));
     if (engine === "argocd") continue;
-    const { path, object } = fluxNamespace(workload);
-    files.set(path, formatYaml(header(place), object));
+    for (const [path, own] of fluxNamespaces(fleet, workload)) files.set(path, formatObjects(header(place), own));
   }
   files.set(KUSTOMIZATION, renderEntryKustomization(place, [...files.keys()].filter(isEntryResource)));
   return files;

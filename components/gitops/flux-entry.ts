@@ -6,7 +6,8 @@
  * (finalizerShouldDeleteResources in internal/controller/kustomization_controller.go, v1.9.1).
  */
 import { posix } from "node:path";
-import { namespaceOf, renderTemplate } from "./application.ts";
+import { namespaceOf, projectOf, renderTemplate } from "./application.ts";
+import { namespaceBinding, projectAccount } from "./flux-accounts.ts";
 import {
   type FluxKustomization,
   fluxInterval,
@@ -16,6 +17,7 @@ import {
   inFlux,
 } from "./flux-objects.ts";
 import { OVERLAY_WORKLOAD } from "./labels.ts";
+import type { ProjectFleet } from "./projects.ts";
 import type { Place } from "./select.ts";
 import type { TreeGit, TreeWorkload } from "./tree-input.ts";
 
@@ -31,11 +33,11 @@ export const NAMESPACES_FOLDER = "namespaces";
  */
 const PINNED_INTERVAL = "24h";
 
-/** A namespace stays when its workload goes, and where the team brings it itself it is theirs. */
-const KEPT = {
-  "kustomize.toolkit.fluxcd.io/prune": "disabled",
-  "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent",
-};
+/** A namespace stays when its workload goes, and who may deploy to it, so that they can take along what they have there. */
+const KEPT = { "kustomize.toolkit.fluxcd.io/prune": "disabled" };
+
+/** Where the team brings a namespace itself it is theirs. */
+const UNCHANGED = { "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent" };
 
 /** The objects of a workload for all devices of a leaf and ring; the root of a device tells its own interval. @param workload absent: the overlays */
 export function renderFluxWorkload(
@@ -52,15 +54,32 @@ export function renderFluxWorkload(
     workload === undefined || workload.type === "overlays" ? {} : { targetNamespace: namespaceOf(workload) };
   return [
     gitRepository(metadata, { url: git.url, interval: PINNED_INTERVAL, ref }),
-    fluxKustomization(metadata, { path: spec.source.path, interval: fluxInterval(), wait: true, ...target }),
+    fluxKustomization(metadata, {
+      path: spec.source.path,
+      interval: fluxInterval(),
+      wait: true,
+      serviceAccountName: projectAccount(projectOf(workload)),
+      ...target,
+    }),
   ];
 }
 
-/** Path below an entry for Flux, and object, of a workload's namespace. @param workload absent: the overlays */
-export function fluxNamespace(workload?: TreeWorkload): { readonly path: string; readonly object: object } {
-  const name = namespaceOf(workload);
-  return {
-    path: posix.join(NAMESPACES_FOLDER, `${name}.yaml`),
-    object: { apiVersion: "v1", kind: "Namespace", metadata: { name, annotations: KEPT } },
-  };
+/**
+ * The namespaces that a workload may deploy to, each with who of the fleet's projects may too, by path below an entry for Flux.
+ * @param workload absent: the overlays
+ */
+export function fluxNamespaces(
+  fleet: ProjectFleet,
+  workload?: TreeWorkload,
+): Map<string, [namespace: object, binding: object]> {
+  const further = fleet.projects?.[projectOf(workload)]?.namespaces ?? [];
+  return new Map(
+    [namespaceOf(workload), ...further].map((name) => [
+      posix.join(NAMESPACES_FOLDER, `${name}.yaml`),
+      [
+        { apiVersion: "v1", kind: "Namespace", metadata: { name, annotations: { ...KEPT, ...UNCHANGED } } },
+        namespaceBinding(fleet, name, KEPT),
+      ],
+    ]),
+  );
 }

@@ -45,6 +45,8 @@ export interface FluxKustomization {
     readonly prune: boolean;
     /** Whether it is ready only when all that it has applied is well. */
     readonly wait: boolean;
+    /** Account of its namespace on whose behalf it applies, see flux-accounts.ts. */
+    readonly serviceAccountName: string;
     /** What becomes of what it has applied when it is deleted itself. Absent: it goes where `prune` is true. */
     readonly deletionPolicy?: "Orphan";
     /** Namespace of all of its objects. Absent: their own. */

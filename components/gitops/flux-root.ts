@@ -36,6 +36,7 @@ export function renderFluxRoot(fleet: EntryFleet, device: TreeDevice): [GitRepos
       path: posix.join(git.path, entryFolder(device, "flux")),
       interval,
       wait: false,
+      serviceAccountName: ROOT_NAME,
       deletionPolicy: "Orphan",
       patches: rootPatches(fleet, device, interval),
       ...selectedComponents(fleet, device),

@@ -25,6 +25,10 @@ test("devices that pull with Flux", async (t) => {
   t.after(() => story.stop());
   await t.test("an up brings the cluster, both controllers and the way into Git", () => story.install());
   await t.test("a workload that is promoted comes and runs, with the values of its device", () => story.first());
+  await t.test(
+    "what its project forbids a workload is refused with the reason, a kind that it allows comes and goes",
+    () => story.bounded(),
+  );
   await t.test("a canary that cannot run a commit holds the next ring, and takes the next commit at once", () =>
     story.badCanary(),
   );

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PROGRAM_PATH } from "../../components/device/program.ts";
 import { type PullFleet, WORKLOADS } from "../lab/pull-fleet.ts";
 import { ask, editDevices, until } from "../lab/scenario.ts";
+import { ASKED, widgets } from "./flux-rights.ts";
 import { PullStory } from "./pull-story.ts";
 
 /** The devices by their rings. */
@@ -50,6 +51,8 @@ export class FluxStory extends PullStory<Id> {
 
   async install(): Promise<void> {
     editDevices(this.pull.fleet, ["one"], (entry) => entry.set("values", { coordinates: VALUE }));
+    const kinds = ["apiextensions.k8s.io/CustomResourceDefinition"];
+    this.pull.fleet.edit("fleet.yaml", (file) => file.set("projects", { "edge-workloads": { kinds } }));
     await this.begin();
     await this.everywhere("edge-root is ready", (id) => this.#isReady(id, "kustomization", "edge-root"));
   }
@@ -75,6 +78,41 @@ export class FluxStory extends PullStory<Id> {
       assert.equal(await this.pull.look(id, "-n extra get configmap extra -o name"), "configmap/extra");
     }
     await this.memory("*source-controller* | *kustomize-controller*");
+  }
+
+  async bounded(): Promise<void> {
+    for (const [account, words, refused] of ASKED) {
+      const as = `--as=system:serviceaccount:flux-system:${account}`;
+      const { code, stderr } = await this.pull.fleet.devices.exec("one", `k3s kubectl ${as} ${words}`);
+      if (refused === "") assert.deepEqual([code, stderr], [0, ""], `${account} ${words}`);
+      else assert.match(stderr, refused, `${account} ${words}`);
+    }
+    const role = { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: { name: "own" }, rules: [] };
+    await this.#releaseWith("forbidden", role);
+    await this.everywhere("is told why", async (id) => {
+      const { status, message = "" } = (await this.#condition(id, "kustomization", "workloads")) ?? {};
+      return status === "False" && /project edge-workloads refuses this kind - leave it out, or allow it/.test(message);
+    });
+    await this.level("first");
+    await this.#releaseWith("defined", ...widgets());
+    await this.level("defined");
+    await this.#well();
+    await this.release("first");
+    await this.level("first");
+    await this.everywhere("the widget is gone", async (id) => (await this.#widgets(id)) === "");
+  }
+
+  /** Releases a level with further objects, none of which a former one has. */
+  async #releaseWith(level: string, ...objects: object[]): Promise<void> {
+    this.pull.writeBase(level);
+    const settings = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings" }, data: { level } };
+    this.pull.write("base/settings.yaml", settings, ...objects);
+    await this.pull.pin(await this.pull.push(level));
+    await this.refresh();
+  }
+
+  #widgets(id: Id): Promise<string> {
+    return this.pull.kubectl(id, `-n ${WORKLOADS} get widgets.lab.invalid -o name`);
   }
 
   async badCanary(): Promise<void> {

@@ -7,7 +7,11 @@ import type { types } from "@pulumi/kubernetes";
 type ObjectMeta = types.input.meta.v1.ObjectMeta;
 
 /** A Kubernetes object. */
-export type EngineObject = { readonly apiVersion: string; readonly kind: string; readonly metadata: object };
+export type EngineObject = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+};
 
 /** Label of the node that runs an engine: of a site with several machines, the server. */
 export const ENGINE_NODE_LABEL = "edge-fleet.dev/engine";

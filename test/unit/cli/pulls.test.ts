@@ -30,7 +30,7 @@ for (const [device, engine, kinds, place] of [
     "a",
     "flux",
     ["GitRepository", "Kustomization", "Namespace", "GitRepository", "Kustomization"],
-    "in its own cluster, brought by up, and what is not named edge-root by Git",
+    "in its own cluster, brought by up, and what follows the Kustomization edge-root by Git",
   ],
   [
     "b",
@@ -44,9 +44,10 @@ for (const [device, engine, kinds, place] of [
     const { exitCode, stdout, stderr } = await pulls(context, true)(device);
     assert.deepEqual([exitCode, stderr], [0, ""]);
     assert.ok(stdout.startsWith(`# What ${device} pulls with ${engine}: ${place}.\n`), stdout);
+    const accounts = /^(Cluster)?Role(Binding)?$|^ServiceAccount$|^ValidatingAdmissionPolicy(Binding)?$/;
     const documents = parseAllDocuments(stdout, { version: "1.1" }).map((document) => document.toJS());
     assert.deepEqual(
-      documents.map(({ kind }) => kind),
+      documents.map(({ kind }) => kind).filter((kind) => !accounts.test(kind)),
       kinds,
     );
     assert.match(stdout, new RegExp(SHA));

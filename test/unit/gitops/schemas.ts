@@ -18,12 +18,18 @@ const KUBERNETES_MODULE = "k8s.io/kubernetes@v1.36.2";
 /** OpenAPI documents of the groups whose kinds the tree uses. */
 const DOCUMENTS: readonly (readonly [group: string, file: string])[] = [
   ["", "api__v1_openapi.json"],
+  ["admissionregistration.k8s.io", "apis__admissionregistration.k8s.io__v1_openapi.json"],
   ["apps", "apis__apps__v1_openapi.json"],
   ["networking.k8s.io", "apis__networking.k8s.io__v1_openapi.json"],
   ["policy", "apis__policy__v1_openapi.json"],
   ["rbac.authorization.k8s.io", "apis__rbac.authorization.k8s.io__v1_openapi.json"],
   ["scheduling.k8s.io", "apis__scheduling.k8s.io__v1_openapi.json"],
 ];
+
+/** What a path of Kubernetes' API makes. */
+interface Operation {
+  readonly "x-kubernetes-group-version-kind"?: GroupVersionKind;
+}
 
 /** A JSON schema. */
 export interface Schema {
@@ -104,6 +110,19 @@ export function writeKubernetesSchemas(directory: string): void {
         writeSchema(directory, kind, { $ref: `#/components/schemas/${name}`, components: { schemas } });
     }
   }
+}
+
+/** Names of the resources of Kubernetes' kinds that are of the whole cluster, by `<group>/<Kind>`: `<group>/<resource>`. */
+export function clusterScopedResources(): Map<string, string> {
+  const file = join(moduleFolder(KUBERNETES_MODULE), "api/openapi-spec/swagger.json");
+  const { paths } = JSON.parse(readFileSync(file, "utf8")) as { paths: Record<string, { post?: Operation }> };
+  const created = Object.entries(paths).flatMap(([path, { post }]) => {
+    const { group, kind } = post?.["x-kubernetes-group-version-kind"] ?? {};
+    const [, resource] = /^\/apis?\/(?:[^/]+\/)?v[^/]+\/([a-z]+)$/.exec(path) ?? [];
+    if (group === undefined || resource === undefined) return [];
+    return [[group === "" ? `${kind}` : `${group}/${kind}`, `${group}/${resource}`] as const];
+  });
+  return new Map(created);
 }
 
 /**

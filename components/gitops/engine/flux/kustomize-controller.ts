@@ -4,8 +4,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit } from "../pod.ts";
-import { fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
-import { FLUX_NAMESPACE, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
+import { fluxAccount, fluxDeployment, RUNTIME_NAMESPACE } from "./object.ts";
+import { FLUX_PARTS, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
 import { JITTER_PERCENT } from "./source-controller.ts";
 
 const NAME: FluxController = "kustomize-controller";
@@ -33,6 +33,7 @@ export function kustomizeController({ images, memoryMiB }: FluxSettings): types.
       "--watch-all-namespaces=false",
       "--no-cross-namespace-refs",
       "--no-remote-bases",
+      "--default-service-account=default",
       "--log-encoding=json",
       `--feature-gates=${FEATURES.map((feature) => `${feature}=true`).join(",")}`,
       `--override-manager=${FORMER_MANAGER}`,
@@ -50,28 +51,22 @@ export function kustomizeController({ images, memoryMiB }: FluxSettings): types.
 }
 
 /**
- * Its account may do everything. That is upstream's (`cluster-reconciler`), and cannot be less here: which kinds the
- * workloads are of is known in Git and not to this program, and a role can only be granted by who has what it grants. Flux
- * has no projects, so on the device nothing bounds a workload to its project; `edge-fleet check` does, before it is pinned.
+ * Its account, which reads sources and writes Kustomizations in Flux' namespace. Whatever these hold it applies as an account of
+ * ../../flux-accounts.ts, and a Kustomization that names none as one without rights.
+ * https://fluxcd.io/flux/installation/configuration/multitenancy/
  */
 export function kustomizeAccount(): object[] {
-  return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: fluxMeta(NAME) },
+  const { group, kinds } = FLUX_PARTS.kustomizeController;
+  const own = (suffix: string) => kinds.map((kind) => `${kind}${suffix}`);
+  return fluxAccount(NAME, [
+    { apiGroups: [group], resources: own(""), verbs: ["get", "list", "watch", "patch", "update"] },
+    { apiGroups: [group], resources: [...own("/status"), ...own("/finalizers")], verbs: ["get", "patch", "update"] },
     {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: fluxClusterMeta(NAME),
-      rules: [
-        { apiGroups: ["*"], resources: ["*"], verbs: ["*"] },
-        { nonResourceURLs: ["*"], verbs: ["*"] },
-      ],
+      apiGroups: [FLUX_PARTS.sourceController.group],
+      resources: ["buckets", "gitrepositories", "ocirepositories"],
+      verbs: ["get", "list", "watch"],
     },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: fluxClusterMeta(NAME),
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: NAME },
-      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: FLUX_NAMESPACE }],
-    },
-  ];
+    { apiGroups: [""], resources: ["serviceaccounts"], verbs: ["get", "list", "watch"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  ]);
 }

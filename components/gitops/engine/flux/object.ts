@@ -31,6 +31,32 @@ export function fluxClusterMeta(name: string): ObjectMeta {
   };
 }
 
+/** A role, and its binding to an account in Flux' namespace. @param metadata of both */
+export function roleBinding(
+  kind: "Role" | "ClusterRole",
+  metadata: ObjectMeta,
+  account: string,
+  rules: readonly object[],
+): object[] {
+  const [apiGroup, name] = ["rbac.authorization.k8s.io", metadata.name];
+  return [
+    { apiVersion: `${apiGroup}/v1`, kind, metadata, rules },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: `${kind}Binding`,
+      metadata,
+      roleRef: { apiGroup, kind, name },
+      subjects: [{ kind: "ServiceAccount", name: account, namespace: FLUX_NAMESPACE }],
+    },
+  ];
+}
+
+/** An account with rights in Flux' namespace alone. */
+export function fluxAccount(name: string, rules: readonly object[]): object[] {
+  const metadata = fluxMeta(name);
+  return [{ apiVersion: "v1", kind: "ServiceAccount", metadata }, ...roleBinding("Role", metadata, name, rules)];
+}
+
 /** Labels that select the pods of a controller. */
 export function fluxPodLabels(controller: FluxController): Record<string, string> {
   return { app: controller };

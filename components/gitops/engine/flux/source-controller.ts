@@ -6,8 +6,8 @@
  */
 import type { types } from "@pulumi/kubernetes";
 import { goMemoryLimit, localVolume } from "../pod.ts";
-import { fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
-import { FLUX_NAMESPACE, FLUX_NODE, FLUX_PARTS, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
+import { fluxAccount, fluxClusterMeta, fluxDeployment, fluxMeta, RUNTIME_NAMESPACE } from "./object.ts";
+import { FLUX_NODE, FLUX_PARTS, type FluxController, type FluxSettings, fluxSize } from "./settings.ts";
 
 const NAME: FluxController = "source-controller";
 
@@ -60,23 +60,12 @@ export function sourceController({ images, memoryMiB }: FluxSettings): types.inp
 export function sourceAccount(): object[] {
   const { group, kinds } = FLUX_PARTS.sourceController;
   const own = (suffix: string) => kinds.map((kind) => `${kind}${suffix}`);
-  const rules = [
+  return fluxAccount(NAME, [
     { apiGroups: [group], resources: own(""), verbs: ["get", "list", "watch", "patch", "update"] },
     { apiGroups: [group], resources: [...own("/status"), ...own("/finalizers")], verbs: ["get", "patch", "update"] },
     { apiGroups: [""], resources: ["secrets", "serviceaccounts"], verbs: ["get", "list", "watch"] },
     { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
-  ];
-  return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: fluxMeta(NAME) },
-    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata: fluxMeta(NAME), rules },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: fluxMeta(NAME),
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: NAME },
-      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: FLUX_NAMESPACE }],
-    },
-  ];
+  ]);
 }
 
 /** The volume of the archives and the claim on it. */

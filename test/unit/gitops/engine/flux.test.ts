@@ -110,16 +110,14 @@ test("the table of docs/operations.md says what devices get", () => {
   }
 });
 
-test("the source-controller may do nothing outside of Flux' namespace, and in it no more than with its own kinds", () => {
-  const bound = parsed().filter(
-    ({ kind, metadata }) => /^(Cluster)?Role/.test(kind) && metadata.name.startsWith("source"),
-  );
+test("neither controller may do anything outside of Flux' namespace, and in it no more than with its own kinds", () => {
+  const bound = parsed().filter(({ kind }) => /^(Cluster)?Role/.test(kind));
   assert.deepEqual(
-    bound.map(({ kind, metadata }) => [kind, metadata.namespace]),
-    [
-      ["Role", "flux-system"],
-      ["RoleBinding", "flux-system"],
-    ],
+    bound.map(({ kind, metadata }) => [kind, metadata.name, metadata.namespace]),
+    ["source-controller", "kustomize-controller"].flatMap((name) => [
+      ["Role", name, "flux-system"],
+      ["RoleBinding", name, "flux-system"],
+    ]),
   );
   assert.ok(!JSON.stringify(bound).includes('"*"'));
 });
