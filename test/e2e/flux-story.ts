@@ -14,8 +14,8 @@ export const IDS = Object.keys(RINGS) as (keyof typeof RINGS)[];
 
 type Id = keyof typeof RINGS;
 
-/** Patience with one thing, in seconds: an interval of a minute comes up to a quarter later, and what it finds takes a while. */
-const PATIENCE = 150;
+/** Patience with one thing, in seconds: after Git was gone for minutes, the next look is about as far away, and what it finds takes a while. */
+const PATIENCE = 400;
 
 /** An interval of a minute, with the quarter by which it may come later. */
 const LONGEST_INTERVAL_MS = 75_000;
