@@ -22,7 +22,7 @@ import {
   preview,
   type StackExport,
   touched,
-  up,
+  upAfterPreview as up,
 } from "../lab/scenario.ts";
 
 const toolchain = await enterLab();
