@@ -64,7 +64,7 @@ export const GitopsSchema = z
       .enum(["argocd", "argocd-agent", "flux", "none"])
       .default("argocd")
       .describe(
-        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: Flux' source-controller and kustomize-controller, installed by `up`, in half the memory. none: nothing pulls",
+        "What on the device pulls and heals. argocd: Argo CD's application-controller, repo-server and redis, installed by `up`. argocd-agent: the same and an agent, through which the hub steers it. flux: Flux' source-controller and kustomize-controller, installed by `up`, in half the memory. none: nothing pulls. Where no layer names one, models of 4 GiB and more have argocd-agent once `gitops.agent.address` says where their principal is, in a fleet with a hub",
       ),
     argocd: ArgoCdSchema,
     flux: FluxSchema,

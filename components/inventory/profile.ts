@@ -3,7 +3,8 @@
  * inventory in, profile out.
  */
 import { DISTRIBUTION_NAMES } from "./distribution-schema.ts";
-import { mergeLayers } from "./layers.ts";
+import { type LayerValues, mergeLayers } from "./layers.ts";
+import type { Model } from "./schema.ts";
 import { DEFAULT_SETTINGS, type Settings, SettingsSchema } from "./settings-schema.ts";
 import type {
   DeviceRecord,
@@ -85,12 +86,17 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     throw new Error(
       `model ${entry.model} is not in models.yaml - use one of ${Object.keys(inventory.models).join(", ")}`,
     );
-  const { settings, origins } = mergeLayers([
-    { layer: "default", values: DEFAULT_SETTINGS },
+  const written: LayerValues[] = [
     { layer: "fleet", values: settingsOf(inventory.fleet) },
     { layer: "model", values: settingsOf(model) },
     { layer: "region", values: region.settings },
     { layer: "device", values: settingsOf(entry) },
+  ];
+  const steered = hasRoomForAgent(model) && inventory.fleet.hub !== "none" && written.some(namesPrincipal);
+  const { settings, origins } = mergeLayers([
+    { layer: "default", values: DEFAULT_SETTINGS },
+    { layer: "default", values: steered ? { gitops: { engine: "argocd-agent" } } : {} },
+    ...written,
   ]);
   const stolen = entry.state === "stolen";
   return {
@@ -111,6 +117,15 @@ export function resolveDevice(inventory: Inventory, region: Region, record: Devi
     ...(stolen ? { decommission: "retain" } : {}),
     origins: { ...origins, state: stateOrigin(region, entry) },
   };
+}
+
+/** The agent takes 80 MiB more (gitops/engine/agent/settings.ts), which 2 GiB do not have beside Argo CD. */
+function hasRoomForAgent({ memory }: Model): boolean {
+  return memoryMiB(memory) >= 4096;
+}
+
+function namesPrincipal({ values }: LayerValues): boolean {
+  return values.gitops?.agent?.address !== undefined;
 }
 
 function sealingOf({ lock }: Region, { id, model }: DeviceRecord["entry"]): readonly string[] {

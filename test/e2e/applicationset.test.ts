@@ -259,6 +259,16 @@ describe("the ApplicationSet controller of Argo CD", { timeout: 900_000 }, () =>
     assert.deepEqual(await lab.settle(left, []), [], lab.log());
   });
 
+  test("makes those of 200 devices more", async () => {
+    const ids = Array.from({ length: 200 }, (_, index) => `tokyo-${1000 + index}`);
+    profiles = ids.map((id, index) => device(id, { ring: RINGS[index % 3] ?? "", ...(index % 2 === 0 ? ARM : {}) }));
+    await register();
+    const own = async () => (await seen()).filter(({ name }) => ids.includes(name.replace(/-workloads$/, "")));
+    const wanted = predict().filter(({ name }) => name.endsWith("-workloads"));
+    assert.equal(wanted.length, 200);
+    assert.deepEqual(await lab.settle(own, wanted), wanted, lab.log());
+  });
+
   /** What Pulumi does last: deletes the sets that are no longer wanted. */
   async function removeOtherSets(): Promise<void> {
     const wanted = renderApplicationSets(REGION, input()).map(({ metadata }) => metadata.name);

@@ -151,3 +151,38 @@ test("a device is removed where its entry says so, or its region", () => {
     ],
   );
 });
+
+for (const [what, files, engine] of [
+  ["without an address of a principal", {}, "argocd"],
+  ["of 4 GiB with one", { "fleet.yaml": `${FLEET}gitops: { agent: { address: hub.example.com } }\n` }, "argocd-agent"],
+  [
+    "whose region alone names it",
+    { "tokyo.yaml": `${REGION}gitops: { agent: { address: hub.example.com } }\n` },
+    "argocd-agent",
+  ],
+  [
+    "of 2 GiB with one",
+    {
+      "fleet.yaml": `${FLEET}gitops: { agent: { address: hub.example.com } }\n`,
+      "models.yaml": MODELS.replace("4Gi", "2Gi"),
+    },
+    "argocd",
+  ],
+  [
+    "of a fleet without a hub",
+    {
+      "fleet.yaml": `${FLEET.replace("hub:\n  argocd: {version: v3.2.0}", "hub: none")}gitops: { agent: { address: hub.example.com } }\n`,
+    },
+    "argocd",
+  ],
+  [
+    "that names an engine",
+    { "fleet.yaml": `${FLEET}gitops: { engine: flux, agent: { address: hub.example.com } }\n` },
+    "flux",
+  ],
+] as const)
+  test(`the engine of a device ${what} is ${engine}`, () => {
+    const { gitops, origins } = resolveProfile(loadInventory(inventoryFolder(files)), "tokyo-0001");
+    assert.equal(gitops.engine, engine);
+    assert.equal(origins["gitops.engine"], engine === "flux" ? "fleet" : "default");
+  });
