@@ -22,6 +22,8 @@ const WEB = "/apis/apps/v1/namespaces/edge-apps/deployments/web";
 const APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 /** How long the controllers may take for one thing, in milliseconds: they retry a look that failed after 3 minutes. */
 const TIMEOUT_MS = 240_000;
+/** How often the hub's ApplicationSets are asked again to look at Git, in milliseconds. */
+const RENEW_MS = 20_000;
 /** What an agent says of a principal that does not let it in: argocd-agent (pkg/client/remote.go), the stand-in, TLS. */
 const REFUSED = /Auth failure|the principal answers 403|alert|ECONNRESET|socket hang up/;
 /** How long nothing must happen for a test to believe that it does not, in milliseconds. */
@@ -43,8 +45,11 @@ describe("devices that the hub steers", { timeout: 900_000 }, () => {
     return status === 200 ? (body as { data: { level: string } }).data.level : status;
   };
   const reaches = async (level: string, ...ids: string[]) => {
+    // A look that has begun before the push takes the annotation away that asks for one.
+    const renewed = setInterval(() => lab.hub.refresh().catch(() => {}), RENEW_MS).unref();
     for (const id of ids)
       assert.equal(await settle(() => levelOf(id), level, TIMEOUT_MS), level, lab.device(id).agentLog().slice(-3000));
+    clearInterval(renewed);
   };
   /** Names and UIDs of a device's Applications. */
   const held = async (id: string) =>

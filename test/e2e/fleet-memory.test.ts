@@ -94,7 +94,8 @@ class Story {
   async #report(fleet = this.#fleet): Promise<RegionOutputs> {
     const report = await fleet.outputs<RegionOutputs>(REGION);
     assert.equal(JSON.stringify(report).includes(UNKNOWN), false);
-    assert.deepEqual(Object.keys(report).sort(), ["applied", "devices", "failed", "pending", "removed", "waiting"]);
+    const names = ["agents", "applied", "devices", "failed", "pending", "removed", "waiting"];
+    assert.deepEqual(Object.keys(report).sort(), names);
     return report;
   }
 
