@@ -117,8 +117,10 @@ async function serve(call: IncomingMessage, namespace: string, subject: RegExp):
     await ask("PATCH", `${pathOf(namespace, "applications")}/${name}`, { status });
   const clusters = await listed(`/api/v1/namespaces/${namespace}/secrets`);
   const isMapped = clusters.some(({ metadata }) => metadata.labels?.[AGENT_LABEL] === agent);
+  // The real one sends such an agent nothing, so it keeps what it has.
+  if (!isMapped) return "no cluster is mapped to the agent";
   const applications = (await listed("/apis/argoproj.io/v1alpha1/applications")).filter(
-    ({ metadata, spec }) => isMapped && metadata.namespace === namespace && spec.destination?.name === agent,
+    ({ metadata, spec }) => metadata.namespace === namespace && spec.destination?.name === agent,
   );
   const projects = (await listed(pathOf(namespace, "appprojects"))).filter(({ spec: { destinations = [] } }) =>
     destinations.some(({ name = "" }) => name === "*" || name === agent),
