@@ -220,6 +220,8 @@ export class FluxStory extends PullStory<Id> {
     await this.#engine("argocd");
     await this.everywhere("is Argo CD's", async (id) => {
       const { sync, health } = (await this.pull.application(id)) ?? {};
+      // A first look that failed is repeated only after an interval.
+      if (sync !== "Synced") await this.pull.refresh(id);
       return sync === "Synced" && health === "Healthy";
     });
     assert.deepEqual(await this.#settled(), before);
