@@ -9,6 +9,15 @@ import { LOCK_FIELDS, type LockedDevice } from "../../../components/inventory/lo
 
 const MACHINE = process.arch === "arm64" ? "arm64" : "amd64";
 
+/** A `fleet.yaml` with one ring and without a hub. */
+export const FLEET_WITHOUT_HUB = `fleet: acme
+git: { url: "https://git.example.com/fleet.git" }
+rings: [broad]
+ring: broad
+k3s: { version: v1.34.2+k3s1 }
+hub: none
+`;
+
 /** Files of the folder, by name, without the region. */
 export const BASE_FILES: Readonly<Record<string, string>> = {
   "fleet.yaml": `fleet: acme

@@ -12,7 +12,7 @@ import { loadInventory, resolveProfile } from "../../../components/inventory/ind
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
-import { temporaryDirectory, writeInventory } from "./inventory.ts";
+import { FLEET_WITHOUT_HUB, temporaryDirectory, writeInventory } from "./inventory.ts";
 
 const NAMES = [
   "external-secrets.io_externalsecrets.yaml",
@@ -20,13 +20,6 @@ const NAMES = [
   "generators.external-secrets.io_generatorstates.yaml",
 ];
 const IMAGE = `ghcr.io/external-secrets/external-secrets:v2.9.0@sha256:${"7".repeat(64)}`;
-const FLEET = `fleet: acme
-git: { url: "https://git.example.com/fleet.git" }
-rings: [broad]
-ring: broad
-k3s: { version: v1.34.2+k3s1 }
-hub: none
-`;
 const REGION = `region: tokyo
 devices:
   - { id: a, host: h, model: box, gitops: { secrets: external-secrets } }
@@ -52,7 +45,7 @@ spec:
 `;
 
 test("a release is planned for the devices that have it, with the image as its chart names it", (context) => {
-  const stacks = writeInventory(context, { "fleet.yaml": FLEET, "tokyo.yaml": REGION });
+  const stacks = writeInventory(context, { "fleet.yaml": FLEET_WITHOUT_HUB, "tokyo.yaml": REGION });
   const used = planLock(loadInventory(stacks)).filter(({ project }) => project === "externalsecrets");
   const from = `${UPSTREAM.externalsecrets}/v2.9.0/config/crds/bases`;
   assert.deepEqual(
@@ -96,7 +89,7 @@ test("definitions lie beside the lock, and a device has a plan of them", async (
     else response.writeHead(404).end();
   });
   const stacks = writeInventory(context, {
-    "fleet.yaml": `${FLEET}gitops: { engine: flux, secrets: external-secrets }\n`,
+    "fleet.yaml": `${FLEET_WITHOUT_HUB}gitops: { engine: flux, secrets: external-secrets }\n`,
     "tokyo.yaml": "region: tokyo\ndevices: [{ id: a, host: h, model: box }]\n",
     "artifacts.lock.yaml": `externalSecrets: { v2.9.0: { image: "${IMAGE}", crds: [] } }
 flux:

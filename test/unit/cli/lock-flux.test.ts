@@ -8,15 +8,9 @@ import { loadInventory, resolveProfile } from "../../../components/inventory/ind
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
-import { temporaryDirectory, writeInventory } from "./inventory.ts";
+import { FLEET_WITHOUT_HUB, temporaryDirectory, writeInventory } from "./inventory.ts";
 
-const FLEET = `fleet: acme
-git: { url: "https://git.example.com/fleet.git" }
-rings: [broad]
-ring: broad
-k3s: { version: v1.34.2+k3s1 }
-hub: none
-gitops: { engine: flux }
+const FLEET = `${FLEET_WITHOUT_HUB}gitops: { engine: flux }
 `;
 const SOURCES = ["buckets", "gitrepositories", "helmcharts", "helmrepositories", "ocirepositories"];
 const image = (name: string) => `ghcr.io/fluxcd/${name}-controller:v1.9.1@sha256:${"7".repeat(64)}`;

@@ -8,18 +8,11 @@ import { loadInventory, resolveProfile } from "../../../components/inventory/ind
 import { resolveArtifacts } from "../../../components/plan/artifact.ts";
 import { edgeFleet } from "./command.ts";
 import { serve } from "./http-server.ts";
-import { temporaryDirectory, writeInventory } from "./inventory.ts";
+import { FLEET_WITHOUT_HUB, temporaryDirectory, writeInventory } from "./inventory.ts";
 
 const CRD = "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml";
 const IMAGE = `docker.io/bitnami/sealed-secrets-controller:0.40.0@sha256:${"7".repeat(64)}`;
 
-const FLEET = `fleet: acme
-git: { url: "https://git.example.com/fleet.git" }
-rings: [broad]
-ring: broad
-k3s: { version: v1.34.2+k3s1 }
-hub: none
-`;
 const REGION = `region: tokyo
 devices:
   - { id: a, host: h, model: box, gitops: { secrets: sealed-secrets } }
@@ -29,7 +22,7 @@ devices:
 `;
 
 test("each release that a device asks for is planned once, with the image as its chart names it", (context) => {
-  const stacks = writeInventory(context, { "fleet.yaml": FLEET, "tokyo.yaml": REGION });
+  const stacks = writeInventory(context, { "fleet.yaml": FLEET_WITHOUT_HUB, "tokyo.yaml": REGION });
   const used = planLock(loadInventory(stacks)).filter(({ project }) => project === "sealedsecrets");
   assert.deepEqual(
     used.map(({ field, usedBy, url, hash }) => [
@@ -58,7 +51,7 @@ test("the definition is locked by its hash, the image stays as it is locked, and
     else response.writeHead(404).end();
   });
   const stacks = writeInventory(context, {
-    "fleet.yaml": `${FLEET}gitops: { engine: flux, secrets: sealed-secrets }\n`,
+    "fleet.yaml": `${FLEET_WITHOUT_HUB}gitops: { engine: flux, secrets: sealed-secrets }\n`,
     "tokyo.yaml": "region: tokyo\ndevices: [{ id: a, host: h, model: box }]\n",
     "artifacts.lock.yaml": `sealedSecrets: { v0.40.0: { image: "${IMAGE}" } }
 flux:

@@ -1,8 +1,8 @@
 /** What fleet.yaml says of workloads, patches and projects, and what is refused of it, with its place. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InventoryError, loadInventory } from "../../../components/inventory/index.ts";
-import { FLEET, inventoryFolder, REGION } from "./folder.ts";
+import { type InventoryError, loadInventory } from "../../../components/inventory/index.ts";
+import { FLEET, inventoryFolder, problemsOf, REGION } from "./folder.ts";
 
 const REGIONS = `${REGION}    labels: {camera: "yes"}
   - {id: tokyo-0002, host: 10.0.0.2, model: nuc-4g, gitops: {engine: argocd-agent}}
@@ -10,16 +10,8 @@ const REGIONS = `${REGION}    labels: {camera: "yes"}
   - {id: ${"d".repeat(53)}, host: 10.0.0.4, model: nuc-4g, state: removed}
 `.replace("model: nuc-4g\n    labels", "model: nuc-4g\n    gitops: {engine: argocd}\n    labels");
 
-function problemsOf(more: string, region = REGIONS): string[] {
-  const directory = inventoryFolder({ "fleet.yaml": `${FLEET}${more}`, "tokyo.yaml": region });
-  try {
-    loadInventory(directory);
-  } catch (error) {
-    assert.ok(error instanceof InventoryError, String(error));
-    return error.problems.map((problem) => problem.replaceAll(`${directory}/`, ""));
-  }
-  return [];
-}
+const problemsWith = (more: string, region = REGIONS): string[] =>
+  problemsOf({ "fleet.yaml": `${FLEET}${more}`, "tokyo.yaml": region });
 
 const workload = (fields: string) => `workloads:\n  - {name: own, path: workloads/own, namespace: own, ${fields}}\n`;
 const patch = (fields: string) =>
@@ -111,14 +103,14 @@ for (const [what, text, expected] of [
   ],
 ] as const) {
   test(`${expected === undefined ? "takes" : "refuses"} ${what}`, () => {
-    const problems = problemsOf(text);
+    const problems = problemsWith(text);
     assert.equal(problems.length, expected === undefined ? 0 : 1, problems.join("\n"));
     if (expected !== undefined) assert.match(problems[0] ?? "", expected);
   });
 }
 
 test("refuses a workload whose Application's name would be too long", () => {
-  const [problem] = problemsOf(
+  const [problem] = problemsWith(
     workload("").replace("name: own", "name: ten-letters"),
     REGIONS.replace(", state: removed", ""),
   );
