@@ -18,7 +18,7 @@ export function movingAgent(profile: Profile, stack: StackReading | undefined): 
   return wanted === undefined ? undefined : { wanted, applied: stack?.agents.get(profile.id) ?? null };
 }
 
-const isMoved = ({ wanted, applied }: MovingAgent): boolean => applied === wanted;
+const isApplied = ({ wanted, applied }: MovingAgent): boolean => applied === wanted;
 
 /** A line of counts, `argocd-agent: v0.10.0 12 wanted, 12 applied; v0.11.0 88 wanted, 85 applied`; empty where nothing is moved. */
 export function formatAgents(rows: readonly StatusRow[]): string {
@@ -26,7 +26,7 @@ export function formatAgents(rows: readonly StatusRow[]): string {
   if (agents.length === 0) return "";
   const counts = [...Map.groupBy(agents, ({ wanted }) => wanted)]
     .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
-    .map(([release, own]) => `${release} ${own.length} wanted, ${own.filter(isMoved).length} applied`);
+    .map(([release, own]) => `${release} ${own.length} wanted, ${own.filter(isApplied).length} applied`);
   return `argocd-agent: ${counts.join("; ")}`;
 }
 

@@ -109,13 +109,7 @@ async function startPart(
 ): Promise<ChildProcess> {
   const part = options.toolchain.parts.find((candidate) => candidate.name === partName);
   if (part === undefined) throw new Error(`the toolchain has no part ${partName} - pass it to ensureToolchain`);
-  const env = environment(options, name);
-  const log = openSync(logFile(options, name), "w", 0o600);
-  const child = spawn(part.path, args, { stdio: ["ignore", log, log], env });
-  closeSync(log);
-  const end = () => child.kill("SIGKILL");
-  process.once("exit", end);
-  child.once("exit", () => process.off("exit", end));
+  const child = startLogged(part.path, args, environment(options, name), logFile(options, name));
   if (await listens(child, port)) return child;
   await stopProcess(child);
   const file = logFile(options, name);
@@ -168,7 +162,24 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-async function stopProcess(child: ChildProcess): Promise<void> {
+/** Starts a process that writes to a log, mode 0600, and ends with this one, however that ends. */
+export function startLogged(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  logFile: string,
+): ChildProcess {
+  const log = openSync(logFile, "a", 0o600);
+  const child = spawn(command, args, { stdio: ["ignore", log, log], env });
+  closeSync(log);
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  child.once("exit", () => process.off("exit", end));
+  return child;
+}
+
+/** Ends a process, by force where it does not end by itself; harmless when it has ended already. */
+export async function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
   child.kill("SIGTERM");

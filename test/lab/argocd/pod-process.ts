@@ -2,15 +2,12 @@
  * A process of an emitted Deployment outside a pod: started with its container's arguments and environment, what those refer
  * to read from the API server, and the rights of its own account. For tests.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { callApi } from "../hub/api.ts";
-
-const STOP_TIMEOUT_MS = 10_000;
+import { startLogged, stopProcess } from "./index.ts";
 
 /** What of a Deployment is looked at. */
 export interface EmittedDeployment {
@@ -69,38 +66,17 @@ export class PodProcess {
     writeFileSync(own, await accountKubeconfig(admin, namespace, serviceAccountName), { mode: 0o600 });
     const env = { ...(await environment(admin, namespace, containers[0].env)), ...places, HOME: directory };
     const logFile = join(directory, "log");
-    const log = openSync(logFile, "a", 0o600);
-    const child = spawn(program.command, [...program.args, ...containers[0].args, "--kubeconfig", own], {
-      stdio: ["ignore", log, log],
-      env,
-    });
-    closeSync(log);
-    const end = () => child.kill("SIGKILL");
-    process.once("exit", end);
-    child.once("exit", () => process.off("exit", end));
+    const args = [...program.args, ...containers[0].args, "--kubeconfig", own];
+    const child = startLogged(program.command, args, env, logFile);
     return new PodProcess(child, logFile);
-  }
-
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
-  /** Whether it has not ended. */
-  get runs(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   log(): string {
     return readFileSync(this.#logFile, "utf8");
   }
 
-  async stop(): Promise<void> {
-    if (!this.runs) return;
-    const exited = once(this.#child, "exit");
-    this.#child.kill("SIGTERM");
-    if (await Promise.race([exited, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })])) return;
-    this.#child.kill("SIGKILL");
-    await exited;
+  stop(): Promise<void> {
+    return stopProcess(this.#child);
   }
 }
 
